@@ -1,0 +1,7 @@
+"""``python -m isotherm``."""
+
+import sys
+
+from isotherm.cli.main import main
+
+sys.exit(main())

@@ -1,0 +1,1 @@
+"""Learn what normal looks like, score what is not."""

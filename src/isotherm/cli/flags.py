@@ -1,0 +1,48 @@
+"""A configuration dataclass as command-line flags, and back."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TypeVar
+
+from isotherm.core.config import Setting, from_mapping, settings_of
+
+C = TypeVar("C")
+
+
+def add_flags(parser: argparse.ArgumentParser, config_type: type, title: str) -> None:
+    """Add one ``--flag`` for each setting of a configuration, in a group of its own."""
+    group = parser.add_argument_group(title)
+    for item in settings_of(config_type):
+        _add_flag(group, item)
+
+
+def _add_flag(group: argparse._ArgumentGroup, item: Setting) -> None:
+    flag = "--" + item.name.replace("_", "-")
+    default = "" if item.default is None else f" (default {item.default})"
+    text = (item.text + default).replace("%", "%%")
+    if item.kind is bool:
+        group.add_argument(flag, dest=item.name, action=argparse.BooleanOptionalAction, default=None, help=text)
+        return
+    group.add_argument(
+        flag,
+        dest=item.name,
+        type=item.kind,
+        choices=item.choices or None,
+        default=None,
+        metavar=None if item.choices else {int: "N", float: "X"}.get(item.kind, "TEXT"),
+        help=text,
+    )
+
+
+def from_flags(config_type: type[C], arguments: argparse.Namespace) -> C:
+    """Build the configuration from parsed flags; flags that were not given keep the dataclass's defaults."""
+    given = {item.name: getattr(arguments, item.name) for item in settings_of(config_type)}
+    return from_mapping(config_type, {name: value for name, value in given.items() if value is not None})
+
+
+def chosen(argv: list[str] | tuple[str, ...], flag: str, default: str) -> str:
+    """Return the value of ``flag`` in `argv` before full parsing, so that other flags can depend on it."""
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    early.add_argument(flag, dest="value", default=default)
+    return str(early.parse_known_args(list(argv))[0].value)

@@ -1,0 +1,85 @@
+"""``isotherm``: one parser a command, imported only when that command runs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Protocol, cast
+
+from isotherm import __version__
+from isotherm.core.errors import IsothermError, UsageError
+
+COMMANDS = {
+    "demo": "simulate an inspection, learn, inspect, and show the result",
+    "info": "show what thermal files hold: camera, parameters, temperatures",
+    "convert": "write temperatures as TIFF, PNG, CSV or NPZ",
+    "formats": "list the file formats that can be read",
+    "hotspots": "find hot regions, measure them and judge their severity",
+    "train": "learn what normal looks like from a folder of images",
+    "inspect": "score, mask, measure and report images",
+    "evaluate": "measure a method or a model on labelled images",
+}
+"""Command -> one line of help; its module is ``isotherm.cli.<command>``."""
+
+EXIT_FAILED, EXIT_USAGE, EXIT_SOME_FAILED = 1, 2, 3
+
+
+class Command(Protocol):
+    """What each command's module offers."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
+        """Add the command's arguments; `argv` lets flags depend on an earlier choice (``--method``)."""
+        ...
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Do the work and return the exit status: 0, 1 (failed) or 3 (some inputs failed)."""
+        ...
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status (0 done, 1 failed, 2 bad usage, 3 some inputs failed)."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    debug = "--debug" in argv
+    try:
+        return _dispatch([argument for argument in argv if argument != "--debug"])
+    except IsothermError as error:
+        if debug:
+            raise
+        print(f"isotherm: {error}", file=sys.stderr)
+        return EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED
+    except KeyboardInterrupt:
+        print("isotherm: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output (head, less) has gone; that is no failure of ours.
+        sys.stderr.close()
+        return 0
+
+
+def _dispatch(argv: list[str]) -> int:
+    if not argv or argv[0] not in COMMANDS:
+        # Prints help or version, or exits 2 with the known commands.
+        _overview().parse_args(argv or ["--help"])
+    command = cast(Command, import_module(f"isotherm.cli.{argv[0]}"))
+    parser = argparse.ArgumentParser(prog=f"isotherm {argv[0]}", description=COMMANDS[argv[0]])
+    command.add_arguments(parser, argv[1:])
+    return command.run(parser.parse_args(argv[1:]))
+
+
+def _overview() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="isotherm",
+        description="Thermal images in, findings that people can act on out.",
+        epilog="isotherm COMMAND --help explains one command. --debug shows the traceback of an error.",
+    )
+    parser.add_argument("--version", action="version", version=f"isotherm {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, text in COMMANDS.items():
+        commands.add_parser(name, help=text)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Values, errors, registry and configuration that every other room uses."""

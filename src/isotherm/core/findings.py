@@ -1,0 +1,136 @@
+"""What was found: one `Finding` type for rules, models and people, and the `Inspection` that gathers them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from isotherm.core.scene import Param
+from isotherm.core.thermogram import Camera
+
+Status = Literal["ok", "failed"]
+Prediction = Literal["Normal", "Anomaly"]
+
+
+@dataclass(frozen=True)
+class TemperatureStats:
+    """Statistics over a region or a picture [°C]; pixels without a temperature are left out."""
+
+    min_c: float
+    max_c: float
+    mean_c: float
+    std_c: float
+
+
+@dataclass(frozen=True)
+class Box:
+    """Upper left corner, width and height [px]."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Region:
+    """A connected set of pixels.
+
+    ``contour`` holds the outer outline as (x, y) in pixel coordinates (pixel centres at whole numbers), without holes;
+    ``peak`` is the (x, y) of the highest value; ``area_mm2`` is known only where the optics are.
+    """
+
+    area_px: int
+    box: Box
+    peak: tuple[int, int]
+    contour: tuple[tuple[float, float], ...] = ()
+    area_mm2: float | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a severity table says about one temperature difference.
+
+    ``grade`` is the table's own class ("1" ...), None where the table does not apply, and then ``reason`` says why.
+    ``rank`` orders verdicts of one table: 0 is nothing to do, higher is worse.
+    """
+
+    table: str
+    grade: str | None
+    rank: int
+    action: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something at a place in a picture that deserves attention, whoever found it.
+
+    ``origin`` is the name of the hotspot method, anomaly method or person. Temperatures and ``delta_t_c`` (over
+    ``reference``, in words, at ``reference_c``) are None where the picture holds none.
+    """
+
+    kind: Literal["hotspot", "anomaly"]
+    origin: str
+    region: Region
+    temperatures: TemperatureStats | None = None
+    delta_t_c: float | None = None
+    reference: str = ""
+    reference_c: float | None = None
+    severity: Verdict | None = None
+    score: float | None = None
+
+
+@dataclass(frozen=True)
+class AnomalyResult:
+    """What a detector says about a whole picture.
+
+    ``score`` is the raw distance, never clamped; ``percentile`` the percentage (0..100) of held-out normals that score
+    lower.
+    """
+
+    score: float
+    percentile: float
+    threshold: float
+    prediction: Prediction
+    area_px: int
+
+
+@dataclass(frozen=True)
+class ImageResult:
+    """One row of an inspection: one input file, read or not."""
+
+    image: str
+    status: Status
+    error: str = ""
+    digest: str = ""
+    height: int = 0
+    width: int = 0
+    radiometric: bool = False
+    temperatures: TemperatureStats | None = None
+    anomaly: AnomalyResult | None = None
+    findings: tuple[Finding, ...] = ()
+    camera: Camera = field(default_factory=Camera)
+    scene: dict[str, Param] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    panel: str = ""
+    mask: str = ""
+
+    @property
+    def hotspots(self) -> list[Finding]:
+        """The findings that a hotspot method made, hottest first."""
+        return [finding for finding in self.findings if finding.kind == "hotspot"]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """Everything one run found, in input order, with what is needed to repeat and to judge it."""
+
+    results: tuple[ImageResult, ...]
+    title: str
+    started_at: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    model: dict[str, Any] | None = None
+    severity_table: dict[str, Any] | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    timings_s: dict[str, float] = field(default_factory=dict)

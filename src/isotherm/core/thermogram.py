@@ -1,0 +1,150 @@
+"""The thermogram: what the camera recorded, and how to read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float, Num, UInt8
+
+from isotherm.core.errors import DataError
+from isotherm.core.scene import ZERO_CELSIUS_K, Scene, SceneEdit, Source
+
+Counts = Num[np.ndarray, "H W"]
+Temperatures = Float[np.ndarray, "H W"]
+
+
+@runtime_checkable
+class Calibration(Protocol):
+    """Turns counts into the temperature of the object."""
+
+    @property
+    def kind(self) -> str:
+        """The name shown to users: planck, linear, vendor ..."""
+        ...
+
+    @property
+    def supports(self) -> frozenset[str]:
+        """The names of the scene's parameters that this calibration honours."""
+        ...
+
+    def kelvin(self, counts: Counts, scene: Scene) -> Temperatures:
+        """Return float32 kelvin of shape (H W); NaN where a count has no temperature."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Return the constants, ready for JSON."""
+        ...
+
+
+@dataclass(frozen=True)
+class Camera:
+    """What took the picture; empty strings and None where the file does not say."""
+
+    maker: str = ""
+    model: str = ""
+    serial: str = ""
+    lens: str = ""
+    field_of_view_deg: float | None = None
+    taken_at: str = ""
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where the picture was taken (WGS 84), in degrees and metres."""
+
+    latitude_deg: float
+    longitude_deg: float
+    altitude_m: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Thermogram:
+    r"""Counts as recorded, the calibration that turns them into kelvin, and the scene.
+
+    Temperatures are computed on demand and never stored, so they cannot go stale. An edit makes a new thermogram with a
+    new scene; the counts never change.
+
+    Parameters
+    ----------
+    counts
+        (H W), as recorded, read-only. For a plain picture the luma, uint8.
+    calibration
+        None for a picture that holds no temperatures (*qualitative*).
+    scene
+        The parameters of the measurement formula, each with its source.
+    format
+        The registry name of the reader that made it.
+    colour
+        (H W 3) uint8 for a coloured plain picture, else None.
+    camera, position
+        What took the picture, and where.
+    notes
+        What a user should know about this reading ("scale of this TIFF guessed: 0.01 K"), one sentence each.
+    exif
+        The raw EXIF block (TIFF structure, without the ``Exif\0\0`` prefix), kept for export; empty where absent.
+    digest
+        sha256 of the file's bytes, hexadecimal; empty for an array made in memory.
+    """
+
+    counts: Counts
+    calibration: Calibration | None
+    scene: Scene
+    format: str
+    colour: UInt8[np.ndarray, "H W 3"] | None = None
+    camera: Camera = field(default_factory=Camera)
+    position: Position | None = None
+    notes: tuple[str, ...] = ()
+    exif: bytes = field(default=b"", repr=False)
+    digest: str = ""
+
+    def __post_init__(self) -> None:
+        self.counts.setflags(write=False)
+        if self.colour is not None:
+            self.colour.setflags(write=False)
+
+    @property
+    def radiometric(self) -> bool:
+        """Whether the counts have temperatures."""
+        return self.calibration is not None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width [px]."""
+        height, width = self.counts.shape
+        return height, width
+
+    def kelvin(self) -> Temperatures:
+        """Return float32 kelvin (H W), NaN where invalid; raises DataError for a qualitative picture."""
+        if self.calibration is None:
+            raise DataError("this picture holds no temperatures (only colours or grey levels)")
+        return self.calibration.kelvin(self.counts, self.scene)
+
+    def celsius(self) -> Temperatures:
+        """Return float32 °C (H W), NaN where invalid; raises DataError for a qualitative picture."""
+        return self.kelvin() - np.float32(ZERO_CELSIUS_K)
+
+    def values(self) -> Temperatures:
+        """Return what the picture shows as float32 (H W): °C where it is radiometric, else the grey level 0..255."""
+        return self.celsius() if self.radiometric else self.counts.astype(np.float32)
+
+    def unsupported(self, edit: SceneEdit) -> list[str]:
+        """Return the names of edited parameters that this calibration does not honour."""
+        supports = self.calibration.supports if self.calibration else frozenset()
+        return [name for name in edit.values() if name not in supports]
+
+    def edited(self, edit: SceneEdit, source: Source = Source.USER) -> Thermogram:
+        """Return the same counts seen through an edited scene.
+
+        An edit that this calibration cannot honour changes nothing and is said in the notes.
+        """
+        if not edit.values():
+            return self
+        ignored = self.unsupported(edit)
+        notes = self.notes
+        if ignored:
+            notes = (*notes, f"{', '.join(ignored)} not used: {self.format} files do not support it")
+        scene = self.scene.edited(edit, source)
+        scene = replace(scene, **{name: getattr(self.scene, name) for name in ignored})
+        return replace(self, scene=scene, notes=notes)

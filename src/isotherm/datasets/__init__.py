@@ -1,0 +1,1 @@
+"""Folder layouts, splits and simulators."""

@@ -1,0 +1,1 @@
+"""Arrays to honest numbers; never sees a model."""

@@ -1,0 +1,1 @@
+"""Where it is hot, how hot, how big, how severe."""

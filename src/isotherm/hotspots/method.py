@@ -1,0 +1,32 @@
+"""The seam of hotspot methods: temperatures in, mask out."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+Values = Float[np.ndarray, "H W"]
+Mask = Bool[np.ndarray, "H W"]
+
+
+@runtime_checkable
+class HotspotMethod(Protocol):
+    """One rule that says which pixels are hot. Measuring, delta-T and severity are shared code, not the method's."""
+
+    name: str
+    config_type: type
+    """A frozen dataclass of `isotherm.core.config.setting` fields; the single source of the command's flags."""
+
+    def find(self, values: Values, config: Any) -> Mask:
+        """Return the mask of hot pixels.
+
+        Parameters
+        ----------
+        values
+            (H W) float32: °C, or grey levels of a picture without temperatures; NaN pixels are never hot.
+        config
+            An instance of ``config_type``.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""Counts to kelvin: Planck, atmosphere, window, emissivity."""

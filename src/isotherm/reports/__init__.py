@@ -1,0 +1,1 @@
+"""Report content and its writers."""

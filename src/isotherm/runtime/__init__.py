@@ -1,0 +1,1 @@
+"""Running exported graphs without torch, and the model folder on disk."""

@@ -1,0 +1,1 @@
+"""Use cases: what the command and the server do, without knowing either."""

@@ -1,0 +1,32 @@
+"""What all tests share: the shared data folder and small synthetic inputs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import matplotlib as mpl
+import pytest
+from jaxtyping import install_import_hook
+
+mpl.use("Agg")
+# Shapes and types of every annotated function are checked while the tests run.
+_hook = install_import_hook("isotherm", "beartype.beartype")
+
+DATA = Path(os.environ.get("ISOTHERM_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs the shared data where it is absent."""
+    if DATA.is_dir():
+        return
+    skip = pytest.mark.skip(reason=f"needs the shared data ({DATA}; set ISOTHERM_DATA)")
+    for item in items:
+        if item.get_closest_marker("real_data"):
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """Return the shared data folder; use it together with the marker ``real_data``."""
+    return DATA
