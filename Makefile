@@ -1,0 +1,69 @@
+# Needs Python 3.11 or newer and make; everything else is installed into folders of this checkout.
+PYTHON ?= python3
+BASE := .venv-base
+DEV := .venv
+export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+PIP_INSTALL := -m pip install --quiet
+WORKERS ?= 2
+
+.PHONY: help demo test check format lint types contracts docs docs-tables bench size lock clean
+
+help:  ## Say what the targets do
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: $(BASE)/installed  ## Install the base and run a simulated inspection (ARGS="-o FOLDER --seed 1")
+	$(BASE)/bin/isotherm demo $(ARGS)
+
+test: $(DEV)/installed  ## Install everything and run all tests, with coverage
+	rm -f .coverage .coverage.*
+	$(DEV)/bin/coverage run -m pytest -n $(WORKERS) $(ARGS)
+	$(DEV)/bin/coverage combine --quiet
+	$(DEV)/bin/coverage report
+
+check: lint types contracts docs test  ## Everything that decides a landing
+
+format: $(DEV)/installed  ## Rewrite the sources in the house format
+	$(DEV)/bin/ruff format
+	$(DEV)/bin/ruff check --fix
+
+lint: $(DEV)/installed
+	$(DEV)/bin/ruff format --check
+	$(DEV)/bin/ruff check
+
+types: $(DEV)/installed
+	$(DEV)/bin/mypy
+
+contracts: $(DEV)/installed
+	$(DEV)/bin/lint-imports
+
+docs: $(DEV)/installed  ## Build the documentation site into site/
+	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(DEV)/bin/mkdocs build --strict --quiet
+
+docs-tables: $(DEV)/installed  ## Write the generated pages of the documentation anew
+	$(DEV)/bin/python docs/generate.py
+
+bench: $(DEV)/installed  ## Run the benchmarks; they print ratios
+	for script in benchmarks/bench_*.py; do $(DEV)/bin/python $$script || exit 1; done
+
+size: $(BASE)/installed  ## Print the size of the base install
+	$(BASE)/bin/python benchmarks/install_size.py
+
+lock: ## Resolve all dependencies anew and write constraints.txt
+	sh benchmarks/lock.sh
+
+clean:  ## Remove the environments and caches (never your data)
+	rm -rf $(BASE) $(DEV) site .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+$(BASE)/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("isotherm needs Python 3.11 or newer, this is " + sys.version) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv --clear $(BASE)
+	$(BASE)/bin/python $(PIP_INSTALL) --editable .
+	touch $@
+
+$(DEV)/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("isotherm needs Python 3.11 or newer, this is " + sys.version) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv --clear $(DEV)
+	$(DEV)/bin/python $(PIP_INSTALL) --editable '.[all,dev]'
+	touch $@

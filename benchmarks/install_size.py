@@ -1,0 +1,31 @@
+"""Size on disk of the packages of the environment that runs this, against the 400 MB of the base install."""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+from pathlib import Path
+
+LIMIT_MB = 400
+INSTALLERS = ("pip", "setuptools")  # what venv itself puts there, not what isotherm installs
+
+
+def size_mb(folder: Path) -> float:
+    """Return the space on disk of a folder's files in MB (10^6 bytes), as `du` counts it."""
+    files = [folder] if folder.is_file() else [path for path in folder.rglob("*") if path.is_file()]
+    return sum(path.stat().st_blocks * 512 for path in files) / 1e6
+
+
+def main() -> int:
+    """Print the five largest packages and the sum; exit 1 where the sum is over the limit."""
+    site = Path(sysconfig.get_path("purelib"))
+    sizes = {entry.name: size_mb(entry) for entry in site.iterdir() if not entry.name.startswith(INSTALLERS)}
+    for name, size in sorted(sizes.items(), key=lambda item: -item[1])[:8]:
+        print(f"{size:8.1f} MB  {name}")
+    total = sum(sizes.values())
+    print(f"{total:8.1f} MB  in all; limit {LIMIT_MB} MB, ratio {total / LIMIT_MB:.2f}")
+    return int(total > LIMIT_MB)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
