@@ -69,7 +69,7 @@ class Thermogram:
     Parameters
     ----------
     counts
-        (H W), as recorded, read-only. For a plain picture the luma, uint8.
+        (H W), as recorded, read-only. For a plain picture the luma, uint8 (uint16 where 16 grey bits were stored).
     calibration
         None for a picture that holds no temperatures (*qualitative*).
     scene
@@ -126,8 +126,14 @@ class Thermogram:
         return self.kelvin() - np.float32(ZERO_CELSIUS_K)
 
     def values(self) -> Temperatures:
-        """Return what the picture shows as float32 (H W): °C where it is radiometric, else the grey level 0..255."""
-        return self.celsius() if self.radiometric else self.counts.astype(np.float32)
+        """Return what the picture shows as float32 (H W): °C where it is radiometric, else the grey level 0..255.
+
+        Grey levels of 16 bits keep their steps: 65535 becomes 255.0.
+        """
+        if self.radiometric:
+            return self.celsius()
+        levels = self.counts.astype(np.float32)
+        return levels / np.float32(257) if self.counts.dtype == np.uint16 else levels
 
     def unsupported(self, edit: SceneEdit) -> list[str]:
         """Return the names of edited parameters that this calibration does not honour."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
 from isotherm.core.config import setting, validate
+from isotherm.core.errors import ConfigError
 from isotherm.core.thermogram import Thermogram
 
 MAX_PIXELS = 64_000_000
@@ -27,6 +28,8 @@ class ReadHints:
 
     def __post_init__(self) -> None:
         validate(self)
+        if self.offset is not None and self.scale is None:
+            raise ConfigError("ReadHints: offset needs scale (temperature = counts * scale + offset)")
 
 
 @runtime_checkable

@@ -14,6 +14,10 @@ from isotherm.formats.reader import MAX_FILE_BYTES, ImageReader, ReadHints
 FORMATS: Registry[ImageReader] = Registry(
     "format",
     # Asked in this order: the more particular content first, the plain picture last.
+    Row("tiff", "isotherm.formats.tiff:READER", "TIFF: float °C or K, 16-bit counts with a scale, or a plain picture"),
+    Row("png16", "isotherm.formats.png16:READER", "16-bit grey PNG: counts with a scale, or 16-bit grey levels"),
+    Row("npy", "isotherm.formats.npy:READER", "NumPy array (H W): float °C, or counts with a scale"),
+    Row("picture", "isotherm.formats.picture:READER", "JPEG, PNG, BMP, GIF, WebP: colours and greys, no temperatures"),
 )
 
 
@@ -34,14 +38,23 @@ def read(path: str | Path, hints: ReadHints | None = None) -> Thermogram:
     FormatError
         It is of no known format, or damaged; the message says where.
     """
+    data = load(path)
+    try:
+        return read_bytes(data, hints)
+    except FormatError as error:
+        raise type(error)(f"{path}: {error.reason}", error.offset) from error
+
+
+def load(path: str | Path) -> bytes:
+    """Return a file's bytes; raises DataError where it cannot be opened, TooLargeError above `MAX_FILE_BYTES`."""
     path = Path(path)
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise TooLargeError(f"{path}: {path.stat().st_size} bytes; at most {MAX_FILE_BYTES} are read")
-        data = path.read_bytes()
+        size = path.stat().st_size
+        if size > MAX_FILE_BYTES:
+            raise TooLargeError(f"{size} bytes; at most {MAX_FILE_BYTES} are read")
+        return path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    return read_bytes(data, hints)
 
 
 def read_bytes(data: bytes, hints: ReadHints | None = None) -> Thermogram:

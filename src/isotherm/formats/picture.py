@@ -1,0 +1,87 @@
+"""Plain pictures of 8 bits a channel: grey levels and colours, never degrees."""
+
+from __future__ import annotations
+
+from PIL import BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin, WebPImagePlugin  # noqa: F401
+
+from isotherm.core.scene import assumed_scene
+from isotherm.core.thermogram import Thermogram
+from isotherm.formats import jpeg
+from isotherm.formats.exif import read_exif
+from isotherm.formats.raster import open_picture, plain_picture
+from isotherm.formats.reader import ReadHints
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_SIGNATURES = (_PNG, jpeg.SIGNATURE, b"BM", b"GIF87a", b"GIF89a")
+_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
+_RAW_BYTES = 20_000
+
+
+class PictureReader:
+    """JPEG, PNG, BMP, GIF and WebP as *qualitative* pictures.
+
+    A thermal file whose temperatures isotherm cannot read yet is shown as the picture it carries, and a note says so.
+    """
+
+    name = "picture"
+
+    def recognises(self, data: bytes) -> bool:
+        """Say whether these bytes begin like a picture."""
+        return data.startswith(_SIGNATURES) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP")
+
+    def decode(self, data: bytes, hints: ReadHints) -> Thermogram:
+        """Decode to luma and colour; see `isotherm.formats.raster.plain_picture` for what is dropped."""
+        image = open_picture(data, "picture", _FORMATS)
+        block = jpeg.exif_block(data) if data.startswith(jpeg.SIGNATURE) else _exif_of(image.info)
+        exif = read_exif(block)
+        picture = plain_picture(image, "picture")
+        notes = [*picture.notes, *_maker_note(data, exif.camera.maker)]
+        if data.startswith(_PNG) and data[24:25] == b"\x10":
+            notes.append("16 bits a channel reduced to 8")
+        if exif.orientation != 1:
+            notes.append(
+                f"EXIF orientation {exif.orientation} is not applied: positions are those of the stored pixels"
+            )
+        if hints.scale is not None:
+            notes.append("scale not used: a picture of 8 bits holds no temperatures")
+        return Thermogram(
+            counts=picture.luma,
+            calibration=None,
+            scene=assumed_scene(),
+            format=self.name,
+            colour=picture.colour,
+            camera=exif.camera,
+            position=exif.position,
+            notes=tuple(notes),
+            exif=block,
+        )
+
+
+def _exif_of(info: dict[str | tuple[int, int], object]) -> bytes:
+    block = info.get("exif", b"")
+    return block.removeprefix(jpeg.EXIF_PREFIX) if isinstance(block, bytes) else b""
+
+
+def _maker_note(data: bytes, maker: str) -> tuple[str, ...]:
+    """Say whose thermal data this picture carries that isotherm has no reader for yet."""
+    found = _carried(data, maker)
+    return (f"{found}: its temperatures are not read yet, only its picture",) if found else ()
+
+
+def _carried(data: bytes, maker: str) -> str:
+    if not data.startswith(jpeg.SIGNATURE):
+        return ""
+    raw = 0
+    for segment in jpeg.segments(data):
+        if segment.marker == jpeg.APP2 and segment.payload[4:9] == b"IJPEG":
+            return "InfiRay IJPEG"
+        raw += len(segment.payload) if segment.marker in (jpeg.APP3, jpeg.APP4) else 0
+    if maker.upper().startswith("DJI") and raw > _RAW_BYTES:
+        return "DJI R-JPEG"
+    # Guide TP8: the visible picture as BMP behind the temperatures, both behind the JPEG (no marker of its own).
+    if data[430_720:430_722] == b"BM":
+        return "Guide TP8 thermal JPEG"
+    return ""
+
+
+READER = PictureReader()

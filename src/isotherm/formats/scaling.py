@@ -1,0 +1,91 @@
+"""What plain numbers mean: by the user's hints, by the file's declaration, or by a guess that is said aloud."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Num
+
+from isotherm.core.errors import FormatError
+from isotherm.formats.reader import ReadHints
+from isotherm.radiometry.linear import LinearCalibration, Unit, linear, stored_temperatures
+
+Numbers = Num[np.ndarray, "H W"]
+
+CENTIKELVIN = (0.01,)
+CAMERA_STEPS = (0.01, 0.04, 0.40)
+"""Kelvin steps that cameras write: most (and isotherm) 0.01, FLIR Duo Pro and Tau 0.04 (high gain) or 0.40 (low)."""
+PLAUSIBLE_K = (200.0, 600.0)
+KELVIN_ABOVE = 150.0
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """How numbers become kelvin (None: they are no temperatures), and what to tell the user about it."""
+
+    calibration: LinearCalibration | None
+    notes: tuple[str, ...] = ()
+
+
+def hinted(hints: ReadHints, *, nodata: float | None = None) -> Meaning:
+    """Return the meaning that the user gave by ``scale`` (and ``offset``, ``unit``)."""
+    assert hints.scale is not None
+    notes = () if hints.unit else ("unit of the given scale taken as °C",)
+    return Meaning(linear(hints.scale, hints.offset or 0.0, hints.unit or "c", nodata=nodata), notes)
+
+
+def of_temperatures(
+    numbers: Numbers, hints: ReadHints, what: str, *, declared: Unit | None = None, nodata: float | None = None
+) -> Meaning:
+    """Return the meaning of numbers that are temperatures: in the hinted unit, the declared one, or °C.
+
+    Where nobody says the unit and every number is above 150, they are taken as kelvin, and a note says so.
+    """
+    if hints.scale is not None:
+        return hinted(hints, nodata=nodata)
+    unit = hints.unit or declared
+    if unit is None and _all_above(numbers, KELVIN_ABOVE, nodata):
+        note = f"unit of this {what} guessed: kelvin, because every number is above {KELVIN_ABOVE:g}"
+        return Meaning(stored_temperatures("k", nodata=nodata), (note,))
+    return Meaning(stored_temperatures(unit or "c", nodata=nodata))
+
+
+def _all_above(numbers: Numbers, limit: float, nodata: float | None) -> bool:
+    valid = numbers[np.isfinite(numbers) & (numbers != nodata)]
+    return valid.size > 0 and bool(valid.min() > limit)
+
+
+def of_counts(
+    counts: Numbers, hints: ReadHints, what: str, *, steps: tuple[float, ...], nodata: float | None = None
+) -> Meaning:
+    """Return the meaning of whole-number counts: by the hinted scale, or by the first plausible one of `steps`.
+
+    A step [K] is plausible where it puts every count into 200..600 K; counts of 0 and of the type's maximum may be
+    dead pixels and are not asked. Where none is, the numbers are grey levels.
+    """
+    if hints.scale is not None:
+        return hinted(hints, nodata=nodata)
+    for step in steps:
+        if _plausible(counts, step, nodata):
+            note = f"scale of this {what} guessed: {step:.2f} K (change it with scale, offset and unit)"
+            return Meaning(linear(step, 0.0, "k", nodata=nodata), (note,))
+    return Meaning(None, (f"the scale of this {what} is not known: read as grey levels (give scale, offset, unit)",))
+
+
+def _plausible(counts: Numbers, step: float, nodata: float | None) -> bool:
+    asked = counts[(counts != 0) & (counts != np.iinfo(counts.dtype).max) & (counts != nodata)]
+    if asked.size == 0:
+        return False
+    low, high = PLAUSIBLE_K
+    return bool(asked.min() * step >= low and asked.max() * step <= high)
+
+
+def checked_size(height: int, width: int, limit: int) -> None:
+    """Raise FormatError where a picture has no pixels, TooLargeError where it has more than `limit`."""
+    from isotherm.core.errors import TooLargeError
+
+    if height <= 0 or width <= 0:
+        raise FormatError(f"a picture of {width} x {height} pixels holds nothing")
+    if height * width > limit:
+        raise TooLargeError(f"{width} x {height} pixels; at most {limit} are decoded")

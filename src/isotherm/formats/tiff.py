@@ -1,0 +1,120 @@
+"""TIFF: float temperatures, 16-bit counts with a scale, or a plain picture of 8 bits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
+
+from isotherm.core.errors import FormatError
+from isotherm.core.scene import assumed_scene
+from isotherm.core.thermogram import Thermogram
+from isotherm.formats.exif import EXIF_IFD, GPS_IFD, read_exif
+from isotherm.formats.raster import frame_count, guarded, open_picture, pixels, plain_picture
+from isotherm.formats.reader import ReadHints
+from isotherm.formats.scaling import CAMERA_STEPS, Meaning, of_counts, of_temperatures
+
+_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_GDAL_NODATA = 42113
+# Description, maker, model, software, date, artist, copyright: what EXIF and TIFF share.
+_SHARED_TAGS = (0x010E, 0x010F, 0x0110, 0x0112, 0x0131, 0x0132, 0x013B, 0x8298)
+
+
+class TiffReader:
+    """TIFF, classic and BigTIFF: one page, one channel of numbers, or a plain picture."""
+
+    name = "tiff"
+
+    def recognises(self, data: bytes) -> bool:
+        """Say whether these bytes begin like a TIFF."""
+        return data.startswith(_SIGNATURES)
+
+    def decode(self, data: bytes, hints: ReadHints) -> Thermogram:
+        """Decode the first page: floats are temperatures, 16-bit numbers counts, 8-bit ones a picture."""
+        image = cast(TiffImageFile, open_picture(data, "TIFF", ("TIFF",)))
+        pages = frame_count(image)
+        notes = [f"{pages} pages: the first is read"] if pages > 1 else []
+        block = _exif_block(image)
+        page = _numbers(image, hints) if _is_numeric(image) else _picture(image)
+        exif = read_exif(block)
+        return Thermogram(
+            counts=page.counts,
+            calibration=page.meaning.calibration,
+            scene=assumed_scene(),
+            format=self.name,
+            colour=page.colour,
+            camera=exif.camera,
+            position=exif.position,
+            notes=(*notes, *page.meaning.notes),
+            exif=block,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Page:
+    counts: np.ndarray
+    colour: np.ndarray | None
+    meaning: Meaning
+
+
+def _is_numeric(image: Image.Image) -> bool:
+    return image.mode in ("F", "I", "I;16", "I;16B")
+
+
+def _picture(image: Image.Image) -> _Page:
+    picture = plain_picture(image, "TIFF")
+    notes = tuple(note for note in picture.notes if "frames" not in note)
+    return _Page(picture.luma, picture.colour, Meaning(None, notes))
+
+
+def _numbers(image: TiffImageFile, hints: ReadHints) -> _Page:
+    numbers = pixels(image, "TIFF")
+    nodata = _nodata(image)
+    if image.mode == "F":
+        return _Page(numbers, None, of_temperatures(numbers, hints, "TIFF", nodata=nodata))
+    counts = _narrowed(numbers)
+    meaning = of_counts(counts, hints, "TIFF", steps=CAMERA_STEPS, nodata=nodata)
+    if meaning.calibration is None and counts.dtype != np.uint16:
+        raise FormatError(f"TIFF: whole numbers of type {counts.dtype} need a scale (give scale, offset and unit)")
+    return _Page(counts, None, meaning)
+
+
+def _narrowed(numbers: np.ndarray) -> np.ndarray:
+    """Return native uint16 where the numbers fit, else int32."""
+    if numbers.dtype.itemsize == 2 and numbers.dtype.kind == "u":
+        return numbers.astype(np.uint16)
+    return numbers.astype(np.int32)
+
+
+def _nodata(image: TiffImageFile) -> float | None:
+    with guarded("TIFF"):
+        text = image.tag_v2.get(_GDAL_NODATA)
+    try:
+        return float(str(text).strip("\0 ")) if text is not None else None
+    except ValueError:
+        return None
+
+
+def _exif_block(image: TiffImageFile) -> bytes:
+    """Return the descriptive tags of the page, and its Exif and GPS directories, as a block of their own."""
+    block: Any = Image.Exif()
+    try:
+        with guarded("TIFF"):
+            found = image.getexif()
+            for tag in _SHARED_TAGS:
+                if tag in found:
+                    block[tag] = found[tag]
+            for directory in (EXIF_IFD, GPS_IFD):
+                inner = found.get_ifd(directory)
+                if inner:
+                    block[directory] = dict(inner)
+            return bytes(block.tobytes()).removeprefix(b"Exif\0\0") if len(block) else b""
+    except FormatError:
+        # Damaged descriptions decide no temperature.
+        return b""
+
+
+READER = TiffReader()

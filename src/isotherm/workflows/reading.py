@@ -1,0 +1,126 @@
+"""Many files to thermograms: in order, decoded ahead, and a bad file stops nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+from isotherm.core.errors import DataError, IsothermError
+from isotherm.core.scene import SceneEdit
+from isotherm.core.thermogram import Thermogram
+from isotherm.formats.reader import ReadHints
+from isotherm.formats.reading import load, read_bytes
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One file, read or not.
+
+    ``name`` is the path relative to the folder that was asked for, with ``/`` between; ``error`` is empty where the
+    file was read, else the reason in one line and ``thermogram`` is None.
+    """
+
+    path: Path
+    name: str
+    thermogram: Thermogram | None
+    error: str = ""
+
+
+def list_images(path: Path) -> list[Path]:
+    """Return a file as it is, or every regular file below a folder that is not hidden, in natural order.
+
+    Raises
+    ------
+    DataError
+        Nothing is there, the folder or one below it cannot be listed, or it holds no file.
+    """
+    path = Path(path)
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise DataError(f"{path}: no such file or folder")
+    found = sorted(_files_below(path), key=lambda file: natural_key(_name(file, path)))
+    if not found:
+        raise DataError(f"{path}: the folder holds no file")
+    return found
+
+
+def _files_below(root: Path) -> Iterator[Path]:
+    for folder, folders, names in os.walk(root, onerror=_unlistable):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        places = (Path(folder, name) for name in names if not name.startswith("."))
+        yield from (place for place in places if place.is_file())
+
+
+def _unlistable(error: OSError) -> None:
+    raise DataError(f"{error.filename}: cannot be listed: {error.strerror}") from error
+
+
+def natural_key(name: str) -> list[tuple[int, int, str]]:
+    """Return a key that sorts ``IR_9`` before ``IR_10``, and folders before what follows them."""
+    parts = re.findall(r"\d+|\D", name.casefold())
+    return [(0, int(part), part) if part.isdecimal() and part.isascii() else (1, 0, part) for part in parts]
+
+
+def _name(path: Path, root: Path | None) -> str:
+    relative = path.relative_to(root) if root is not None and path.is_relative_to(root) else Path(path.name)
+    if relative == Path():
+        relative = Path(path.name)
+    # A name that is no UTF-8 must still print.
+    return os.fsencode(relative.as_posix()).decode("utf-8", "replace")
+
+
+def read_many(
+    paths: Sequence[Path],
+    *,
+    root: Path | None = None,
+    edit: SceneEdit | None = None,
+    hints: ReadHints | None = None,
+    jobs: int = 2,
+) -> Iterator[Outcome]:
+    """Read files in input order; up to `jobs` threads decode ahead, and at most two files a thread are held.
+
+    Parameters
+    ----------
+    paths
+        The files.
+    root
+        The folder that names are relative to; None for the bare file names.
+    edit
+        Scene parameters to use in place of the files'.
+    hints
+        Unit and scale, where files cannot say them.
+    jobs
+        Threads that decode; 1 reads each file when it is asked for.
+    """
+    one = partial(read_outcome, root=root, edit=edit or SceneEdit(), hints=hints or ReadHints())
+    if jobs <= 1:
+        yield from map(one, paths)
+        return
+    remaining = iter(paths)
+    with ThreadPoolExecutor(jobs, thread_name_prefix="isotherm-read") as pool:
+        ahead: deque[Future[Outcome]] = deque(pool.submit(one, path) for path in islice(remaining, 2 * jobs))
+        try:
+            while ahead:
+                outcome = ahead.popleft().result()
+                ahead.extend(pool.submit(one, path) for path in islice(remaining, 1))
+                yield outcome
+        finally:
+            for future in ahead:
+                future.cancel()
+
+
+def read_outcome(path: Path, *, root: Path | None, edit: SceneEdit, hints: ReadHints) -> Outcome:
+    """Read one file; whatever is wrong with it is the outcome's ``error``."""
+    name = _name(path, root)
+    try:
+        return Outcome(path, name, read_bytes(load(path), hints).edited(edit))
+    except IsothermError as error:
+        return Outcome(path, name, None, " ".join(str(error).split()))
