@@ -88,19 +88,21 @@ def rank(positives: Values, negatives: Iterable[Values], weights: Values | None 
     _check(positives)
     ascending, place = np.unique(positives, return_inverse=True)
     summed = np.bincount(place, weights=weights, minlength=ascending.size).astype(np.float64)
-    # Slot 2k counts the negatives between the scores k - 1 and k, slot 2k + 1 those equal to score k.
-    slots = np.zeros(2 * ascending.size + 1, dtype=np.int64)
+    lower = np.zeros(ascending.size, dtype=np.int64)
+    not_higher = np.zeros(ascending.size, dtype=np.int64)
+    total = 0
     for chunk in negatives:
         _check(chunk)
-        left = np.searchsorted(ascending, chunk, side="left")
-        right = np.searchsorted(ascending, chunk, side="right")
-        slots += np.bincount(left + right, minlength=slots.size)
+        ordered = np.sort(chunk)
+        lower += np.searchsorted(ordered, ascending, side="left")
+        not_higher += np.searchsorted(ordered, ascending, side="right")
+        total += chunk.size
     return Ranking(
         scores=ascending[::-1],
         weights=summed[::-1],
-        above=slots[2::2][::-1],
-        tied=slots[1::2][::-1],
-        negatives=int(slots.sum()),
+        above=(np.append(lower[1:], total) - not_higher)[::-1],
+        tied=(not_higher - lower)[::-1],
+        negatives=total,
     )
 
 
