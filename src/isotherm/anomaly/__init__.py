@@ -1,1 +1,20 @@
 """Learn what normal looks like, score what is not."""
+
+from __future__ import annotations
+
+from isotherm.anomaly.method import AnomalyMethod
+from isotherm.core.registry import Registry, Row
+
+ANOMALY_METHODS: Registry[AnomalyMethod] = Registry(
+    "anomaly method",
+    Row("patchcore", "isotherm.anomaly.patchcore:METHOD", "distance to the nearest of a core set of normal patches"),
+    Row("padim", "isotherm.anomaly.padim:METHOD", "Mahalanobis distance to a Gaussian of normal features per position"),
+    Row(
+        "autoencoder",
+        "isotherm.anomaly.autoencoder:METHOD",
+        "error of a network that learnt to redraw normal images",
+        "train",
+    ),
+)
+
+__all__ = ["ANOMALY_METHODS"]

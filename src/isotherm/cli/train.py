@@ -1,0 +1,64 @@
+"""``isotherm train``: learn what normal looks like from a folder of images."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from isotherm.anomaly import ANOMALY_METHODS
+from isotherm.cli.flags import add_flags, chosen, from_flags
+from isotherm.cli.progress import bar
+from isotherm.core.scene import SceneEdit
+from isotherm.formats import ReadHints
+from isotherm.workflows.train import FolderImages, TrainedModel, TrainSettings, train
+
+METHOD = "patchcore"
+
+
+def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
+    """Add the command's arguments, and the flags of the method that `argv` names."""
+    method = ANOMALY_METHODS.get(chosen(list(argv), "--method", METHOD))
+    parser.add_argument("normals", type=Path, metavar="NORMAL_DIR", help="folder of normal images, any readable format")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL_DIR", help="folder for the model")
+    parser.add_argument(
+        "--method", default=METHOD, metavar="NAME", help=f"one of {', '.join(ANOMALY_METHODS.names())} ({METHOD})"
+    )
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="threads that decode images (default 2)")
+    add_flags(parser, TrainSettings, "training")
+    add_flags(parser, method.config_type, f"method {method.name}")
+    add_flags(parser, SceneEdit, "scene (in place of what the files say)")
+    add_flags(parser, ReadHints, "files that do not say their scale or unit")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train, write the model and say what came out."""
+    method = ANOMALY_METHODS.get(arguments.method)
+    source = FolderImages(
+        arguments.normals,
+        edit=from_flags(SceneEdit, arguments),
+        hints=from_flags(ReadHints, arguments),
+        jobs=arguments.jobs,
+    )
+    with bar() as progress:
+        model = train(
+            source,
+            arguments.output,
+            method_name=method.name,
+            config=from_flags(method.config_type, arguments),
+            settings=from_flags(TrainSettings, arguments),
+            progress=progress,
+        )
+    _tell(model, arguments.output)
+    return 0
+
+
+def _tell(model: TrainedModel, folder: Path) -> None:
+    data, inputs = model.manifest["data"], model.inputs
+    for item in data["skipped"]:
+        print(f"isotherm: skipped {item['name']}: {item['error']}", file=sys.stderr)
+    unit = "°C" if inputs.kind == "temperature" else "grey levels"
+    print(f"{folder}: {model.method}, learnt from {data['fitted_on']} of {data['images']} images")
+    print(f"  span      {inputs.low:.4g} .. {inputs.high:.4g} {unit}, {inputs.size} x {inputs.size} px")
+    print(f"  threshold {model.calibration.threshold:.6g}: {model.calibration.how}")

@@ -1,0 +1,146 @@
+"""A model on disk: a folder with one JSON manifest and one safetensors file, checked before it is believed.
+
+``manifest.json`` holds what the caller says plus ``format_version``, the sha256 and size of every other file, and
+the sha256 of itself (without that field), so that a single flipped byte anywhere is noticed.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from isotherm.core.errors import ModelError, OutputError
+from isotherm.core.files import make_folder, sha256
+
+FORMAT_VERSION = 1
+MANIFEST, ARRAYS = "manifest.json", "arrays.safetensors"
+MAX_MANIFEST_BYTES = 64 * 1024 * 1024
+MAX_ARRAY_BYTES = 2 * 1024**3
+
+
+def write_bundle(folder: Path, *, manifest: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+    """Write a model folder so that it appears whole or not at all; an older model of that name is replaced.
+
+    Raises
+    ------
+    OutputError
+        The folder holds something that is no model, or cannot be written.
+    """
+    check_target(folder)
+    data = save_tensors({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+    if len(data) > MAX_ARRAY_BYTES:
+        raise OutputError(f"the model would have {len(data)} bytes of arrays; at most {MAX_ARRAY_BYTES} can be loaded")
+    files = {ARRAYS: {"sha256": sha256(data), "bytes": len(data)}}
+    whole = _signed({**manifest, "format_version": FORMAT_VERSION, "files": files})
+    make_folder(folder.parent)
+    try:
+        _place(folder, {ARRAYS: data, MANIFEST: _to_json(whole)})
+    except OSError as error:
+        raise OutputError(f"cannot write the model {folder}: {error.strerror}") from error
+
+
+def check_target(folder: Path) -> None:
+    """Raise OutputError where a model must not be written: over a file, or over a folder that holds no model."""
+    if folder.is_dir():
+        if any(folder.iterdir()) and not (folder / MANIFEST).is_file():
+            raise OutputError(f"{folder} holds something that is no model; name a new or empty folder")
+    elif folder.exists() or folder.is_symlink():
+        raise OutputError(f"{folder} is not a folder")
+
+
+def read_bundle(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return the manifest and the arrays of a model folder.
+
+    Raises
+    ------
+    ModelError
+        A file is missing, altered, unexpected or too large, or was written by another version.
+    """
+    manifest = _read_manifest(folder)
+    listed = manifest.get("files")
+    if not isinstance(listed, dict) or set(listed) != {ARRAYS} or not isinstance(listed[ARRAYS], dict):
+        raise ModelError(f"{MANIFEST} lists other files than {ARRAYS}", folder)
+    strangers = sorted(item.name for item in folder.iterdir() if item.name not in (MANIFEST, ARRAYS))
+    if strangers:
+        raise ModelError(f"holds {strangers[0]!r}, which its manifest does not know", folder)
+    data = _read_listed(folder, ARRAYS, listed[ARRAYS])
+    try:
+        arrays: dict[str, np.ndarray] = load_tensors(data)
+    except SafetensorError as error:
+        raise ModelError(f"{ARRAYS} is no safetensors file: {error}", folder) from error
+    return manifest, arrays
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    if not folder.is_dir():
+        raise ModelError("there is no such folder", folder)
+    data = _read(folder, MANIFEST, MAX_MANIFEST_BYTES)
+    try:
+        manifest = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{MANIFEST} is no JSON: {error}", folder) from error
+    if not isinstance(manifest, dict) or "format_version" not in manifest:
+        raise ModelError(f"{MANIFEST} is not a model's manifest", folder)
+    if manifest["format_version"] != FORMAT_VERSION:
+        found = manifest["format_version"]
+        raise ModelError(f"format version {found!r}; this isotherm reads version {FORMAT_VERSION}", folder)
+    if _signed(manifest) != manifest:
+        raise ModelError(f"{MANIFEST} has been altered (its sha256 does not match)", folder)
+    return manifest
+
+
+def _read_listed(folder: Path, name: str, entry: Mapping[str, Any]) -> bytes:
+    data = _read(folder, name, MAX_ARRAY_BYTES, expected=entry.get("bytes"))
+    if sha256(data) != entry.get("sha256"):
+        raise ModelError(f"{name} has been altered (its sha256 does not match)", folder)
+    return data
+
+
+def _read(folder: Path, name: str, limit: int, *, expected: object = None) -> bytes:
+    path = folder / name
+    try:
+        size = path.stat().st_size
+        if size > limit:
+            raise ModelError(f"{name} has {size} bytes; at most {limit} are read", folder)
+        if expected is not None and size != expected:
+            raise ModelError(f"{name} has {size} bytes where {expected} are expected", folder)
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise ModelError(f"{name} is missing", folder) from error
+    except OSError as error:
+        raise ModelError(f"{name} cannot be read: {error.strerror}", folder) from error
+
+
+def _signed(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    rest = {name: value for name, value in manifest.items() if name != "manifest_sha256"}
+    return {**rest, "manifest_sha256": sha256(json.dumps(rest, sort_keys=True).encode())}
+
+
+def _to_json(manifest: Mapping[str, Any]) -> bytes:
+    return (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _place(folder: Path, files: Mapping[str, bytes]) -> None:
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".isotherm-", ignore_cleanup_errors=True) as scratch:
+        new, old = Path(scratch) / "new", Path(scratch) / "old"
+        new.mkdir()
+        for name, data in files.items():
+            (new / name).write_bytes(data)
+        if folder.exists():
+            folder.rename(old)
+        try:
+            new.rename(folder)
+        except OSError:
+            if old.exists():
+                old.rename(folder)
+            raise
+        shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,159 @@
+"""A trained model: a detector with everything needed to use it on pictures, in memory and as a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from isotherm.anomaly import ANOMALY_METHODS
+from isotherm.anomaly.inputs import InputSpec
+from isotherm.anomaly.method import AnomalyMaps, Detector
+from isotherm.anomaly.threshold import ScoreCalibration
+from isotherm.core.config import from_mapping, to_mapping
+from isotherm.core.errors import ConfigError, ModelError, UnknownNameError
+from isotherm.core.thermogram import Thermogram
+from isotherm.runtime.bundle import read_bundle, write_bundle
+
+BATCH = 16
+"""How many images are given to a detector at once: enough to keep all cores busy, few enough to stay small."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """What a model says about one picture.
+
+    Parameters
+    ----------
+    score
+        Raw distance in the method's unit, never clamped.
+    percentile
+        Percentage (0..100) of held-out normal images that score lower.
+    anomalous
+        Whether the score is above the model's threshold.
+    map
+        (h w) float32, larger is stranger, at the detector's resolution; `TrainedModel.restore` brings it to the
+        picture's size.
+    reference
+        (3 s s) float32: what the detector thinks the picture should look like, in °C or grey levels 0..255; None where
+        the method has none.
+    """
+
+    score: float
+    percentile: float
+    anomalous: bool
+    map: Float32[np.ndarray, "h w"]
+    reference: Float32[np.ndarray, "3 s s"] | None
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedModel:
+    """A detector, how pictures become its inputs, and what its scores mean.
+
+    ``manifest`` says where it comes from (counts, digest of the data, versions, date, skipped files); it is what
+    ``manifest.json`` of the model's folder holds, without the parts that the other fields carry.
+    """
+
+    detector: Detector
+    method: str
+    config: object
+    inputs: InputSpec
+    calibration: ScoreCalibration
+    manifest: dict[str, Any]
+
+    def score(self, thermograms: Sequence[Thermogram]) -> AnomalyMaps:
+        """Score some thermograms at once, in the detector's own terms (see `AnomalyMaps`).
+
+        Raises
+        ------
+        DataError
+            An image is not of the kind that the model has learnt from, or holds no temperature at all.
+        """
+        return self.detector.predict(np.stack([self.inputs.prepare(thermogram) for thermogram in thermograms]))
+
+    def score_many(self, thermograms: Iterable[Thermogram]) -> Iterator[Scored]:
+        """Score any number of thermograms, in order, holding only a few at a time.
+
+        This is the fast path: give it an iterator that decodes ahead in threads (`workflows.reading.read_many`), and
+        decoding and the detector share all cores. Filter out what `InputSpec.check` refuses before; an image that
+        cannot be judged raises DataError here.
+        """
+        waiting = iter(thermograms)
+        while batch := list(islice(waiting, BATCH)):
+            yield from self._scored(self.score(batch))
+
+    def restore(self, scored: Scored, size: tuple[int, int]) -> Float32[np.ndarray, "H W"]:
+        """Return the map at a picture's `size`; above ``calibration.pixel_threshold`` lies the mask."""
+        return self.inputs.restore_map(scored.map, size)
+
+    def _scored(self, result: AnomalyMaps) -> Iterator[Scored]:
+        references = result.references if result.references is not None else [None] * len(result.scores)
+        for score, values, reference in zip(result.scores.tolist(), result.maps, references, strict=True):
+            yield Scored(
+                score=score,
+                percentile=self.calibration.percentile_of(score),
+                anomalous=score > self.calibration.threshold,
+                map=values,
+                reference=None if reference is None else self.inputs.unscale(reference),
+            )
+
+
+def save_model(model: TrainedModel, folder: Path) -> None:
+    """Write a model as a folder (manifest.json and arrays.safetensors), whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        The folder holds something that is no model, or cannot be written.
+    """
+    manifest = {
+        **model.manifest,
+        "method": model.method,
+        "config": to_mapping(model.config),
+        "inputs": model.inputs.to_mapping(),
+        "calibration": model.calibration.to_mapping(),
+    }
+    write_bundle(folder, manifest=manifest, arrays=model.detector.arrays())
+
+
+def load_model(folder: Path) -> TrainedModel:
+    """Read a model's folder.
+
+    Raises
+    ------
+    ModelError
+        Something is missing, altered, of another version, or does not fit together.
+    MissingExtraError
+        Its method needs an optional dependency.
+    """
+    manifest, arrays = read_bundle(folder)
+    try:
+        return _assemble(manifest, arrays)
+    except ModelError as error:
+        raise ModelError(error.reason, folder) from error
+    except (UnknownNameError, ConfigError) as error:
+        raise ModelError(str(error), folder) from error
+
+
+_FIELDS = ("method", "config", "inputs", "calibration")
+
+
+def _assemble(manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -> TrainedModel:
+    parts: dict[str, Any] = {name: manifest.get(name) for name in _FIELDS}
+    if not isinstance(parts["method"], str) or not all(isinstance(parts[name], dict) for name in _FIELDS[1:]):
+        raise ModelError(f"the manifest lacks one of {', '.join(_FIELDS)}")
+    method = ANOMALY_METHODS.get(parts["method"])
+    config: object = from_mapping(method.config_type, parts["config"])
+    return TrainedModel(
+        detector=method.load(arrays, config),
+        method=parts["method"],
+        config=config,
+        inputs=InputSpec.from_mapping(parts["inputs"]),
+        calibration=ScoreCalibration.from_mapping(parts["calibration"]),
+        manifest={name: value for name, value in manifest.items() if name not in _FIELDS},
+    )

@@ -1,0 +1,237 @@
+"""Learn what normal looks like: normal images in, a model with thresholds out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isotherm.anomaly import ANOMALY_METHODS
+from isotherm.anomaly.method import AnomalyMethod, Detector
+from isotherm.anomaly.threshold import ScoreCalibration, calibrate
+from isotherm.core.config import setting, to_mapping, validate
+from isotherm.core.errors import ConfigError, DataError
+from isotherm.core.progress import Progress, silent
+from isotherm.core.thermogram import Thermogram
+from isotherm.runtime.bundle import check_target
+from isotherm.workflows.models import BATCH, TrainedModel, load_model, save_model
+from isotherm.workflows.normals import FolderImages, ImageSource, NormalImages, ThermogramImages, gather
+
+__all__ = [
+    "FolderImages",
+    "ImageSource",
+    "TrainSettings",
+    "TrainedModel",
+    "fit_model",
+    "load_model",
+    "save_model",
+    "train",
+]
+
+SIZE_STEP = 32
+"""The networks halve their input five times."""
+MAX_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """What training needs to know beside the method's own configuration."""
+
+    image_size: int = setting(256, "side of the square network input [px], a multiple of 32", low=64, high=1024)
+    seed: int = setting(0, "seed of everything random; the same seed gives the same model", low=0, high=2**31 - 1)
+    threshold_percentile: float = setting(
+        99.0, "percentile of the held-out normal scores that becomes the threshold", low=50.0, high=100.0
+    )
+    holdout: float = setting(0.2, "share of the normal images that is held out for the threshold", low=0.05, high=0.5)
+    crossfit_below: int = setting(
+        20, "below so many normal images, all are scored by models that have not seen them", low=0, high=100_000
+    )
+
+    def __post_init__(self) -> None:
+        validate(self)
+        if self.image_size % SIZE_STEP:
+            raise ConfigError(f"TrainSettings: image_size must be a multiple of {SIZE_STEP}, not {self.image_size}")
+
+
+def train(
+    normals: Path | ImageSource,
+    model_dir: Path,
+    *,
+    method_name: str = "patchcore",
+    config: object | None = None,
+    settings: TrainSettings | None = None,
+    progress: Progress = silent,
+) -> TrainedModel:
+    """Learn from a folder of normal images and write the model's folder.
+
+    Parameters
+    ----------
+    normals
+        A folder, or a `FolderImages` where scene edits, hints or threads matter. Unreadable files are left out and
+        listed in the manifest (``skipped``).
+    model_dir
+        Where the model is written, whole or not at all; an older model there is replaced.
+    method_name, config
+        A name of `ANOMALY_METHODS` and its configuration (None: the defaults).
+
+    Raises
+    ------
+    DataError
+        Empty folder, nothing readable, fewer than two different images, or temperatures and pictures mixed.
+    OutputError
+        `model_dir` holds something that is no model, or cannot be written.
+    """
+    method = ANOMALY_METHODS.get(method_name)
+    check_target(model_dir)
+    source = FolderImages(normals) if isinstance(normals, Path) else normals
+    model = fit_model(source, method, config=config, settings=settings, progress=progress)
+    save_model(model, model_dir)
+    return model
+
+
+def fit_model(
+    images: ImageSource | Sequence[Thermogram],
+    method: AnomalyMethod,
+    *,
+    config: object | None = None,
+    settings: TrainSettings | None = None,
+    progress: Progress = silent,
+) -> TrainedModel:
+    """Learn from normal images and choose the thresholds from normal images that the detector has not seen.
+
+    With fewer than ``crossfit_below`` images each is scored by a model fitted without it (up to five folds), and the
+    final model learns from all; otherwise a share is held out, and the final model learns from the rest. Byte-identical
+    images are never on both sides.
+
+    Raises
+    ------
+    DataError
+        Nothing readable, fewer than two different images, or temperatures and pictures mixed.
+    """
+    settings = settings or TrainSettings()
+    config = config if config is not None else method.config_type()
+    if not hasattr(images, "outcomes"):
+        images = ThermogramImages(images)
+    normals = gather(images, settings.image_size, progress)
+    trainer = _Trainer(normals, method, config, settings.seed, progress)
+    detector, calibration, fitted_on = _learn(trainer, settings)
+    return TrainedModel(
+        detector=detector,
+        method=method.name,
+        config=config,
+        inputs=normals.spec,
+        calibration=calibration,
+        manifest=_manifest(normals, settings, fitted_on=fitted_on, held_out=calibration.scores.size),
+    )
+
+
+@dataclass(frozen=True)
+class _Trainer:
+    """Fits on some normal images and scores others."""
+
+    normals: NormalImages
+    method: AnomalyMethod
+    config: object
+    seed: int
+    progress: Progress
+
+    def fit(self, members: Sequence[int], stage: str) -> Detector:
+        """Fit on these images; `stage` opens the progress messages."""
+
+        def report(done: int, total: int, message: str) -> None:
+            self.progress(done, total, f"{stage}: {message}" if stage else message)
+
+        return self.method.fit(self.normals.subset(members), self.config, self.seed, report)
+
+    def scores(self, detector: Detector, members: Sequence[int]) -> Iterator[tuple[float, float]]:
+        """Yield each image's score, and the largest value of its map at the picture's own size."""
+        sizes = iter([self.normals.normals[member].size for member in members])
+        for batch in self.normals.subset(members).batches(BATCH):
+            result = detector.predict(batch)
+            for score, values in zip(result.scores.tolist(), result.maps, strict=True):
+                yield score, float(self.normals.spec.restore_map(values, next(sizes)).max())
+
+
+def _learn(trainer: _Trainer, settings: TrainSettings) -> tuple[Detector, ScoreCalibration, int]:
+    groups = _groups(trainer.normals)
+    if len(groups) < 2:
+        raise DataError(
+            f"{len(trainer.normals)} usable normal image(s), {len(groups)} of them different; at least 2 are needed, "
+            "one to learn from and one to choose the threshold with"
+        )
+    order = np.random.default_rng(settings.seed).permutation(len(groups))
+    groups = [groups[place] for place in order]
+    if len(trainer.normals) < settings.crossfit_below:
+        return _cross_fit(trainer, groups, settings.threshold_percentile)
+    return _hold_out(trainer, groups, settings)
+
+
+def _cross_fit(trainer: _Trainer, groups: list[list[int]], percentile: float) -> tuple[Detector, ScoreCalibration, int]:
+    everything = range(len(trainer.normals))
+    folds = [sorted(chain(*groups[start::MAX_FOLDS])) for start in range(min(MAX_FOLDS, len(groups)))]
+    scores: list[tuple[float, float]] = []
+    for number, fold in enumerate(folds, start=1):
+        rest = [member for member in everything if member not in fold]
+        detector = trainer.fit(rest, f"fold {number}/{len(folds)}")
+        scores.extend(trainer.scores(detector, fold))
+    held_out = (
+        f"{len(scores)} normal images, each scored by a model that had not seen it ({len(folds)} folds); "
+        "the final model has learnt from all of them"
+    )
+    return trainer.fit(everything, ""), _calibrate(scores, percentile, held_out), len(everything)
+
+
+def _hold_out(
+    trainer: _Trainer, groups: list[list[int]], settings: TrainSettings
+) -> tuple[Detector, ScoreCalibration, int]:
+    count = min(len(groups) - 1, max(1, round(settings.holdout * len(groups))))
+    held, rest = (sorted(chain(*part)) for part in (groups[:count], groups[count:]))
+    detector = trainer.fit(rest, "")
+    held_out = f"{len(held)} normal images that the model has not learnt from ({settings.holdout:.0%}, drawn at random)"
+    calibration = _calibrate(list(trainer.scores(detector, held)), settings.threshold_percentile, held_out)
+    return detector, calibration, len(rest)
+
+
+def _calibrate(scores: list[tuple[float, float]], percentile: float, held_out: str) -> ScoreCalibration:
+    image, maxima = np.asarray(scores, dtype=np.float32).T
+    return calibrate(image, maxima, percentile, held_out=held_out)
+
+
+def _groups(normals: NormalImages) -> list[list[int]]:
+    """Gather byte-identical images, so that they stay on one side of every split."""
+    groups: dict[str, list[int]] = {}
+    for member, normal in enumerate(normals.normals):
+        groups.setdefault(normal.digest, []).append(member)
+    return list(groups.values())
+
+
+def _manifest(normals: NormalImages, settings: TrainSettings, *, fitted_on: int, held_out: int) -> dict[str, Any]:
+    return {
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": _versions(),
+        "settings": to_mapping(settings),
+        "data": {
+            "digest": normals.digest,
+            "images": len(normals),
+            "different_images": len(_groups(normals)),
+            "fitted_on": fitted_on,
+            "held_out": held_out,
+            "skipped": [asdict(item) for item in normals.skipped],
+        },
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in ("isotherm", "numpy", "openvino", "pillow", "torch"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
