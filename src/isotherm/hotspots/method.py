@@ -7,6 +7,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float
 
+from isotherm.core.thermogram import Thermogram
+
 Values = Float[np.ndarray, "H W"]
 Mask = Bool[np.ndarray, "H W"]
 
@@ -29,4 +31,13 @@ class HotspotMethod(Protocol):
         config
             An instance of ``config_type``.
         """
+        ...
+
+
+@runtime_checkable
+class PictureConfig(Protocol):
+    """A configuration that takes something from each picture (the air temperature ...), which `find` cannot see."""
+
+    def for_picture(self, thermogram: Thermogram) -> Any:
+        """Return the configuration for this picture; raises DataError where the rule cannot be applied to it."""
         ...

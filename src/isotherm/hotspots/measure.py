@@ -1,0 +1,234 @@
+"""From a picture and a rule, or a mask, to findings: where, how hot, how big, how severe."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from isotherm.core.config import setting, validate
+from isotherm.core.errors import ConfigError
+from isotherm.core.findings import Finding, Region, Verdict
+from isotherm.core.scene import Source
+from isotherm.core.thermogram import Thermogram
+from isotherm.hotspots.method import HotspotMethod, Mask, PictureConfig, Values
+from isotherm.hotspots.outlines import outlines
+from isotherm.hotspots.reference import Reference, ambient_reference, box_reference, median_reference, parse_box
+from isotherm.hotspots.region_stats import RegionStats, region_stats, stats_of
+from isotherm.hotspots.regions import Labels, closed, drop_small, label, opened
+from isotherm.hotspots.severity import SeverityTable
+
+__all__ = ["HotspotSettings", "find_hotspots", "hot_mask", "measure_mask", "stats_of"]
+
+
+@dataclass(frozen=True)
+class HotspotSettings:
+    """What happens to a mask of hot pixels, whichever method made it."""
+
+    open_px: int = setting(
+        0, "radius of the disc that removes thin parts of the mask [px]; 0 removes none", low=0, high=64
+    )
+    close_px: int = setting(1, "radius of the disc that fills gaps in the mask [px]; 0 fills none", low=0, high=64)
+    min_area_px: int | None = setting(
+        None, "smallest hotspot [px]; 0.01 % of the picture and at least 4 px, where not given", low=1
+    )
+    reference: Literal["auto", "median", "ambient", "region", "none"] = setting(
+        "auto",
+        "what delta-T is over: median of the picture outside the hotspots, ambient air, or the maximum of a region; "
+        "auto takes what the severity table asks for, else the median",
+    )
+    reference_box: str | None = setting(None, "the region to compare with, as x,y,width,height [px]")
+    load_percent: float | None = setting(
+        None, "load of the equipment [% of its rating], for severity tables that ask for it", low=0, high=1000
+    )
+
+    def __post_init__(self) -> None:
+        validate(self)
+        if self.reference_box is None and self.reference == "region":
+            raise ConfigError("reference 'region' needs reference_box, the region as x,y,width,height")
+        if self.reference_box is not None:
+            parse_box(self.reference_box)
+            if self.reference not in ("auto", "region"):
+                raise ConfigError(f"reference_box goes with reference 'region', not {self.reference!r}")
+
+    def least_area_px(self, size: tuple[int, int]) -> int:
+        """Return the smallest area that counts in a picture of this height and width [px]."""
+        return self.min_area_px or max(4, round(1e-4 * size[0] * size[1]))
+
+
+def find_hotspots(
+    thermogram: Thermogram,
+    method: HotspotMethod,
+    *,
+    config: Any,
+    settings: HotspotSettings,
+    table: SeverityTable | None = None,
+) -> tuple[Finding, ...]:
+    """Find, measure and judge the hot regions of a picture.
+
+    Parameters
+    ----------
+    thermogram
+        The picture; without temperatures the grey levels decide, and temperatures and delta-T stay None.
+    method, config
+        The rule, and its settings (an instance of ``method.config_type``).
+    settings
+        Clean-up, reference of delta-T, load.
+    table
+        The severity table to judge by, or None.
+
+    Returns
+    -------
+    tuple of Finding
+        Hottest first.
+
+    Raises
+    ------
+    DataError
+        The rule or the reference cannot be applied to this picture (region outside it, grey levels over ambient air).
+    """
+    values = thermogram.values()
+    labels, count = _hot_regions(values, method, _for_picture(config, thermogram), settings)
+    return _Measuring(thermogram, values, settings, table).findings(labels, count, kind="hotspot", origin=method.name)
+
+
+def hot_mask(thermogram: Thermogram, method: HotspotMethod, *, config: Any, settings: HotspotSettings) -> Mask:
+    """Return the mask (H W) of the hot regions that `find_hotspots` measures."""
+    labels, _ = _hot_regions(thermogram.values(), method, _for_picture(config, thermogram), settings)
+    return labels > 0
+
+
+def measure_mask(
+    thermogram: Thermogram,
+    mask: Mask,
+    *,
+    kind: Literal["hotspot", "anomaly"],
+    origin: str,
+    settings: HotspotSettings | None = None,
+    table: SeverityTable | None = None,
+) -> tuple[Finding, ...]:
+    """Measure and judge the 8-connected regions of any mask, as it is: nothing is cleaned away.
+
+    Parameters
+    ----------
+    thermogram, mask
+        The picture and (H W) bool.
+    kind, origin
+        What the regions are and who found them.
+    settings
+        Reference of delta-T and load; the defaults where None.
+    table
+        The severity table to judge by, or None.
+
+    Returns
+    -------
+    tuple of Finding
+        Hottest first; a region without any temperature comes last, with ``temperatures`` None.
+    """
+    measuring = _Measuring(thermogram, thermogram.values(), settings or HotspotSettings(), table)
+    return measuring.findings(*label(mask), kind=kind, origin=origin)
+
+
+def _for_picture(config: Any, thermogram: Thermogram) -> Any:
+    return config.for_picture(thermogram) if isinstance(config, PictureConfig) else config
+
+
+def _hot_regions(values: Values, method: HotspotMethod, config: Any, settings: HotspotSettings) -> tuple[Labels, int]:
+    hot = closed(opened(method.find(values, config), settings.open_px), settings.close_px)
+    # Closing may have filled in pixels that have no temperature.
+    return drop_small(*label(hot & np.isfinite(values)), settings.least_area_px(values.shape))
+
+
+@dataclass(frozen=True, eq=False)
+class _Measuring:
+    """One picture about to be measured."""
+
+    thermogram: Thermogram
+    values: Values
+    settings: HotspotSettings
+    table: SeverityTable | None
+
+    def findings(
+        self, labels: Labels, count: int, *, kind: Literal["hotspot", "anomaly"], origin: str
+    ) -> tuple[Finding, ...]:
+        if count == 0:
+            return ()
+        stats = region_stats(self.values, labels, count)
+        reference = self._reference(labels > 0)
+        contours = outlines(labels, count)
+        pixel_mm2 = _pixel_mm2(self.thermogram)
+        found = []
+        for number in _hottest_first(stats):
+            area = int(stats.area_px[number])
+            region = Region(
+                area_px=area,
+                box=stats.box(number),
+                peak=stats.peak(number),
+                contour=contours[number],
+                area_mm2=None if pixel_mm2 is None else area * pixel_mm2,
+            )
+            found.append(self._judged(Finding(kind, origin, region), stats, number, reference))
+        return tuple(found)
+
+    def _judged(self, finding: Finding, stats: RegionStats, number: int, reference: Reference | None) -> Finding:
+        if not self.thermogram.radiometric:
+            return replace(finding, severity=self._no_verdict("the picture holds no temperatures"))
+        temperatures = stats.temperatures(number)
+        if reference is None or reference.value_c is None or temperatures is None:
+            why = "nothing to compare with" if temperatures else "the region has no temperature"
+            return replace(finding, temperatures=temperatures, severity=self._no_verdict(why))
+        delta_t_c = temperatures.max_c - reference.value_c
+        return replace(
+            finding,
+            temperatures=temperatures,
+            delta_t_c=delta_t_c,
+            reference=reference.text,
+            reference_c=reference.value_c,
+            severity=self._verdict(delta_t_c, reference),
+        )
+
+    def _reference(self, marked: Mask) -> Reference | None:
+        settings, table = self.settings, self.table
+        choice = settings.reference
+        if choice == "none" or not self.thermogram.radiometric:
+            return None
+        if settings.reference_box is not None:
+            return box_reference(self.values, parse_box(settings.reference_box))
+        if choice == "ambient" or (choice == "auto" and table is not None and table.comparison == "ambient"):
+            return ambient_reference(self.thermogram.scene)
+        return median_reference(self.values, marked)
+
+    def _no_verdict(self, why: str) -> Verdict | None:
+        return None if self.table is None else self.table.not_applicable(why)
+
+    def _verdict(self, delta_t_c: float, reference: Reference) -> Verdict | None:
+        if self.table is None:
+            return None
+        if reference.comparison != self.table.comparison:
+            wanted = {"similar": "a similar component", "ambient": "ambient air"}[self.table.comparison]
+            return self.table.not_applicable(f"the table is for delta-T over {wanted}, not over the {reference.text}")
+        verdict = self.table.judge(delta_t_c, load_percent=self.settings.load_percent)
+        return replace(verdict, reason="; ".join(part for part in (verdict.reason, reference.caveat) if part))
+
+
+def _hottest_first(stats: RegionStats) -> list[int]:
+    """Order by the highest value, then by area, then by place; NaN last."""
+    # lexsort sorts by its last key first and keeps the raster order of equals; negated NaN still sorts last.
+    order: list[int] = np.lexsort((-stats.area_px, -stats.high)).tolist()
+    return order
+
+
+def _pixel_mm2(thermogram: Thermogram) -> float | None:
+    """Return the area of one pixel at the object [mm²], seen face on; None unless lens and distance are known.
+
+    The field of view is the horizontal one. A distance that is only a default would give an area that is only a guess.
+    """
+    view, distance = thermogram.camera.field_of_view_deg, thermogram.scene.distance_m
+    if view is None or not 0 < view < 180 or distance.source in (Source.ASSUMED, Source.CAMERA_DEFAULT):
+        return None
+    if not (math.isfinite(distance.value) and distance.value > 0):
+        return None
+    side_mm = 2000 * distance.value * math.tan(math.radians(view) / 2) / thermogram.size[1]
+    return side_mm**2
