@@ -7,11 +7,14 @@ from pathlib import Path
 
 import matplotlib as mpl
 import pytest
+from beartype import BeartypeConf, beartype
 from jaxtyping import install_import_hook
 
 mpl.use("Agg")
+# PEP 484: where a float is asked for, an int will do.
+checked = beartype(conf=BeartypeConf(is_pep484_tower=True))
 # Shapes and types of every annotated function are checked while the tests run.
-_hook = install_import_hook("isotherm", "beartype.beartype")
+_hook = install_import_hook("isotherm", "conftest.checked")
 
 DATA = Path(os.environ.get("ISOTHERM_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
