@@ -25,6 +25,9 @@ class ReadHints:
     scale: float | None = setting(None, "temperature step of one count, in the unit (16-bit TIFF and PNG)", low=1e-9)
     offset: float | None = setting(None, "temperature of count 0, in the unit; 0 where only a scale is given")
     unit: Literal["c", "f", "k"] | None = setting(None, "unit of the file's numbers: c, f or k")
+    formula: Literal["single-path", "thermimage"] = setting(
+        "single-path", "measurement formula of FLIR files; thermimage reproduces results of programs with half paths"
+    )
 
     def __post_init__(self) -> None:
         validate(self)

@@ -14,9 +14,19 @@ from isotherm.formats.reader import MAX_FILE_BYTES, ImageReader, ReadHints
 FORMATS: Registry[ImageReader] = Registry(
     "format",
     # Asked in this order: the more particular content first, the plain picture last.
+    Row(
+        "flir",
+        "isotherm.formats.flir:READER",
+        "FLIR R-JPEG and FFF frames, also DJI XT2 and XTR: counts with Planck constants",
+    ),
     Row("tiff", "isotherm.formats.tiff:READER", "TIFF: float °C or K, 16-bit counts with a scale, or a plain picture"),
     Row("png16", "isotherm.formats.png16:READER", "16-bit grey PNG: counts with a scale, or 16-bit grey levels"),
     Row("npy", "isotherm.formats.npy:READER", "NumPy array (H W): float °C, or counts with a scale"),
+    Row(
+        "csv",
+        "isotherm.formats.csv_matrix:READER",
+        "CSV matrix: °C, °F or K, decimal point or comma, SmartView exports",
+    ),
     Row("picture", "isotherm.formats.picture:READER", "JPEG, PNG, BMP, GIF, WebP: colours and greys, no temperatures"),
 )
 
