@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from isotherm.core.config import setting, validate
-from isotherm.core.errors import ConfigError
+from isotherm.core.errors import ConfigError, DataError
 from isotherm.core.findings import Finding, Region, Verdict
 from isotherm.core.scene import Source
 from isotherm.core.thermogram import Thermogram
@@ -34,6 +34,9 @@ class HotspotSettings:
     min_area_px: int | None = setting(
         None, "smallest hotspot [px]; 0.01 % of the picture and at least 4 px, where not given", low=1
     )
+    ignore_below_c: float | None = setting(
+        None, "what is colder (a clear sky) counts neither for the method nor for the median [°C or grey level]"
+    )
     reference: Literal["auto", "median", "ambient", "region", "none"] = setting(
         "auto",
         "what delta-T is over: median of the picture outside the hotspots, ambient air, or the maximum of a region; "
@@ -52,6 +55,12 @@ class HotspotSettings:
             parse_box(self.reference_box)
             if self.reference not in ("auto", "region"):
                 raise ConfigError(f"reference_box goes with reference 'region', not {self.reference!r}")
+
+    def considered(self, values: Values) -> Values:
+        """Return the values with NaN in place of those that are to be ignored."""
+        if self.ignore_below_c is None:
+            return values
+        return np.where(values < self.ignore_below_c, np.float32(np.nan), values)
 
     def least_area_px(self, size: tuple[int, int]) -> int:
         """Return the smallest area that counts in a picture of this height and width [px]."""
@@ -126,9 +135,20 @@ def measure_mask(
     -------
     tuple of Finding
         Hottest first; a region without any temperature comes last, with ``temperatures`` None.
+
+    Raises
+    ------
+    DataError
+        Mask and picture differ in size, or the reference region lies outside the picture.
     """
+    if mask.shape != thermogram.size:
+        raise DataError(f"the mask is {_by(mask.shape)} px, the picture {_by(thermogram.size)} px; they must be equal")
     measuring = _Measuring(thermogram, thermogram.values(), settings or HotspotSettings(), table)
     return measuring.findings(*label(mask), kind=kind, origin=origin)
+
+
+def _by(size: tuple[int, ...]) -> str:
+    return "x".join(map(str, reversed(size)))
 
 
 def _for_picture(config: Any, thermogram: Thermogram) -> Any:
@@ -136,8 +156,9 @@ def _for_picture(config: Any, thermogram: Thermogram) -> Any:
 
 
 def _hot_regions(values: Values, method: HotspotMethod, config: Any, settings: HotspotSettings) -> tuple[Labels, int]:
+    values = settings.considered(values)
     hot = closed(opened(method.find(values, config), settings.open_px), settings.close_px)
-    # Closing may have filled in pixels that have no temperature.
+    # Closing may have filled in pixels that have no temperature or are to be ignored.
     return drop_small(*label(hot & np.isfinite(values)), settings.least_area_px(values.shape))
 
 
@@ -198,7 +219,7 @@ class _Measuring:
             return box_reference(self.values, parse_box(settings.reference_box))
         if choice == "ambient" or (choice == "auto" and table is not None and table.comparison == "ambient"):
             return ambient_reference(self.thermogram.scene)
-        return median_reference(self.values, marked)
+        return median_reference(settings.considered(self.values), marked)
 
     def _no_verdict(self, why: str) -> Verdict | None:
         return None if self.table is None else self.table.not_applicable(why)

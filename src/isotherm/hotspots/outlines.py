@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain, islice
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -62,9 +63,10 @@ def outlines(labels: Labels, count: int) -> tuple[Contour, ...]:
     top = int(np.searchsorted(edges.key, _UP * padded.size))
     _, first = np.unique(padded.ravel()[edges.key[top:] - _UP * padded.size], return_index=True)
     starts = top + first
-    points = list(zip((x2 / 2).tolist(), (y2 / 2).tolist(), strict=True))
-    after, turns = edges.after.tolist(), corner.tolist()
-    return tuple(_walk(start, after, turns, points) for start in starts.tolist())
+    rings = _walks(starts.tolist(), edges.after.tolist(), corner.tolist())
+    visited = list(chain.from_iterable(rings))
+    points = zip((x2[visited] / 2).tolist(), (y2[visited] / 2).tolist(), strict=True)
+    return tuple(tuple(islice(points, len(ring))) for ring in rings)
 
 
 def _edges(hot: Mask) -> _Edges:
@@ -102,11 +104,15 @@ def _corners(x2: Int[np.ndarray, " E"], y2: Int[np.ndarray, " E"], after: Int[np
     return corner
 
 
-def _walk(start: int, after: list[int], turns: list[bool], points: list[tuple[float, float]]) -> Contour:
-    ring = [points[start]] if turns[start] else []
-    at = after[start]
-    while at != start:
-        if turns[at]:
-            ring.append(points[at])
-        at = after[at]
-    return tuple(ring)
+def _walks(starts: list[int], after: list[int], corner: list[bool]) -> list[list[int]]:
+    """Return the corners of the outline that each start lies on, as numbers of edges."""
+    rings = []
+    for start in starts:
+        ring = [start] if corner[start] else []
+        at = after[start]
+        while at != start:
+            if corner[at]:
+                ring.append(at)
+            at = after[at]
+        rings.append(ring)
+    return rings

@@ -167,14 +167,13 @@ def load_table(name_or_path: str | Path) -> SeverityTable:
     name = str(name_or_path)
     if name in SEVERITY_TABLES:
         return SEVERITY_TABLES[name]
-    path = Path(name_or_path)
-    if not path.is_file():
-        raise UnknownNameError("severity table (or JSON file of one)", name, SEVERITY_TABLES)
-    return table_from_json(_text(path), where=str(path))
+    return table_from_json(_text(Path(name_or_path)), where=name)
 
 
 def _text(path: Path) -> str:
     try:
+        if not path.is_file():
+            raise UnknownNameError("severity table (or JSON file of one)", str(path), SEVERITY_TABLES)
         if path.stat().st_size > _MAX_FILE_BYTES:
             raise ConfigError(f"{path}: a severity table has at most {_MAX_FILE_BYTES} bytes")
         return path.read_text(encoding="utf-8")
@@ -244,10 +243,10 @@ class _Fields:
         if self._left.get(name) is None:
             self._left.pop(name, None)
             return None
-        value = float(self._take(name, (int, float), "a number or null"))
+        value: float = self._take(name, (int, float), "a number or null")
         if not 0 <= value <= 1000:
-            raise ConfigError(f"{self._where}: {name!r} must be from 0 to 1000, not {value:g}")
-        return value
+            raise ConfigError(f"{self._where}: {name!r} must be from 0 to 1000, not {value}")
+        return float(value)
 
     def switch(self, name: str) -> bool:
         value: bool = self._take(name, bool, "true or false", default=False)
