@@ -32,9 +32,9 @@ def read_mask(path: Path) -> Mask:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"mask {path}: cannot be read as a picture: {error}") from error
     if values.ndim == 2:
-        return values > 0
+        return np.asarray(values > 0)
     colours = 3 if values.shape[2] > 2 else 1
-    return (values[..., :colours] > 0).any(axis=2)
+    return np.asarray((values[..., :colours] > 0).any(axis=2))
 
 
 def mask_is_empty(path: Path) -> bool:
@@ -47,8 +47,9 @@ def fit_mask(mask: Bool[np.ndarray, "h w"], size: tuple[int, int]) -> Mask:
     if mask.shape == size:
         return mask
     rows, columns = (_nearest(old, new) for old, new in zip(mask.shape, size, strict=True))
-    return mask[np.ix_(rows, columns)]
+    return np.asarray(mask[np.ix_(rows, columns)])
 
 
 def _nearest(old: int, new: int) -> Int[np.ndarray, " P"]:
-    return ((np.arange(new) + 0.5) * old / new).astype(np.intp)
+    # The centre of new pixel i lies at (i + 1/2) old / new in old pixels; whole numbers keep it exact.
+    return np.asarray((2 * np.arange(new) + 1) * old // (2 * new))
