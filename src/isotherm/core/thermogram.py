@@ -80,6 +80,8 @@ class Thermogram:
         (H W 3) uint8 for a coloured plain picture, else None.
     camera, position
         What took the picture, and where.
+    display_span
+        The counts at the low and high end of the colour scale that the camera showed; None where the file does not say.
     notes
         What a user should know about this reading ("scale of this TIFF guessed: 0.01 K"), one sentence each.
     exif
@@ -95,6 +97,7 @@ class Thermogram:
     colour: UInt8[np.ndarray, "H W 3"] | None = None
     camera: Camera = field(default_factory=Camera)
     position: Position | None = None
+    display_span: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
     exif: bytes = field(default=b"", repr=False)
     digest: str = ""
@@ -124,6 +127,13 @@ class Thermogram:
     def celsius(self) -> Temperatures:
         """Return float32 °C (H W), NaN where invalid; raises DataError for a qualitative picture."""
         return self.kelvin() - np.float32(ZERO_CELSIUS_K)
+
+    def display_span_c(self) -> tuple[float, float] | None:
+        """Return the ends [°C] of the colour scale that the camera showed, in this scene; None where not known."""
+        if self.calibration is None or self.display_span is None:
+            return None
+        ends = self.calibration.kelvin(np.array([self.display_span]), self.scene) - np.float32(ZERO_CELSIUS_K)
+        return float(ends[0, 0]), float(ends[0, 1])
 
     def values(self) -> Temperatures:
         """Return what the picture shows as float32 (H W): °C where it is radiometric, else the grey level 0..255.

@@ -1,111 +1,114 @@
-"""Camera and position from an EXIF block (TIFF structure; Exif 2.32, JEITA CP-3451)."""
+"""Camera and position from an EXIF block, and the part of a block that can travel into another file (Exif 2.32)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import cast
 
-from isotherm.core.errors import FormatError
 from isotherm.core.thermogram import Camera, Position
 from isotherm.formats.cursor import Cursor, Order
+from isotherm.formats.ifd import (
+    BYTE,
+    RATIONAL,
+    Directory,
+    encode,
+    numbers_entry,
+    order_of,
+    read_directory,
+    text_entry,
+)
 
-Value = str | tuple[float, ...]
-Tags = dict[int, Value]
+DESCRIPTION, MAKE, MODEL, ORIENTATION, EXIF_IFD, GPS_IFD = 0x010E, 0x010F, 0x0110, 0x0112, 0x8769, 0x8825
+_TAKEN_AT, _OFFSET_TIME, _SERIAL, _LENS = 0x9003, 0x9011, 0xA431, 0xA434
+# Besides those: software, date, artist, copyright. All describe the capture, not the pixels.
+_SHARED_TAGS = (DESCRIPTION, MAKE, MODEL, ORIENTATION, 0x0131, 0x0132, 0x013B, 0x8298)
+# A maker's note holds offsets that break when it moves; interoperability and pixel sizes belong to the old picture.
+_LEFT_OUT = (0x927C, 0xA005, 0xA002, 0xA003)
 
-MAKE, MODEL, ORIENTATION, SOFTWARE, EXIF_IFD, GPS_IFD = 0x010F, 0x0110, 0x0112, 0x0131, 0x8769, 0x8825
-TAKEN_AT, OFFSET_TIME, SERIAL, LENS = 0x9003, 0x9011, 0xA431, 0xA434
-_MAX_ENTRIES = 512
-# Type of a value -> size of one item [bytes]; 2 is text, 7 is bytes that are not wanted here.
-_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 9: 4, 10: 8, 11: 4, 12: 8}
+
+@dataclass(frozen=True)
+class Capture:
+    """The directories of a block that describe the capture, in one byte order."""
+
+    order: Order = "<"
+    main: Directory = field(default_factory=dict)
+    nested: dict[int, Directory] = field(default_factory=dict)
+
+    def block(self) -> bytes:
+        """Return them as a block of their own; empty where there is nothing to say."""
+        return encode(self.order, self.main, self.nested) if self.main or self.nested else b""
 
 
 @dataclass(frozen=True)
 class Exif:
-    """What isotherm uses of an EXIF block."""
+    """What isotherm itself uses of an EXIF block."""
 
     camera: Camera = field(default_factory=Camera)
     position: Position | None = None
     orientation: int = 1
 
 
+def read_capture(block: bytes) -> Capture:
+    """Return what a TIFF structure says of the capture; whatever is damaged in it is left out."""
+    order = order_of(block)
+    if order is None or len(block) < 8:
+        return Capture()
+    cursor = Cursor(block, order, "EXIF")
+    found = read_directory(cursor, cursor.u32(4))
+    main = {tag: found[tag] for tag in _SHARED_TAGS if tag in found}
+    nested = {}
+    for tag in (EXIF_IFD, GPS_IFD):
+        offset = _number(found, tag, order)
+        inner = read_directory(cursor, int(offset)) if offset is not None else {}
+        inner = {inner_tag: entry for inner_tag, entry in inner.items() if inner_tag not in _LEFT_OUT}
+        if inner:
+            nested[tag] = inner
+    return Capture(order, main, nested)
+
+
 def read_exif(block: bytes) -> Exif:
-    """Return what a block says; whatever is damaged in it is left out, for it decides no temperature."""
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
-    if order is None:
-        return Exif()
-    cursor = Cursor(block, cast(Order, order), "EXIF")
-    main = _directory(cursor, _first_offset(cursor))
-    detail = _sub_directory(cursor, main, EXIF_IFD)
-    orientation = _number(main, ORIENTATION) or 1
+    """Return camera, position and orientation; whatever is damaged is left out, for it decides no temperature."""
+    capture = read_capture(block)
+    orientation = _number(capture.main, ORIENTATION, capture.order) or 1
     return Exif(
-        camera=_camera(main, detail),
-        position=_position(_sub_directory(cursor, main, GPS_IFD)),
+        camera=_camera(capture),
+        position=_position(capture.nested.get(GPS_IFD, {}), capture.order),
         orientation=int(orientation) if orientation in range(1, 9) else 1,
     )
 
 
-def _first_offset(cursor: Cursor) -> int:
-    return cursor.u32(4) if len(cursor) >= 8 else len(cursor)
+def completed(capture: Capture, camera: Camera, position: Position | None) -> Capture:
+    """Return the capture with maker, model and place added where it lacks them."""
+    main, nested = dict(capture.main), dict(capture.nested)
+    for tag, text in ((MAKE, camera.maker), (MODEL, camera.model)):
+        if text:
+            main.setdefault(tag, text_entry(text))
+    if position is not None:
+        nested.setdefault(GPS_IFD, _gps(position, capture.order))
+    return Capture(capture.order, main, nested)
 
 
-def _sub_directory(cursor: Cursor, tags: Tags, tag: int) -> Tags:
-    offset = _number(tags, tag)
-    return {} if offset is None else _directory(cursor, int(offset))
+def _text(directory: Directory, tag: int) -> str:
+    return directory[tag].text() if tag in directory else ""
 
 
-def _directory(cursor: Cursor, offset: int) -> Tags:
-    tags: Tags = {}
-    try:
-        for index in range(min(cursor.u16(offset), _MAX_ENTRIES)):
-            entry = offset + 2 + 12 * index
-            value = _value(cursor, entry)
-            if value is not None:
-                tags[cursor.u16(entry)] = value
-    except FormatError:
-        # A directory that is cut short: what was read before the cut is still good.
-        return tags
-    return tags
+def _numbers(directory: Directory, tag: int, order: Order) -> tuple[float, ...]:
+    return directory[tag].numbers(order) if tag in directory else ()
 
 
-def _value(cursor: Cursor, entry: int) -> Value | None:
-    kind, count = cursor.u16(entry + 2), cursor.u32(entry + 4)
-    size = _SIZES.get(kind, 0) * count
-    offset = entry + 8 if size <= 4 else cursor.u32(entry + 8)
-    if size == 0 or count > 4096 or offset + size > len(cursor):
-        return None
-    if kind == 2:
-        return cursor.text(offset, size)
-    return tuple(_item(cursor, kind, offset + _SIZES[kind] * index) for index in range(min(count, 16)))
+def _number(directory: Directory, tag: int, order: Order) -> float | None:
+    numbers = _numbers(directory, tag, order)
+    # NaN is the only number that differs from itself.
+    return numbers[0] if numbers and numbers[0] == numbers[0] else None
 
 
-def _item(cursor: Cursor, kind: int, offset: int) -> float:
-    if kind in (5, 10):
-        read = cursor.u32 if kind == 5 else cursor.i32
-        below = read(offset + 4)
-        return read(offset) / below if below else float("nan")
-    if kind == 1:
-        return cursor.take(offset, 1)[0]
-    readers = {3: cursor.u16, 4: cursor.u32, 9: cursor.i32, 11: cursor.f32, 12: cursor.f64}
-    return readers[kind](offset)
-
-
-def _text(tags: Tags, tag: int) -> str:
-    value = tags.get(tag, "")
-    return value if isinstance(value, str) else ""
-
-
-def _number(tags: Tags, tag: int) -> float | None:
-    value = tags.get(tag)
-    return value[0] if isinstance(value, tuple) and value and value[0] == value[0] else None
-
-
-def _camera(main: Tags, detail: Tags) -> Camera:
+def _camera(capture: Capture) -> Camera:
+    detail = capture.nested.get(EXIF_IFD, {})
     return Camera(
-        maker=_text(main, MAKE),
-        model=_text(main, MODEL),
-        serial=_text(detail, SERIAL),
-        lens=_text(detail, LENS),
-        taken_at=iso_time(_text(detail, TAKEN_AT), _text(detail, OFFSET_TIME)),
+        maker=_text(capture.main, MAKE),
+        model=_text(capture.main, MODEL),
+        serial=_text(detail, _SERIAL),
+        lens=_text(detail, _LENS),
+        taken_at=iso_time(_text(detail, _TAKEN_AT), _text(detail, _OFFSET_TIME)),
     )
 
 
@@ -115,26 +118,45 @@ def iso_time(text: str, zone: str = "") -> str:
     digits = date.replace(":", "")
     if len(digits) != 8 or not digits.isdigit() or digits == "00000000":
         return ""
-    return (
-        f"{digits[:4]}-{digits[4:6]}-{digits[6:]}T{time}{zone}" if time else f"{digits[:4]}-{digits[4:6]}-{digits[6:]}"
-    )
+    day = f"{digits[:4]}-{digits[4:6]}-{digits[6:]}"
+    return f"{day}T{time}{zone}" if time else day
 
 
-def _position(gps: Tags) -> Position | None:
-    latitude = _degrees(gps.get(2), negative=_text(gps, 1).upper() == "S", limit=90)
-    longitude = _degrees(gps.get(4), negative=_text(gps, 3).upper() == "W", limit=180)
+def _position(gps: Directory, order: Order) -> Position | None:
+    latitude = _degrees(_numbers(gps, 2, order), negative=_text(gps, 1).upper() == "S", limit=90)
+    longitude = _degrees(_numbers(gps, 4, order), negative=_text(gps, 3).upper() == "W", limit=180)
     if latitude is None or longitude is None:
         return None
-    altitude = _number(gps, 6)
-    if altitude is not None and _number(gps, 5) == 1:
+    altitude = _number(gps, 6, order)
+    if altitude is not None and _number(gps, 5, order) == 1:
         altitude = -altitude
     return Position(latitude, longitude, altitude)
 
 
-def _degrees(value: Value | None, *, negative: bool, limit: float) -> float | None:
-    if not isinstance(value, tuple) or len(value) < 3:
+def _degrees(parts: tuple[float, ...], *, negative: bool, limit: float) -> float | None:
+    if len(parts) < 3:
         return None
-    degrees = value[0] + value[1] / 60 + value[2] / 3600
+    degrees = parts[0] + parts[1] / 60 + parts[2] / 3600
     if not 0 <= degrees <= limit:
         return None
     return -degrees if negative else degrees
+
+
+def _gps(position: Position, order: Order) -> Directory:
+    found = {
+        1: text_entry("S" if position.latitude_deg < 0 else "N"),
+        2: numbers_entry(order, RATIONAL, *_sexagesimal(abs(position.latitude_deg))),
+        3: text_entry("W" if position.longitude_deg < 0 else "E"),
+        4: numbers_entry(order, RATIONAL, *_sexagesimal(abs(position.longitude_deg))),
+    }
+    if position.altitude_m is not None:
+        found[5] = numbers_entry(order, BYTE, int(position.altitude_m < 0))
+        found[6] = numbers_entry(order, RATIONAL, min(round(abs(position.altitude_m) * 1000), 0xFFFFFFFF), 1000)
+    return found
+
+
+def _sexagesimal(degrees: float) -> tuple[int, int, int, int, int, int]:
+    """Return degrees, minutes and seconds as three fractions; seconds to 10 micrometres on the ground."""
+    minutes, ten_millionths = divmod(round(degrees * 3600 * 10_000_000), 60 * 10_000_000)
+    whole, minutes = divmod(minutes, 60)
+    return whole, 1, minutes, 1, ten_millionths, 10_000_000

@@ -46,6 +46,7 @@ class FlirReader:
             format=self.name,
             camera=flir_camera.camera(record, exif.camera),
             position=_position(container) or exif.position,
+            display_span=flir_camera.display_span(record),
             notes=(
                 *notes,
                 *_sequence_note(cursor, container),
@@ -53,22 +54,6 @@ class FlirReader:
             ),
             exif=block,
         )
-
-
-def display_span(data: bytes) -> tuple[float, float] | None:
-    """Return the counts at the ends of the colour scale that the camera showed with the picture.
-
-    Converted with the thermogram's calibration they are the two temperatures that are printed beside the scale.
-
-    Raises
-    ------
-    FormatError
-        This is no FLIR file, or it is damaged.
-    """
-    cursor = fff.block(data)
-    if cursor is None:
-        raise FormatError("no FLIR data in this file", 0)
-    return flir_camera.display_span(fff.marked(fff.read_container(cursor).record(fff.CAMERA, "camera data"), 2))
 
 
 def _counts(record: Cursor) -> UInt16[np.ndarray, "H W"]:

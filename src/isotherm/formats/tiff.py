@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from PIL import Image
@@ -12,15 +12,15 @@ from PIL.TiffImagePlugin import TiffImageFile
 from isotherm.core.errors import FormatError
 from isotherm.core.scene import assumed_scene
 from isotherm.core.thermogram import Thermogram
-from isotherm.formats.exif import EXIF_IFD, GPS_IFD, read_exif
+from isotherm.formats.exif import DESCRIPTION, read_capture, read_exif
+from isotherm.formats.float_tiff import CELSIUS
 from isotherm.formats.raster import frame_count, guarded, open_picture, pixels, plain_picture
 from isotherm.formats.reader import ReadHints
 from isotherm.formats.scaling import CAMERA_STEPS, Meaning, of_counts, of_temperatures
+from isotherm.radiometry.linear import Unit
 
 _SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _GDAL_NODATA = 42113
-# Description, maker, model, software, date, artist, copyright: what EXIF and TIFF share.
-_SHARED_TAGS = (0x010E, 0x010F, 0x0110, 0x0112, 0x0131, 0x0132, 0x013B, 0x8298)
 
 
 class TiffReader:
@@ -37,7 +37,7 @@ class TiffReader:
         image = cast(TiffImageFile, open_picture(data, "TIFF", ("TIFF",)))
         pages = frame_count(image)
         notes = [f"{pages} pages: the first is read"] if pages > 1 else []
-        block = _exif_block(image)
+        block = read_capture(data).block()
         page = _numbers(image, hints) if _is_numeric(image) else _picture(image)
         exif = read_exif(block)
         return Thermogram(
@@ -74,7 +74,8 @@ def _numbers(image: TiffImageFile, hints: ReadHints) -> _Page:
     numbers = pixels(image, "TIFF")
     nodata = _nodata(image)
     if image.mode == "F":
-        return _Page(numbers, None, of_temperatures(numbers, hints, "TIFF", nodata=nodata))
+        declared: Unit | None = "c" if _tag(image, DESCRIPTION) == CELSIUS else None
+        return _Page(numbers, None, of_temperatures(numbers, hints, "TIFF", declared=declared, nodata=nodata))
     counts = _narrowed(numbers)
     meaning = of_counts(counts, hints, "TIFF", steps=CAMERA_STEPS, nodata=nodata)
     if meaning.calibration is None and counts.dtype != np.uint16:
@@ -89,32 +90,17 @@ def _narrowed(numbers: np.ndarray) -> np.ndarray:
     return numbers.astype(np.int32)
 
 
-def _nodata(image: TiffImageFile) -> float | None:
+def _tag(image: TiffImageFile, tag: int) -> str:
     with guarded("TIFF"):
-        text = image.tag_v2.get(_GDAL_NODATA)
+        return str(image.tag_v2.get(tag, "")).strip("\0 ")
+
+
+def _nodata(image: TiffImageFile) -> float | None:
+    text = _tag(image, _GDAL_NODATA)
     try:
-        return float(str(text).strip("\0 ")) if text is not None else None
+        return float(text) if text else None
     except ValueError:
         return None
-
-
-def _exif_block(image: TiffImageFile) -> bytes:
-    """Return the descriptive tags of the page, and its Exif and GPS directories, as a block of their own."""
-    block: Any = Image.Exif()
-    try:
-        with guarded("TIFF"):
-            found = image.getexif()
-            for tag in _SHARED_TAGS:
-                if tag in found:
-                    block[tag] = found[tag]
-            for directory in (EXIF_IFD, GPS_IFD):
-                inner = found.get_ifd(directory)
-                if inner:
-                    block[directory] = dict(inner)
-            return bytes(block.tobytes()).removeprefix(b"Exif\0\0") if len(block) else b""
-    except FormatError:
-        # Damaged descriptions decide no temperature.
-        return b""
 
 
 READER = TiffReader()

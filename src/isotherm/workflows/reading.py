@@ -52,6 +52,23 @@ def list_images(path: Path) -> list[Path]:
     return found
 
 
+@dataclass(frozen=True)
+class Input:
+    """A file to read, and its name in results: relative to the folder that was asked for."""
+
+    path: Path
+    name: str
+
+
+def list_inputs(paths: Sequence[Path]) -> list[Input]:
+    """Return the files of several files and folders, in the order given; raises DataError as `list_images` does."""
+    found = []
+    for path in map(Path, paths):
+        root = path if path.is_dir() else None
+        found += [Input(file, _name(file, root)) for file in list_images(path)]
+    return found
+
+
 def _files_below(root: Path) -> Iterator[Path]:
     for folder, folders, names in os.walk(root, onerror=_unlistable):
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -100,27 +117,41 @@ def read_many(
     jobs
         Threads that decode; 1 reads each file when it is asked for.
     """
-    one = partial(read_outcome, root=root, edit=edit or SceneEdit(), hints=hints or ReadHints())
+    inputs = [Input(Path(path), _name(Path(path), root)) for path in paths]
+    return read_inputs(inputs, edit=edit, hints=hints, jobs=jobs)
+
+
+def read_inputs(
+    inputs: Sequence[Input], *, edit: SceneEdit | None = None, hints: ReadHints | None = None, jobs: int = 2
+) -> Iterator[Outcome]:
+    """Read listed inputs; see `read_many`."""
+    one = partial(_read_one, edit=edit or SceneEdit(), hints=hints or ReadHints())
     if jobs <= 1:
-        yield from map(one, paths)
+        yield from map(one, inputs)
         return
-    remaining = iter(paths)
+    remaining = iter(inputs)
     with ThreadPoolExecutor(jobs, thread_name_prefix="isotherm-read") as pool:
-        ahead: deque[Future[Outcome]] = deque(pool.submit(one, path) for path in islice(remaining, 2 * jobs))
+        ahead: deque[Future[Outcome]] = deque(pool.submit(one, item) for item in islice(remaining, 2 * jobs))
         try:
             while ahead:
                 outcome = ahead.popleft().result()
-                ahead.extend(pool.submit(one, path) for path in islice(remaining, 1))
+                ahead.extend(pool.submit(one, item) for item in islice(remaining, 1))
                 yield outcome
         finally:
             for future in ahead:
                 future.cancel()
 
 
-def read_outcome(path: Path, *, root: Path | None, edit: SceneEdit, hints: ReadHints) -> Outcome:
+def _read_one(item: Input, *, edit: SceneEdit, hints: ReadHints) -> Outcome:
     """Read one file; whatever is wrong with it is the outcome's ``error``."""
-    name = _name(path, root)
     try:
-        return Outcome(path, name, read_bytes(load(path), hints).edited(edit))
+        return Outcome(item.path, item.name, read_bytes(load(item.path), hints).edited(edit))
     except IsothermError as error:
-        return Outcome(path, name, None, " ".join(str(error).split()))
+        return Outcome(item.path, item.name, None, " ".join(str(error).split()))
+
+
+def exit_status(failures: int, total: int) -> int:
+    """Return a batch's exit status: 0 where all went well, 3 where some failed, 1 where all did."""
+    if failures == 0:
+        return 0
+    return 1 if failures == total else 3
