@@ -19,6 +19,15 @@ SIZE = 64
 PLAN = FitPlan(epochs=3, patience=3, batch_size=4, learning_rate=1e-3, validation=0.25, bfloat16=False)
 
 
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    # Many small steps: threads would mostly wait for each other.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def scenes(count: int, seed: int = 0) -> np.ndarray:
     """Smooth pictures: a bright bar whose place and height vary a little."""
     rng = np.random.default_rng(seed)

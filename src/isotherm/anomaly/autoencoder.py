@@ -1,0 +1,190 @@
+"""A network that learnt to redraw normal images: where it fails to redraw, something is new.
+
+The picture goes down through five stages of stride 2 to a narrow middle and up again (`isotherm.nn.autoencoder`). The
+map is the squared difference between picture and redrawing, averaged over the channels and smoothed by a Gaussian; the
+score is the largest value of the map. Scoring by the maximum of a smoothed map, not by the mean over the picture, is
+what V. Zavrtanik et al. (DRAEM, ICCV 2021, section 3.3) and T. Defard et al. (PaDiM, ICPR 2021; Gaussian of 4 px) do:
+a defect of a hundredth of the picture would drown in the mean of all the rest.
+
+The network is shown the picture cut off at 0 and 1, and its sigmoid can draw nothing beyond; the difference is taken
+from the picture as it is, so that what is hotter than all training images counts by how much hotter it is.
+
+torch is needed for fitting alone; loading and predicting run on OpenVINO.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import openvino as ov
+from jaxtyping import Float32
+from openvino import opset13 as ops
+
+from isotherm.anomaly.method import AnomalyMaps, Arrays, Batch, Images
+from isotherm.core.config import setting, validate
+from isotherm.core.errors import DataError, MissingExtraError, ModelError
+from isotherm.core.progress import Progress
+from isotherm.runtime.compiled import Compiled
+
+MAP_STRIDE = 4
+"""The map is averaged over squares of this side [px]: after the smoothing nothing is lost."""
+_REACH = 4.0
+"""The Gaussian is cut off at this many standard deviations."""
+_DOWN = ((3, 32), (32, 64), (64, 128), (128, 256), (256, 128))
+_UP = ((128, 256), (256, 128), (128, 64), (64, 32), (32, 3))
+
+
+@dataclass(frozen=True)
+class AutoencoderConfig:
+    """How the network learns, and how its error becomes a map."""
+
+    epochs: int = setting(100, "largest number of passes over the training images", low=1, high=100_000)
+    patience: int = setting(15, "passes without a better validation loss before training stops", low=1, high=100_000)
+    batch_size: int = setting(8, "images a step", low=2, high=1024)
+    learning_rate: float = setting(1e-3, "step size of Adam", low=1e-6, high=1.0)
+    validation: float = setting(0.1, "share of the normal images that decides when to stop", low=0.01, high=0.5)
+    bfloat16: bool = setting(True, "learn in bfloat16 where that is possible, faster on processors that have it")
+    blur_px: float = setting(4.0, "standard deviation of the map's smoothing [px of the input]", low=0.5, high=32.0)
+
+    def __post_init__(self) -> None:
+        validate(self)
+
+
+class AutoencoderDetector:
+    """The fitted network as an OpenVINO graph; compiled for the first size of picture that it sees."""
+
+    def __init__(self, arrays: Arrays, config: AutoencoderConfig) -> None:
+        self._arrays = dict(arrays)
+        self._config = config
+        self._compiled: dict[int, Compiled] = {}
+
+    def predict(self, images: Batch) -> AnomalyMaps:
+        """Score N images; ``references`` are the redrawn pictures."""
+        results = list(self._graph(images.shape[-1]).run(images))
+        maps, drawn = (np.stack([result[place] for result in results]) for place in (0, 1))
+        return AnomalyMaps(maps=maps, scores=maps.max(axis=(1, 2)), references=drawn)
+
+    def arrays(self) -> Arrays:
+        """Return the weights and biases of the stages."""
+        return dict(self._arrays)
+
+    def _graph(self, size: int) -> Compiled:
+        if size not in self._compiled:
+            # bfloat16 would round the picture itself to 8 bits; the squared differences are smaller than that.
+            self._compiled[size] = Compiled(_model(self._arrays, size, self._config.blur_px), "f32")
+        return self._compiled[size]
+
+
+class Autoencoder:
+    """The method; see the module's text."""
+
+    name = "autoencoder"
+    config_type = AutoencoderConfig
+
+    def fit(self, images: Images, config: AutoencoderConfig, seed: int, progress: Progress) -> AutoencoderDetector:
+        """Learn to redraw normal images; the same seed on the same machine gives the same detector.
+
+        Raises
+        ------
+        MissingExtraError
+            torch is not installed.
+        DataError
+            Fewer than two images: one has to decide when to stop.
+        """
+        try:
+            from isotherm.nn.autoencoder import folded_arrays
+            from isotherm.nn.fitting import FitPlan, fit_autoencoder
+        except ModuleNotFoundError as error:
+            raise MissingExtraError("training an autoencoder", "train") from error
+        if len(images) < 2:
+            raise DataError(f"an autoencoder needs at least 2 normal images to learn from, not {len(images)}")
+        plan = FitPlan(
+            epochs=config.epochs,
+            patience=config.patience,
+            batch_size=config.batch_size,
+            learning_rate=config.learning_rate,
+            validation=config.validation,
+            bfloat16=config.bfloat16,
+        )
+        network = fit_autoencoder(images.batches, len(images), plan, seed=seed, progress=progress)
+        return AutoencoderDetector(folded_arrays(network), config)
+
+    def load(self, arrays: Arrays, config: AutoencoderConfig) -> AutoencoderDetector:
+        """Rebuild a detector, without torch.
+
+        Raises
+        ------
+        ModelError
+            An array is missing, of another shape or type, or not finite.
+        """
+        expected = dict(_shapes())
+        for name, shape in expected.items():
+            array = arrays.get(name)
+            if array is None or array.shape != shape or array.dtype != np.float32:
+                found = "missing" if array is None else f"{array.dtype} {array.shape}"
+                raise ModelError(f"array {name} should be float32 {shape}, but is {found}")
+            if not np.isfinite(array).all():
+                raise ModelError(f"array {name} holds values that are not finite")
+        return AutoencoderDetector({name: arrays[name] for name in expected}, config)
+
+
+METHOD = Autoencoder()
+
+
+def _shapes() -> Iterator[tuple[str, tuple[int, ...]]]:
+    for index, (before, after) in enumerate(_DOWN):
+        yield f"encoder.{index}.weight", (after, before, 3, 3)
+        yield f"encoder.{index}.bias", (after,)
+    for index, (before, after) in enumerate(_UP):
+        yield f"decoder.{index}.weight", (before, after, 4, 4)
+        yield f"decoder.{index}.bias", (after,)
+
+
+def _model(arrays: Mapping[str, np.ndarray], size: int, blur_px: float) -> ov.Model:
+    """Return the graph: picture (1 3 S S) in, map (1 S/4 S/4) and redrawn picture (1 3 S S) out."""
+    picture = ops.parameter([1, 3, size, size], np.float32, name="picture")
+    drawn = _redraw(ops.clamp(picture, 0.0, 1.0), arrays)
+    difference = ops.squared_difference(picture, drawn)
+    error = ops.reduce_mean(difference, ops.constant(np.array([1], np.int64)), keep_dims=True)
+    smooth = _blur(error, gaussian(blur_px, size))
+    sides = [MAP_STRIDE, MAP_STRIDE]
+    small = ops.avg_pool(smooth, sides, [0, 0], [0, 0], sides, exclude_pad=True)
+    return ov.Model([ops.squeeze(small, ops.constant(np.array([1], np.int64))), drawn], [picture], "autoencoder")
+
+
+def _redraw(picture: ov.Node, arrays: Mapping[str, np.ndarray]) -> ov.Node:
+    features = picture
+    for index in range(len(_DOWN)):
+        weight = ops.constant(arrays[f"encoder.{index}.weight"])
+        features = ops.convolution(features, weight, [2, 2], [1, 1], [1, 1], [1, 1])
+        features = ops.relu(features + _per_channel(arrays[f"encoder.{index}.bias"]))
+    for index in range(len(_UP)):
+        weight = ops.constant(arrays[f"decoder.{index}.weight"])
+        features = ops.convolution_backprop_data(
+            features, weight, strides=[2, 2], pads_begin=[1, 1], pads_end=[1, 1], dilations=[1, 1]
+        )
+        features = features + _per_channel(arrays[f"decoder.{index}.bias"])
+        features = ops.relu(features) if index < len(_UP) - 1 else ops.sigmoid(features)
+    return features
+
+
+def _per_channel(values: Float32[np.ndarray, " D"]) -> ov.Node:
+    return ops.constant(values.reshape(1, -1, 1, 1))
+
+
+def gaussian(sigma_px: float, size: int) -> Float32[np.ndarray, " K"]:
+    """Return the weights of a Gaussian, cut off at 4 standard deviations and at what reflection allows."""
+    reach = min(int(np.ceil(_REACH * sigma_px)), size - 1)
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma_px) ** 2)
+    return np.asarray(weights / weights.sum(), dtype=np.float32)
+
+
+def _blur(values: ov.Node, weights: Float32[np.ndarray, " K"]) -> ov.Node:
+    reach = weights.size // 2
+    pads = ops.constant(np.array([0, 0, reach, reach], np.int64))
+    padded = ops.pad(values, pads, pads, "reflect")
+    for shape in ((1, 1, -1, 1), (1, 1, 1, -1)):
+        padded = ops.convolution(padded, ops.constant(weights.reshape(shape)), [1, 1], [0, 0], [0, 0], [1, 1])
+    return padded
