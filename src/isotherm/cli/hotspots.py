@@ -1,0 +1,125 @@
+"""``isotherm hotspots``: find hot regions, measure them and judge their severity, without a model."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from isotherm.cli.flags import add_flags, chosen, from_flags
+from isotherm.cli.main import EXIT_FAILED, EXIT_SOME_FAILED
+from isotherm.cli.progress import bar
+from isotherm.core.findings import Inspection
+from isotherm.core.scene import SceneEdit
+from isotherm.formats import ReadHints
+from isotherm.hotspots import HOTSPOT_METHODS
+from isotherm.hotspots.measure import HotspotSettings
+from isotherm.hotspots.severity import SEVERITY_TABLES, load_table
+from isotherm.reports import REPORT_WRITERS
+from isotherm.reports.content import facts, ranked
+from isotherm.workflows.inspect import SEVERITY, InspectSettings, inspect
+from isotherm.workflows.models import TrainedModel
+from isotherm.workflows.run_folder import Existing
+
+METHOD, REPORTS = "otsu", "html,csv"
+WORST = 5
+TOLD = 10
+"""How many failed files are named on standard error; the results have them all."""
+
+
+def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
+    """Add the arguments of a run, and the flags of the hotspot method that `argv` names."""
+    method = HOTSPOT_METHODS.get(chosen(list(argv), "--method", METHOD))
+    methods, tables = ", ".join(HOTSPOT_METHODS.names()), ", ".join(SEVERITY_TABLES)
+    parser.add_argument(
+        "path", type=Path, metavar="PATH", help="a picture, or a folder of pictures, any readable format"
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for the results")
+    parser.add_argument(
+        "--method", default=METHOD, metavar="NAME", help=f"hotspot method, one of {methods} (default {METHOD})"
+    )
+    parser.add_argument(
+        "--severity",
+        default=SEVERITY,
+        metavar="TABLE",
+        help=f"severity table: {tables}, a JSON file of your own, or none (default {SEVERITY})",
+    )
+    parser.add_argument(
+        "--report",
+        default=REPORTS,
+        metavar="NAMES",
+        help=f"reports, with commas between: {', '.join(REPORT_WRITERS.names())} (default {REPORTS}; csv always)",
+    )
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="threads that read and that draw (default 2)")
+    parser.add_argument("--no-panels", action="store_true", help="draw no panels (faster; the page has no pictures)")
+    parser.add_argument("--maps", action="store_true", help="store anomaly maps and temperatures as NPZ")
+    existing = parser.add_mutually_exclusive_group()
+    existing.add_argument("--resume", action="store_true", help="continue an interrupted run in OUT")
+    existing.add_argument("--overwrite", action="store_true", help="replace an earlier inspection in OUT")
+    add_flags(parser, method.config_type, f"hotspot method {method.name}")
+    add_flags(parser, HotspotSettings, "hotspots of every method")
+    add_flags(parser, SceneEdit, "scene (in place of what the files say)")
+    add_flags(parser, ReadHints, "files that do not say their scale or unit")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Find, measure, judge and report hotspots."""
+    return run_inspection(arguments, None)
+
+
+def run_inspection(arguments: argparse.Namespace, model: TrainedModel | None) -> int:
+    """Run the inspection that the arguments describe, say what came out, and return the exit status."""
+    settings = settings_from(arguments)
+    with bar() as progress:
+        inspection = inspect(arguments.path, arguments.output, model=model, settings=settings, progress=progress)
+    _tell(inspection, arguments.output, settings)
+    failed = sum(result.status == "failed" for result in inspection.results)
+    if failed == len(inspection.results):
+        return EXIT_FAILED
+    return EXIT_SOME_FAILED if failed else 0
+
+
+def settings_from(arguments: argparse.Namespace) -> InspectSettings:
+    """Return the settings that the flags describe; raises UsageError for a wrong value."""
+    config_type = HOTSPOT_METHODS.get(arguments.method).config_type
+    return InspectSettings(
+        method=arguments.method,
+        config=from_flags(config_type, arguments),
+        hotspots=from_flags(HotspotSettings, arguments),
+        table=None if arguments.severity == "none" else load_table(arguments.severity),
+        edit=from_flags(SceneEdit, arguments),
+        hints=from_flags(ReadHints, arguments),
+        reports=tuple(name.strip() for name in arguments.report.split(",") if name.strip()),
+        panels=not arguments.no_panels,
+        maps=arguments.maps,
+        jobs=arguments.jobs,
+        existing=_existing(arguments),
+    )
+
+
+def _existing(arguments: argparse.Namespace) -> Existing:
+    if arguments.resume:
+        return "resume"
+    return "overwrite" if arguments.overwrite else "refuse"
+
+
+def _tell(inspection: Inspection, out: Path, settings: InspectSettings) -> None:
+    failed = [result for result in inspection.results if result.status == "failed"]
+    read = [result for result in inspection.results if result.status == "ok"]
+    for result in failed[:TOLD]:
+        print(f"isotherm: {result.image}: {result.error}", file=sys.stderr)
+    if len(failed) > TOLD:
+        print(f"isotherm: {len(failed) - TOLD} more files failed; {out}/results.csv has all reasons", file=sys.stderr)
+    print(f"{len(read)} of {len(inspection.results)} pictures inspected")
+    if inspection.model is not None:
+        anomalies = sum(result.anomaly is not None and result.anomaly.prediction == "Anomaly" for result in read)
+        threshold = inspection.model["calibration"]["threshold"]
+        print(f"  anomalies {anomalies} (score above {threshold:.4g})")
+    print(f"  hotspots  {sum(len(result.hotspots) for result in read)}")
+    if read:
+        print("worst first")
+    for result in ranked(read)[:WORST]:
+        print(f"  {result.image}  {facts(result)}")
+    names = [REPORT_WRITERS.get(name).filename for name in dict.fromkeys((*settings.reports, "csv"))]
+    print(f"written   {', '.join(str(out / name) for name in names)}")

@@ -1,0 +1,24 @@
+"""``isotherm inspect``: score, mask, measure and report pictures."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from isotherm.cli import hotspots
+from isotherm.workflows.models import load_model
+
+
+def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
+    """Add the arguments of a run and the model's folder."""
+    hotspots.add_arguments(parser, argv)
+    parser.add_argument(
+        "--model", type=Path, metavar="MODEL_DIR", help="folder of `isotherm train`; without it only hotspots are found"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Inspect, with the model where one is given."""
+    model = None if arguments.model is None else load_model(arguments.model)
+    return hotspots.run_inspection(arguments, model)

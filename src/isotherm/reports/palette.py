@@ -1,0 +1,79 @@
+"""Colour tables of 256 steps whose lightness rises evenly, so that equal differences look equal.
+
+Each is a smooth path through a few colours in OKLab (Ottosson, "A perceptual color space for image processing", 2020),
+with the lightness replaced by an even ramp; even lightness also keeps the order readable in grey print and for
+colour-blind eyes.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+Table = UInt8[np.ndarray, "256 3"]
+
+# Anchors as (place 0..1, hex colour): temperatures run from black through purple and orange to pale yellow as on
+# cameras; anomaly maps run from dark blue to yellow-green, so that nobody takes one for the other.
+_ANCHORS: dict[str, tuple[tuple[float, str], ...]] = {
+    "iron": ((0, "02020f"), (0.2, "41107a"), (0.42, "a82a78"), (0.62, "e5573c"), (0.82, "fba62b"), (1, "fdf9c8")),
+    "sea": ((0, "0b1030"), (0.3, "234a92"), (0.55, "1f8f8c"), (0.8, "79cb55"), (1, "fbf07a")),
+}
+INVALID = (120, 126, 134)
+"""Colour of pixels that have no value."""
+
+# Linear sRGB -> LMS and LMS^(1/3) -> OKLab (Ottosson 2020).
+_TO_LMS = np.array(
+    [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ]
+)
+_TO_LAB = np.array(
+    [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ]
+)
+
+
+def names() -> list[str]:
+    """Return the names of the palettes."""
+    return list(_ANCHORS)
+
+
+@cache
+def table(name: str) -> Table:
+    """Return the palette called `name` as 256 sRGB colours, low to high."""
+    places = np.array([place for place, _ in _ANCHORS[name]])
+    anchors = oklab(np.array([list(bytes.fromhex(colour)) for _, colour in _ANCHORS[name]], dtype=np.uint8))
+    steps = np.linspace(0, 1, 256)
+    lightness = np.linspace(anchors[0, 0], anchors[-1, 0], 256)
+    path = np.stack([lightness, *(_rounded(np.interp(steps, places, anchors[:, axis])) for axis in (1, 2))], axis=1)
+    colours = _srgb(path)
+    colours.setflags(write=False)
+    return colours
+
+
+def _rounded(line: Float[np.ndarray, " K"], width: int = 41) -> Float[np.ndarray, " K"]:
+    # A corner in the path would be seen as a band in a smooth gradient.
+    around = np.pad(line, width // 2, mode="reflect", reflect_type="odd")
+    return np.convolve(around, np.full(width, 1 / width), mode="valid")
+
+
+def oklab(colours: UInt8[np.ndarray, "K 3"]) -> Float[np.ndarray, "K 3"]:
+    """Return sRGB colours as OKLab (lightness 0..1, a, b)."""
+    share = colours / 255
+    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    lab: Float[np.ndarray, "K 3"] = np.cbrt(linear @ _TO_LMS.T) @ _TO_LAB.T
+    return lab
+
+
+def _srgb(lab: Float[np.ndarray, "K 3"]) -> UInt8[np.ndarray, "K 3"]:
+    linear = (lab @ np.linalg.inv(_TO_LAB).T) ** 3 @ np.linalg.inv(_TO_LMS).T
+    linear = linear.clip(0, 1)
+    share = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return np.round(share * 255).astype(np.uint8)

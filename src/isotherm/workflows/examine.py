@@ -1,0 +1,188 @@
+"""One picture: measured, compared with a model, and drawn."""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32
+
+from isotherm.core.errors import DataError
+from isotherm.core.files import write_whole
+from isotherm.core.findings import AnomalyResult, Finding, ImageResult
+from isotherm.core.scene import Param
+from isotherm.core.thermogram import Thermogram
+from isotherm.hotspots.measure import HotspotSettings, hot_mask, measure_mask, stats_of
+from isotherm.hotspots.method import HotspotMethod
+from isotherm.hotspots.regions import label
+from isotherm.hotspots.severity import SeverityTable
+from isotherm.reports.content import facts
+from isotherm.reports.panels import Expectation, View, draw_panel
+from isotherm.reports.png import encode_png
+from isotherm.workflows.models import Scored, TrainedModel
+
+_REFERENCES = {"autoencoder": "Reconstruction", "patchcore": "Nearest normal"}
+
+
+@dataclass(frozen=True, eq=False)
+class Examination:
+    """What was found in one picture, with what is needed to draw it."""
+
+    result: ImageResult
+    values: Float[np.ndarray, "H W"]
+    mask: Bool[np.ndarray, "H W"]
+    expectation: Expectation | None
+
+
+@dataclass(frozen=True, eq=False)
+class Examiner:
+    """Measures and draws pictures, all in the same way.
+
+    Parameters
+    ----------
+    method, config
+        The hotspot method and its settings.
+    hotspots, table
+        Clean-up and reference of delta-T; the severity table, or None.
+    model
+        The model that scored the pictures, or None.
+    """
+
+    method: HotspotMethod
+    config: Any
+    hotspots: HotspotSettings
+    table: SeverityTable | None
+    model: TrainedModel | None
+
+    def examine(self, name: str, thermogram: Thermogram, scored: Scored | None) -> Examination:
+        """Measure hotspots and, where the picture was scored, anomalies.
+
+        Raises
+        ------
+        DataError
+            The hotspot rule cannot be applied to this picture, or its score is not a number.
+        """
+        values = thermogram.values()
+        hot = hot_mask(thermogram, self.method, config=self.config, settings=self.hotspots)
+        findings = measure_mask(
+            thermogram, hot, kind="hotspot", origin=self.method.name, settings=self.hotspots, table=self.table
+        )
+        anomaly, expectation, mask = None, None, hot
+        if scored is not None:
+            expectation = self._expectation(scored, thermogram)
+            mask = expectation.map > expectation.threshold
+            anomaly = self._verdict(scored, mask)
+            findings += self._anomalies(thermogram, expectation.map, mask)
+        height, width = thermogram.size
+        result = ImageResult(
+            image=name,
+            status="ok",
+            digest=thermogram.digest,
+            height=height,
+            width=width,
+            radiometric=thermogram.radiometric,
+            temperatures=stats_of(values) if thermogram.radiometric else None,
+            anomaly=anomaly,
+            findings=findings,
+            camera=thermogram.camera,
+            scene=_honoured(thermogram),
+            notes=thermogram.notes,
+        )
+        return Examination(result, values, mask, expectation)
+
+    def _expectation(self, scored: Scored, thermogram: Thermogram) -> Expectation:
+        assert self.model is not None
+        if not math.isfinite(scored.score):
+            raise DataError("the model gave no finite score for this picture")
+        return Expectation(
+            map=self.model.restore(scored, thermogram.size),
+            threshold=self.model.calibration.pixel_threshold,
+            reference=scored.reference,
+            reference_name=_REFERENCES.get(self.model.method, "Expected"),
+        )
+
+    def _verdict(self, scored: Scored, mask: Bool[np.ndarray, "H W"]) -> AnomalyResult:
+        assert self.model is not None
+        return AnomalyResult(
+            score=scored.score,
+            percentile=scored.percentile,
+            threshold=self.model.calibration.threshold,
+            prediction="Anomaly" if scored.anomalous else "Normal",
+            area_px=int(mask.sum()),
+        )
+
+    def _anomalies(
+        self, thermogram: Thermogram, values: Float32[np.ndarray, "H W"], mask: Bool[np.ndarray, "H W"]
+    ) -> tuple[Finding, ...]:
+        assert self.model is not None
+        found = measure_mask(
+            thermogram, mask, kind="anomaly", origin=self.model.method, settings=self.hotspots, table=self.table
+        )
+        return _scored(found, values, mask)
+
+
+def _scored(
+    findings: tuple[Finding, ...], values: Float32[np.ndarray, "H W"], mask: Bool[np.ndarray, "H W"]
+) -> tuple[Finding, ...]:
+    """Give each finding the highest map value of its region."""
+    labels, count = label(mask)
+    highest = np.full(count + 1, -np.inf, dtype=np.float32)
+    np.maximum.at(highest, labels[mask], values[mask])
+    peaks = (finding.region.peak for finding in findings)
+    scores = [float(highest[labels[y, x]]) for x, y in peaks]
+    return tuple(replace(finding, score=score) for finding, score in zip(findings, scores, strict=True))
+
+
+def _honoured(thermogram: Thermogram) -> dict[str, Param]:
+    """Return the scene's parameters that this file's temperatures depend on."""
+    supports = thermogram.calibration.supports if thermogram.calibration else frozenset()
+    return {name: param for name, param in thermogram.scene.params().items() if name in supports}
+
+
+@dataclass(frozen=True)
+class PictureFiles:
+    """Writes the pictures of one input below the folder of a run."""
+
+    out: Path
+    panels: bool
+    maps: bool
+
+    def write(self, name: str, examination: Examination, thermogram: Thermogram) -> ImageResult:
+        """Write mask, panel and map as asked for, and return the result with their places in it."""
+        result = replace(examination.result, mask=f"masks/{name}.png")
+        write_whole(self.out / result.mask, encode_png(examination.mask.view(np.uint8) * np.uint8(255)))
+        if self.panels:
+            result = replace(result, panel=f"panels/{name}.png")
+            write_whole(self.out / result.panel, draw_panel(_view(examination, thermogram)))
+        if self.maps and (arrays := _arrays(examination, thermogram)):
+            stream = io.BytesIO()
+            np.savez_compressed(stream, **arrays)
+            write_whole(self.out / "maps" / f"{name}.npz", stream.getvalue())
+        return result
+
+
+def _view(examination: Examination, thermogram: Thermogram) -> View:
+    result = examination.result
+    return View(
+        title=result.image,
+        facts=facts(result),
+        values=examination.values,
+        radiometric=result.radiometric,
+        mask=examination.mask,
+        colour=thermogram.colour,
+        findings=result.findings,
+        expectation=examination.expectation,
+    )
+
+
+def _arrays(examination: Examination, thermogram: Thermogram) -> dict[str, Any]:
+    arrays: dict[str, Any] = {}
+    if examination.expectation is not None:
+        arrays["anomaly_map"] = examination.expectation.map
+    if thermogram.radiometric:
+        arrays["celsius"] = examination.values
+    return arrays

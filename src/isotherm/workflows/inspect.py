@@ -1,0 +1,343 @@
+"""Inspect a folder of pictures: read, score, measure, draw, report.
+
+Pictures that cannot be read or judged are rows with their reason. What is finished is written down batch by batch, so
+that an interrupted run can be continued.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from isotherm.core.config import to_mapping
+from isotherm.core.errors import ConfigError, DataError
+from isotherm.core.files import make_folder, sha256, write_whole
+from isotherm.core.findings import ImageResult, Inspection
+from isotherm.core.progress import Progress, silent
+from isotherm.core.scene import SceneEdit
+from isotherm.formats import ReadHints
+from isotherm.hotspots import HOTSPOT_METHODS
+from isotherm.hotspots.measure import HotspotSettings
+from isotherm.hotspots.severity import SeverityTable, load_table
+from isotherm.reports import REPORT_WRITERS
+from isotherm.reports.content import Report, build_report
+from isotherm.reports.pictures import for_page
+from isotherm.reports.plain import dumps
+from isotherm.workflows.examine import Examiner, PictureFiles
+from isotherm.workflows.models import BATCH, Scored, TrainedModel
+from isotherm.workflows.output_names import output_names
+from isotherm.workflows.reading import Outcome, list_images, read_many
+from isotherm.workflows.run_folder import PICTURES, RUN, Existing, Journal, open_run
+
+SEVERITY = "neta-similar"
+MAX_BATCH_PIXELS = 32_000_000
+"""A batch of large pictures is cut short here, so that memory does not grow with their size."""
+
+
+@dataclass(frozen=True)
+class InspectSettings:
+    """Everything about a run that is not its input, its model or its folder.
+
+    Parameters
+    ----------
+    method, config
+        A name of `HOTSPOT_METHODS` and its configuration (None: the defaults).
+    hotspots, table
+        Clean-up and reference of delta-T; the severity table, or None for no verdicts.
+    edit, hints
+        Scene parameters in place of the files'; unit and scale where files cannot say them.
+    reports
+        Names of `REPORT_WRITERS`; ``results.csv`` is always written.
+    panels, maps
+        Whether to draw the panels, and to store maps and temperatures as NPZ.
+    jobs
+        Threads that read, and threads that measure and draw.
+    existing
+        What to do where the folder holds an inspection already.
+    """
+
+    method: str = "otsu"
+    config: Any = None
+    hotspots: HotspotSettings = field(default_factory=HotspotSettings)
+    table: SeverityTable | None = field(default_factory=lambda: load_table(SEVERITY))
+    edit: SceneEdit = field(default_factory=SceneEdit)
+    hints: ReadHints = field(default_factory=ReadHints)
+    reports: tuple[str, ...] = ("html", "csv")
+    panels: bool = True
+    maps: bool = False
+    jobs: int = 2
+    existing: Existing = "refuse"
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.jobs <= 256:
+            raise ConfigError(f"jobs must be from 1 to 256, not {self.jobs}")
+        for name in self.reports:
+            REPORT_WRITERS.row(name)
+        HOTSPOT_METHODS.row(self.method)
+
+    def hotspot_config(self) -> Any:
+        """Return the configuration of the hotspot method."""
+        return self.config if self.config is not None else HOTSPOT_METHODS.get(self.method).config_type()
+
+    def described(self) -> dict[str, Any]:
+        """Return what results depend on, as plain values in groups."""
+        return {
+            "hotspot_method": {"name": self.method, **to_mapping(self.hotspot_config())},
+            "hotspots": to_mapping(self.hotspots),
+            "scene": to_mapping(self.edit),
+            "reading": to_mapping(self.hints),
+            "pictures": {"panels": self.panels, "maps": self.maps},
+        }
+
+
+def inspect(
+    path: Path,
+    out: Path,
+    *,
+    model: TrainedModel | None = None,
+    settings: InspectSettings | None = None,
+    progress: Progress = silent,
+) -> Inspection:
+    """Inspect a file or a folder and write results, pictures and reports below `out`.
+
+    Parameters
+    ----------
+    path
+        A picture, or a folder with all pictures below it.
+    out
+        The folder of this run.
+    model
+        What scores the pictures; without one only hotspots are looked for.
+
+    Raises
+    ------
+    DataError
+        `path` does not exist or is empty.
+    OutputError
+        `out` cannot be written or holds something else.
+    ConfigError, UnknownNameError
+        A setting is wrong.
+    """
+    started = time.perf_counter()
+    settings = settings or InspectSettings()
+    run = _Run.prepare(path, out, model=model, settings=settings)
+    with closing(run.open_journal()) as journal:
+        results = run.results(journal, progress)
+    inspection = run.inspection(results, journal.header, time.perf_counter() - started)
+    run.report(inspection, started=started, images=len(results) - len(journal.done))
+    return inspection
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    root: Path
+    paths: list[Path]
+    out: Path
+    model: TrainedModel | None
+    settings: InspectSettings
+
+    @classmethod
+    def prepare(cls, path: Path, out: Path, *, model: TrainedModel | None, settings: InspectSettings) -> _Run:
+        below = out.resolve()
+        # A run writes below `out`, which may lie in the folder that is inspected.
+        paths = [image for image in list_images(path) if not image.resolve().is_relative_to(below)]
+        if not paths:
+            raise DataError(f"{path}: the folder holds no file")
+        return cls(path if path.is_dir() else path.parent, paths, out, model, settings)
+
+    def open_journal(self) -> Journal:
+        header = {"started_at": datetime.now(UTC).isoformat(timespec="seconds"), "identity": self._identity()}
+        extra = [REPORT_WRITERS.get(name).filename for name in self.settings.reports]
+        return open_run(self.out, header, self.settings.existing, extra)
+
+    def _identity(self) -> dict[str, Any]:
+        table = self.settings.table
+        return {
+            **self.settings.described(),
+            "severity_table": table and table.describe(),
+            "model": self.model and model_card(self.model)["sha256"],
+            "input_files": _fingerprint(self.root, self.paths),
+            "isotherm": version("isotherm"),
+        }
+
+    def results(self, journal: Journal, progress: Progress) -> tuple[ImageResult, ...]:
+        for folder in PICTURES:
+            if folder == "masks" or getattr(self.settings, folder):
+                make_folder(self.out / folder)
+        total, results = len(self.paths), list(journal.done)
+        names = output_names([path.relative_to(self.root).as_posix() for path in self.paths])[len(results) :]
+        for batch in self._finished(self.paths[len(results) :], names):
+            journal.append(batch)
+            results += batch
+            progress(len(results), total, "inspecting")
+        return tuple(results)
+
+    def _finished(self, paths: Sequence[Path], names: Sequence[str]) -> Iterator[list[ImageResult]]:
+        """Yield results in batches; while one batch is measured and drawn, the next one is read and scored."""
+        settings = self.settings
+        outcomes = read_many(paths, root=self.root, edit=settings.edit, hints=settings.hints, jobs=settings.jobs)
+        finish = partial(_finish, self._examiner(), PictureFiles(self.out, settings.panels, settings.maps))
+        waiting: list[Future[ImageResult]] = []
+        with ThreadPoolExecutor(settings.jobs, thread_name_prefix="isotherm-examine") as pool:
+            for batch in _batches(zip(outcomes, names, strict=True)):
+                scored = _score([outcome for outcome, _ in batch], self.model)
+                coming = [pool.submit(finish, name, *pair) for (_, name), pair in zip(batch, scored, strict=True)]
+                if waiting:
+                    yield [future.result() for future in waiting]
+                waiting = coming
+            yield [future.result() for future in waiting]
+
+    def _examiner(self) -> Examiner:
+        settings = self.settings
+        return Examiner(
+            method=HOTSPOT_METHODS.get(settings.method),
+            config=settings.hotspot_config(),
+            hotspots=settings.hotspots,
+            table=settings.table,
+            model=self.model,
+        )
+
+    def inspection(self, results: tuple[ImageResult, ...], header: Mapping[str, Any], seconds: float) -> Inspection:
+        table = self.settings.table
+        return Inspection(
+            results=results,
+            title=self.root.resolve().name if len(self.paths) > 1 else self.paths[0].name,
+            started_at=header["started_at"],
+            settings=self.settings.described(),
+            model=model_card(self.model) if self.model else None,
+            severity_table=table.describe() if table else None,
+            versions=versions(),
+            timings_s={"inspect": seconds},
+        )
+
+    def report(self, inspection: Inspection, *, started: float, images: int) -> None:
+        report = build_report(inspection)
+        if "html" in self.settings.reports:
+            report = replace(report, pictures=for_page(self.out, report.detailed))
+        digests = {}
+        for name in dict.fromkeys((*self.settings.reports, "csv")):
+            writer = REPORT_WRITERS.get(name)
+            data = writer.render(report)
+            write_whole(self.out / writer.filename, data)
+            digests[writer.filename] = sha256(data)
+        seconds = inspection.timings_s["inspect"]
+        work = {
+            "timings_s": {**inspection.timings_s, "total": time.perf_counter() - started},
+            "images": images,
+            "images_per_s": images / seconds,
+        }
+        write_whole(self.out / RUN, _run_json(report, work, digests))
+
+
+def _fingerprint(root: Path, paths: Sequence[Path]) -> str:
+    """Return a digest of names, sizes and times of files: whether they are the same ones, without reading them."""
+    digest = hashlib.sha256()
+    for path in paths:
+        try:
+            found = path.stat()
+        except OSError:
+            # It has just gone: reading it will say so.
+            continue
+        digest.update(f"{os.fsencode(path.relative_to(root))!r} {found.st_size} {found.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def _batches(items: Iterator[tuple[Outcome, str]]) -> Iterator[list[tuple[Outcome, str]]]:
+    batch, pixels = list[tuple[Outcome, str]](), 0
+    for item in items:
+        batch.append(item)
+        pixels += item[0].thermogram.counts.size if item[0].thermogram else 0
+        if len(batch) == BATCH or pixels > MAX_BATCH_PIXELS:
+            yield batch
+            batch, pixels = [], 0
+    if batch:
+        yield batch
+
+
+def _score(outcomes: list[Outcome], model: TrainedModel | None) -> list[tuple[Outcome, Scored | None]]:
+    """Score what was read; what the model cannot judge becomes an outcome with its error."""
+    if model is None:
+        return [(outcome, None) for outcome in outcomes]
+    good = [outcome.thermogram for outcome in outcomes if outcome.thermogram is not None]
+    try:
+        found = iter(list(model.score_many(good)))
+    except DataError as error:
+        if len(outcomes) == 1:
+            return [(Outcome(outcomes[0].path, outcomes[0].name, None, str(error)), None)]
+        # One picture spoils its batch: each for itself.
+        return list(chain.from_iterable(_score([outcome], model) for outcome in outcomes))
+    return [(outcome, next(found) if outcome.thermogram is not None else None) for outcome in outcomes]
+
+
+def _finish(examiner: Examiner, files: PictureFiles, name: str, outcome: Outcome, scored: Scored | None) -> ImageResult:
+    if outcome.thermogram is None:
+        return ImageResult(outcome.name, "failed", error=outcome.error)
+    try:
+        examination = examiner.examine(outcome.name, outcome.thermogram, scored)
+    except DataError as error:
+        return ImageResult(outcome.name, "failed", error=str(error))
+    return files.write(name, examination, outcome.thermogram)
+
+
+def model_card(model: TrainedModel) -> dict[str, Any]:
+    """Return what a report says about a model, as plain values; ``sha256`` identifies it."""
+    calibration = model.calibration
+    card = {
+        "method": model.method,
+        "config": to_mapping(model.config),
+        "inputs": model.inputs.to_mapping(),
+        "calibration": {
+            "percentile": calibration.percentile,
+            "threshold": calibration.threshold,
+            "pixel_threshold": calibration.pixel_threshold,
+            "how": calibration.how,
+            "scores": len(calibration.scores),
+        },
+        **model.manifest,
+    }
+    return {**card, "sha256": model.manifest.get("manifest_sha256") or sha256(dumps(card).encode())}
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what a result depends on."""
+    found = {"isotherm": version("isotherm"), "python": platform.python_version()}
+    for name in ("numpy", "pillow", "openvino", "tifffile"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _run_json(report: Report, work: Mapping[str, Any], digests: Mapping[str, str]) -> bytes:
+    inspection = report.inspection
+    return (
+        dumps(
+            {
+                "title": inspection.title,
+                "started_at": inspection.started_at,
+                "totals": asdict(report.totals),
+                "settings": inspection.settings,
+                "model": inspection.model,
+                "severity_table": inspection.severity_table,
+                "versions": inspection.versions,
+                **work,
+                "inputs": {result.image: result.digest for result in inspection.results},
+                "outputs": digests,
+            },
+            indent=1,
+        ).encode("utf-8", "backslashreplace")
+        + b"\n"
+    )

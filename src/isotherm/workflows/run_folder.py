@@ -1,0 +1,173 @@
+"""The folder of one run: what is in it, who may write there, and the journal that lets an interrupted run go on."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from isotherm.core.errors import OutputError
+from isotherm.core.files import make_folder
+from isotherm.core.findings import ImageResult
+from isotherm.reports.plain import dumps, from_plain
+
+JOURNAL, RUN = "journal.jsonl", "run.json"
+PICTURES = {"panels": ".png", "masks": ".png", "maps": ".npz"}
+"""Folder of a run -> suffix of the files in it."""
+FILES = (JOURNAL, RUN, "results.csv", "results.json", "report.html")
+FORMAT_VERSION = 1
+
+Existing = Literal["refuse", "resume", "overwrite"]
+
+
+@dataclass(frozen=True)
+class Journal:
+    """The results of a run so far, in input order: a header, then one JSON line for each finished input.
+
+    Lines reach the disk batch by batch, each batch whole or cut off at a line; what is cut off is done again.
+    """
+
+    path: Path
+    header: dict[str, Any]
+    done: tuple[ImageResult, ...]
+    stream: IO[bytes]
+
+    def append(self, results: Iterable[ImageResult]) -> None:
+        """Add finished inputs and wait until they are on the disk."""
+        lines = "".join(dumps(result) + "\n" for result in results)
+        _write(self.path, self.stream, lines)
+
+    def close(self) -> None:
+        """Close the file; the journal stays, so that a finished run can be recognised."""
+        self.stream.close()
+
+
+def open_run(out: Path, header: Mapping[str, Any], existing: Existing, extra: Iterable[str] = ()) -> Journal:
+    """Prepare the folder of a run and return its journal.
+
+    Parameters
+    ----------
+    out
+        The folder; it is created where it is missing.
+    header
+        What the results depend on, as plain values: the same ``identity`` means the same results.
+    existing
+        What to do where `out` holds an inspection: refuse, continue it, or replace it.
+    extra
+        Names of other files that this run will write (reports of plug-ins).
+
+    Raises
+    ------
+    OutputError
+        The folder cannot be written, holds something else, or holds an inspection with other settings.
+    """
+    if not out.is_dir() and out.exists():
+        raise OutputError(f"{out} is not a folder")
+    found = [name for name in (*FILES, *PICTURES, *extra) if (out / name).exists()]
+    ours = (out / JOURNAL).is_file()
+    if found and not ours:
+        raise OutputError(f"{out} holds {', '.join(found)} of something else than an inspection; name another folder")
+    if ours and existing == "refuse":
+        raise OutputError(f"{out} holds an inspection already: resume it, overwrite it, or name another folder")
+    if ours and existing == "resume":
+        return _continued(out / JOURNAL, header)
+    if ours:
+        _clear(out, extra)
+    return _begun(make_folder(out) / JOURNAL, header)
+
+
+def _begun(path: Path, header: Mapping[str, Any]) -> Journal:
+    try:
+        stream = path.open("xb")
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+    whole = {"format_version": FORMAT_VERSION, **header}
+    _write(path, stream, dumps(whole) + "\n")
+    return Journal(path, whole, (), stream)
+
+
+def _continued(path: Path, header: Mapping[str, Any]) -> Journal:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise OutputError(f"cannot read {path}: {error.strerror}") from error
+    # A last line without its end was being written when the run was interrupted.
+    lines = data[: data.rfind(b"\n") + 1].splitlines(keepends=True)
+    if not lines:
+        path.unlink()
+        return _begun(path, header)
+    stored, done = _parsed(path, lines)
+    _check_same(path.parent, stored, header)
+    kept = _with_their_files(path.parent, done)
+    try:
+        stream = path.open("r+b")
+        stream.truncate(sum(map(len, lines[: 1 + len(kept)])))
+        stream.seek(0, os.SEEK_END)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+    return Journal(path, stored, kept, stream)
+
+
+def _parsed(path: Path, lines: list[bytes]) -> tuple[dict[str, Any], tuple[ImageResult, ...]]:
+    try:
+        header = json.loads(lines[0])
+        if header["format_version"] != FORMAT_VERSION:
+            raise OutputError(f"{path} was written by another version of isotherm; overwrite it or name another folder")
+        done = tuple(from_plain(ImageResult, json.loads(line)) for line in lines[1:])
+    except (ValueError, TypeError, KeyError) as error:
+        raise OutputError(f"{path} is damaged ({error}); overwrite it or name another folder") from error
+    return header, done
+
+
+def _check_same(out: Path, stored: Mapping[str, Any], header: Mapping[str, Any]) -> None:
+    before, now = stored.get("identity"), json.loads(dumps(header["identity"]))
+    if before == now:
+        return
+    changed = sorted(_differences(before, now)) if isinstance(before, dict) else ["everything"]
+    raise OutputError(
+        f"{out} was begun with other input or settings ({', '.join(changed)}): overwrite it or name another folder"
+    )
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterable[str]:
+    for name in {*before, *now}:
+        old, new = before.get(name), now.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from _differences(old, new)
+        elif old != new:
+            yield name.replace("_", " ")
+
+
+def _with_their_files(out: Path, done: tuple[ImageResult, ...]) -> tuple[ImageResult, ...]:
+    """Return the results up to the first one whose pictures have gone."""
+    for place, result in enumerate(done):
+        if not all((out / name).is_file() for name in (result.panel, result.mask) if name):
+            return done[:place]
+    return done
+
+
+def _clear(out: Path, extra: Iterable[str]) -> None:
+    """Remove what an earlier run wrote, the journal last, and nothing else."""
+    try:
+        for name, suffix in PICTURES.items():
+            folder = out / name
+            for path in folder.glob(f"*{suffix}"):
+                path.unlink()
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+        for name in (*FILES[1:], *extra, JOURNAL):
+            (out / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot clear {out}: {error.strerror}") from error
+
+
+def _write(path: Path, stream: IO[bytes], text: str) -> None:
+    try:
+        stream.write(text.encode("utf-8", "backslashreplace"))
+        stream.flush()
+        os.fsync(stream.fileno())
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
