@@ -18,6 +18,7 @@ from isotherm.formats.scaling import of_temperatures
 from isotherm.radiometry.linear import Unit
 
 Matrix = Float64[np.ndarray, "H W"]
+Smaller = Float64[np.ndarray, "h w"]
 
 _SNIFFED_BYTES = 64 * 1024
 _LEAST_IN_ONE_ROW = 16
@@ -190,7 +191,7 @@ def _check_footer(lines: list[_Line], start: _Start) -> None:
         raise FormatError(f"CSV: line {lines[0].number} is not all numbers: {lines[0].text[:60]!r}")
 
 
-def _without_numbering(matrix: Matrix) -> Matrix:
+def _without_numbering(matrix: Matrix) -> Smaller:
     """Return the matrix without a line of column numbers and a column of line numbers (SmartView, pandas)."""
     if min(matrix.shape) < 2:
         return matrix
@@ -205,7 +206,7 @@ def _counts_up(numbers: Float64[np.ndarray, " N"]) -> bool:
     return numbers[0] in (0, 1) and bool(np.array_equal(numbers, numbers[0] + np.arange(numbers.size)))
 
 
-def _one_line(matrix: Matrix) -> tuple[Matrix, tuple[str, ...]]:
+def _one_line(matrix: Matrix) -> tuple[Smaller, tuple[str, ...]]:
     known = _ONE_LINE.get(matrix.size) if matrix.shape[0] == 1 else None
     if known is None:
         return matrix, ()

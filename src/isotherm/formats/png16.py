@@ -11,7 +11,7 @@ from PIL import Image, PngImagePlugin  # noqa: F401
 from isotherm.core.scene import assumed_scene
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats.exif import read_exif
-from isotherm.formats.raster import guarded, open_picture, pixels
+from isotherm.formats.raster import headers, open_picture, pixels
 from isotherm.formats.reader import ReadHints
 from isotherm.formats.scaling import CENTIKELVIN, Meaning, of_counts
 from isotherm.radiometry.linear import TO_KELVIN, linear
@@ -52,7 +52,7 @@ class Png16Reader:
 
 
 def _declared(image: Image.Image) -> Meaning | None:
-    with guarded("16-bit PNG"):
+    with headers("16-bit PNG"):
         text = getattr(image, "text", {}).get(DECLARATION)
     if not isinstance(text, str):
         return None

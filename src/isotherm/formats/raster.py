@@ -19,13 +19,14 @@ from PIL import Image
 from isotherm.core.errors import FormatError, TooLargeError
 from isotherm.formats.reader import MAX_PIXELS
 
-# What Pillow's decoders raise on damaged bytes; its documentation promises OSError only, damaged files give all these.
+# What Pillow's decoders raise on damaged bytes (its documentation promises OSError only), and what its warnings become
+# where they are errors.
 _DAMAGE = (
-    OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError, OverflowError,
+    OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError, OverflowError, Warning,
     ZeroDivisionError, AssertionError, NotImplementedError, RuntimeError, MemoryError, struct.error, zlib.error,
 )  # fmt: skip
-# Changing the warning filters is not safe from two threads at once.
-_QUIET = threading.Lock()
+# Changing the warning filters is not safe from two threads at once, so that only headers are read behind it.
+_FILTERS = threading.Lock()
 
 
 @contextmanager
@@ -38,6 +39,14 @@ def guarded(what: str) -> Iterator[None]:
     except _DAMAGE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise FormatError(f"{what}: damaged or not supported ({reason})") from error
+
+
+@contextmanager
+def headers(what: str) -> Iterator[None]:
+    """Guard the reading of headers and tags: as `guarded`, and without Pillow's warnings about damaged ones."""
+    with guarded(what), _FILTERS, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def open_picture(data: bytes, what: str, formats: tuple[str, ...]) -> Image.Image:
@@ -53,8 +62,7 @@ def open_picture(data: bytes, what: str, formats: tuple[str, ...]) -> Image.Imag
     TooLargeError
         It declares more than `MAX_PIXELS` pixels.
     """
-    with guarded(what), _QUIET, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with headers(what):
         image = Image.open(BytesIO(data), formats=formats)
     width, height = image.size
     if width * height > MAX_PIXELS:
@@ -113,8 +121,9 @@ def _frame_note(image: Image.Image) -> tuple[str, ...]:
 def frame_count(image: Image.Image) -> int:
     """Return the number of frames or pages; 1 where they cannot be counted."""
     try:
-        return cast(int, getattr(image, "n_frames", 1))
-    except _DAMAGE:
+        with headers("frames"):
+            return cast(int, getattr(image, "n_frames", 1))
+    except FormatError:
         return 1
 
 

@@ -30,6 +30,16 @@ FORMATS: Registry[ImageReader] = Registry(
     Row("picture", "isotherm.formats.picture:READER", "JPEG, PNG, BMP, GIF, WebP: colours and greys, no temperatures"),
 )
 
+# Thermal formats that isotherm has no reader for yet: a user who meets one should hear so.
+_LATER = (
+    (b"\xca\xac", "an InfiRay IRG file"),
+    (b"\xba\xab", "an HTI IRG file"),
+    (b"\x04\xa0", "an IRG file"),
+    (b"FLIR Public", "a FLIR FPF file"),
+    (b"FPF", "a FLIR FPF file"),
+    (b"GTC_400C", "a Bosch GTC file"),
+)
+
 
 def read(path: str | Path, hints: ReadHints | None = None) -> Thermogram:
     """Read one file of any known format.
@@ -74,4 +84,8 @@ def read_bytes(data: bytes, hints: ReadHints | None = None) -> Thermogram:
     for reader in FORMATS:
         if reader.recognises(data):
             return replace(reader.decode(data, hints or ReadHints()), digest=sha256(data))
-    raise FormatError(f"of no known format; known: {', '.join(FORMATS.names())}", 0)
+    known = ", ".join(FORMATS.names())
+    later = next(
+        (f" (looks like {what}, which is not read yet)" for magic, what in _LATER if data.startswith(magic)), ""
+    )
+    raise FormatError(f"of no known format{later}; known: {known}", 0)

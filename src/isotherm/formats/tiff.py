@@ -14,7 +14,7 @@ from isotherm.core.scene import assumed_scene
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats.exif import DESCRIPTION, read_capture, read_exif
 from isotherm.formats.float_tiff import CELSIUS
-from isotherm.formats.raster import frame_count, guarded, open_picture, pixels, plain_picture
+from isotherm.formats.raster import frame_count, headers, open_picture, pixels, plain_picture
 from isotherm.formats.reader import ReadHints
 from isotherm.formats.scaling import CAMERA_STEPS, Meaning, of_counts, of_temperatures
 from isotherm.radiometry.linear import Unit
@@ -91,7 +91,7 @@ def _narrowed(numbers: np.ndarray) -> np.ndarray:
 
 
 def _tag(image: TiffImageFile, tag: int) -> str:
-    with guarded("TIFF"):
+    with headers("TIFF"):
         return str(image.tag_v2.get(tag, "")).strip("\0 ")
 
 

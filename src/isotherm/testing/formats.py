@@ -1,0 +1,112 @@
+"""The conformance check of image readers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from isotherm.core.errors import FormatError
+from isotherm.core.thermogram import Calibration, Thermogram
+from isotherm.formats.reader import ImageReader, ReadHints
+
+_CUTS, _FLIPS, _NOISES = 40, 150, 20
+
+
+def check_image_reader(reader: ImageReader, sample: bytes, hints: ReadHints | None = None) -> None:
+    """Check that a reader keeps the seam's promises, on a small valid `sample` of its format.
+
+    Run it in the tests of your package. It looks at what is recognised and what is not, at the thermogram (shape,
+    types, read-only counts, temperatures), at decoding twice, and at a few hundred damaged copies of the sample: cut
+    short, with bits flipped, with noise. Only FormatError may come out of those, and what can be decoded must have
+    values.
+
+    Parameters
+    ----------
+    reader
+        The reader, as its registry row names it.
+    sample
+        A whole valid file, best below 20 kB, because every damaged copy is decoded.
+    hints
+        Unit and scale, where the sample needs them.
+
+    Raises
+    ------
+    AssertionError
+        A promise is broken; the message says which.
+    """
+    hints = hints or ReadHints()
+    _require(isinstance(reader, ImageReader), "it must have name, recognises and decode")
+    _require(reader.name == reader.name.lower().strip() != "", "its name must be lower-case and not empty")
+    _require(reader.recognises(sample) is True, "it must recognise the sample")
+    _require(reader.recognises(b"") is False, "it must not recognise an empty file")
+    thermogram = reader.decode(sample, hints)
+    _check_thermogram(reader, thermogram)
+    _check_same(thermogram, reader.decode(sample, hints))
+    for what, damaged in _damaged(sample):
+        _check_survives(reader, damaged, hints, what)
+
+
+def _check_thermogram(reader: ImageReader, thermogram: Thermogram) -> None:
+    _require(isinstance(thermogram, Thermogram), "decode must return a Thermogram")
+    counts, colour = thermogram.counts, thermogram.colour
+    _require(thermogram.format == reader.name, "format must be the reader's name")
+    _require(counts.ndim == 2 and counts.size > 0, "counts must be (H W), not empty")
+    _require(counts.dtype.kind in "uif" and counts.dtype.isnative, "counts must be numbers in native byte order")
+    _require(not counts.flags.writeable, "counts must be read-only")
+    _require(colour is None or colour.shape == (*counts.shape, 3), "colour must be (H W 3)")
+    _require(all(note == " ".join(note.split()) != "" for note in thermogram.notes), "a note must be one line")
+    if thermogram.calibration is None:
+        _require(counts.dtype in (np.uint8, np.uint16), "without a calibration counts must be uint8 or uint16")
+    else:
+        _require(isinstance(thermogram.calibration, Calibration), "the calibration must keep its protocol")
+    values = thermogram.values()
+    _require(values.shape == counts.shape and values.dtype == np.float32, "values must be float32 (H W)")
+    _require(bool(np.isfinite(values).any()), "the sample must have a finite value")
+
+
+def _check_same(first: Thermogram, second: Thermogram) -> None:
+    _require(
+        np.array_equal(first.values(), second.values(), equal_nan=True), "decoding twice must give the same values"
+    )
+    facts = [(item.scene, item.camera, item.position, item.notes, item.exif) for item in (first, second)]
+    _require(facts[0] == facts[1], "decoding twice must give the same scene, camera, position, notes and EXIF")
+
+
+def _check_survives(reader: ImageReader, data: bytes, hints: ReadHints, what: str) -> None:
+    try:
+        recognised = reader.recognises(data)
+        _require(isinstance(recognised, bool), f"recognises must return a bool ({what})")
+        reader.decode(data, hints).values()
+    except FormatError:
+        return
+    except AssertionError:
+        raise
+    except Exception as error:
+        # Whatever else comes out is the finding.
+        raise AssertionError(f"{type(error).__name__} came out of {what}: {error}") from error
+
+
+def _damaged(sample: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield damaged copies of a sample, the same ones every time, each with words for it."""
+    rng = np.random.default_rng(0)
+    for length in sorted({int(part * len(sample)) for part in np.linspace(0, 1, _CUTS, endpoint=False)}):
+        yield f"the first {length} bytes", sample[:length]
+    # Half of the flips hit the first 512 bytes, where headers are.
+    for index in range(_FLIPS):
+        place = int(rng.integers(min(len(sample), 512) if index % 2 else len(sample)))
+        bit = 1 << int(rng.integers(8))
+        yield f"bit {bit} flipped at byte {place}", _changed(sample, place, bytes([sample[place] ^ bit]))
+    for _ in range(_NOISES):
+        place, noise = int(rng.integers(len(sample))), rng.bytes(16)
+        yield f"noise at byte {place}", _changed(sample, place, noise[: len(sample) - place])
+    yield "noise", rng.bytes(1000)
+
+
+def _changed(sample: bytes, place: int, patch: bytes) -> bytes:
+    return sample[:place] + patch + sample[place + len(patch) :]
+
+
+def _require(kept: bool, promise: str) -> None:
+    if not kept:
+        raise AssertionError(promise)

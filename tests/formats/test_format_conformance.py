@@ -1,0 +1,120 @@
+"""Every row of the registry keeps the promises of the seam, on undamaged and on damaged files."""
+
+from __future__ import annotations
+
+import gzip
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from isotherm.core.errors import FormatError
+from isotherm.formats import FORMATS, ReadHints, read_bytes
+from isotherm.testing.formats import check_image_reader
+from thermal_files import FlirFile, encoded, exif_block, npy, ramp
+
+GREY = np.arange(192, dtype=np.uint8).reshape(12, 16)
+RGB = np.stack([GREY, GREY[::-1], GREY[:, ::-1]], axis=-1)
+CELSIUS = np.linspace(18, 60, 192, dtype=np.float32).reshape(12, 16)
+CSV = "\n".join(";".join(f"{value:.1f}".replace(".", ",") for value in row) for row in CELSIUS).encode()
+SCALE = ReadHints(scale=0.1, offset=-100.0, unit="c")
+
+SAMPLES: list[tuple[str, str, bytes, ReadHints | None]] = [
+    ("flir", "jpeg", FlirFile(gps=(49.0, 8.4, 120.0)).jpeg(exif=exif_block()), None),
+    ("flir", "jpeg in three parts", FlirFile(record_order=">").jpeg(part_bytes=800), None),
+    ("flir", "little-endian directory", FlirFile(directory_order="<").fff(), None),
+    ("flir", "packed", FlirFile(packed=True, magic=b"AFF\0").fff(), None),
+    ("tiff", "float", encoded(CELSIUS, "TIFF"), None),
+    ("tiff", "counts", encoded(ramp(), "TIFF", compression="tiff_lzw"), SCALE),
+    ("tiff", "colours", encoded(RGB, "TIFF"), None),
+    ("png16", "guessed", encoded(ramp(low=29000, high=31000), "PNG", exif=exif_block()), None),
+    ("png16", "hinted", encoded(ramp(low=1000, high=1700), "PNG"), SCALE),
+    ("npy", "float64", npy(CELSIUS.astype(np.float64)), None),
+    ("npy", "grey", npy(GREY), None),
+    ("npy", "counts", npy(ramp(low=29000, high=31000)), None),
+    ("csv", "decimal comma", CSV, None),
+    ("csv", "utf-16", CSV.decode().encode("utf-16"), None),
+    ("picture", "jpeg", encoded(RGB, "JPEG", exif=b"Exif\0\0" + exif_block()), None),
+    ("picture", "png", encoded(RGB, "PNG"), None),
+    ("picture", "gif", encoded(GREY, "GIF"), None),
+    ("picture", "bmp", encoded(RGB, "BMP"), None),
+    ("picture", "webp", encoded(RGB, "WEBP"), None),
+]
+IDS = [f"{name}-{what}" for name, what, _, _ in SAMPLES]
+
+
+def test_every_format_has_a_sample() -> None:
+    assert {name for name, *_ in SAMPLES} == set(FORMATS.names())
+
+
+@pytest.mark.parametrize(("name", "what", "sample", "hints"), SAMPLES, ids=IDS)
+def test_conformance(name: str, what: str, sample: bytes, hints: ReadHints | None) -> None:
+    check_image_reader(FORMATS.get(name), sample, hints)
+
+
+@pytest.mark.parametrize(("name", "what", "sample", "hints"), SAMPLES, ids=IDS)
+def test_only_its_own_reader_decodes_a_sample(name: str, what: str, sample: bytes, hints: ReadHints | None) -> None:
+    assert read_bytes(sample, hints).format == name
+
+
+class Greedy:
+    """Breaks one promise after the other, so that the check itself is checked."""
+
+    name = "greedy"
+
+    def __init__(self, *, raises: type[Exception] = FormatError, empty: bool = False) -> None:
+        self.raises, self.empty = raises, empty
+
+    def recognises(self, data: bytes) -> bool:
+        return self.empty or data.startswith(b"\x93NUMPY")
+
+    def decode(self, data: bytes, hints: ReadHints):
+        try:
+            found = FORMATS.get("npy").decode(data, hints)
+        except FormatError as error:
+            raise self.raises("damaged") from error
+        object.__setattr__(found, "format", "greedy")
+        return found
+
+
+def test_the_check_finds_a_foreign_exception() -> None:
+    check_image_reader(Greedy(), npy(CELSIUS))
+    with pytest.raises(AssertionError, match="KeyError came out of the first 0 bytes"):
+        check_image_reader(Greedy(raises=KeyError), npy(CELSIUS))
+
+
+def test_the_check_finds_a_greedy_reader() -> None:
+    with pytest.raises(AssertionError, match="must not recognise an empty file"):
+        check_image_reader(Greedy(empty=True), npy(CELSIUS))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    sample=st.sampled_from([sample for _, _, sample, _ in SAMPLES]),
+    edits=st.lists(st.tuples(st.integers(0, 10_000), st.binary(min_size=1, max_size=8)), min_size=1, max_size=6),
+    cut=st.integers(0, 10_000),
+)
+def test_damaged_files_read_or_fail_as_format_errors(sample: bytes, edits: list[tuple[int, bytes]], cut: int) -> None:
+    data = bytearray(sample)
+    for place, patch in edits:
+        start = place % len(data)
+        data[start : start + len(patch)] = patch
+    with suppress(FormatError):
+        read_bytes(bytes(data[: max(1, cut % (len(data) + 1))])).values()
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.binary(max_size=400))
+def test_any_bytes_read_or_fail_as_format_errors(data: bytes) -> None:
+    with suppress(FormatError):
+        read_bytes(data).values()
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\0" * 100, b"plain text\nof two lines\n", gzip.compress(b"x"), b"\xff\xd8\xff"]
+)
+def test_what_is_no_image_is_refused(data: bytes) -> None:
+    with pytest.raises(FormatError):
+        read_bytes(data)
