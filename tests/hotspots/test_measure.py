@@ -296,13 +296,15 @@ def test_settings_that_contradict_are_refused(wrong: dict[str, Any]) -> None:
         HotspotSettings(**wrong)
 
 
-def with_optics(view: float | None, distance: Param) -> Thermogram:
+def with_optics(view: float | None, distance: Param, *, upright: bool = False) -> Thermogram:
+    celsius = two_spots().T if upright else two_spots()
     scene = replace(assumed_scene(), distance_m=distance)
-    return thermal(two_spots(), camera=Camera(field_of_view_deg=view), scene=scene)
+    return thermal(celsius, camera=Camera(field_of_view_deg=view), scene=scene)
 
 
-def test_area_where_lens_and_distance_are_known() -> None:
-    first, second = hot(with_optics(90.0, Param(3.0, "m", Source.FILE)))
+@pytest.mark.parametrize("upright", [False, True])
+def test_area_where_lens_and_distance_are_known(upright: bool) -> None:
+    first, second = hot(with_optics(90.0, Param(3.0, "m", Source.FILE), upright=upright))
     # 90° at 3 m shows 6 m on 60 pixels: 100 mm each
     assert first.region.area_mm2 == pytest.approx(39 * 100**2)
     assert second.region.area_mm2 == pytest.approx(35 * 100**2)

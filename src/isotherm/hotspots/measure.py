@@ -244,12 +244,13 @@ def _hottest_first(stats: RegionStats) -> list[int]:
 def _pixel_mm2(thermogram: Thermogram) -> float | None:
     """Return the area of one pixel at the object [mm²], seen face on; None unless lens and distance are known.
 
-    The field of view is the horizontal one. A distance that is only a default would give an area that is only a guess.
+    The field of view is that of the detector's longer side, which may stand upright. A distance that is only a default
+    would give an area that is only a guess.
     """
     view, distance = thermogram.camera.field_of_view_deg, thermogram.scene.distance_m
     if view is None or not 0 < view < 180 or distance.source in (Source.ASSUMED, Source.CAMERA_DEFAULT):
         return None
     if not (math.isfinite(distance.value) and distance.value > 0):
         return None
-    side_mm = 2000 * distance.value * math.tan(math.radians(view) / 2) / thermogram.size[1]
+    side_mm = 2000 * distance.value * math.tan(math.radians(view) / 2) / max(thermogram.size)
     return side_mm**2
