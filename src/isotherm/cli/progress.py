@@ -1,4 +1,4 @@
-"""Progress bars on standard error: drawn on a terminal, only their last line elsewhere."""
+"""Progress bars on standard error: drawn on a terminal, one line for each finished stage elsewhere (a log file)."""
 
 from __future__ import annotations
 
@@ -14,24 +14,26 @@ from isotherm.core.progress import Progress
 
 @contextmanager
 def bar() -> Iterator[Progress]:
-    """Give a `Progress` that draws one bar for each stage of the work (a stage begins where its message changes)."""
-    stages = _Stages()
+    """Give a `Progress` that shows one bar for each stage of the work (a stage begins where its message changes)."""
+    stages = _Bars() if sys.stderr.isatty() else _Lines()
     try:
         yield stages
     finally:
         stages.close()
 
 
-class _Stages:
+class _Bars:
+    """One bar for each stage."""
+
     def __init__(self) -> None:
         self._bar: tqdm[Any] | None = None
         self._stage = ""
 
     def __call__(self, done: int, total: int, message: str) -> None:
-        stage = _stage_of(message)
+        stage = stage_of(message)
         if self._bar is None or stage != self._stage or done < self._bar.n:
             self.close()
-            self._bar, self._stage = _new_bar(total, stage), stage
+            self._bar, self._stage = tqdm(total=total, file=sys.stderr, dynamic_ncols=True), stage
         self._bar.set_description_str(message, refresh=False)
         self._bar.update(done - self._bar.n)
 
@@ -41,14 +43,28 @@ class _Stages:
             self._bar = None
 
 
-def _new_bar(total: int, stage: str) -> tqdm[Any]:
-    # Where no terminal shows the bar, only its finished line is of use (in a log file).
-    pause_s = 0.1 if sys.stderr.isatty() else 1e9
-    return tqdm(total=total, desc=stage, file=sys.stderr, mininterval=pause_s)
+class _Lines:
+    """One line for each stage, when it is over."""
+
+    def __init__(self) -> None:
+        self._stage = ""
+        self._last = ""
+        self._done = 0
+
+    def __call__(self, done: int, total: int, message: str) -> None:
+        stage = stage_of(message)
+        if stage != self._stage or done < self._done:
+            self.close()
+        self._stage, self._done, self._last = stage, done, f"{message}: {done}/{total}"
+
+    def close(self) -> None:
+        if self._last:
+            print(self._last, file=sys.stderr)
+        self._last, self._done = "", 0
 
 
-def _stage_of(message: str) -> str:
-    """Return the words before the first number: "epoch loss 0.01" is one stage however the loss changes."""
+def stage_of(message: str) -> str:
+    """Return the words before the first number: "epoch loss 0.01" stays one stage while the loss changes."""
     words = message.split()
-    kept = next((place for place, word in enumerate(words) if word[:1].isdigit() and "/" not in word), len(words))
-    return " ".join(words[:kept])
+    numbers = (place for place, word in enumerate(words) if word[0].isdigit() and "/" not in word)
+    return " ".join(words[: next(numbers, len(words))])

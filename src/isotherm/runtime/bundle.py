@@ -40,7 +40,7 @@ def write_bundle(folder: Path, *, manifest: Mapping[str, Any], arrays: Mapping[s
     if len(data) > MAX_ARRAY_BYTES:
         raise OutputError(f"the model would have {len(data)} bytes of arrays; at most {MAX_ARRAY_BYTES} can be loaded")
     files = {ARRAYS: {"sha256": sha256(data), "bytes": len(data)}}
-    whole = _signed({**manifest, "format_version": FORMAT_VERSION, "files": files})
+    whole = _signed({"format_version": 0, **manifest, "files": files} | {"format_version": FORMAT_VERSION})
     make_folder(folder.parent)
     try:
         _place(folder, {ARRAYS: data, MANIFEST: _to_json(whole)})
