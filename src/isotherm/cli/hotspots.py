@@ -108,7 +108,7 @@ def _tell(inspection: Inspection, out: Path, settings: InspectSettings) -> None:
     failed = [result for result in inspection.results if result.status == "failed"]
     read = [result for result in inspection.results if result.status == "ok"]
     for result in failed[:TOLD]:
-        print(f"isotherm: {result.image}: {result.error}", file=sys.stderr)
+        print(f"isotherm: {_line(result.image)}: {_line(result.error)}", file=sys.stderr)
     if len(failed) > TOLD:
         print(f"isotherm: {len(failed) - TOLD} more files failed; {out}/results.csv has all reasons", file=sys.stderr)
     print(f"{len(read)} of {len(inspection.results)} pictures inspected")
@@ -120,6 +120,11 @@ def _tell(inspection: Inspection, out: Path, settings: InspectSettings) -> None:
     if read:
         print("worst first")
     for result in ranked(read)[:WORST]:
-        print(f"  {result.image}  {facts(result)}")
+        print(f"  {_line(result.image)}  {facts(result)}")
     names = [REPORT_WRITERS.get(name).filename for name in dict.fromkeys((*settings.reports, "csv"))]
     print(f"written   {', '.join(str(out / name) for name in names)}")
+
+
+def _line(text: str) -> str:
+    """Return text as one line that a terminal shows and does not obey."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

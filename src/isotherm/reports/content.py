@@ -138,6 +138,12 @@ def needs_attention(result: ImageResult) -> bool:
     return severe or (result.anomaly is not None and result.anomaly.prediction == "Anomaly")
 
 
+def cannot_judge(result: ImageResult) -> bool:
+    """Say whether the picture has a hotspot that the severity table does not apply to."""
+    hottest = hottest_of(result)
+    return hottest is not None and hottest.severity is not None and not hottest.severity.action
+
+
 def verdict_label(verdict: Verdict) -> str:
     """Return the grade, or "no action" below the table's first interval, or "not applicable"."""
     return verdict.grade or verdict.action or "not applicable"

@@ -16,6 +16,7 @@ from isotherm.core.findings import ImageResult, Verdict
 from isotherm.reports.content import (
     GradeCount,
     Report,
+    cannot_judge,
     facts,
     hottest_of,
     needs_attention,
@@ -55,6 +56,7 @@ class HtmlWriter:
             first=FIRST,
             regions=REGIONS,
             uses=USES,
+            many=_many,
             level=lambda verdict: _level(verdict, inspection.severity_table),
             label=_label,
             headline=facts,
@@ -90,18 +92,28 @@ def _lead(report: Report) -> str:
     totals = report.totals
     if not totals.read:
         return "None of the files could be inspected."
-    attention = sum(needs_attention(result) for result in report.ranked)
-    if attention == 0:
-        sentence = f"None of {totals.read} pictures needs attention by the criteria below."
-    elif attention == 1:
-        sentence = f"1 of {totals.read} pictures needs attention."
-    else:
-        sentence = f"{attention} of {totals.read} pictures need attention."
-    if not totals.judged and report.inspection.severity_table is None:
-        sentence = f"{totals.hotspots} hot regions in {totals.read} pictures; no criterion of severity was asked for."
+    sentences = [_verdict(report)]
+    if unjudged := sum(map(cannot_judge, report.ranked)):
+        have = "has" if unjudged == 1 else "have"
+        sentences.append(f"{_many(unjudged, 'picture')} {have} hot regions that the severity table cannot judge.")
     if totals.failed:
-        sentence += f" {totals.failed} could not be inspected."
-    return sentence
+        sentences.append(f"{totals.failed} could not be inspected.")
+    return " ".join(sentences)
+
+
+def _verdict(report: Report) -> str:
+    totals = report.totals
+    pictures = _many(totals.read, "picture")
+    if not totals.judged and report.inspection.severity_table is None:
+        return f"{_many(totals.hotspots, 'hot region')} in {pictures}, judged by no table of severity."
+    attention = sum(map(needs_attention, report.ranked))
+    if attention == 0:
+        return f"None of {pictures} was found to need attention by the criteria below."
+    return f"{attention} of {pictures} {'needs' if attention == 1 else 'need'} attention."
+
+
+def _many(count: int, thing: str) -> str:
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def _level(verdict: Verdict | GradeCount, table: Mapping[str, Any] | None) -> str:

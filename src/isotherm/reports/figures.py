@@ -1,0 +1,118 @@
+"""Figures drawn with matplotlib; the only module that imports it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+Style = Literal["default", "steps-pre"]
+NORMAL_COLOUR, ANOMALOUS_COLOUR = "#0072b2", "#d55e00"
+"""Blue and vermilion of Okabe and Ito, which colour-blind readers tell apart."""
+MANY = 12
+"""With more groups than this their curves share one legend entry, and their rows get no names."""
+LOG_RATIO = 30.0
+"""A logarithmic axis where the largest score is so many times the smallest."""
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreGroup:
+    """The pictures of one site: true for anomalous (N), and scores over the threshold (N)."""
+
+    name: str
+    labels: Bool[np.ndarray, " N"]
+    scores: Float[np.ndarray, " N"]
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """One polyline; the curve over all groups is called ``all``."""
+
+    name: str
+    x: Float[np.ndarray, " P"]
+    y: Float[np.ndarray, " P"]
+
+
+def error_analysis(title: str, groups: Sequence[ScoreGroup], roc: Sequence[Curve], recall: Sequence[Curve]) -> bytes:
+    """Draw score distributions, ROC curves and precision over recall side by side; returns a PNG."""
+    rows = len(groups) if len(groups) > 1 else 2
+    figure = Figure(figsize=(15, max(4.6, 1.6 + 0.34 * rows)), dpi=100, layout="constrained")
+    scores_axes, roc_axes, recall_axes = figure.subplots(1, 3)
+    figure.suptitle(title)
+    _draw_scores(scores_axes, groups)
+    _draw_curves(roc_axes, roc, "false positive rate", "true positive rate", "ROC")
+    roc_axes.plot([0, 1], [0, 1], color="0.8", linewidth=1, zorder=0)
+    # Average precision takes the precision at the end of each gain in recall.
+    _draw_curves(recall_axes, recall, "recall", "precision", "precision over recall", style="steps-pre")
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", metadata={"Software": None})
+    return stream.getvalue()
+
+
+def _draw_scores(axes: Axes, groups: Sequence[ScoreGroup]) -> None:
+    every = np.concatenate([group.scores for group in groups])
+    logarithmic = every.min() > 0 and every.max() / every.min() > LOG_RATIO
+    if logarithmic:
+        axes.set_xscale("log")
+    if len(groups) == 1:
+        _draw_histograms(axes, groups[0], logarithmic=bool(logarithmic))
+    else:
+        _draw_rows(axes, groups)
+    axes.axvline(1.0, color="0.3", linestyle="--", linewidth=1, label="threshold")
+    axes.set_xlabel("score / threshold")
+    axes.set_title("scores")
+    axes.legend(fontsize=8)
+
+
+def _draw_histograms(axes: Axes, group: ScoreGroup, *, logarithmic: bool) -> None:
+    low, high = float(group.scores.min()), float(group.scores.max())
+    space = np.geomspace if logarithmic else np.linspace
+    edges = space(low, high if high > low else low + 1e-6, 41)
+    for truth, name, colour in ((False, "normal", NORMAL_COLOUR), (True, "anomalous", ANOMALOUS_COLOUR)):
+        chosen = group.scores[group.labels == truth]
+        if chosen.size:
+            axes.hist(chosen, edges.tolist(), color=colour, alpha=0.6, label=f"{name} ({chosen.size})")
+    axes.set_ylabel("pictures")
+
+
+def _draw_rows(axes: Axes, groups: Sequence[ScoreGroup]) -> None:
+    for truth, name, colour in ((False, "normal", NORMAL_COLOUR), (True, "anomalous", ANOMALOUS_COLOUR)):
+        # Normal pictures lie a little above, anomalous ones a little below the middle of their row.
+        places = [
+            np.full((group.labels == truth).sum(), row + (0.15 if truth else -0.15)) for row, group in enumerate(groups)
+        ]
+        values = [group.scores[group.labels == truth] for group in groups]
+        axes.scatter(
+            np.concatenate(values), np.concatenate(places), s=14, color=colour, alpha=0.6, linewidths=0, label=name
+        )
+    axes.set_ylim(len(groups) - 0.5, -0.5)
+    if len(groups) <= MANY:
+        axes.set_yticks(range(len(groups)), [group.name for group in groups])
+    else:
+        axes.set_ylabel("sites")
+
+
+def _draw_curves(axes: Axes, curves: Sequence[Curve], x: str, y: str, title: str, style: Style = "default") -> None:
+    for place, curve in enumerate(curves):
+        whole = curve.name == "all" or len(curves) == 1
+        named = whole or len(curves) <= MANY + 1
+        axes.plot(
+            curve.x,
+            curve.y,
+            color="black" if whole else f"C{place % 10}",
+            linewidth=2.2 if whole else 1.1,
+            drawstyle=style,
+            marker="." if curve.x.size < MANY else None,
+            label=curve.name if named else None,
+        )
+    axes.set(xlabel=x, ylabel=y, title=title, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    if curves:
+        axes.legend(fontsize=8)
+    else:
+        axes.text(0.5, 0.5, "needs normal and anomalous pictures", ha="center", va="center")
