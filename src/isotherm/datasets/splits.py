@@ -93,15 +93,16 @@ def _joined_groups(copies: Iterable[Sequence[Sample]]) -> dict[str, str]:
 
 def _notes(contradicting: Sequence[Sample], extra: Sequence[Sample], groups: dict[str, str]) -> Iterable[str]:
     if extra:
-        yield f"{len(extra)} byte-identical copies left out: {_some(sample.name for sample in extra)}"
+        yield f"{len(extra)} byte-identical copies left out: {some(sample.name for sample in extra)}"
     if contradicting:
-        names = _some(sample.name for sample in contradicting)
+        names = some(sample.name for sample in contradicting)
         yield f"{len(contradicting)} byte-identical pictures with contradicting labels left out: {names}"
     if groups:
-        yield f"groups that share a picture joined: {_some(f'{group} with {into}' for group, into in groups.items())}"
+        yield f"groups that share a picture joined: {some(f'{group} with {into}' for group, into in groups.items())}"
 
 
-def _some(names: Iterable[str]) -> str:
+def some(names: Iterable[str]) -> str:
+    """Return the first few names, and how many more there are."""
     every = list(names)
     return ", ".join(every[:NAMED]) + (f" and {len(every) - NAMED} more" if len(every) > NAMED else "")
 
@@ -123,7 +124,7 @@ def with_groups(images: LabelledImages, table: Path) -> LabelledImages:
         raise DataError(f"{table}: no column {error}; expected the columns file and group") from error
     missing = [sample.name for sample in images.samples if not groups.get(sample.name)]
     if missing:
-        raise DataError(f"{table}: no group for {_some(missing)} (names are relative to {images.root})")
+        raise DataError(f"{table}: no group for {some(missing)} (names are relative to {images.root})")
     return replace(images, samples=tuple(replace(sample, group=groups[sample.name]) for sample in images.samples))
 
 

@@ -53,7 +53,7 @@ def intervals(
     return {name: _interval([each[name] for each in values]) for name in names}
 
 
-def _draw(rng: np.random.Generator, classes: list[Int[np.ndarray, " M"]]) -> Int[np.ndarray, " N"]:
+def _draw(rng: np.random.Generator, classes: list[Int[np.ndarray, " _"]]) -> Int[np.ndarray, " N"]:
     return np.concatenate([rng.choice(group, group.size) for group in classes])
 
 

@@ -1,0 +1,116 @@
+"""All metrics of one set of pictures, by name, each with its interval or the reason why it is undefined."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from isotherm.evaluation.bootstrap import Interval, intervals
+from isotherm.evaluation.metrics import auroc_of, average_precision_of, f1_at, f1_max_of, ranked
+from isotherm.evaluation.pixels import (
+    Labelling,
+    Pictures,
+    aupro,
+    count_pixels,
+    pixel_auroc,
+    pixel_f1_max,
+    rank_pixels,
+)
+from isotherm.evaluation.ranking import Metric, Undefined
+
+Labels = Bool[np.ndarray, " N"]
+Scores = Float[np.ndarray, " N"]
+
+DEFINITIONS = {
+    "auroc": "area under the ROC curve of the picture scores; a tie counts as half",
+    "average_precision": "sum of precision times gain in recall over all distinct scores",
+    "f1": "F1 at the threshold chosen from held-out normal pictures",
+    "f1_max": "best F1 that any threshold gives, fitted on these very labels: an upper bound, no promise",
+    "pixel_auroc": "area under the ROC curve over pixels",
+    "aupro": "area under the per-region-overlap curve up to a false positive rate of 0.3, over 0.3",
+    "pixel_f1": "F1 over pixels at the pixel threshold chosen from held-out normal pictures",
+    "pixel_f1_max": "best F1 over pixels that any threshold gives, fitted on these very masks",
+    "iou": "intersection over union over pixels at the same pixel threshold",
+    "low, high": "95 % percentile bootstrap over pictures, drawn within each class",
+}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A metric and, where one was asked for, its 95 % interval."""
+
+    value: Metric
+    interval: Interval | Undefined | None = None
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return value, low and high (and the reason where one of them is null), ready for JSON."""
+        found: dict[str, Any] = {}
+        reasons = [part.reason for part in (self.value, self.interval) if isinstance(part, Undefined)]
+        found["value"] = None if isinstance(self.value, Undefined) else self.value
+        if self.interval is not None:
+            known = isinstance(self.interval, Interval)
+            found["low"] = self.interval.low if known else None  # type: ignore[union-attr]
+            found["high"] = self.interval.high if known else None  # type: ignore[union-attr]
+        if reasons:
+            found["reason"] = reasons[0]
+        return found
+
+
+def image_metrics(
+    labels: Labels, scores: Scores, threshold: float, *, resamples: int = 1000, seed: int = 0
+) -> dict[str, Measured]:
+    """Return the metrics of picture scores: ``auroc average_precision f1 f1_max``.
+
+    Parameters
+    ----------
+    labels
+        (N) true for anomalous.
+    scores
+        (N) larger is stranger.
+    threshold
+        A score above it is called anomalous; chosen without these pictures.
+    resamples, seed
+        Of the bootstrap intervals; f1_max has none, because it is fitted on the labels.
+    """
+
+    def statistics(truth: Labels, values: Scores) -> Mapping[str, Metric]:
+        ranking = ranked(truth, values)
+        return {
+            "auroc": auroc_of(ranking),
+            "average_precision": average_precision_of(ranking),
+            "f1": f1_at(truth, values, threshold),
+        }
+
+    spread = intervals(statistics, labels, scores, resamples=resamples, seed=seed)
+    measured = {name: Measured(value, spread[name]) for name, value in statistics(labels, scores).items()}
+    return {**measured, "f1_max": Measured(f1_max_of(ranked(labels, scores))[0])}
+
+
+PIXEL_METRICS = ("pixel_auroc", "aupro", "pixel_f1", "pixel_f1_max", "iou")
+
+
+def pixel_metrics(pictures: Pictures, label: Labelling, threshold: float) -> dict[str, Measured]:
+    """Return the metrics of maps against masks, by the names of `PIXEL_METRICS`.
+
+    Parameters
+    ----------
+    pictures
+        The truth and the map of each picture.
+    label
+        Finds the connected regions (8-connected) of a mask.
+    threshold
+        A pixel above it is called a defect; chosen without these pictures.
+    """
+    rankings = rank_pixels(pictures, label)
+    counts = count_pixels(pictures, threshold)
+    values = (pixel_auroc(rankings), aupro(rankings), counts.f1(), pixel_f1_max(rankings), counts.iou())
+    return {name: Measured(value) for name, value in zip(PIXEL_METRICS, values, strict=True)}
+
+
+def without_masks(reason: str) -> dict[str, Measured]:
+    """Return the pixel metrics of a set that has no masks: all undefined, and why."""
+    return dict.fromkeys(PIXEL_METRICS, Measured(Undefined(reason)))

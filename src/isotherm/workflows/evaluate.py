@@ -1,0 +1,204 @@
+"""Measure a method, or a model, on labelled pictures: folds, models, scores, metrics."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from isotherm import __version__
+from isotherm.anomaly import ANOMALY_METHODS
+from isotherm.core.config import setting, to_mapping, validate
+from isotherm.core.errors import DataError
+from isotherm.core.progress import Progress, silent
+from isotherm.core.scene import SceneEdit
+from isotherm.datasets.layouts import LabelledImages, LayoutName, Sample, load_layout
+from isotherm.datasets.splits import (
+    Distinct,
+    Fold,
+    Protocol,
+    distinct,
+    fixed,
+    kfold,
+    leave_one_site_out,
+    some,
+    with_groups,
+)
+from isotherm.formats import ReadHints
+from isotherm.workflows.evaluation_result import Evaluation, FoldRun, summed_up
+from isotherm.workflows.judging import SampleImages, judge
+from isotherm.workflows.models import TrainedModel, load_model
+from isotherm.workflows.train import TrainSettings, fit_model
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """How labelled pictures are split and summed up."""
+
+    # Both are literals by another name, which the rule cannot see through.
+    layout: LayoutName = setting("auto", "how folders say what is normal; auto looks which one fits")  # noqa: RUF009
+    protocol: Protocol = setting("fixed", "what is learnt from, and what is judged")  # noqa: RUF009
+    folds: int = setting(5, "parts of kfold", low=2, high=100)
+    train_share: float = setting(
+        0.7, "share of the normal pictures to learn from, for fixed without a training part", low=0.05, high=0.95
+    )
+    resamples: int = setting(1000, "bootstrap resamples of the 95 % intervals", low=100, high=100_000)
+
+    def __post_init__(self) -> None:
+        validate(self)
+
+
+@dataclass(frozen=True)
+class LabelledSource:
+    """Where the labelled pictures are and how they are read.
+
+    Parameters
+    ----------
+    root
+        The folder; see `isotherm.datasets.layouts`.
+    masks
+        Folder of defect masks, in place of the layout's own.
+    groups
+        CSV table (columns file, group) of pictures that belong together and share a fold.
+    """
+
+    root: Path
+    masks: Path | None = None
+    groups: Path | None = None
+    edit: SceneEdit = field(default_factory=SceneEdit)
+    hints: ReadHints = field(default_factory=ReadHints)
+    jobs: int = 2
+
+    def images(self, samples: Sequence[Sample]) -> SampleImages:
+        """Return the pictures of these samples."""
+        return SampleImages(self.root, samples, self.edit, self.hints, self.jobs)
+
+
+@dataclass(frozen=True)
+class MethodToJudge:
+    """A method that learns anew in each fold."""
+
+    name: str = "patchcore"
+    config: object | None = None
+    training: TrainSettings = field(default_factory=TrainSettings)
+
+
+@dataclass(frozen=True)
+class ModelToJudge:
+    """A model that has learnt already."""
+
+    folder: Path
+
+
+def evaluate(
+    source: LabelledSource,
+    subject: MethodToJudge | ModelToJudge,
+    *,
+    settings: EvaluateSettings | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Evaluation:
+    """Judge labelled pictures by models that have not learnt from them.
+
+    Thresholds come from normal pictures held out of each fold's training part, never from judged ones. No two judged
+    pictures are byte-identical.
+
+    Parameters
+    ----------
+    source
+        The labelled pictures.
+    subject
+        A method (one model is trained for each fold) or a trained model (every picture is judged but those it is known
+        to have learnt from; the protocol does not matter).
+    seed
+        Of the splits and of the bootstrap; the seed of training is in the subject's own settings.
+
+    Raises
+    ------
+    DataError
+        No layout fits, no normal picture, too few sites or groups for the protocol.
+    """
+    settings = settings or EvaluateSettings()
+    images = load_layout(source.root, settings.layout, source.masks)
+    if source.groups is not None:
+        images = with_groups(images, source.groups)
+    pictures = distinct(images)
+    notes = [*images.notes, *pictures.notes]
+    judged_by: MethodToJudge | TrainedModel
+    if isinstance(subject, ModelToJudge):
+        judged_by = load_model(subject.folder)
+        fold, more = _model_fold(judged_by, pictures)
+        folds, notes = [fold], [*notes, *more]
+    else:
+        folds, judged_by = _folds(pictures.samples, settings, seed), subject
+    with_maps = any(sample.mask is not None for fold in folds for sample in fold.test)
+    runs = [_run_fold(source, fold, judged_by, with_maps=with_maps, progress=progress) for fold in folds]
+    return summed_up(runs, _heading(images, subject, settings, seed) | {"notes": notes}, settings.resamples, seed)
+
+
+def _folds(samples: Sequence[Sample], settings: EvaluateSettings, seed: int) -> list[Fold]:
+    if settings.protocol == "leave-one-site-out":
+        return leave_one_site_out(samples)
+    if settings.protocol == "kfold":
+        return kfold(samples, folds=settings.folds, seed=seed)
+    return fixed(samples, train_share=settings.train_share, seed=seed)
+
+
+def _model_fold(model: TrainedModel, pictures: Distinct) -> tuple[Fold, list[str]]:
+    """Return the pictures that a trained model may be judged on, and what to say about the others."""
+    test = [sample for sample in pictures.samples if sample.part != "train"]
+    learnt = model.manifest.get("data", {}).get("image_digests")
+    if learnt is None:
+        return Fold("model", (), tuple(test)), [
+            "the model does not say which pictures it has learnt from: some of these may be among them"
+        ]
+    known = frozenset(learnt)
+    seen = [sample for sample in test if pictures.digests[sample.name] in known]
+    fresh = tuple(sample for sample in test if pictures.digests[sample.name] not in known)
+    if not fresh:
+        raise DataError(f"the model has learnt from all {len(seen)} pictures; there is nothing left to judge it on")
+    left_out = f"{len(seen)} pictures left out that the model has learnt from: {some(sample.name for sample in seen)}"
+    return Fold("model", (), fresh), [left_out] if seen else []
+
+
+def _run_fold(
+    source: LabelledSource, fold: Fold, subject: MethodToJudge | TrainedModel, *, with_maps: bool, progress: Progress
+) -> FoldRun:
+    def report(done: int, total: int, message: str) -> None:
+        progress(done, total, f"{fold.name}: {message}")
+
+    wall, cpu = time.perf_counter(), time.process_time()
+    if isinstance(subject, MethodToJudge):
+        method = ANOMALY_METHODS.get(subject.name)
+        images = source.images(fold.train)
+        model = fit_model(images, method, config=subject.config, settings=subject.training, progress=report)
+    else:
+        model = subject
+    train_s, train_cpu_s = time.perf_counter() - wall, time.process_time() - cpu
+    judgement = judge(model, source.images(fold.test), fold=fold.name, with_maps=with_maps, progress=report)
+    return FoldRun(fold, model, judgement, train_s, train_cpu_s)
+
+
+def _heading(
+    images: LabelledImages, subject: MethodToJudge | ModelToJudge, settings: EvaluateSettings, seed: int
+) -> dict[str, Any]:
+    return {
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "isotherm": __version__,
+        "data": str(images.root),
+        "layout": images.layout,
+        "protocol": "model" if isinstance(subject, ModelToJudge) else settings.protocol,
+        "subject": _describe(subject),
+        "settings": to_mapping(settings),
+        "seed": seed,
+    }
+
+
+def _describe(subject: MethodToJudge | ModelToJudge) -> dict[str, Any]:
+    if isinstance(subject, ModelToJudge):
+        return {"model": str(subject.folder)}
+    config = subject.config if subject.config is not None else ANOMALY_METHODS.get(subject.name).config_type()
+    return {"method": subject.name, "config": to_mapping(config), "training": to_mapping(subject.training)}
