@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from isotherm.core.errors import FormatError
 from isotherm.core.scene import Param, Scene, Source, assumed_scene
 from isotherm.core.thermogram import Camera, Position
-from isotherm.formats.cursor import Cursor
+from isotherm.formats.cursor import Cursor, Order
 from isotherm.radiometry.atmosphere import Atmosphere
 from isotherm.radiometry.planck import Formula, PlanckCalibration
 
@@ -22,6 +22,9 @@ _SCENE = {
     "window_transmission": (0x34, 0.01, 1.0),
     "humidity": (0x3C, 0.0, 100.0),
 }
+
+# The number 1 at the start of a GPS record says that it is valid, and its byte order.
+_VALID: dict[bytes, Order] = {b"\1\0\0\0": "<", b"\0\0\0\1": ">"}
 
 
 def calibration(record: Cursor, formula: Formula) -> PlanckCalibration:
@@ -109,9 +112,11 @@ def display_span(record: Cursor) -> tuple[float, float] | None:
 
 
 def position(record: Cursor) -> Position | None:
-    """Return the place from a GPS record; None where it says that it is not valid."""
-    if record.u32(0) != 1:
+    """Return the place from a GPS record; None where it does not say that it is valid."""
+    order = _VALID.get(record.take(0, 4))
+    if order is None:
         return None
+    record = record.part(0, len(record), record.what, order=order)
     latitude, longitude, altitude = record.f64(0x10), record.f64(0x18), record.f32(0x20)
     if not (abs(latitude) <= 90 and abs(longitude) <= 180):
         return None

@@ -18,7 +18,6 @@ _TYPES = {
 }  # fmt: skip
 _MAX_ENTRIES = 512
 _MAX_VALUE_BYTES = 64 * 1024
-_MAX_NUMBERS = 64
 
 
 @dataclass(frozen=True)
@@ -36,12 +35,12 @@ class Entry:
         text = self.raw.split(b"\0", 1)[0].decode("utf-8", "replace")
         return "".join(letter for letter in text if letter.isprintable()).strip()
 
-    def numbers(self, order: Order) -> tuple[float, ...]:
-        """Return numbers (at most 64); fractions as quotients, NaN where the denominator is 0."""
+    def numbers(self, order: Order, most: int = 64) -> tuple[float, ...]:
+        """Return at most `most` numbers; fractions as quotients, NaN where the denominator is 0."""
         size, code = _TYPES[self.kind]
         if not code:
             return ()
-        count = min(self.count, _MAX_NUMBERS)
+        count = min(self.count, most)
         if self.kind in (5, 10):
             parts = struct.unpack(f"{order}{2 * count}{code}", self.raw[: size * count])
             pairs = zip(parts[::2], parts[1::2], strict=True)

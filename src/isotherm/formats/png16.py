@@ -61,7 +61,7 @@ def _declared(image: Image.Image) -> Meaning | None:
         scale, offset, unit = float(values["scale"]), float(values["offset"]), values["unit"]
     except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
         return None
-    if unit not in TO_KELVIN or not (math.isfinite(scale) and math.isfinite(offset) and scale > 0):
+    if unit not in (*TO_KELVIN,) or not (math.isfinite(scale) and math.isfinite(offset) and scale > 0):
         return None
     return Meaning(linear(scale, offset, unit, nodata=0))
 

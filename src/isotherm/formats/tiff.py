@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -17,6 +17,7 @@ from isotherm.formats.float_tiff import CELSIUS
 from isotherm.formats.raster import frame_count, headers, open_picture, pixels, plain_picture
 from isotherm.formats.reader import ReadHints
 from isotherm.formats.scaling import CAMERA_STEPS, Meaning, of_counts, of_temperatures
+from isotherm.formats.tiff_numbers import NumberPage, decode, number_page
 from isotherm.radiometry.linear import Unit
 
 _SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -34,11 +35,9 @@ class TiffReader:
 
     def decode(self, data: bytes, hints: ReadHints) -> Thermogram:
         """Decode the first page: floats are temperatures, 16-bit numbers counts, 8-bit ones a picture."""
-        image = cast(TiffImageFile, open_picture(data, "TIFF", ("TIFF",)))
-        pages = frame_count(image)
-        notes = [f"{pages} pages: the first is read"] if pages > 1 else []
+        numbers = number_page(data)
+        page = _page_of_numbers(numbers, hints) if numbers else _page_of_pillow(data, hints)
         block = read_capture(data).block()
-        page = _numbers(image, hints) if _is_numeric(image) else _picture(image)
         exif = read_exif(block)
         return Thermogram(
             counts=page.counts,
@@ -48,7 +47,7 @@ class TiffReader:
             colour=page.colour,
             camera=exif.camera,
             position=exif.position,
-            notes=(*notes, *page.meaning.notes),
+            notes=page.meaning.notes,
             exif=block,
         )
 
@@ -60,8 +59,19 @@ class _Page:
     meaning: Meaning
 
 
-def _is_numeric(image: Image.Image) -> bool:
-    return image.mode in ("F", "I", "I;16", "I;16B")
+def _page_of_numbers(page: NumberPage, hints: ReadHints) -> _Page:
+    numbers = decode(page)
+    if numbers.dtype.kind == "f":
+        return _Page(numbers, None, of_temperatures(numbers, hints, "TIFF"))
+    return _Page(numbers, None, _of_counts(numbers, hints, None))
+
+
+def _page_of_pillow(data: bytes, hints: ReadHints) -> _Page:
+    image = cast(TiffImageFile, open_picture(data, "TIFF", ("TIFF",)))
+    pages = frame_count(image)
+    page = _numbers(image, hints) if image.mode in ("F", "I", "I;16", "I;16B") else _picture(image)
+    notes = (f"{pages} pages: the first is read",) if pages > 1 else ()
+    return replace(page, meaning=replace(page.meaning, notes=(*notes, *page.meaning.notes)))
 
 
 def _picture(image: Image.Image) -> _Page:
@@ -77,10 +87,14 @@ def _numbers(image: TiffImageFile, hints: ReadHints) -> _Page:
         declared: Unit | None = "c" if _tag(image, DESCRIPTION) == CELSIUS else None
         return _Page(numbers, None, of_temperatures(numbers, hints, "TIFF", declared=declared, nodata=nodata))
     counts = _narrowed(numbers)
+    return _Page(counts, None, _of_counts(counts, hints, nodata))
+
+
+def _of_counts(counts: np.ndarray, hints: ReadHints, nodata: float | None) -> Meaning:
     meaning = of_counts(counts, hints, "TIFF", steps=CAMERA_STEPS, nodata=nodata)
     if meaning.calibration is None and counts.dtype != np.uint16:
         raise FormatError(f"TIFF: whole numbers of type {counts.dtype} need a scale (give scale, offset and unit)")
-    return _Page(counts, None, meaning)
+    return meaning
 
 
 def _narrowed(numbers: np.ndarray) -> np.ndarray:

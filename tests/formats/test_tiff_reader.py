@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from isotherm.core.errors import FormatError, TooLargeError
+from isotherm.formats import ReadHints, read_bytes
+from thermal_files import encoded, ramp
+
+CELSIUS = np.linspace(-20, 120, 12 * 16, dtype=np.float32).reshape(12, 16)
+RGB = np.random.default_rng(0).integers(0, 255, (12, 16, 3)).astype(np.uint8)
+
+
+def tiff(array: np.ndarray, **options: object) -> bytes:
+    """Return a TIFF by an independent writer."""
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, array, **{"photometric": "minisblack", "metadata": None, **options})
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"byteorder": ">"},
+        {"bigtiff": True},
+        {"compression": "zlib"},
+        {"tile": (16, 16)},
+        {"rowsperstrip": 5},
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.uint16])
+def test_layouts(options: dict[str, object], dtype: type) -> None:
+    numbers = CELSIUS if dtype is np.float32 else ramp(low=29_000, high=31_000)
+    thermogram = read_bytes(tiff(numbers, **options))
+    np.testing.assert_array_equal(thermogram.counts, numbers)
+    assert thermogram.counts.dtype == dtype
+
+
+def test_floats_are_celsius() -> None:
+    thermogram = read_bytes(tiff(CELSIUS))
+    np.testing.assert_allclose(thermogram.celsius(), CELSIUS, atol=1e-4)
+    assert thermogram.notes == ()
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "packbits"])
+def test_packings(compression: str) -> None:
+    np.testing.assert_array_equal(read_bytes(encoded(CELSIUS, "TIFF", compression=compression)).counts, CELSIUS)
+    predicted = encoded(CELSIUS, "TIFF", compression="tiff_adobe_deflate", tiffinfo={317: 3})
+    np.testing.assert_array_equal(read_bytes(predicted).counts, CELSIUS)
+
+
+@pytest.mark.parametrize("dtype", ["<f8", ">f8", "<f2", "<i8", "<u8", "i1"])
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}, {"tile": (16, 16)}, {"rowsperstrip": 5}])
+def test_types_that_pillow_does_not_know(dtype: str, options: dict[str, object]) -> None:
+    numbers = np.abs(CELSIUS).astype(dtype)
+    thermogram = read_bytes(tiff(numbers, **options), ReadHints(unit="c", scale=1.0))
+    np.testing.assert_array_equal(thermogram.counts, numbers)
+    assert thermogram.counts.dtype.isnative
+
+
+def test_doubles_are_celsius_and_may_be_guessed_as_kelvin() -> None:
+    doubles = CELSIUS.astype(np.float64)
+    np.testing.assert_allclose(read_bytes(tiff(doubles)).celsius(), CELSIUS, atol=1e-4)
+    assert "guessed: kelvin" in read_bytes(tiff(doubles + 273.15)).notes[0]
+
+
+def test_doubles_that_unpack_to_too_little_or_are_packed_otherwise() -> None:
+    doubles = CELSIUS.astype(np.float64)
+    whole = tiff(doubles, compression="zlib")
+    with pytest.raises(FormatError, match=r"damaged deflate data|bytes of pixels"):
+        read_bytes(whole.replace(b"\x78\x9c", b"\x78\x9d", 1))
+    page = tifffile.TiffFile(io.BytesIO(whole)).pages[0]
+    place = page.tags["Compression"].valueoffset
+    with pytest.raises(FormatError, match="uncompressed or deflated"):
+        read_bytes(whole[:place] + b"\5\0" + whole[place + 2 :])
+
+
+def test_floats_all_above_150_are_guessed_as_kelvin_and_said() -> None:
+    thermogram = read_bytes(tiff(CELSIUS + np.float32(273.15)))
+    np.testing.assert_allclose(thermogram.celsius(), CELSIUS, atol=1e-3)
+    assert "unit of this TIFF guessed: kelvin" in thermogram.notes[0]
+
+
+@pytest.mark.parametrize(("unit", "numbers"), [("k", CELSIUS + 273.15), ("f", CELSIUS * 1.8 + 32), ("c", CELSIUS)])
+def test_units_by_hint(unit: str, numbers: np.ndarray) -> None:
+    thermogram = read_bytes(tiff(numbers.astype(np.float32)), ReadHints(unit=unit))
+    np.testing.assert_allclose(thermogram.celsius(), CELSIUS, atol=1e-3)
+    assert thermogram.notes == ()
+
+
+def test_nan_infinity_and_the_declared_gap_stay_without_temperature() -> None:
+    numbers = CELSIUS.copy()
+    numbers[0, :5] = np.nan, np.inf, -np.inf, -9999.0, 55.0
+    gap = (42113, 2, 5, "55.0", True)
+    celsius = read_bytes(tiff(numbers, extratags=[gap])).celsius()
+    assert np.isnan(celsius[0, :5]).all()
+    assert np.isfinite(celsius[0, 5:]).all()
+    assert np.isfinite(celsius[1:]).all()
+
+
+@pytest.mark.parametrize(("step", "low", "high"), [(0.01, 29_000, 35_000), (0.04, 7_000, 8_500), (0.40, 700, 900)])
+def test_steps_are_guessed_and_said(step: float, low: int, high: int) -> None:
+    counts = ramp(low=low, high=high)
+    counts[0, 0], counts[0, 1] = 0, 65535
+    thermogram = read_bytes(tiff(counts))
+    np.testing.assert_allclose(thermogram.celsius()[1:], counts[1:] * step - 273.15, atol=1e-3)
+    assert np.isnan(thermogram.celsius()[0, 0])
+    assert thermogram.notes[0].startswith(f"scale of this TIFF guessed: {step:.2f} K")
+
+
+def test_counts_of_no_known_scale_stay_sixteen_bit_grey_levels() -> None:
+    counts = ramp(low=0, high=65535)
+    thermogram = read_bytes(tiff(counts))
+    assert not thermogram.radiometric
+    np.testing.assert_array_equal(thermogram.counts, counts)
+    assert thermogram.values().max() == 255.0
+    assert len(np.unique(thermogram.values())) == len(np.unique(counts))
+    assert "scale of this TIFF is not known" in thermogram.notes[0]
+
+
+def test_hinted_scale_wins_over_the_guess() -> None:
+    counts = ramp(low=1000, high=1700)
+    thermogram = read_bytes(tiff(counts), ReadHints(scale=0.1, offset=-100, unit="c"))
+    np.testing.assert_allclose(thermogram.celsius(), counts * 0.1 - 100, atol=1e-3)
+    assert thermogram.notes == ()
+    assert "°C" in read_bytes(tiff(counts), ReadHints(scale=0.1)).notes[0]
+
+
+def test_whole_numbers_of_other_types_need_a_scale() -> None:
+    counts = ramp().astype(np.int32) - 20_000
+    with pytest.raises(FormatError, match="need a scale"):
+        read_bytes(tiff(counts))
+    celsius = read_bytes(tiff(counts.astype(np.int16)), ReadHints(scale=0.1, unit="c")).celsius()
+    np.testing.assert_allclose(celsius[counts > -2700], counts[counts > -2700] * 0.1, atol=1e-2)
+
+
+def test_pages() -> None:
+    stream = io.BytesIO()
+    with tifffile.TiffWriter(stream) as writer:
+        for shift in range(3):
+            writer.write(CELSIUS + shift, photometric="minisblack", metadata=None)
+    thermogram = read_bytes(stream.getvalue())
+    np.testing.assert_allclose(thermogram.celsius(), CELSIUS, atol=1e-4)
+    assert thermogram.notes == ("3 pages: the first is read",)
+
+
+def test_eight_bits_are_a_picture() -> None:
+    coloured, grey = read_bytes(encoded(RGB, "TIFF")), read_bytes(encoded(RGB[..., 0], "TIFF"))
+    assert not coloured.radiometric
+    assert coloured.colour is not None
+    np.testing.assert_array_equal(coloured.colour, RGB)
+    np.testing.assert_array_equal(grey.counts, RGB[..., 0])
+    assert (coloured.format, grey.colour) == ("tiff", None)
+
+
+def test_declared_size_is_checked_before_decoding() -> None:
+    # A page of 30,000 x 30,000 whose strip is not there.
+    data = bytearray(tiff(np.zeros((1, 1), np.uint16)))
+    image = tifffile.TiffFile(io.BytesIO(bytes(data))).pages[0]
+    for tag in ("ImageWidth", "ImageLength"):
+        place = image.tags[tag].valueoffset
+        data[place : place + 4] = (30_000).to_bytes(4, "little")
+    with pytest.raises(TooLargeError, match="too many pixels"):
+        read_bytes(bytes(data))
+
+
+def test_a_circle_of_pages_ends() -> None:
+    data = bytearray(tiff(CELSIUS))
+    first = int.from_bytes(data[4:8], "little")
+    entries = int.from_bytes(data[first : first + 2], "little")
+    data[first + 2 + 12 * entries : first + 6 + 12 * entries] = first.to_bytes(4, "little")
+    np.testing.assert_array_equal(read_bytes(bytes(data)).counts, CELSIUS)
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 1000), height=st.integers(1, 20), width=st.integers(1, 20))
+def test_any_matrix_survives(seed: int, height: int, width: int) -> None:
+    numbers = np.random.default_rng(seed).uniform(-50, 149, (height, width)).astype(np.float32)
+    np.testing.assert_array_equal(read_bytes(tiff(numbers)).counts, numbers)
+
+
+@pytest.mark.parametrize("length", [4, 8, 30, 200])
+def test_cut_short(length: int) -> None:
+    with pytest.raises(FormatError):
+        read_bytes(tiff(CELSIUS)[:length])
