@@ -14,7 +14,7 @@ from typing import cast
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from isotherm.core.errors import FormatError, TooLargeError
 from isotherm.formats.reader import MAX_PIXELS
@@ -36,6 +36,9 @@ def guarded(what: str) -> Iterator[None]:
         yield
     except Image.DecompressionBombError as error:
         raise TooLargeError(f"{what}: too many pixels; at most {MAX_PIXELS} are decoded") from error
+    except UnidentifiedImageError as error:
+        # Pillow's own words name an object in memory.
+        raise FormatError(f"{what}: the header is damaged or not supported") from error
     except _DAMAGE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise FormatError(f"{what}: damaged or not supported ({reason})") from error
