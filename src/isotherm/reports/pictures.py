@@ -31,7 +31,7 @@ def _jpeg(path: Path) -> bytes:
     try:
         with Image.open(path, formats=("PNG",)) as picture:
             # The page says what the two lines at the top say.
-            shown = picture.crop((0, HEADER - MARGIN, *picture.size))
+            shown = picture.crop((MARGIN, HEADER, *picture.size))
             # Full colour resolution keeps thin outlines and small print sharp.
             shown.save(stream, "JPEG", quality=QUALITY, subsampling="4:4:4", optimize=True)
     except (OSError, SyntaxError) as error:
