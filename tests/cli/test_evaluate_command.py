@@ -17,8 +17,8 @@ sys.path.append(str(Path(__file__).parents[1] / "workflows"))
 from labelled_scenes import write_site
 
 
-@pytest.fixture(autouse=True)
-def _methods(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def _small_method(monkeypatch: pytest.MonkeyPatch) -> None:
     registry = Registry("anomaly method", Row("patchcore", "mean_image_method:METHOD", "stands in for the default"))
     monkeypatch.setattr(workflow, "ANOMALY_METHODS", registry)
     monkeypatch.setattr(command, "ANOMALY_METHODS", registry)
@@ -31,6 +31,7 @@ def plant(tmp_path: Path) -> Path:
     return tmp_path / "plant"
 
 
+@pytest.mark.usefixtures("_small_method")
 def test_the_table_shows_each_site_before_all(plant: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     argv = ["evaluate", str(plant), "-o", str(out), "--protocol", "leave-one-site-out", "--image-size", "64"]
@@ -44,6 +45,7 @@ def test_the_table_shows_each_site_before_all(plant: Path, tmp_path: Path, capsy
     assert (out / "metrics.json").is_file()
 
 
+@pytest.mark.usefixtures("_small_method")
 def test_one_site_has_one_line_and_failed_files_are_said(
     plant: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -90,3 +92,14 @@ def test_an_output_that_cannot_be_written_is_said_before_the_work(
     monkeypatch.setattr(command, "evaluate", lambda *_, **__: pytest.fail("it should not have begun"))
     assert main(["evaluate", str(plant), "-o", str(tmp_path / "file" / "out")]) == 1
     assert "cannot create the folder" in capsys.readouterr().err
+
+
+def test_the_default_method_from_the_command_line(
+    plant: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["evaluate", str(plant), "-o", str(tmp_path / "out"), "--protocol", "leave-one-site-out"]
+    assert main([*argv, "--image-size", "64", "--resamples", "100"]) == 0
+    text = capsys.readouterr().out
+    assert "A     6       2" in text
+    assert "all   12      4" in text
+    assert "AUPRO" in text

@@ -16,7 +16,7 @@ from isotherm.core.errors import DataError
 from isotherm.core.files import make_folder, write_whole
 from isotherm.datasets.layouts import NORMAL_KIND
 from isotherm.datasets.splits import Fold
-from isotherm.evaluation.metrics import precision_recall_curve, ranked
+from isotherm.evaluation.metrics import auroc, precision_recall_curve, ranked
 from isotherm.evaluation.ranking import roc_curve
 from isotherm.evaluation.summary import DEFINITIONS, Measured, image_metrics, pixel_metrics, without_masks
 from isotherm.hotspots.regions import label
@@ -74,13 +74,13 @@ def summed_up(runs: Sequence[FoldRun], heading: dict[str, Any], resamples: int, 
 
     by_site = _by(judged, lambda item: item.sample.site)
     sites = {site: measure(items) | {"failed": _failed(unjudged, site)} for site, items in by_site.items()}
-    pooled = sites[judged[0].sample.site] if len(sites) == 1 else measure(judged) | {"failed": len(unjudged)}
+    pooled = sites[judged[0].sample.site] if len(sites) == 1 else measure(judged)
     metrics = {
         **heading,
         "sites": sites,
         "kinds": _kinds(judged, resamples, seed),
         "folds": [_describe_fold(run) for run in runs],
-        "pooled": pooled,
+        "pooled": pooled | {"failed": len(unjudged)},
         "timings": _timings(runs),
         "definitions": {**DEFINITIONS, "scores": _POOLING},
     }
@@ -156,12 +156,11 @@ def _kinds(judged: Sequence[Judged], resamples: int, seed: int) -> dict[str, Any
 def _describe_fold(run: FoldRun) -> dict[str, Any]:
     labels, scores = labels_and_scores(run.judgement.judged)
     limits = run.model.calibration
-    images = image_metrics(labels, scores, RELATIVE_LIMIT, resamples=100)
     return {
         "name": run.fold.name,
         "normal_to_learn_from": len(run.fold.train),
         "judged": len(labels),
-        "auroc": Measured(images["auroc"].value).to_mapping(),
+        "auroc": Measured(auroc(labels, scores)).to_mapping(),
         "threshold": limits.threshold,
         "pixel_threshold": limits.pixel_threshold,
         "threshold_how": limits.how,
