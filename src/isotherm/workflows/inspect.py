@@ -197,7 +197,8 @@ class _Run:
                 if waiting:
                     yield [future.result() for future in waiting]
                 waiting = coming
-            yield [future.result() for future in waiting]
+            if waiting:
+                yield [future.result() for future in waiting]
 
     def _examiner(self) -> Examiner:
         settings = self.settings

@@ -103,6 +103,7 @@ def _continued(path: Path, header: Mapping[str, Any]) -> Journal:
     _check_same(path.parent, stored, header)
     kept = _with_their_files(path.parent, done)
     try:
+        _remove_unfinished(path.parent)
         stream = path.open("r+b")
         stream.truncate(sum(map(len, lines[: 1 + len(kept)])))
         stream.seek(0, os.SEEK_END)
@@ -149,9 +150,17 @@ def _with_their_files(out: Path, done: tuple[ImageResult, ...]) -> tuple[ImageRe
     return done
 
 
+def _remove_unfinished(out: Path) -> None:
+    """Remove temporary files that a killed run has left (see `isotherm.core.files.write_whole`)."""
+    for folder in (out, *(out / name for name in PICTURES)):
+        for path in folder.glob(".isotherm-*.part"):
+            path.unlink()
+
+
 def _clear(out: Path, extra: Iterable[str]) -> None:
     """Remove what an earlier run wrote, the journal last, and nothing else."""
     try:
+        _remove_unfinished(out)
         for name, suffix in PICTURES.items():
             folder = out / name
             for path in folder.glob(f"*{suffix}"):
