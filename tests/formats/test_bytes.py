@@ -15,7 +15,19 @@ from isotherm.core.thermogram import Camera, Position
 from isotherm.formats import jpeg
 from isotherm.formats.cursor import Cursor
 from isotherm.formats.exif import GPS_IFD, Capture, completed, iso_time, read_capture, read_exif
-from isotherm.formats.ifd import LONG, SHORT, TEXT, Entry, encode, numbers_entry, order_of, read_directory, text_entry
+from isotherm.formats.ifd import (
+    LONG,
+    SHORT,
+    TEXT,
+    Entry,
+    Layout,
+    directory_offsets,
+    encode,
+    layout_of,
+    numbers_entry,
+    read_directory,
+    text_entry,
+)
 from thermal_files import encoded, exif_block, segment
 
 
@@ -80,14 +92,15 @@ def test_directories_are_written_as_they_are_read(order) -> None:
     main = {1: numbers_entry(order, SHORT, 7), 3: text_entry("a longer text"), 2: numbers_entry(order, LONG, 1, 2, 3)}
     nested = {0x8825: {4: numbers_entry(order, SHORT, 9, 8)}, 0x8769: {}}
     data = encode(order, main, nested, body=b"odd")
-    assert order_of(data) == order
+    layout = layout_of(data)
+    assert layout == Layout(order)
     cursor = Cursor(data, order, "TIFF")
     assert cursor.take(8, 3) == b"odd"
-    found = read_directory(cursor, cursor.u32(4))
+    found = read_directory(cursor, layout, layout.first(cursor))
     assert {tag: found[tag] for tag in main} == main
-    inner = read_directory(cursor, int(found[0x8825].numbers(order)[0]))
+    inner = read_directory(cursor, layout, int(found[0x8825].numbers(order)[0]))
     assert inner == nested[0x8825]
-    assert read_directory(cursor, int(found[0x8769].numbers(order)[0])) == {}
+    assert read_directory(cursor, layout, int(found[0x8769].numbers(order)[0])) == {}
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -111,12 +124,32 @@ def test_damaged_entries_are_left_out() -> None:
     good = encode("<", {1: numbers_entry("<", SHORT, 7), 2: text_entry("text that is kept")}, {})
     start = struct.unpack("<I", good[4:8])[0]
     far = good[: start + 2 + 12 + 8] + struct.pack("<I", 1 << 30) + good[start + 2 + 24 :]
-    assert set(read_directory(Cursor(far, "<", "EXIF"), start)) == {1}
+    assert set(read_directory(Cursor(far, "<", "EXIF"), Layout("<"), start)) == {1}
     many = good[:start] + b"\xff\xff" + good[start + 2 :]
-    assert {1, 2} <= set(read_directory(Cursor(many, "<", "EXIF"), start))
-    assert read_directory(Cursor(good, "<", "EXIF"), 1 << 30) == {}
+    assert {1, 2} <= set(read_directory(Cursor(many, "<", "EXIF"), Layout("<"), start))
+    assert read_directory(Cursor(good, "<", "EXIF"), Layout("<"), 1 << 30) == {}
     unknown = good[: start + 2 + 2] + b"\x63" + good[start + 2 + 3 :]
-    assert set(read_directory(Cursor(unknown, "<", "EXIF"), start)) == {2}
+    assert set(read_directory(Cursor(unknown, "<", "EXIF"), Layout("<"), start)) == {2}
+
+
+def test_a_chain_of_directories_ends_at_damage_and_circles() -> None:
+    data = encode("<", {1: numbers_entry("<", SHORT, 7)}, {})
+    assert directory_offsets(Cursor(data, "<", "TIFF"), Layout("<")) == [8]
+    circle = data[:-4] + struct.pack("<I", 8)
+    assert directory_offsets(Cursor(circle, "<", "TIFF"), Layout("<")) == [8]
+    astray = data[:-4] + struct.pack("<I", 1 << 20)
+    assert directory_offsets(Cursor(astray, "<", "TIFF"), Layout("<")) == [8]
+    assert directory_offsets(Cursor(data[:9], "<", "TIFF"), Layout("<")) == []
+
+
+def test_a_block_in_the_other_byte_order_says_the_same() -> None:
+    block = exif_block(maker="ACME")
+    assert block[:2] == b"MM"
+    turned = read_capture(block).in_order("<")
+    assert turned.block()[:2] == b"II"
+    assert read_exif(turned.block()) == read_exif(block)
+    assert turned.in_order(">").block() == read_capture(block).block()
+    assert turned.in_order("<") is turned
 
 
 def test_exif_by_an_independent_writer() -> None:

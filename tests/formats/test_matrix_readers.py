@@ -170,7 +170,14 @@ def test_csv_units_by_header(header: str, kelvin_of) -> None:
 def test_csv_hint_wins_over_the_header() -> None:
     thermogram = read_bytes("in °C\n300;301\n302;303".encode(), ReadHints(unit="k"))
     assert thermogram.kelvin()[0, 0] == 300
-    assert read_bytes(b"300;301\n302;303").notes[0].startswith("unit of this CSV guessed: kelvin")
+
+
+def test_csv_numbers_that_look_like_kelvin_are_celsius_and_doubted() -> None:
+    thermogram = read_bytes(b"300;301\n302;303")
+    assert thermogram.celsius()[0, 0] == pytest.approx(300, abs=1e-3)
+    assert "taken as °C" in thermogram.notes[0]
+    assert read_bytes("in °C\n300;301\n302;303".encode()).notes == ()
+    assert read_bytes(b"300;301\n302;303", ReadHints(unit="k")).notes == ()
 
 
 def test_csv_gaps_are_nan() -> None:

@@ -150,8 +150,8 @@ def test_a_huge_header_is_refused_before_decoding(size: tuple[int, int]) -> None
         read_bytes(png(8, 0, b"\0", size))
     with pytest.raises(TooLargeError):
         read_bytes(png(16, 0, b"\0", size))
+    gif = encoded(GREY, "GIF")
     with pytest.raises(TooLargeError):
-        gif = encoded(GREY, "GIF")
         read_bytes(gif[:6] + struct.pack("<HH", *size) + gif[10:])
 
 

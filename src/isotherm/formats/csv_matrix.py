@@ -14,7 +14,7 @@ from isotherm.core.errors import FormatError, TooLargeError
 from isotherm.core.scene import assumed_scene
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats.reader import MAX_PIXELS, ReadHints
-from isotherm.formats.scaling import of_temperatures
+from isotherm.formats.scaling import KELVIN_ABOVE, of_temperatures
 from isotherm.radiometry.linear import Unit
 
 Matrix = Float64[np.ndarray, "H W"]
@@ -56,7 +56,9 @@ class CsvReader:
             raise FormatError("text without a matrix of numbers", 0)
         numbers, notes = _one_line(_without_numbering(_rows(lines[start.line :], start)))
         declared = _unit(" ".join(line.text for line in lines[: start.line]))
-        meaning = of_temperatures(numbers, hints, "CSV", declared=declared)
+        # Plain numbers are °C: no guess, so that what isotherm writes is what it reads.
+        meaning = of_temperatures(numbers, hints, "CSV", declared=declared or "c")
+        notes += _doubt(numbers, declared, hints)
         return Thermogram(
             counts=numbers,
             calibration=meaning.calibration,
@@ -213,6 +215,14 @@ def _one_line(matrix: Matrix) -> tuple[Smaller, tuple[str, ...]]:
     sensor, height, width = known
     note = f"one line of {matrix.size} numbers taken as {height} rows of {width} ({sensor})"
     return matrix.reshape(height, width), (note,)
+
+
+def _doubt(numbers: Smaller, declared: Unit | None, hints: ReadHints) -> tuple[str, ...]:
+    """Return a note where the unit is not said and the numbers look like kelvin."""
+    said = declared or hints.unit or hints.scale
+    if said or not np.nanmin(numbers, initial=np.inf) > KELVIN_ABOVE:
+        return ()
+    return (f"every number of this CSV is above {KELVIN_ABOVE:g}: taken as °C (give the unit if they are kelvin)",)
 
 
 def _unit(header: str) -> Unit | None:

@@ -11,9 +11,10 @@ from isotherm.formats.ifd import (
     RATIONAL,
     Directory,
     encode,
+    layout_of,
     numbers_entry,
-    order_of,
     read_directory,
+    swapped,
     text_entry,
 )
 
@@ -33,6 +34,13 @@ class Capture:
     main: Directory = field(default_factory=dict)
     nested: dict[int, Directory] = field(default_factory=dict)
 
+    def in_order(self, order: Order) -> Capture:
+        """Return the same directories in another byte order."""
+        if order == self.order:
+            return self
+        nested = {tag: swapped(directory) for tag, directory in self.nested.items()}
+        return Capture(order, swapped(self.main), nested)
+
     def block(self) -> bytes:
         """Return them as a block of their own; empty where there is nothing to say."""
         return encode(self.order, self.main, self.nested) if self.main or self.nested else b""
@@ -49,16 +57,16 @@ class Exif:
 
 def read_capture(block: bytes) -> Capture:
     """Return what a TIFF structure says of the capture; whatever is damaged in it is left out."""
-    order = order_of(block)
-    if order is None or len(block) < 8:
+    layout = layout_of(block)
+    if layout is None or len(block) < 16:
         return Capture()
-    cursor = Cursor(block, order, "EXIF")
-    found = read_directory(cursor, cursor.u32(4))
+    cursor, order = Cursor(block, layout.order, "EXIF"), layout.order
+    found = read_directory(cursor, layout, layout.first(cursor))
     main = {tag: found[tag] for tag in _SHARED_TAGS if tag in found}
     nested = {}
     for tag in (EXIF_IFD, GPS_IFD):
         offset = _number(found, tag, order)
-        inner = read_directory(cursor, int(offset)) if offset is not None else {}
+        inner = read_directory(cursor, layout, int(offset)) if offset is not None else {}
         inner = {inner_tag: entry for inner_tag, entry in inner.items() if inner_tag not in _LEFT_OUT}
         if inner:
             nested[tag] = inner

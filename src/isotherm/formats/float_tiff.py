@@ -1,12 +1,11 @@
-"""Writes temperatures as a TIFF of 32-bit floats, with the capture's EXIF and GPS kept byte for byte."""
+"""Writes temperatures as a TIFF of 32-bit floats, with the capture's EXIF and GPS kept."""
 
 from __future__ import annotations
 
 import zlib
 
-import numpy as np
-
 from isotherm.core.thermogram import Temperatures
+from isotherm.formats.cursor import Order
 from isotherm.formats.exif import DESCRIPTION, Capture
 from isotherm.formats.ifd import LONG, SHORT, encode, numbers_entry, text_entry
 
@@ -16,10 +15,14 @@ _DEFLATE, _BLACK_IS_ZERO, _IEEE_FLOAT = 8, 1, 3
 
 
 def encode_celsius(celsius: Temperatures, capture: Capture) -> bytes:
-    """Return a TIFF of one deflated strip, NaN where there is no temperature (TIFF 6.0; deflate: Adobe TN 2002)."""
+    """Return a TIFF of one deflated strip, NaN where there is no temperature (TIFF 6.0; deflate: Adobe TN 2002).
+
+    It is little-endian whatever the capture was, because Pillow misreads deflated floats of the other order.
+    """
     height, width = celsius.shape
-    order = capture.order
-    strip = zlib.compress(celsius.astype(np.dtype(np.float32).newbyteorder(order)).tobytes())
+    order: Order = "<"
+    capture = capture.in_order(order)
+    strip = zlib.compress(celsius.astype("<f4").tobytes())
     page = {
         0x0100: numbers_entry(order, LONG, width),
         0x0101: numbers_entry(order, LONG, height),

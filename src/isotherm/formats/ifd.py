@@ -1,11 +1,13 @@
-"""TIFF directories, which EXIF uses too: read tag by tag without trust, and written again byte for byte (TIFF 6.0)."""
+"""TIFF directories, which EXIF uses too: read tag by tag without trust, and written again byte for byte.
+
+Layout: TIFF 6.0; 64-bit offsets: the BigTIFF design of the libtiff project.
+"""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import cast
 
 from isotherm.core.errors import FormatError
 from isotherm.formats.cursor import Cursor, Order
@@ -14,10 +16,12 @@ BYTE, TEXT, SHORT, LONG, RATIONAL = 1, 2, 3, 4, 5
 # Type of a value -> size of one item [bytes] and how to unpack it ("" for what is no number).
 _TYPES = {
     BYTE: (1, "B"), TEXT: (1, ""), SHORT: (2, "H"), LONG: (4, "I"), RATIONAL: (8, "I"), 6: (1, "b"), 7: (1, ""),
-    8: (2, "h"), 9: (4, "i"), 10: (8, "i"), 11: (4, "f"), 12: (8, "d"),
+    8: (2, "h"), 9: (4, "i"), 10: (8, "i"), 11: (4, "f"), 12: (8, "d"), 13: (4, "I"), 16: (8, "Q"), 17: (8, "q"),
+    18: (8, "Q"),
 }  # fmt: skip
 _MAX_ENTRIES = 512
-_MAX_VALUE_BYTES = 64 * 1024
+_MAX_VALUE_BYTES = 256 * 1024
+_MAX_DIRECTORIES = 1000
 
 
 @dataclass(frozen=True)
@@ -64,33 +68,100 @@ def numbers_entry(order: Order, kind: int, *numbers: int) -> Entry:
     return Entry(kind, len(raw) // size, raw)
 
 
-def order_of(block: bytes) -> Order | None:
-    """Return the byte order of a classic TIFF structure; None where this is none."""
-    return cast("Order | None", {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4]))
+def swapped(directory: Directory) -> Directory:
+    """Return a directory whose numbers are in the other byte order."""
+    return {tag: Entry(entry.kind, entry.count, _swapped(entry)) for tag, entry in directory.items()}
 
 
-def read_directory(cursor: Cursor, offset: int) -> Directory:
+def _swapped(entry: Entry) -> bytes:
+    size, code = _TYPES[entry.kind]
+    # A fraction is two numbers of half its size.
+    width = size // 2 if entry.kind in (5, 10) else size
+    if not code or width == 1:
+        return entry.raw
+    return b"".join(entry.raw[start : start + width][::-1] for start in range(0, len(entry.raw), width))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a TIFF structure is laid out: its byte order and the sizes [bytes] of counts, entries and offsets."""
+
+    order: Order
+    count_bytes: int = 2
+    entry_bytes: int = 12
+    offset_bytes: int = 4
+
+    def unsigned(self, cursor: Cursor, place: int, size: int) -> int:
+        """Return the unsigned number of `size` bytes at `place`."""
+        return int.from_bytes(cursor.take(place, size), "little" if self.order == "<" else "big")
+
+    def first(self, cursor: Cursor) -> int:
+        """Return where the first directory lies."""
+        return self.unsigned(cursor, self.offset_bytes, self.offset_bytes)
+
+    def entries(self, cursor: Cursor, offset: int) -> Iterator[int]:
+        """Yield where each entry of the directory at `offset` lies."""
+        count = min(self.unsigned(cursor, offset, self.count_bytes), _MAX_ENTRIES)
+        start = offset + self.count_bytes
+        yield from range(start, start + count * self.entry_bytes, self.entry_bytes)
+
+    def next(self, cursor: Cursor, offset: int) -> int:
+        """Return where the directory behind the one at `offset` lies; 0 for none."""
+        count = self.unsigned(cursor, offset, self.count_bytes)
+        return self.unsigned(cursor, offset + self.count_bytes + count * self.entry_bytes, self.offset_bytes)
+
+    def value_place(self, entry: int) -> int:
+        """Return where the value field of the entry at `entry` lies."""
+        return entry + 4 + self.offset_bytes
+
+
+def layout_of(block: bytes) -> Layout | None:
+    """Return the layout of a TIFF structure, classic or BigTIFF; None where this is none."""
+    return {
+        b"II*\0": Layout("<"),
+        b"MM\0*": Layout(">"),
+        b"II+\0": Layout("<", 8, 20, 8),
+        b"MM\0+": Layout(">", 8, 20, 8),
+    }.get(block[:4])
+
+
+def read_directory(cursor: Cursor, layout: Layout, offset: int) -> Directory:
     """Return the directory at `offset`; damaged, unknown and overlong values are left out."""
     found: Directory = {}
     try:
-        for index in range(min(cursor.u16(offset), _MAX_ENTRIES)):
-            place = offset + 2 + 12 * index
-            entry = _entry(cursor, place)
+        for place in layout.entries(cursor, offset):
+            entry = _entry(cursor, layout, place)
             if entry is not None:
-                found.setdefault(cursor.u16(place), entry)
+                found.setdefault(layout.unsigned(cursor, place, 2), entry)
     except FormatError:
         # The directory is cut short: what was read before the cut is still good.
         return found
     return found
 
 
-def _entry(cursor: Cursor, place: int) -> Entry | None:
-    kind, count = cursor.u16(place + 2), cursor.u32(place + 4)
+def _entry(cursor: Cursor, layout: Layout, place: int) -> Entry | None:
+    kind = layout.unsigned(cursor, place + 2, 2)
+    count = layout.unsigned(cursor, place + 4, layout.offset_bytes)
     size = _TYPES.get(kind, (0, ""))[0] * count
     if not 0 < size <= _MAX_VALUE_BYTES:
         return None
-    start = place + 8 if size <= 4 else cursor.u32(place + 8)
+    field = layout.value_place(place)
+    start = field if size <= layout.offset_bytes else layout.unsigned(cursor, field, layout.offset_bytes)
     return Entry(kind, count, cursor.take(start, size)) if start + size <= len(cursor) else None
+
+
+def directory_offsets(cursor: Cursor, layout: Layout) -> list[int]:
+    """Return where the directories of the chain lie; it ends where it is damaged or goes in a circle."""
+    found: list[int] = []
+    try:
+        offset = layout.first(cursor)
+        while offset and offset not in found and len(found) < _MAX_DIRECTORIES:
+            following = layout.next(cursor, offset)
+            found.append(offset)
+            offset = following
+    except FormatError:
+        return found
+    return found
 
 
 def encode(order: Order, main: Mapping[int, Entry], nested: Mapping[int, Directory], body: bytes = b"") -> bytes:

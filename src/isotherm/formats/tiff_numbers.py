@@ -1,6 +1,7 @@
-"""Pages of numbers that Pillow does not know (64-bit and 16-bit floats, 64-bit whole numbers), straight from the tags.
+"""Pages of numbers straight from the tags, where they lie in a file uncompressed or deflated (TIFF 6.0).
 
-Only what such files are written with is read: one channel, strips or tiles, uncompressed or deflated (TIFF 6.0).
+Pillow does not know all types of numbers and (version 13) gives compressed big-endian floats in the wrong byte order.
+What is packed in another way goes through it all the same.
 """
 
 from __future__ import annotations
@@ -13,24 +14,27 @@ import numpy as np
 
 from isotherm.core.errors import FormatError, TooLargeError
 from isotherm.formats.cursor import Cursor
-from isotherm.formats.ifd import Directory, order_of, read_directory
+from isotherm.formats.ifd import Directory, Layout, layout_of, read_directory
 from isotherm.formats.reader import MAX_PIXELS
 
-_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES = 0x0100, 0x0101, 0x0102, 0x0103, 0x0115
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _FILL_ORDER, _SAMPLES = 0x0100, 0x0101, 0x0102, 0x0103, 0x010A, 0x0115
 _STRIPS, _ROWS_PER_STRIP, _STRIP_BYTES, _PREDICTOR = 0x0111, 0x0116, 0x0117, 0x013D
 _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES, _FORMAT = 0x0142, 0x0143, 0x0144, 0x0145, 0x0153
 # (sample format, bits) -> NumPy's type.
-_TYPES = {(1, 64): "u8", (2, 8): "i1", (2, 64): "i8", (3, 16): "f2", (3, 64): "f8"}
+_TYPES = {
+    (1, 16): "u2", (1, 32): "u4", (1, 64): "u8", (2, 8): "i1", (2, 16): "i2", (2, 32): "i4", (2, 64): "i8",
+    (3, 16): "f2", (3, 32): "f4", (3, 64): "f8",
+}  # fmt: skip
 _STORED, _DEFLATED = (1,), (8, 32946)
 
 
-@dataclass(frozen=True)
-class NumberPage:
-    """A page of numbers: where it is from, its tags, and the type of its numbers."""
+@dataclass(frozen=True, eq=False)
+class Page:
+    """The first page of a TIFF file: its tags, and what is needed to follow them."""
 
     cursor: Cursor
+    layout: Layout
     tags: Directory
-    dtype: np.dtype
 
     def one(self, tag: int, default: int) -> int:
         """Return the first whole number of a tag."""
@@ -40,29 +44,39 @@ class NumberPage:
     def many(self, tag: int) -> list[int]:
         """Return the whole numbers of a tag, none where it is absent."""
         entry = self.tags.get(tag)
-        return [int(number) for number in entry.numbers(self.cursor.order, most=1 << 16)] if entry else []
+        return [int(number) for number in entry.numbers(self.layout.order, most=1 << 16)] if entry else []
+
+    def text(self, tag: int) -> str:
+        """Return the text of a tag, empty where it is absent."""
+        entry = self.tags.get(tag)
+        return entry.text() if entry else ""
+
+    @property
+    def dtype(self) -> np.dtype | None:
+        """The type of its numbers, in the file's byte order; None where they cannot be read here."""
+        code = _TYPES.get((self.one(_FORMAT, 1), self.one(_BITS, 1)))
+        packed = self.one(_COMPRESSION, 1) not in _STORED + _DEFLATED or self.one(_PREDICTOR, 1) != 1
+        if code is None or packed or self.one(_SAMPLES, 1) != 1 or self.one(_FILL_ORDER, 1) != 1:
+            return None
+        return np.dtype(self.layout.order + code)
 
 
-def number_page(data: bytes) -> NumberPage | None:
-    """Return the first page where it holds one channel of a type of this module; else None."""
-    order = order_of(data)
-    if order is None or len(data) < 8:
-        return None
-    cursor = Cursor(data, order, "TIFF")
-    page = NumberPage(cursor, read_directory(cursor, cursor.u32(4)), np.dtype("u1"))
-    code = _TYPES.get((page.one(_FORMAT, 1), page.one(_BITS, 1)))
-    if code is None or page.one(_SAMPLES, 1) != 1:
-        return None
-    return NumberPage(cursor, page.tags, np.dtype(order + code))
+def first_page(data: bytes) -> Page:
+    """Return the first page; raises FormatError where there is none."""
+    layout = layout_of(data)
+    if layout is None:
+        raise FormatError("TIFF: does not begin like one", 0)
+    cursor = Cursor(data, layout.order, "TIFF")
+    return Page(cursor, layout, read_directory(cursor, layout, layout.first(cursor)))
 
 
-def decode(page: NumberPage) -> np.ndarray:
-    """Return the numbers (H W) in native byte order.
+def decode(page: Page, dtype: np.dtype) -> np.ndarray:
+    """Return the numbers (H W), which are of the page's `dtype`, in native byte order.
 
     Raises
     ------
     FormatError
-        The page is damaged, or packed in a way that is not read here.
+        The page is damaged.
     TooLargeError
         It declares more than `MAX_PIXELS` pixels.
     """
@@ -71,17 +85,16 @@ def decode(page: NumberPage) -> np.ndarray:
         raise TooLargeError(f"TIFF: {width} x {height} pixels; at most {MAX_PIXELS} are decoded")
     if height <= 0 or width <= 0:
         raise FormatError(f"TIFF: a picture of {width} x {height} pixels holds nothing")
-    if page.one(_COMPRESSION, 1) not in _STORED + _DEFLATED or page.one(_PREDICTOR, 1) != 1:
-        raise FormatError(f"TIFF: {page.dtype.name} numbers are read uncompressed or deflated without predictor only")
-    found = np.zeros((height, width), page.dtype.newbyteorder("="))
-    for y, x, block in _blocks(page, height, width):
+    found = np.zeros((height, width), dtype.newbyteorder("="))
+    for y, x, block in _blocks(page, dtype, (height, width)):
         part = found[y : y + block.shape[0], x : x + block.shape[1]]
         part[:] = block[: part.shape[0], : part.shape[1]]
     return found
 
 
-def _blocks(page: NumberPage, height: int, width: int) -> Iterator[tuple[int, int, np.ndarray]]:
-    """Yield each strip or tile with the place of its upper left corner."""
+def _blocks(page: Page, dtype: np.dtype, size: tuple[int, int]) -> Iterator[tuple[int, int, np.ndarray]]:
+    """Yield each strip or tile of a page of `size` (height, width) with the place of its upper left corner."""
+    height, width = size
     if _TILES in page.tags:
         high, wide = page.one(_TILE_HEIGHT, 0), page.one(_TILE_WIDTH, 0)
         offsets, sizes = page.many(_TILES), page.many(_TILE_BYTES)
@@ -93,14 +106,15 @@ def _blocks(page: NumberPage, height: int, width: int) -> Iterator[tuple[int, in
     places = [(y, x) for y in range(0, height, high) for x in range(0, width, wide)]
     if len(offsets) != len(places) or len(sizes) != len(places):
         raise FormatError(f"TIFF: {len(offsets)} strips or tiles; {len(places)} are needed")
-    for (y, x), offset, size in zip(places, offsets, sizes, strict=True):
+    for (y, x), offset, length in zip(places, offsets, sizes, strict=True):
         rows = high if _TILES in page.tags else min(high, height - y)
-        yield y, x, _block(page, offset, size, (rows, wide))
+        raw = _unpacked(page, offset, length, rows * wide * dtype.itemsize)
+        yield y, x, np.frombuffer(raw, dtype, rows * wide).reshape(rows, wide)
 
 
-def _block(page: NumberPage, offset: int, size: int, shape: tuple[int, int]) -> np.ndarray:
-    needed = shape[0] * shape[1] * page.dtype.itemsize
-    raw = page.cursor.take(offset, size)
+def _unpacked(page: Page, offset: int, length: int, needed: int) -> bytes:
+    """Return at least the `needed` bytes of a strip or tile."""
+    raw = page.cursor.take(offset, length)
     if page.one(_COMPRESSION, 1) in _DEFLATED:
         try:
             # Bounded: a few bytes may claim to unpack to gigabytes.
@@ -109,4 +123,4 @@ def _block(page: NumberPage, offset: int, size: int, shape: tuple[int, int]) -> 
             raise page.cursor.error(f"damaged deflate data ({error})", offset) from error
     if len(raw) < needed:
         raise page.cursor.error(f"{len(raw)} bytes of pixels; {needed} are needed", offset)
-    return np.frombuffer(raw, page.dtype, shape[0] * shape[1]).reshape(shape)
+    return raw

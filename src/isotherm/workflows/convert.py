@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
@@ -14,7 +14,7 @@ from PIL import Image, PngImagePlugin
 from isotherm.core.errors import DataError
 from isotherm.core.files import make_folder, write_whole
 from isotherm.core.thermogram import Thermogram
-from isotherm.formats.exif import Capture, completed, read_capture
+from isotherm.formats.exif import ORIENTATION, Capture, completed, read_capture
 from isotherm.formats.float_tiff import encode_celsius
 from isotherm.formats.png16 import DECLARATION
 from isotherm.workflows.info import describe
@@ -41,7 +41,9 @@ def to_tiff(thermogram: Thermogram) -> bytes:
 
 
 def _capture(thermogram: Thermogram) -> Capture:
-    return completed(read_capture(thermogram.exif), thermogram.camera, thermogram.position)
+    """Return what is kept of the capture; not the orientation, because the pixels written are the stored ones."""
+    found = completed(read_capture(thermogram.exif), thermogram.camera, thermogram.position)
+    return replace(found, main={tag: entry for tag, entry in found.main.items() if tag != ORIENTATION})
 
 
 def to_png16(thermogram: Thermogram) -> bytes:
