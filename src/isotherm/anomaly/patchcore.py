@@ -57,7 +57,7 @@ class PatchCoreConfig:
 
     coreset_ratio: float = setting(0.1, "share of the normal patches that is kept", low=0.0001, high=1.0)
     max_rows: int = setting(
-        4096, "most patches that are kept, whatever the share; inspection time grows with it", low=16, high=200_000
+        2048, "most patches that are kept, whatever the share; inspection time grows with it", low=16, high=200_000
     )
     neighbours: int = setting(
         1, "neighbours that re-weight the score (1: the plain distance; the paper: 9)", low=1, high=64
@@ -96,13 +96,13 @@ class PatchCoreDetector:
         """Score N images of the size that the detector was fitted on."""
         side = grid_side(self.size)
         blur = smoothing(side, self.config.blur_px)
-        maps, scores, nearest = [], [], []
-        for squared, cells in self._compiled.run(images):
+        maps, scores, resembled = [], [], []
+        for squared, worst, voted in self._compiled.run(images):
             distances = np.sqrt(np.maximum(squared, 0))
             maps.append(blur @ distances.reshape(side, side) @ blur.T)
-            scores.append(self._score(distances, cells))
-            nearest.append(self._vote(cells))
-        return AnomalyMaps(np.stack(maps), np.asarray(scores, np.float32), self.thumbnails.pictures(nearest))
+            scores.append(self._score(float(distances.max()), worst))
+            resembled.append(int(np.bincount(self._voters[voted]).argmax()))
+        return AnomalyMaps(np.stack(maps), np.asarray(scores, np.float32), self.thumbnails.pictures(resembled))
 
     def arrays(self) -> Arrays:
         """Return the bank and what belongs to it."""
@@ -116,33 +116,25 @@ class PatchCoreDetector:
 
     @cached_property
     def _compiled(self) -> Compiled:
-        return Compiled(_search_model(self.size, self.mean, self.bank), self.config.precision)
+        voters = self.bank[self.owners >= 0]
+        return Compiled(_search_model(self.size, self.mean, self.bank, voters), self.config.precision)
 
-    def _score(self, distances: Float32[np.ndarray, " P"], cells: Cells) -> float:
-        worst = int(distances.argmax())
-        largest = float(distances[worst])
+    @cached_property
+    def _voters(self) -> Int32[np.ndarray, " V"]:
+        owners: np.ndarray = self.owners[self.owners >= 0]
+        return owners
+
+    def _score(self, largest: float, worst: Float32[np.ndarray, " D"]) -> float:
         if self.config.neighbours == 1:
             return largest
-        return largest * self._weight(cells[worst], largest)
+        return largest * self._weight(largest, worst)
 
-    def _weight(self, cell: Float32[np.ndarray, " D"], distance: float) -> float:
+    def _weight(self, distance: float, cell: Float32[np.ndarray, " D"]) -> float:
         """Return the paper's equation 7: near 0 where the nearest normal patch has neighbours as near as itself."""
         nearest = int(_distances(self.bank, cell).argmin())
         around = np.argsort(_distances(self.bank, self.bank[nearest]), kind="stable")[: self.config.neighbours]
         others = _distances(self.bank[around], cell)
         return float(1 - 1 / np.exp(others - distance).sum()) if len(others) > 1 else 1.0
-
-    def _vote(self, cells: Cells) -> int:
-        """Return the thumbnail whose picture owns most of the rows nearest to some of the cells."""
-        rows, owners = self._voters
-        some = cells[np.linspace(0, len(cells) - 1, min(VOTES, len(cells))).astype(int)]
-        nearest = ((rows * rows).sum(axis=1) - 2 * some @ rows.T).argmin(axis=1)
-        return int(np.bincount(owners[nearest]).argmax())
-
-    @cached_property
-    def _voters(self) -> tuple[Cells, Int32[np.ndarray, " V"]]:
-        known: np.ndarray = self.owners >= 0
-        return self.bank[known], self.owners[known]
 
 
 def _distances(rows: Cells, cell: Float32[np.ndarray, " D"]) -> Float32[np.ndarray, " M"]:
@@ -150,19 +142,33 @@ def _distances(rows: Cells, cell: Float32[np.ndarray, " D"]) -> Float32[np.ndarr
     return distances
 
 
-def _search_model(size: int, mean: Float32[np.ndarray, " D"], bank: Cells) -> ov.Model:
-    """Build one graph from picture to squared distances (P) of the cells to their nearest rows, and the cells (P D)."""
+def _search_model(
+    size: int, mean: Float32[np.ndarray, " D"], bank: Float32[np.ndarray, "M D"], voters: Float32[np.ndarray, "V D"]
+) -> ov.Model:
+    """Build one graph from picture to all that is needed.
+
+    Its outputs are the squared distances (P) of the cells to their nearest rows, the cell (D) that is farthest, and for
+    some cells (`VOTES`) the index of the nearest of `voters`.
+    """
     images = parameter(size)
     cells = ops.subtract(patch_node(images, size, STRIDES, average=AVERAGE), constant(mean[None]))
-    rows_axis = ops.constant(np.array([1]))
     nearest = [
-        ops.reduce_min(_products(cells, bank[start : start + SEARCH_BLOCK]), rows_axis, True)
+        ops.reduce_min(_products(cells, bank[start : start + SEARCH_BLOCK]), _axis(1), True)
         for start in range(0, len(bank), SEARCH_BLOCK)
     ]
-    least = ops.reduce_min(ops.concat(nearest, 1), rows_axis, False)
-    squared = ops.add(least, ops.reduce_sum(ops.multiply(cells, cells), rows_axis, False))
-    first = ops.constant(np.array([0]))
-    return ov.Model([ops.result(ops.unsqueeze(node, first)) for node in (squared, cells)], [images])
+    least = ops.reduce_min(ops.concat(nearest, 1), _axis(1), False)
+    squared = ops.add(least, ops.reduce_sum(ops.multiply(cells, cells), _axis(1), False))
+    farthest = ops.topk(squared, ops.constant(np.int32(1)), 0, "max", "value").output(1)
+    worst = ops.squeeze(ops.gather(cells, farthest, _axis(0)), _axis(0))
+    places = np.linspace(0, grid_side(size) ** 2 - 1, VOTES).astype(np.int32)
+    some = ops.gather(cells, ops.constant(places), _axis(0))
+    voted = ops.topk(_products(some, voters), ops.constant(np.int32(1)), 1, "min", "value").output(1)
+    outputs = (squared, worst, ops.squeeze(voted, _axis(1)))
+    return ov.Model([ops.result(ops.unsqueeze(node, _axis(0))) for node in outputs], [images])
+
+
+def _axis(axis: int) -> ov.Node:
+    return ops.constant(np.array([axis], np.int32))
 
 
 def _products(cells: ov.Node, rows: Cells) -> ov.Node:

@@ -14,7 +14,8 @@ SIDE = 128
 """Largest side of a thumbnail [px]."""
 MAX_THUMBNAILS = 64
 Picture = Float32[np.ndarray, "3 S S"]
-Thumbnail = Float16[np.ndarray, "C s s"]
+Thumbnail = Float16[np.ndarray, "_ s s"]
+"""One channel (grey) or three."""
 
 
 def thumbnail(picture: Picture) -> Thumbnail:

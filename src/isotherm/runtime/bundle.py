@@ -49,12 +49,28 @@ def write_bundle(folder: Path, *, manifest: Mapping[str, Any], arrays: Mapping[s
 
 
 def check_target(folder: Path) -> None:
-    """Raise OutputError where a model must not be written: over a file, or over a folder that holds no model."""
-    if folder.is_dir():
-        if any(folder.iterdir()) and not (folder / MANIFEST).is_file():
-            raise OutputError(f"{folder} holds something that is no model; name a new or empty folder")
-    elif folder.exists() or folder.is_symlink():
-        raise OutputError(f"{folder} is not a folder")
+    """Raise OutputError where a model must not be written: over a file, or over a folder that holds something else."""
+    if not folder.is_dir():
+        if folder.exists() or folder.is_symlink():
+            raise OutputError(f"{folder} is not a folder")
+        return
+    strangers = _strangers(folder)
+    if strangers:
+        raise OutputError(f"{folder} holds {strangers[0]!r}, which is not part of a model; name a new or empty folder")
+    if any(folder.iterdir()) and not _is_model(folder):
+        raise OutputError(f"{folder} holds something that is no model; name a new or empty folder")
+
+
+def _strangers(folder: Path) -> list[str]:
+    return sorted(item.name for item in folder.iterdir() if item.name not in (MANIFEST, ARRAYS))
+
+
+def _is_model(folder: Path) -> bool:
+    """Say whether a manifest of any version is there; a damaged model may be replaced too."""
+    try:
+        return b'"format_version"' in (folder / MANIFEST).read_bytes()[:MAX_MANIFEST_BYTES]
+    except OSError:
+        return False
 
 
 def read_bundle(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -69,7 +85,7 @@ def read_bundle(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     listed = manifest.get("files")
     if not isinstance(listed, dict) or set(listed) != {ARRAYS} or not isinstance(listed[ARRAYS], dict):
         raise ModelError(f"{MANIFEST} lists other files than {ARRAYS}", folder)
-    strangers = sorted(item.name for item in folder.iterdir() if item.name not in (MANIFEST, ARRAYS))
+    strangers = _strangers(folder)
     if strangers:
         raise ModelError(f"holds {strangers[0]!r}, which its manifest does not know", folder)
     data = _read_listed(folder, ARRAYS, listed[ARRAYS])

@@ -1,0 +1,159 @@
+"""The conformance check of anomaly methods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, is_dataclass
+
+import numpy as np
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from isotherm.anomaly.method import AnomalyMaps, AnomalyMethod, Arrays, Batch, Detector
+from isotherm.core.config import from_mapping, settings_of, to_mapping
+from isotherm.core.errors import ModelError
+from isotherm.core.progress import silent
+
+SIZE = 64
+DEFECT = slice(36, 52)
+"""Rows and columns of the defect in the faulty pictures [px]."""
+
+
+@dataclass(frozen=True)
+class BatchImages:
+    """Network inputs that are in memory already (an `isotherm.anomaly.method.Images`)."""
+
+    values: Batch
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        """Yield the images in order, `size` at a time."""
+        for start in range(0, len(self.values), size):
+            yield self.values[start : start + size]
+
+
+def check_anomaly_method(method: AnomalyMethod, config: object | None = None) -> None:
+    """Check that an anomaly method keeps the seam's promises.
+
+    Run it in the tests of your package, with a `config` that learns quickly. The method learns from a few made-up
+    normal pictures of 64 px and is asked about others: shapes and types, the same answer alone and among neighbours,
+    from arrays and config again, from the same seed again, inputs left alone, and a higher score for an obvious defect,
+    at its place in the map.
+
+    Raises
+    ------
+    AssertionError
+        A promise is broken; the message says which.
+    """
+    _require(isinstance(method, AnomalyMethod), "it must have name, config_type, fit and load")
+    _require(method.name == method.name.lower().strip() != "", "its name must be lower-case and not empty")
+    config = method.config_type() if config is None else config
+    _check_config(config)
+    normal, faulty = normal_pictures(16, seed=1), faulty_pictures(4, seed=2)
+    detector = _fit(method, normal, config)
+    _check_answer(detector, normal[:4], faulty)
+    _check_independence(detector, np.concatenate([normal[:2], faulty[:3]]))
+    _check_load(method, detector, config, faulty)
+    _check_same_seed(method, detector, normal, config)
+
+
+def normal_pictures(count: int, *, seed: int) -> Batch:
+    """Return made-up normal pictures (N 3 64 64): a fixed pattern with a little noise and brightness."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:SIZE, :SIZE] / SIZE
+    pattern = 0.4 + 0.2 * np.sin(12 * rows) * np.cos(9 * columns)
+    grey = pattern + rng.normal(0, 0.02, (count, 1, 1)) + rng.normal(0, 0.02, (count, SIZE, SIZE))
+    return np.repeat(grey[:, None], 3, axis=1).astype(np.float32)
+
+
+def faulty_pictures(count: int, *, seed: int) -> Batch:
+    """Return normal pictures with a square that is much hotter than anything normal (beyond 1)."""
+    pictures = normal_pictures(count, seed=seed)
+    pictures[:, :, DEFECT, DEFECT] += 0.8
+    return pictures
+
+
+def _check_config(config: object) -> None:
+    _require(is_dataclass(config) and not isinstance(config, type), "the configuration must be a dataclass")
+    for item in settings_of(type(config)):
+        _require(bool(item.text), f"the setting {item.name} must have a help line")
+    again = from_mapping(type(config), to_mapping(config))
+    _require(again == config, "the configuration must survive plain values and back")
+
+
+def _fit(method: AnomalyMethod, pictures: Batch, config: object) -> Detector:
+    reports: list[tuple[int, int, str]] = []
+    before = pictures.copy()
+    detector = method.fit(BatchImages(pictures), config, 0, lambda *report: reports.append(report))
+    _require(isinstance(detector, Detector), "fit must return a detector")
+    _require(np.array_equal(before, pictures), "fit must leave the images alone")
+    _require(bool(reports), "fit must report its progress")
+    _require(all(0 <= done <= total and text for done, total, text in reports), "progress must stay within its total")
+    return detector
+
+
+def _check_answer(detector: Detector, normal: Batch, faulty: Batch) -> None:
+    before = faulty.copy()
+    good, bad = detector.predict(normal), detector.predict(faulty)
+    _require(np.array_equal(before, faulty), "predict must leave the images alone")
+    _check_shapes(bad, faulty)
+    _require(float(good.scores.max()) < float(bad.scores.min()), "an obvious defect must score higher than normal images")
+    for values in bad.maps:
+        row, column = (np.array(np.unravel_index(values.argmax(), values.shape)) + 0.5) * SIZE / values.shape[0]
+        inside = all(DEFECT.start - 8 <= place <= DEFECT.stop + 8 for place in (row, column))
+        _require(inside, f"the map must be highest at the defect, not at row {row:.0f}, column {column:.0f}")
+
+
+def _check_shapes(result: AnomalyMaps, pictures: Batch) -> None:
+    count, size = len(pictures), pictures.shape[-1]
+    _require(result.maps.ndim == 3 and len(result.maps) == count, "maps must have the shape (N h w)")
+    _require(max(result.maps.shape[1:]) <= size, "maps must not be larger than the input")
+    _require(result.scores.shape == (count,), "scores must have the shape (N)")
+    _require(result.maps.dtype == result.scores.dtype == np.float32, "maps and scores must be float32")
+    _require(bool(np.isfinite(result.maps).all() and np.isfinite(result.scores).all()), "results must be finite")
+    if result.references is not None:
+        right = result.references.shape[:2] == (count, 3) and result.references.dtype == np.float32
+        _require(right, "references must be float32 of the shape (N 3 s s)")
+
+
+def _check_independence(detector: Detector, pictures: Batch) -> None:
+    together = detector.predict(pictures)
+    for place in range(len(pictures)):
+        alone = detector.predict(pictures[place : place + 1])
+        same = _close(alone.maps[0], together.maps[place]) and _close(alone.scores, together.scores[place : place + 1])
+        _require(same, "an image's result must not depend on its neighbours in the batch")
+
+
+def _check_load(method: AnomalyMethod, detector: Detector, config: object, pictures: Batch) -> None:
+    stored = load_tensors(save_tensors({name: np.ascontiguousarray(a) for name, a in detector.arrays().items()}))
+    expected, found = detector.predict(pictures), method.load(stored, config).predict(pictures)
+    _require(np.array_equal(expected.scores, found.scores), "a loaded detector must give the same scores")
+    _require(np.array_equal(expected.maps, found.maps), "a loaded detector must give the same maps")
+    for name in stored:
+        _check_refusal(method, {key: value for key, value in stored.items() if key != name}, config, name)
+
+
+def _check_refusal(method: AnomalyMethod, arrays: Arrays, config: object, missing: str) -> None:
+    try:
+        method.load(arrays, config)
+    except ModelError:
+        return
+    raise AssertionError(f"load must raise ModelError where the array {missing!r} is missing")
+
+
+def _check_same_seed(method: AnomalyMethod, detector: Detector, pictures: Batch, config: object) -> None:
+    again = method.fit(BatchImages(pictures), config, 0, silent).arrays()
+    first = detector.arrays()
+    same = set(first) == set(again) and all(np.array_equal(first[name], again[name]) for name in first)
+    _require(same, "the same seed must give the same arrays")
+
+
+def _close(one: np.ndarray, other: np.ndarray) -> bool:
+    return bool(np.allclose(one, other, rtol=1e-4, atol=1e-6))
+
+
+def _require(kept: bool, promise: str) -> None:
+    if not kept:
+        raise AssertionError(promise)
