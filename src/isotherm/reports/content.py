@@ -157,7 +157,9 @@ def facts(result: ImageResult) -> str:
         parts.append(f"{anomaly.prediction}: score {anomaly.score:.4g}, {side} threshold {anomaly.threshold:.4g}")
     if not result.radiometric:
         parts.append("no temperatures in this picture")
-    elif result.temperatures:
+    elif result.temperatures is None:
+        parts.append("no valid temperature")
+    else:
         parts.append(f"max {result.temperatures.max_c:.1f} °C")
     hottest = hottest_of(result)
     if hottest is None:
