@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +124,13 @@ def test_gaps_and_pictures_of_gaps(tmp_path: Path, capsys: pytest.CaptureFixture
     text = capsys.readouterr().out
     assert "1 px have no temperature" in text
     assert "no pixel has one" in text
+
+
+def test_a_name_that_is_no_text_is_printed_all_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    raw = os.fsencode(tmp_path) + b"/\xff.csv"
+    Path(os.fsdecode(raw)).write_text("20,21\n22,23\n")
+    assert main(["info", str(tmp_path)]) == 0
+    assert "\ufffd.csv" in capsys.readouterr().out
 
 
 def test_the_formula_of_older_papers(flir: Path, capsys: pytest.CaptureFixture[str]) -> None:

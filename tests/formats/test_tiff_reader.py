@@ -134,6 +134,13 @@ def test_nan_infinity_and_the_declared_gap_stay_without_temperature() -> None:
     assert np.isfinite(celsius[1:]).all()
 
 
+@pytest.mark.parametrize("text", ["nan", "inf", "none", ""])
+def test_declared_gaps_that_are_no_number_are_left_out(text: str) -> None:
+    calibration = read_bytes(tiff(CELSIUS, extratags=[(42113, 2, len(text) + 1, text, True)])).calibration
+    assert calibration is not None
+    assert calibration.describe()["nodata"] is None
+
+
 @pytest.mark.parametrize(("step", "low", "high"), [(0.01, 29_000, 35_000), (0.04, 7_000, 8_500), (0.40, 700, 900)])
 def test_steps_are_guessed_and_said(step: float, low: int, high: int) -> None:
     counts = ramp(low=low, high=high)

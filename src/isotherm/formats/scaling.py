@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Num
 
-from isotherm.core.errors import FormatError
 from isotherm.formats.reader import ReadHints
 from isotherm.radiometry.linear import LinearCalibration, Unit, linear, stored_temperatures
 
@@ -52,7 +51,8 @@ def of_temperatures(
 
 
 def _all_above(numbers: Numbers, limit: float, nodata: float | None) -> bool:
-    valid = numbers[np.isfinite(numbers) & (numbers != nodata)]
+    with np.errstate(invalid="ignore"):
+        valid = numbers[np.isfinite(numbers) & (numbers != nodata)]
     return valid.size > 0 and bool(valid.min() > limit)
 
 
@@ -79,13 +79,3 @@ def _plausible(counts: Numbers, step: float, nodata: float | None) -> bool:
         return False
     low, high = PLAUSIBLE_K
     return bool(asked.min() * step >= low and asked.max() * step <= high)
-
-
-def checked_size(height: int, width: int, limit: int) -> None:
-    """Raise FormatError where a picture has no pixels, TooLargeError where it has more than `limit`."""
-    from isotherm.core.errors import TooLargeError
-
-    if height <= 0 or width <= 0:
-        raise FormatError(f"a picture of {width} x {height} pixels holds nothing")
-    if height * width > limit:
-        raise TooLargeError(f"{width} x {height} pixels; at most {limit} are decoded")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -111,9 +112,10 @@ def _meaning(numbers: np.ndarray, page: Page, hints: ReadHints) -> Meaning:
 
 def _nodata(text: str) -> float | None:
     try:
-        return float(text) if text else None
+        gap = float(text)
     except ValueError:
         return None
+    return gap if math.isfinite(gap) else None
 
 
 READER = TiffReader()

@@ -49,8 +49,8 @@ class LinearCalibration:
         with np.errstate(over="ignore", invalid="ignore"):
             kelvin = (counts.astype(np.float64) * self.scale_k + self.offset_k).astype(np.float32)
             invalid = ~(np.isfinite(kelvin) & (kelvin > 0))
-        if self.nodata is not None:
-            invalid |= counts == self.nodata
+            if self.nodata is not None:
+                invalid |= counts == self.nodata
         kelvin[invalid] = np.nan
         return kelvin
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from isotherm.core.scene import ZERO_CELSIUS_K, Param
 from isotherm.core.thermogram import Temperatures, Thermogram
-from isotherm.workflows.reading import Outcome
+from isotherm.workflows.reading import Outcome, printable
 
 
 def describe(outcome: Outcome) -> dict[str, Any]:
@@ -19,11 +19,11 @@ def describe(outcome: Outcome) -> dict[str, Any]:
     """
     thermogram = outcome.thermogram
     if thermogram is None:
-        return {"path": str(outcome.path), "status": "failed", "error": outcome.error}
+        return {"path": printable(outcome.path), "status": "failed", "error": outcome.error}
     height, width = thermogram.size
     span = thermogram.display_span_c()
     return {
-        "path": str(outcome.path),
+        "path": printable(outcome.path),
         "status": "ok",
         "error": "",
         "format": thermogram.format,

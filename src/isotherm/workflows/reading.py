@@ -52,6 +52,11 @@ def list_images(path: Path) -> list[Path]:
     return found
 
 
+def printable(path: Path) -> str:
+    """Return a path as text with ``/`` between; what is no UTF-8 in it is replaced, because it could not be printed."""
+    return os.fsencode(path.as_posix()).decode("utf-8", "replace")
+
+
 @dataclass(frozen=True)
 class Input:
     """A file to read, and its name in results: relative to the folder that was asked for."""
@@ -90,8 +95,7 @@ def _name(path: Path, root: Path | None) -> str:
     relative = path.relative_to(root) if root is not None and path.is_relative_to(root) else Path(path.name)
     if relative == Path():
         relative = Path(path.name)
-    # A name that is no UTF-8 must still print.
-    return os.fsencode(relative.as_posix()).decode("utf-8", "replace")
+    return printable(relative)
 
 
 def read_many(
