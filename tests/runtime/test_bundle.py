@@ -176,3 +176,9 @@ def test_a_failed_replacement_keeps_the_old_model(folder: Path, monkeypatch: pyt
     monkeypatch.undo()
     assert read_bundle(folder)[0]["method"] == "wärme"
     assert [item.name for item in folder.parent.iterdir()] == ["model"]
+
+
+def test_a_read_only_place_is_noticed_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(OutputError, match="not a folder that can be written to"):
+        bundle.check_target(tmp_path / "new" / "model")

@@ -157,12 +157,12 @@ class SpanLearner:
     """Gathers what `InputSpec` needs to know, one training image at a time."""
 
     def __init__(self) -> None:
-        self._count = {"temperature": 0, "picture": 0}
+        self._names: dict[Kind, list[str]] = {"temperature": [], "picture": []}
         self._samples: list[Float32[np.ndarray, " P"]] = []
 
-    def add(self, thermogram: Thermogram) -> None:
-        """Count an image and remember some of its temperatures."""
-        self._count[kind_of(thermogram)] += 1
+    def add(self, thermogram: Thermogram, name: str = "") -> None:
+        """Count an image and remember some of its temperatures; `name` is for the error message."""
+        self._names[kind_of(thermogram)].append(name)
         if thermogram.radiometric:
             values = thermogram.celsius().ravel()
             values = values[:: max(1, values.size // SAMPLE_PIXELS)]
@@ -170,10 +170,11 @@ class SpanLearner:
 
     def spec(self, size: int) -> InputSpec:
         """Return the specification; raises DataError for no image, no temperature, or mixed kinds."""
-        temperature, picture = self._count["temperature"], self._count["picture"]
+        temperature, picture = self._names["temperature"], self._names["picture"]
         if temperature and picture:
             raise DataError(
-                f"{temperature} temperature images and {picture} plain pictures are mixed; train on one kind only"
+                f"{len(temperature)} temperature images ({temperature[0]} ...) and {len(picture)} plain pictures "
+                f"({picture[0]} ...) are mixed; learn from one kind only"
             )
         if picture:
             return InputSpec("picture", 0.0, 255.0, size)

@@ -7,6 +7,7 @@ the sha256 of itself (without that field), so that a single flipped byte anywher
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -49,7 +50,13 @@ def write_bundle(folder: Path, *, manifest: Mapping[str, Any], arrays: Mapping[s
 
 
 def check_target(folder: Path) -> None:
-    """Raise OutputError where a model must not be written: over a file, or over a folder that holds something else."""
+    """Raise OutputError where a model cannot or must not be written, so that long work is not begun in vain.
+
+    It must not replace a file, nor a folder that holds something else than a model.
+    """
+    above = next(parent for parent in folder.absolute().parents if parent.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise OutputError(f"cannot write the model {folder}: {above} is not a folder that can be written to")
     if not folder.is_dir():
         if folder.exists() or folder.is_symlink():
             raise OutputError(f"{folder} is not a folder")

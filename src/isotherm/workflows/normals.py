@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -27,6 +27,7 @@ CACHE_BYTES = 384 * 1024**2
 """How much of the shrunk images is kept in memory: about 1,500 temperature images of 256 px."""
 
 
+@runtime_checkable
 class ImageSource(Protocol):
     """Images that can be read more than once."""
 
@@ -171,8 +172,10 @@ def gather(source: ImageSource, size: int, progress: Progress) -> NormalImages:
     DataError
         None can be read, or temperatures and plain pictures are mixed.
     """
-    learner, normals, skipped, kept, free = SpanLearner(), list[Normal](), list[Skipped](), dict[int, Shrunk](), 0
-    free = CACHE_BYTES
+    learner, free = SpanLearner(), CACHE_BYTES
+    normals: list[Normal] = []
+    skipped: list[Skipped] = []
+    kept: dict[int, Shrunk] = {}
     for index, outcome in enumerate(source.outcomes(range(len(source)))):
         try:
             values = _usable(outcome, size)
@@ -180,7 +183,7 @@ def gather(source: ImageSource, size: int, progress: Progress) -> NormalImages:
             skipped.append(Skipped(outcome.name, str(error)))
         else:
             assert outcome.thermogram is not None
-            learner.add(outcome.thermogram)
+            learner.add(outcome.thermogram, outcome.name)
             if values.nbytes <= free:
                 kept[len(normals)] = values
                 free -= values.nbytes

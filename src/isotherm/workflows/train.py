@@ -116,9 +116,8 @@ def fit_model(
     """
     settings = settings or TrainSettings()
     config = config if config is not None else method.config_type()
-    if not hasattr(images, "outcomes"):
-        images = ThermogramImages(images)
-    normals = gather(images, settings.image_size, progress)
+    source = images if isinstance(images, ImageSource) else ThermogramImages(images)
+    normals = gather(source, settings.image_size, progress)
     trainer = _Trainer(normals, method, config, settings.seed, progress)
     detector, calibration, fitted_on = _learn(trainer, settings)
     return TrainedModel(
