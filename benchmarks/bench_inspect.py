@@ -21,26 +21,29 @@ WIDTH, HEIGHT = 640, 480
 
 
 def write_jpegs(folder: Path, count: int, *, hot: bool, seed: int) -> None:
-    """Write coloured pictures of a warm scene with noise, as a camera without radiometry would."""
+    """Write coloured pictures of a rack of warm components with noise; where `hot`, one component is far too hot."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
     folder.mkdir()
     for number in range(count):
-        values = 90 + 40 * np.sin(x / 90 + rng.uniform(0, 0.2)) * np.cos(y / 70) + rng.normal(0, 3, (HEIGHT, WIDTH))
-        if hot:
-            at_x, at_y = rng.uniform(80, WIDTH - 80), rng.uniform(80, HEIGHT - 80)
-            values += 130 * np.exp(-((x - at_x) ** 2 + (y - at_y) ** 2) / (2 * 18**2))
-        level = values.clip(0, 255)
+        level = 60 + 0.02 * x + 0.03 * y + rng.normal(0, 2, (HEIGHT, WIDTH))
+        for place in range(12):
+            left, top = 60 + 140 * (place % 4), 50 + 140 * (place // 4)
+            warmth = rng.uniform(8, 20) + (110 if hot and place == number % 12 else 0)
+            edge = np.maximum(np.abs(x - left - 40), np.abs(y - top - 50)) - 40
+            level += warmth / (1 + np.exp(np.minimum(edge / 3, 50)))
+        level = level.clip(0, 255)
         picture = np.stack([level, 255 * (level / 255) ** 2, 255 - level], axis=-1).astype(np.uint8)
         Image.fromarray(picture).save(folder / f"IR_{number:04}.jpg", quality=90)
 
 
-def measure(images: Path, model: TrainedModel | None, settings: InspectSettings) -> float:
-    """Return images per second of one run."""
+def measure(images: Path, model: TrainedModel | None, settings: InspectSettings) -> str:
+    """Return images per second of one run, and the processor time of one image, which neighbours disturb less."""
     with tempfile.TemporaryDirectory() as out:
-        start = time.perf_counter()
-        results = inspect(images, Path(out) / "run", model=model, settings=settings).results
-        return len(results) / (time.perf_counter() - start)
+        start, busy = time.perf_counter(), time.process_time()
+        count = len(inspect(images, Path(out) / "run", model=model, settings=settings).results)
+        seconds, busy = time.perf_counter() - start, time.process_time() - busy
+    return f"{count / seconds:7.1f} images/s, {1000 * busy / count:5.1f} ms of processor time an image"
 
 
 def main() -> None:
@@ -66,7 +69,7 @@ def main() -> None:
             ("hotspots only, panels", None, InspectSettings()),
         ):
             measure(root / "test", chosen, settings)  # warm: the graph is compiled, the files are cached
-            print(f"  {name:32} {measure(root / 'test', chosen, settings):7.1f} images/s")
+            print(f"  {name:32} {measure(root / 'test', chosen, settings)}")
 
 
 if __name__ == "__main__":

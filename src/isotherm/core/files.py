@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from isotherm.core.errors import OutputError
@@ -32,23 +32,13 @@ def write_whole(path: Path, data: bytes) -> None:
     OutputError
         The folder is not writable, the disk is full ...
     """
+    # Opened by its name, not by `tempfile`: the system then applies the umask, which no thread could read safely.
+    temporary = path.parent / f".isotherm-{os.urandom(12).hex()}.part"
     try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".isotherm-", suffix=".part")
-        temporary = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(data)
-            temporary.chmod(0o666 & ~_umask())
-            temporary.replace(path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
+        with temporary.open("xb") as stream:
+            stream.write(data)
+        temporary.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
-
-
-def _umask() -> int:
-    # The only portable way to learn the umask is to set it; mkstemp itself makes files that only the owner can read.
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
