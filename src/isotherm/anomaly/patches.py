@@ -7,6 +7,7 @@ each cell describes its place in fine texture and in wider context.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 import openvino as ov
@@ -82,8 +83,9 @@ def parameter(size: int) -> ov.Node:
     return ops.parameter([1, 3, size, size], np.float32)
 
 
-def compile_patches(size: int, strides: Sequence[int], precision: Precision, *, average: int = 1) -> Compiled:
-    """Compile the graph that gives the cells (P D) of one picture."""
+@lru_cache(maxsize=4)
+def compile_patches(size: int, strides: tuple[int, ...], precision: Precision, *, average: int = 1) -> Compiled:
+    """Compile the graph that gives the cells (P D) of one picture; the last few are kept for the next fold or model."""
     images = parameter(size)
     cells = patch_node(images, size, strides, average=average)
     # A leading axis of length 1, because the runtime takes one image a request.
