@@ -314,7 +314,7 @@ def model_card(model: TrainedModel) -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """Return the versions of what a result depends on."""
     found = {"isotherm": version("isotherm"), "python": platform.python_version()}
-    for name in ("numpy", "pillow", "openvino", "tifffile"):
+    for name in ("numpy", "pillow", "openvino"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:
