@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,9 +19,11 @@ from isotherm.core.files import sha256
 from isotherm.core.registry import Registry, Row
 from isotherm.datasets.layouts import Sample
 from isotherm.workflows import evaluate as workflow
+from isotherm.workflows import models
 from isotherm.workflows.evaluate import EvaluateSettings, LabelledSource, MethodToJudge, ModelToJudge, evaluate
 from isotherm.workflows.evaluation_result import COLUMNS, Evaluation, scores_csv, write_evaluation
 from isotherm.workflows.judging import GRID_PX, Judged, TruthAndMaps, grid_of, relative
+from isotherm.workflows.models import save_model
 from isotherm.workflows.train import FolderImages, TrainSettings, fit_model
 
 SMALL = TrainSettings(image_size=64)
@@ -31,6 +34,7 @@ QUICK = {"resamples": 100}
 def _methods(monkeypatch: pytest.MonkeyPatch) -> None:
     registry = Registry("anomaly method", Row("mean-image", "mean_image_method:METHOD", "for tests"))
     monkeypatch.setattr(workflow, "ANOMALY_METHODS", registry)
+    monkeypatch.setattr(models, "ANOMALY_METHODS", registry)
 
 
 def by_site(root: Path, **settings: object) -> Evaluation:
@@ -171,46 +175,49 @@ def test_kfold_with_groups_judges_everything_once(plant: Path, tmp_path: Path) -
     assert all(len(found) == 1 for found in folds.values())
 
 
-def model_folder(plant: Path, folder: Path, digests: list[str] | None) -> Path:
-    from isotherm.workflows.models import save_model
-
-    model = fit_model(FolderImages(plant / "A" / "normal", jobs=1), METHOD, settings=SMALL)
+def model_folder(normals: Path, folder: Path, digests: list[str] | None = None) -> ModelToJudge:
+    model = fit_model(FolderImages(normals, jobs=1), METHOD, settings=SMALL)
     data = model.manifest["data"]
     data.pop("image_digests", None)
     if digests is not None:
         data["image_digests"] = digests
     save_model(model, folder)
-    return folder
+    return ModelToJudge(folder)
 
 
-def test_a_model_is_not_judged_on_what_it_has_learnt_from(
-    plant: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from isotherm.workflows import models
-
-    monkeypatch.setattr(models, "ANOMALY_METHODS", workflow.ANOMALY_METHODS)
-    learnt = [sha256(path.read_bytes()) for path in (plant / "A" / "normal").iterdir()]
-    folder = model_folder(plant, tmp_path / "model", learnt)
-    evaluation = evaluate(LabelledSource(plant, jobs=1), ModelToJudge(folder), settings=EvaluateSettings(**QUICK))
-    assert evaluation.metrics["protocol"] == "model"
-    assert evaluation.metrics["sites"]["A"]["counts"]["normal"] == 0
-    assert evaluation.metrics["sites"]["B"]["counts"]["normal"] == 12
-    assert "12 pictures left out that the model has learnt from" in evaluation.metrics["notes"][0]
-
-    silent_model = model_folder(plant, tmp_path / "older", None)
-    evaluation = evaluate(LabelledSource(plant, jobs=1), ModelToJudge(silent_model), settings=EvaluateSettings(**QUICK))
-    assert evaluation.metrics["sites"]["A"]["counts"]["normal"] == 12
-    assert "does not say which pictures it has learnt from" in evaluation.metrics["notes"][0]
+def judged_model(plant: Path, model: ModelToJudge) -> dict[str, Any]:
+    return evaluate(LabelledSource(plant, jobs=1), model, settings=EvaluateSettings(**QUICK)).metrics
 
 
-def test_nothing_left_to_judge(plant: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from isotherm.workflows import models
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_model_is_not_judged_on_what_it_has_learnt_from(plant: Path, tmp_path: Path, listed: bool) -> None:
+    digests = [sha256(path.read_bytes()) for path in (plant / "A" / "normal").iterdir()] if listed else None
+    metrics = judged_model(plant, model_folder(plant / "A" / "normal", tmp_path / "model", digests))
+    assert metrics["protocol"] == "model"
+    assert metrics["sites"]["A"]["counts"]["normal"] == 0
+    assert metrics["sites"]["B"]["counts"]["normal"] == 12
+    assert "12 pictures left out that the model has learnt from" in metrics["notes"][0]
 
-    monkeypatch.setattr(models, "ANOMALY_METHODS", workflow.ANOMALY_METHODS)
+
+def test_a_model_that_does_not_say_what_it_has_learnt_from(plant: Path, tmp_path: Path) -> None:
+    (plant / "A" / "normal" / "0.npy").rename(tmp_path / "0.npy")
+    model = model_folder(plant / "A" / "normal", tmp_path / "model")
+    (tmp_path / "0.npy").rename(plant / "A" / "normal" / "0.npy")
+    metrics = judged_model(plant, model)
+    assert metrics["sites"]["A"]["counts"]["normal"] == 12
+    assert "whether it has learnt from some of them is not known" in metrics["notes"][0]
+
+
+def test_a_model_of_other_pictures_needs_no_note(plant: Path, tmp_path: Path) -> None:
+    model = model_folder(plant / "A" / "normal", tmp_path / "model", ["0" * 64])
+    assert judged_model(plant, model)["notes"] == []
+
+
+def test_nothing_left_to_judge(plant: Path, tmp_path: Path) -> None:
     everything = [sha256(path.read_bytes()) for path in plant.rglob("*.npy")]
-    folder = model_folder(plant, tmp_path / "model", everything)
+    model = model_folder(plant / "A" / "normal", tmp_path / "model", everything)
     with pytest.raises(DataError, match="learnt from all 32 pictures"):
-        evaluate(LabelledSource(plant, jobs=1), ModelToJudge(folder), settings=EvaluateSettings(**QUICK))
+        judged_model(plant, model)
 
 
 def test_maps_of_large_pictures_are_compared_on_a_grid(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from isotherm import __version__
 from isotherm.anomaly import ANOMALY_METHODS
 from isotherm.core.config import setting, to_mapping, validate
 from isotherm.core.errors import DataError
+from isotherm.core.files import sha256
 from isotherm.core.progress import Progress, silent
 from isotherm.core.scene import SceneEdit
 from isotherm.datasets.layouts import LabelledImages, LayoutName, Sample, load_layout
@@ -130,7 +131,7 @@ def evaluate(
     judged_by: MethodToJudge | TrainedModel
     if isinstance(subject, ModelToJudge):
         judged_by = load_model(subject.folder)
-        fold, more = _model_fold(judged_by, pictures)
+        fold, more = _model_fold(judged_by, images, pictures)
         folds, notes = [fold], [*notes, *more]
     else:
         folds, judged_by = _folds(pictures.samples, settings, seed), subject
@@ -147,21 +148,44 @@ def _folds(samples: Sequence[Sample], settings: EvaluateSettings, seed: int) -> 
     return fixed(samples, train_share=settings.train_share, seed=seed)
 
 
-def _model_fold(model: TrainedModel, pictures: Distinct) -> tuple[Fold, list[str]]:
+def _model_fold(model: TrainedModel, images: LabelledImages, pictures: Distinct) -> tuple[Fold, list[str]]:
     """Return the pictures that a trained model may be judged on, and what to say about the others."""
     test = [sample for sample in pictures.samples if sample.part != "train"]
-    learnt = model.manifest.get("data", {}).get("image_digests")
-    if learnt is None:
-        return Fold("model", (), tuple(test)), [
-            "the model does not say which pictures it has learnt from: some of these may be among them"
-        ]
-    known = frozenset(learnt)
-    seen = [sample for sample in test if pictures.digests[sample.name] in known]
-    fresh = tuple(sample for sample in test if pictures.digests[sample.name] not in known)
+    learnt = _learnt_from(model, images, pictures)
+    seen = [sample for sample in test if pictures.digests[sample.name] in learnt]
+    fresh = tuple(sample for sample in test if pictures.digests[sample.name] not in learnt)
     if not fresh:
         raise DataError(f"the model has learnt from all {len(seen)} pictures; there is nothing left to judge it on")
-    left_out = f"{len(seen)} pictures left out that the model has learnt from: {some(sample.name for sample in seen)}"
-    return Fold("model", (), fresh), [left_out] if seen else []
+    if seen:
+        names = some(sample.name for sample in seen)
+        return Fold("model", (), fresh), [f"{len(seen)} pictures left out that the model has learnt from: {names}"]
+    if learnt:
+        return Fold("model", (), fresh), []
+    return Fold("model", (), fresh), [
+        "the model has not learnt from all normal pictures of this folder or of one of its sites; "
+        "whether it has learnt from some of them is not known"
+    ]
+
+
+def _learnt_from(model: TrainedModel, images: LabelledImages, pictures: Distinct) -> frozenset[str]:
+    """Return the digests of the pictures that a model has learnt from, as far as it says; empty where it does not.
+
+    A manifest may list them (``image_digests``). One that holds only the digest of the whole set is compared with what
+    people learn from: all normal pictures of the folder, its training part, or one site's.
+    """
+    data = model.manifest.get("data", {})
+    listed = data.get("image_digests")
+    if listed is not None:
+        return frozenset(listed)
+    normal = [sample for sample in images.samples if not sample.anomalous]
+    candidates = [normal, [sample for sample in normal if sample.part == "train"]]
+    candidates += [[sample for sample in normal if sample.site == site] for site in {each.site for each in normal}]
+    for candidate in candidates:
+        digests = [pictures.digests[sample.name] for sample in candidate]
+        # As the training workflow digests a set (`NormalImages.digest`).
+        if sha256("\n".join(sorted(digests)).encode()) == data.get("digest"):
+            return frozenset(digests)
+    return frozenset()
 
 
 def _run_fold(
