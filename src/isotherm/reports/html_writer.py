@@ -24,7 +24,7 @@ from isotherm.reports.content import (
     verdict_label,
 )
 
-FIRST = 15
+FIRST = 12
 """Rows of the table at the top, which is read first."""
 REGIONS = 12
 """Regions listed for one picture."""
@@ -204,6 +204,8 @@ def _plain(value: Any) -> str:
         return ", ".join(f"{name} {_plain(item)}" for name, item in value.items() if item is not None)
     if isinstance(value, (list, tuple)):
         return ", ".join(map(_plain, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
