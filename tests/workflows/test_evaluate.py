@@ -243,3 +243,33 @@ def test_relative_scores_keep_the_decision_whatever_the_threshold() -> None:
     for threshold in (2.0, 0.0, -3.0):
         values = np.array([threshold - 0.5, threshold, threshold + 0.5])
         np.testing.assert_array_equal(relative(values, threshold) > 1, [False, False, True])
+
+
+@pytest.mark.real_data
+@pytest.mark.slow
+def test_real_items_are_judged_once_and_their_masks_are_scored(data: Path) -> None:
+    metrics = evaluate(
+        LabelledSource(data / "kolektor_sdd"),
+        MethodToJudge("mean-image", None, SMALL),
+        settings=EvaluateSettings(layout="items", protocol="kfold", **QUICK),
+    ).metrics
+    # 399 parts less the 16 of two items that are there twice; 52 defects less the 2 of these items.
+    assert metrics["pooled"]["counts"] == {"images": 383, "normal": 333, "anomalous": 50, "masks": 50}
+    assert metrics["pooled"]["failed"] == 0
+    assert any("kos26 with kos01" in note for note in metrics["notes"])
+    assert [fold["judged"] for fold in metrics["folds"]] == pytest.approx([77] * 5, abs=6)
+    assert 0 < metrics["pooled"]["pixel"]["aupro"]["value"] < 1
+
+
+@pytest.mark.real_data
+@pytest.mark.slow
+def test_real_sites_with_pictures_of_many_sizes(data: Path) -> None:
+    metrics = evaluate(
+        LabelledSource(data / "transformers" / "images", masks=data / "transformers" / "masks"),
+        MethodToJudge("mean-image", None, SMALL),
+        settings=EvaluateSettings(protocol="leave-one-site-out", **QUICK),
+    ).metrics
+    assert list(metrics["sites"]) == [f"T{number}" for number in range(1, 8)]
+    assert [part["counts"]["anomalous"] for part in metrics["sites"].values()] == [47, 3, 3, 2, 2, 2, 3]
+    assert [part["counts"]["masks"] for part in metrics["sites"].values()] == [47, 3, 3, 1, 1, 2, 3]
+    assert metrics["pooled"]["failed"] == 0
