@@ -25,7 +25,7 @@ from isotherm.reports.panels import Expectation, View, draw_panel
 from isotherm.reports.png import encode_png
 from isotherm.workflows.models import Scored, TrainedModel
 
-_REFERENCES = {"autoencoder": "Reconstruction", "patchcore": "Nearest normal"}
+_REFERENCES = {"autoencoder": "Reconstruction", "padim": "Mean normal", "patchcore": "Nearest normal"}
 
 
 @dataclass(frozen=True, eq=False)
