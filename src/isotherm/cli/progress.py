@@ -66,5 +66,5 @@ class _Lines:
 def stage_of(message: str) -> str:
     """Return the words before the first number: "epoch loss 0.01" stays one stage while the loss changes."""
     words = message.split()
-    numbers = (place for place, word in enumerate(words) if word[0].isdigit() and "/" not in word)
+    numbers = (place for place, word in enumerate(words) if word[:1].isdigit() and "/" not in word)
     return " ".join(words[: next(numbers, len(words))])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from isotherm.anomaly import ANOMALY_METHODS
 from isotherm.cli.flags import add_flags, chosen, from_flags
+from isotherm.cli.main import EXIT_SOME_FAILED
 from isotherm.cli.progress import bar
 from isotherm.core.scene import SceneEdit
 from isotherm.formats import ReadHints
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train, write the model and say what came out."""
+    """Train, write the model and say what came out; status 3 where some files could not be used."""
     method = ANOMALY_METHODS.get(arguments.method)
     source = FolderImages(
         arguments.normals,
@@ -51,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
             progress=progress,
         )
     _tell(model, arguments.output)
-    return 0
+    return EXIT_SOME_FAILED if model.manifest["data"]["skipped"] else 0
 
 
 def _tell(model: TrainedModel, folder: Path) -> None:
