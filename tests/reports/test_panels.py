@@ -97,6 +97,17 @@ def test_a_coloured_picture_is_shown_in_its_colours() -> None:
     assert (200, 10, 10) in colours(opened(draw_panel(shown)))
 
 
+def test_a_coloured_reference_is_shown_in_its_colours() -> None:
+    reference = np.zeros((3, 8, 8), dtype=np.float32)
+    reference[1] = 180.4
+    reference[2] = 300  # a network may overshoot
+    grey = np.full((30, 40), 70, dtype=np.float32)
+    expectation = Expectation(np.zeros_like(grey), 1.0, reference, "Reconstruction")
+    shown = View("a.png", "", grey, False, np.zeros((30, 40), dtype=np.bool_), expectation=expectation)
+
+    assert (0, 180, 255) in colours(opened(draw_panel(shown)))
+
+
 def test_many_hotspots_are_counted_but_not_all_numbered() -> None:
     values = np.full((60, 80), 20, dtype=np.float32)
     values[::4, ::4] = 50
