@@ -50,7 +50,7 @@ class TrainSettings:
     )
     holdout: float = setting(0.2, "share of the normal images that is held out for the threshold", low=0.05, high=0.5)
     crossfit_below: int = setting(
-        20, "below so many normal images, all are scored by models that have not seen them", low=0, high=100_000
+        50, "below so many normal images, all are scored by models that have not seen them", low=0, high=100_000
     )
 
     def __post_init__(self) -> None:
