@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from isotherm.core.errors import ConfigError, UnknownNameError
-from isotherm.datasets.cabinet.geometry import CONTACT_DROP_V, RATINGS_A, Cabinet, pole
+from isotherm.datasets.cabinet.geometry import RATINGS_A, Cabinet, pole
 
 FaultKind = Literal["loose_joint", "overload", "imbalance"]
 FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
@@ -19,10 +19,8 @@ LOAD = (0.3, 1.0)
 """Range from which the load is drawn, as a fraction of the rated currents."""
 TRIP_LIMIT = 1.45
 """A breaker trips within the hour at this multiple of its rated current (IEC 60898-1): none stays above it."""
-JOINT_W = (0.3, 5.0)
-"""Heat of the slightest and of the gravest loose joint beyond that of a sound one [W]."""
-_LEAST_CURRENT = 0.05
-"""A joint that carries less than this fraction of the rated current is judged as if it carried this much."""
+LOOSE_JOINT = (10.0, 50.0)
+"""Contact resistance of the slightest and of the gravest loose joint, as a multiple of a sound one's."""
 _CIRCUIT_SPREAD, _PHASE_SPREAD, _CONTACT_SPREAD = 0.08, 0.02, 0.2
 
 
@@ -33,8 +31,7 @@ class Fault:
     Parameters
     ----------
     kind
-        ``loose_joint``: one terminal's contact resistance is `factor` times a sound one's, so much that it turns
-        0.3 W (severity 0) to 5 W (1) more into heat at the current that it carries.
+        ``loose_joint``: one terminal's contact resistance is `factor` times a sound one's, 10 to 50.
         ``overload``: all phases of one circuit carry `factor` times its rated current, 1.10 to 1.45.
         ``imbalance``: one phase of one circuit carries `factor` times its rated current: what it did and a single-phase
         consumer of 0.3 to 0.9 of the rated current beside it, never more than 1.45.
@@ -91,14 +88,13 @@ def draw_fault(kind: str, conditions: Conditions, rng: np.random.Generator, seve
     severity = drawn if severity is None else severity
     if not 0 <= severity <= 1:
         raise ConfigError(f"severity must be from 0 to 1, not {severity:g}")
-    current = float(conditions.amperes[pole(circuit, phase)]) / RATINGS_A[circuit]
     if kind == "loose_joint":
-        watts = JOINT_W[0] * (JOINT_W[1] / JOINT_W[0]) ** severity
-        sound_w = CONTACT_DROP_V * RATINGS_A[circuit] * max(current, _LEAST_CURRENT) ** 2
-        return Fault("loose_joint", circuit, phase, side, severity, 1 + watts / sound_w)
+        slight, grave = LOOSE_JOINT
+        return Fault("loose_joint", circuit, phase, side, severity, slight * (grave / slight) ** severity)
     if kind == "overload":
         return Fault("overload", circuit, phase, side, severity, 1.1 + (TRIP_LIMIT - 1.1) * severity)
     if kind == "imbalance":
+        current = float(conditions.amperes[pole(circuit, phase)]) / RATINGS_A[circuit]
         factor = min(current + 0.3 + 0.6 * severity, TRIP_LIMIT)
         return Fault("imbalance", circuit, phase, side, severity, factor)
     raise UnknownNameError("fault", kind, FAULT_KINDS)
