@@ -87,9 +87,8 @@ def _counts(demo: Demo) -> list[str]:
     return [
         f"{found} of {len(faulty)} faults found{smallest}, {len(healthy) - passed} of {len(healthy)} healthy ones "
         f"called anomalies: {found + passed} right, {len(demo.judged) - found - passed} wrong",
-        f"threshold {threshold['threshold']:.4g}: {threshold['how']}",
-        "The verdict is the model's. Severity is a rule that knows no normal picture: the hottest region over the",
-        "picture's median, which a healthy cabinet under load can exceed as well.",
+        f"threshold {threshold['threshold']:.4g}, from {threshold['scores']} healthy pictures that the model has not "
+        "learnt from",
         ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in demo.seconds.items()),
     ]
 

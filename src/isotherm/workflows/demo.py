@@ -63,10 +63,12 @@ def run_demo(folder: Path, *, seed: int = 0, size: DemoSize | None = None, progr
 
     Raises
     ------
+    ConfigError
+        The seed is negative or too large.
     OutputError
         The folder holds something that is no demo, a demo of another size, or cannot be written.
     """
-    size = size or DemoSize()
+    size, settings = size or DemoSize(), TrainSettings(seed=seed)
     _claim(folder, size)
     watch = _Watch()
     truths = write_inspection(
@@ -78,9 +80,7 @@ def run_demo(folder: Path, *, seed: int = 0, size: DemoSize | None = None, progr
         progress=progress,
     )
     watch.stop("simulate")
-    model = train(
-        folder / IMAGES / "train" / "good", folder / MODEL, settings=TrainSettings(seed=seed), progress=progress
-    )
+    model = train(folder / IMAGES / "train" / "good", folder / MODEL, settings=settings, progress=progress)
     watch.stop("train")
     inspection = inspect(
         folder / IMAGES / "test",
