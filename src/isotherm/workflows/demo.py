@@ -24,7 +24,7 @@ IMAGES, MODEL, INSPECTION = "images", "model", "inspection"
 class DemoSize:
     """How many pictures are learnt from, and how many healthy and faulty ones are inspected."""
 
-    normals: int = 60
+    normals: int = 150
     healthy: int = 12
     faulty: int = 12
 
