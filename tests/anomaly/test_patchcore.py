@@ -38,7 +38,7 @@ def test_cells_are_local_means_joined_on_the_finer_grid() -> None:
     ov = pytest.importorskip("openvino")
     maps = Compiled(ov.Model(backbone(images, (8, 16)), [images]), "f32").run(pictures)
     fine, coarse = (torch.from_numpy(item)[None] for item in next(iter(maps)))
-    means = [functional.avg_pool2d(item, 3, 1, 1, count_include_pad=False) for item in (fine, coarse)]
+    means = [functional.avg_pool2d(item, 3, 1, 1) for item in (fine, coarse)]
     coarse = functional.interpolate(means[1], size=(8, 8), mode="bilinear", align_corners=False)
     expected = torch.cat([means[0], coarse], 1)[0].permute(1, 2, 0).reshape(64, 152).numpy()
     assert cells_of(pictures)[0] == pytest.approx(expected, abs=1e-4)

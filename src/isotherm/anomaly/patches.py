@@ -64,8 +64,10 @@ def patch_node(images: ov.Node, size: int, strides: Sequence[int], *, average: i
 
 def _to_grid(node: ov.Node, stride: int, size: int, average: int) -> ov.Node:
     if average > 1:
+        # Zeros beyond the border count, as in the authors' code (unfolding with zero padding): the cells at the border,
+        # whose features rest on padding themselves, weigh less.
         half = average // 2
-        node = ops.avg_pool(node, [1, 1], [half, half], [half, half], [average, average], True)
+        node = ops.avg_pool(node, [1, 1], [half, half], [half, half], [average, average], False)
     if stride < GRID_STRIDE:
         step = GRID_STRIDE // stride
         return ops.avg_pool(node, [step, step], [0, 0], [0, 0], [step, step], True)
