@@ -85,9 +85,12 @@ def test_temperatures_follow_the_calibration() -> None:
     assert high == pytest.approx(26.85, abs=1e-3)
 
 
-def test_edits_that_a_file_cannot_honour_are_said_and_change_nothing() -> None:
+def test_edits_that_a_file_cannot_honour_are_said_and_change_no_temperature() -> None:
     found = thermogram(np.array([[29315]], np.uint16), calibration=linear(0.01, 0, "k"))
-    edited = found.edited(SceneEdit(emissivity=0.5, distance_m=3.0))
-    assert edited.scene == found.scene
-    assert edited.notes == ("emissivity, distance_m not used: test files do not support it",)
+    edited = found.edited(SceneEdit(emissivity=0.5, atmosphere_c=40.0))
+    np.testing.assert_array_equal(edited.kelvin(), found.kelvin())
+    assert edited.notes == ("emissivity, atmosphere_k: test files do not support it, no temperature changes",)
+    # The air is also the reference of a delta-T over ambient.
+    assert edited.scene.atmosphere_k.value == pytest.approx(313.15)
+    assert edited.scene.atmosphere_k.source == "user"
     assert found.edited(SceneEdit()) is found

@@ -153,14 +153,13 @@ class Thermogram:
     def edited(self, edit: SceneEdit, source: Source = Source.USER) -> Thermogram:
         """Return the same counts seen through an edited scene.
 
-        An edit that this calibration cannot honour changes nothing and is said in the notes.
+        What this calibration does not honour is kept in the scene all the same (the air temperature is also the
+        reference of a delta-T, the distance gives areas), but changes no temperature, and a note says so.
         """
         if not edit.values():
             return self
         ignored = self.unsupported(edit)
         notes = self.notes
         if ignored:
-            notes = (*notes, f"{', '.join(ignored)} not used: {self.format} files do not support it")
-        scene = self.scene.edited(edit, source)
-        scene = replace(scene, **{name: getattr(self.scene, name) for name in ignored})
-        return replace(self, scene=scene, notes=notes)
+            notes = (*notes, f"{', '.join(ignored)}: {self.format} files do not support it, no temperature changes")
+        return replace(self, scene=self.scene.edited(edit, source), notes=notes)
