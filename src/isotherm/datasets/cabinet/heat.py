@@ -22,6 +22,9 @@ import numpy as np
 from jaxtyping import Float
 
 Grid = Float[np.ndarray, "H W"]
+Flat = Float[np.ndarray, " P"]
+Edges = tuple[tuple[Flat, int], tuple[Flat, int]]
+"""Conductances and the distance of the neighbours that they lead to, of a flattened grid."""
 Pyramid = list[tuple[Float[np.ndarray, "_ _"], Float[np.ndarray, "_ _"]]]
 
 ZERO_CELSIUS_K = np.float32(273.15)
@@ -105,28 +108,36 @@ def solve(sheets: Sheets, source_w: Grid, air_c: Grid, start_c: Grid, *, toleran
 
 def _inflow(east: Grid, south: Grid, values: Grid) -> Grid:
     """Return the power conducted into each pixel from its neighbours."""
-    # On the flattened grid both neighbours lie at a fixed distance; conductances across the rim are 0.
-    result, flat, columns = np.zeros(values.size, values.dtype), values.ravel(), values.shape[1]
-    for conductance, distance in ((east, 1), (south, columns)):
-        flow = flat[distance:] - flat[:-distance]
-        flow *= conductance.ravel()[:-distance]
-        result[:-distance] += flow
-        result[distance:] -= flow
-    return result.reshape(values.shape)
+    result = np.zeros_like(values)
+    edges = ((east.ravel(), 1), (south.ravel(), values.shape[1]))
+    _add_inflow(edges, values.ravel(), np.empty(values.size, np.float32), result.reshape(-1))
+    return result
+
+
+def _add_inflow(edges: Edges, values: Flat, flow: Flat, result: Flat) -> None:
+    """Add the power conducted into each pixel of a flattened grid to `result`; `flow` is scratch memory."""
+    # Both neighbours lie at a fixed distance; conductances across the rim are 0.
+    for conductance, distance in edges:
+        part = flow[distance:]
+        np.subtract(values[distance:], values[:-distance], out=part)
+        part *= conductance[:-distance]
+        result[:-distance] += part
+        result[distance:] -= part
 
 
 def _conjugate_gradients(pyramid: Pyramid, diagonal: Grid, residual: Grid) -> Grid:
     """Solve (diagonal - conduction) step = residual to a hundredth of the first residual."""
     cycle = _Cycle(pyramid, diagonal)
-    step = np.zeros_like(residual)
-    preconditioned = cycle(residual)
-    direction = preconditioned
+    system = cycle.finest
+    step, nothing = np.zeros_like(residual), np.zeros_like(residual)
+    direction = preconditioned = cycle(residual)
     energy = target = float(np.vdot(residual, preconditioned))
     for _ in range(_MAX_GRADIENTS):
-        image = diagonal * direction - _inflow(*pyramid[0], direction)
-        length = np.float32(energy / max(float(np.vdot(direction, image)), 1e-30))
+        image = system.rest(direction, nothing)
+        length = np.float32(energy / max(-float(np.vdot(direction, image)), 1e-30))
         step += length * direction
-        residual = residual - length * image
+        image *= length
+        residual = residual + image
         preconditioned = cycle(residual)
         before, energy = energy, float(np.vdot(residual, preconditioned))
         if energy <= 1e-3 * target:
@@ -139,31 +150,48 @@ class _Cycle:
     """One multigrid V-cycle: a symmetric approximate inverse of (diagonal - conduction)."""
 
     def __init__(self, pyramid: Pyramid, diagonal: Grid) -> None:
-        self._pyramid = pyramid
-        self._diagonals = [diagonal]
-        for _ in pyramid[1:]:
-            fine = self._diagonals[-1]
-            self._diagonals.append(_sum_of_four(fine))
-        self._smoothers = [
-            _SMOOTHING / (level + _total(*edges)) for level, edges in zip(self._diagonals, pyramid, strict=True)
-        ]
-        self._coarsest_inverse = np.linalg.inv(_dense(*pyramid[-1], self._diagonals[-1])).astype(np.float32)
+        self._levels = []
+        for east, south in pyramid:
+            self._levels.append(_Level(east, south, diagonal))
+            diagonal = _sum_of_four(diagonal) if len(self._levels) < len(pyramid) else diagonal
+        self._coarsest_inverse = np.linalg.inv(_dense(*pyramid[-1], diagonal)).astype(np.float32)
+
+    @property
+    def finest(self) -> _Level:
+        """The grid itself."""
+        return self._levels[0]
 
     def __call__(self, right: Grid, level: int = 0) -> Grid:
-        if level == len(self._pyramid) - 1:
+        if level == len(self._levels) - 1:
             coarsest: Grid = (self._coarsest_inverse @ right.ravel()).reshape(right.shape)
             return coarsest
-        values: Grid = self._smoothers[level] * right
-        coarse = self(_sum_of_four(self._rest(values, right, level)), level + 1)
+        here = self._levels[level]
+        values: Grid = here.smoother * right
+        coarse = self(_sum_of_four(here.rest(values, right)), level + 1)
         # The transpose of summing four; it keeps the cycle symmetric, as conjugate gradients demand.
         rows, columns = coarse.shape
         values.reshape(rows, 2, columns, 2)[...] += coarse[:, None, :, None]
-        values += self._smoothers[level] * self._rest(values, right, level)
+        rest = here.rest(values, right)
+        rest *= here.smoother
+        values += rest
         return values
 
-    def _rest(self, values: Grid, right: Grid, level: int) -> Grid:
-        rest: Grid = right - self._diagonals[level] * values + _inflow(*self._pyramid[level], values)
-        return rest
+
+class _Level:
+    """(diagonal - conduction) on one grid, with memory for its products: fresh memory would cost more than they."""
+
+    def __init__(self, east: Grid, south: Grid, diagonal: Grid) -> None:
+        self._edges = ((east.ravel(), 1), (south.ravel(), east.shape[1]))
+        self._diagonal = diagonal
+        self.smoother = _SMOOTHING / (diagonal + _total(east, south))
+        self._flow, self._rest = np.empty(diagonal.size, np.float32), np.empty_like(diagonal)
+
+    def rest(self, values: Grid, right: Grid) -> Grid:
+        """Return right - (diagonal - conduction) values; the next call overwrites it."""
+        np.multiply(self._diagonal, values, out=self._rest)
+        np.subtract(right, self._rest, out=self._rest)
+        _add_inflow(self._edges, values.ravel(), self._flow, self._rest.reshape(-1))
+        return self._rest
 
 
 def _sum_of_four(values: Grid) -> Float[np.ndarray, "h w"]:
