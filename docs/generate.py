@@ -121,6 +121,7 @@ def severity_page() -> str:
         described = load_table(name).describe()
         intervals = described.pop("intervals")
         parts.append(f"## {name}\n\n")
+        described["notes"] = " ".join(described["notes"])
         parts += [f"- **{key.replace('_', ' ')}**: {value}\n" for key, value in described.items()]
         parts.append("\n" + table(intervals[0], ([str(cell) for cell in item.values()] for item in intervals)))
     return "".join(parts)
