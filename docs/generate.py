@@ -11,14 +11,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from isotherm.hotspots.severity import SEVERITY_TABLES, load_table
-
 from isotherm.anomaly import ANOMALY_METHODS
 from isotherm.cli.main import COMMANDS
 from isotherm.core.config import Setting, settings_of
 from isotherm.core.registry import Registry
 from isotherm.formats import FORMATS
 from isotherm.hotspots import HOTSPOT_METHODS
+from isotherm.hotspots.severity import SEVERITY_TABLES, load_table
 from isotherm.reports import REPORT_WRITERS
 
 REFERENCE = Path(__file__).parent / "reference"
