@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import runpy
 import shlex
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,17 @@ def test_console_examples_run(page: Path, tmp_path: Path) -> None:
             check=False,
         )
         assert done.returncode == 0, f"isotherm {shlex.join(call)}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "shell")], ids=lambda page: page.name)
+def test_commands_with_placeholders_parse(page: Path) -> None:
+    lines = [line for block in blocks(page, "shell") for line in block.splitlines()]
+    calls = [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("isotherm ")]
+    assert calls
+    for name, *arguments in calls:
+        parser = argparse.ArgumentParser()
+        import_module(f"isotherm.cli.{name}").add_arguments(parser, arguments)
+        parser.parse_args(arguments)
 
 
 def test_relative_links_lead_somewhere() -> None:
