@@ -13,9 +13,11 @@ from isotherm.reports.content import (
     build_report,
     cannot_judge,
     facts,
+    foremost,
     needs_attention,
     parameter_text,
     ranked,
+    verdict_of,
 )
 from isotherm.testing.reports import sample_reports
 
@@ -38,8 +40,21 @@ def test_totals_count_what_was_found() -> None:
 
 def test_the_worst_comes_first() -> None:
     assert [item.image for item in REPORTS["hotspots"].ranked] == ["hot.jpg", "mild.jpg", "cold.jpg", "plain.png"]
-    # Severity decides before the model: mild is Normal, plain is an Anomaly without a grade.
-    assert [item.image for item in REPORTS["a model"].ranked] == ["hot.jpg", "mild.jpg", "plain.png"]
+    # The model decides before severity: mild is Normal, plain is an Anomaly without a grade.
+    assert [item.image for item in REPORTS["a model"].ranked] == ["hot.jpg", "plain.png", "mild.jpg"]
+
+
+def test_with_a_model_only_its_anomalies_are_judged() -> None:
+    hot, mild = (result(REPORTS["a model"], name) for name in ("hot.jpg", "mild.jpg"))
+
+    assert (finding := foremost(hot)) is not None
+    assert finding.kind == "anomaly"
+    assert (verdict := verdict_of(hot)) is not None
+    assert verdict.grade == "1"
+    assert (finding := foremost(mild)) is not None
+    assert finding.kind == "hotspot"
+    assert verdict_of(mild) is None
+    assert not needs_attention(mild)
 
 
 def test_within_one_severity_the_model_decides_and_then_the_margin() -> None:

@@ -108,40 +108,56 @@ def build_report(inspection: Inspection, pictures: Mapping[str, bytes] | None = 
 def ranked(results: Iterable[ImageResult]) -> tuple[ImageResult, ...]:
     """Return pictures worst first.
 
-    The severity of the hottest hotspot decides, then the model's prediction, then how far the score is above the
+    The model's prediction decides, then the severity of the foremost finding, then how far the score is above the
     threshold, then delta-T, then the temperature; equals keep their order.
     """
     return tuple(sorted(results, key=_badness, reverse=True))
 
 
 def _badness(result: ImageResult) -> tuple[float, ...]:
-    anomaly, hottest = result.anomaly, hottest_of(result)
-    verdict = hottest.severity if hottest else None
+    anomaly, finding = result.anomaly, foremost(result)
+    verdict = verdict_of(result)
     return (
+        is_anomaly(result),
         verdict.rank if verdict else 0,
-        anomaly is not None and anomaly.prediction == "Anomaly",
         anomaly.score / anomaly.threshold if anomaly and anomaly.threshold > 0 else 0.0,
-        (hottest.delta_t_c if hottest else None) or 0.0,
+        (finding.delta_t_c if finding else None) or 0.0,
         result.temperatures.max_c if result.temperatures else -ZERO_CELSIUS_K,
     )
 
 
-def hottest_of(result: ImageResult) -> Finding | None:
-    """Return the hottest hotspot, None where there is none."""
+def is_anomaly(result: ImageResult) -> bool:
+    """Say whether the model calls this picture an anomaly."""
+    return result.anomaly is not None and result.anomaly.prediction == "Anomaly"
+
+
+def foremost(result: ImageResult) -> Finding | None:
+    """Return the finding that stands for the picture, None where there is none.
+
+    That is the hottest anomalous region of a picture that the model calls an anomaly, else the hottest hotspot.
+    """
+    anomalous = [finding for finding in result.findings if finding.kind == "anomaly"]
+    if is_anomaly(result) and anomalous:
+        return anomalous[0]
     return result.hotspots[0] if result.hotspots else None
+
+
+def verdict_of(result: ImageResult) -> Verdict | None:
+    """Return what the severity table says about the foremost finding, None where nothing was judged."""
+    finding = foremost(result)
+    return finding.severity if finding else None
 
 
 def needs_attention(result: ImageResult) -> bool:
     """Say whether the model or the severity table found something."""
-    hottest = hottest_of(result)
-    severe = hottest is not None and hottest.severity is not None and hottest.severity.rank > 0
-    return severe or (result.anomaly is not None and result.anomaly.prediction == "Anomaly")
+    verdict = verdict_of(result)
+    return is_anomaly(result) or (verdict is not None and verdict.rank > 0)
 
 
 def cannot_judge(result: ImageResult) -> bool:
-    """Say whether the picture has a hotspot that the severity table does not apply to."""
-    hottest = hottest_of(result)
-    return hottest is not None and hottest.severity is not None and not hottest.severity.action
+    """Say whether the severity table does not apply to the foremost finding."""
+    verdict = verdict_of(result)
+    return verdict is not None and not verdict.action
 
 
 def verdict_label(verdict: Verdict) -> str:
@@ -161,12 +177,12 @@ def facts(result: ImageResult) -> str:
         parts.append("no valid temperature")
     else:
         parts.append(f"max {result.temperatures.max_c:.1f} °C")
-    hottest = hottest_of(result)
-    if hottest is None:
+    finding = foremost(result)
+    if finding is None:
         parts.append("no hotspot")
-    elif hottest.delta_t_c is not None:
-        parts.append(f"ΔT {hottest.delta_t_c:.1f} K")
-    if hottest and (verdict := hottest.severity):
+    elif finding.delta_t_c is not None:
+        parts.append(f"ΔT {finding.delta_t_c:.1f} K")
+    if verdict := verdict_of(result):
         parts.append(f"severity {verdict_label(verdict)} ({verdict.table})")
     return " · ".join(parts)
 
@@ -177,7 +193,7 @@ def _totals(results: tuple[ImageResult, ...], *, judged: bool) -> Totals:
         images=len(results),
         failed=len(results) - len(read),
         judged=judged,
-        anomalies=sum(result.anomaly is not None and result.anomaly.prediction == "Anomaly" for result in read),
+        anomalies=sum(map(is_anomaly, read)),
         hotspots=sum(len(result.hotspots) for result in read),
         with_hotspots=sum(bool(result.hotspots) for result in read),
         without_temperatures=sum(not result.radiometric for result in read),
@@ -185,7 +201,7 @@ def _totals(results: tuple[ImageResult, ...], *, judged: bool) -> Totals:
 
 
 def _grades(read: list[ImageResult]) -> list[GradeCount]:
-    verdicts = [hottest.severity for result in read if (hottest := hottest_of(result)) and hottest.severity]
+    verdicts = [verdict for result in read if (verdict := verdict_of(result))]
     counts = Counter((verdict.rank, verdict_label(verdict), verdict.action) for verdict in verdicts)
     return [
         GradeCount(label=label, rank=rank, action=action, images=images)

@@ -11,7 +11,7 @@ import io
 from dataclasses import dataclass
 
 from isotherm.core.findings import ImageResult
-from isotherm.reports.content import Report, hottest_of, verdict_label
+from isotherm.reports.content import Report, foremost, verdict_label
 
 COLUMNS = (
     "image", "status", "error", "score", "percentile", "threshold", "prediction", "anomaly_area_px",
@@ -68,18 +68,18 @@ def _temperatures(result: ImageResult) -> dict[str, str]:
 
 
 def _hotspots(result: ImageResult) -> dict[str, str]:
-    hotspots, hottest = result.hotspots, hottest_of(result)
+    hotspots, finding = result.hotspots, foremost(result)
     known = {
         "hotspot_count": str(len(hotspots)),
         "hotspot_area_px": str(sum(finding.region.area_px for finding in hotspots)),
     }
-    if hottest is None:
+    if finding is None:
         return known
-    known["hottest_x"], known["hottest_y"] = map(str, hottest.region.peak)
-    if hottest.delta_t_c is not None:
-        known["delta_t_c"] = f"{hottest.delta_t_c:.3f}"
-    if hottest.severity is not None:
-        known |= {"severity": verdict_label(hottest.severity), "severity_table": hottest.severity.table}
+    known["hottest_x"], known["hottest_y"] = map(str, finding.region.peak)
+    if finding.delta_t_c is not None:
+        known["delta_t_c"] = f"{finding.delta_t_c:.3f}"
+    if finding.severity is not None:
+        known |= {"severity": verdict_label(finding.severity), "severity_table": finding.severity.table}
     return known
 
 

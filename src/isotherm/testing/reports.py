@@ -109,8 +109,11 @@ def _finding(max_c: float | None, grade: str | None, rank: int) -> Finding:
 
 def _judged(result: ImageResult, score: float) -> ImageResult:
     anomaly = AnomalyResult(score, 95.0, 2.0, "Anomaly" if score > 2 else "Normal", 20)
-    found = Finding("anomaly", "patchcore", _finding(None, None, 0).region, score=score)
-    return replace(result, anomaly=anomaly, findings=(*result.findings, found))
+    (hot,) = result.findings
+    found = replace(hot, kind="anomaly", origin="patchcore", score=score)
+    if score <= anomaly.threshold:
+        found = replace(found, severity=None)
+    return replace(result, anomaly=anomaly, findings=(replace(hot, severity=None), found))
 
 
 def _inspection(

@@ -73,10 +73,12 @@ class Examiner:
         )
         anomaly, expectation, mask = None, None, hot
         if scored is not None:
+            # What is warm in a picture that looks normal is normal: with a model, only its anomalies are judged.
+            findings = _unjudged(findings)
             expectation = self._expectation(scored, thermogram)
             mask = expectation.map > expectation.threshold
             anomaly = self._verdict(scored, mask)
-            findings += self._anomalies(thermogram, expectation.map, mask)
+            findings += self._anomalies(thermogram, scored, expectation.map, mask)
         height, width = thermogram.size
         result = ImageResult(
             image=name,
@@ -116,13 +118,21 @@ class Examiner:
         )
 
     def _anomalies(
-        self, thermogram: Thermogram, values: Float32[np.ndarray, "H W"], mask: Bool[np.ndarray, "H W"]
+        self,
+        thermogram: Thermogram,
+        scored: Scored,
+        values: Float32[np.ndarray, "H W"],
+        mask: Bool[np.ndarray, "H W"],
     ) -> tuple[Finding, ...]:
         assert self.model is not None
         found = measure_mask(
             thermogram, mask, kind="anomaly", origin=self.model.method, settings=self.hotspots, table=self.table
         )
-        return _scored(found, values, mask)
+        return _scored(found if scored.anomalous else _unjudged(found), values, mask)
+
+
+def _unjudged(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    return tuple(replace(finding, severity=None) for finding in findings)
 
 
 def _scored(
