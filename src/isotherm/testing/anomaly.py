@@ -99,7 +99,9 @@ def _check_answer(detector: Detector, normal: Batch, faulty: Batch) -> None:
     good, bad = detector.predict(normal), detector.predict(faulty)
     _require(np.array_equal(before, faulty), "predict must leave the images alone")
     _check_shapes(bad, faulty)
-    _require(float(good.scores.max()) < float(bad.scores.min()), "an obvious defect must score above normal images")
+    _require(
+        float(good.scores.max()) < float(bad.scores.min()), "an obvious defect must score higher than a normal image"
+    )
     for values in bad.maps:
         row, column = (np.array(np.unravel_index(values.argmax(), values.shape)) + 0.5) * SIZE / values.shape[0]
         inside = all(DEFECT.start - 8 <= place <= DEFECT.stop + 8 for place in (row, column))
