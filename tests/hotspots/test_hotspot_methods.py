@@ -61,6 +61,13 @@ def test_otsu_finds_the_largest_between_class_variance(counts: np.ndarray) -> No
     assert between_class_variance(wide, hot) == pytest.approx(best, rel=1e-9)
 
 
+def test_otsu_parts_grey_levels_as_it_parts_any_other_numbers() -> None:
+    levels = np.random.default_rng(3).normal([[90], [160]], 25, (2, 3000)).clip(0, 255).round().astype(np.float32)
+    method, config = HOTSPOT_METHODS.get("otsu"), OtsuConfig()
+    # A quarter more is no grey level, so that the general way is taken.
+    np.testing.assert_array_equal(method.find(levels, config), method.find(levels + np.float32(0.25), config))
+
+
 def test_otsu_on_two_populations_parts_them() -> None:
     rng = np.random.default_rng(0)
     values = rng.normal(20, 1, (60, 80)).astype(np.float32)

@@ -20,7 +20,7 @@ from isotherm.core.scene import ZERO_CELSIUS_K, Param, Scene, SceneEdit, Source,
 from isotherm.core.thermogram import Camera, Thermogram
 from isotherm.formats import read
 from isotherm.hotspots import HOTSPOT_METHODS
-from isotherm.hotspots.measure import HotspotSettings, find_hotspots, hot_mask, measure_mask, stats_of
+from isotherm.hotspots.measure import HotspotSettings, find_hotspots, hot_regions, measure_mask, stats_of
 from isotherm.hotspots.region_stats import region_stats
 from isotherm.hotspots.regions import label
 from isotherm.hotspots.severity import SEVERITY_TABLES, table_from_json
@@ -88,7 +88,8 @@ def test_findings_and_mask_agree(celsius: np.ndarray, name: str, opening: int, c
     settings = HotspotSettings(open_px=opening, close_px=closing, min_area_px=least)
     config = method.config_type()
     findings = find_hotspots(picture, method, config=config, settings=settings, table=SIMILAR)
-    mask = hot_mask(picture, method, config=config, settings=settings)
+    found, mask = hot_regions(picture, method, config=config, settings=settings)
+    assert found == find_hotspots(picture, method, config=config, settings=settings)
     values = picture.values()
     assert sum(finding.region.area_px for finding in findings) == mask.sum()
     assert not mask[np.isnan(values)].any()

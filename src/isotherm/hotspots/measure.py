@@ -20,7 +20,7 @@ from isotherm.hotspots.region_stats import RegionStats, region_stats, stats_of
 from isotherm.hotspots.regions import Labels, closed, drop_small, label, opened
 from isotherm.hotspots.severity import SeverityTable
 
-__all__ = ["HotspotSettings", "find_hotspots", "hot_mask", "measure_mask", "stats_of"]
+__all__ = ["HotspotSettings", "find_hotspots", "hot_regions", "measure_mask", "stats_of"]
 
 
 @dataclass(frozen=True)
@@ -98,15 +98,22 @@ def find_hotspots(
     DataError
         The rule or the reference cannot be applied to this picture (region outside it, grey levels over ambient air).
     """
+    return hot_regions(thermogram, method, config=config, settings=settings, table=table)[0]
+
+
+def hot_regions(
+    thermogram: Thermogram,
+    method: HotspotMethod,
+    *,
+    config: Any,
+    settings: HotspotSettings,
+    table: SeverityTable | None = None,
+) -> tuple[tuple[Finding, ...], Mask]:
+    """Return what `find_hotspots` returns, and the mask (H W) of these regions."""
     values = thermogram.values()
     labels, count = _hot_regions(values, method, _for_picture(config, thermogram), settings)
-    return _Measuring(thermogram, values, settings, table).findings(labels, count, kind="hotspot", origin=method.name)
-
-
-def hot_mask(thermogram: Thermogram, method: HotspotMethod, *, config: Any, settings: HotspotSettings) -> Mask:
-    """Return the mask (H W) of the hot regions that `find_hotspots` measures."""
-    labels, _ = _hot_regions(thermogram.values(), method, _for_picture(config, thermogram), settings)
-    return labels > 0
+    measuring = _Measuring(thermogram, values, settings, table)
+    return measuring.findings(labels, count, kind="hotspot", origin=method.name), labels > 0
 
 
 def measure_mask(

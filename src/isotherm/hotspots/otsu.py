@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Integer, Num, UInt8
 
 from isotherm.core.config import setting, validate
 from isotherm.hotspots.method import Mask, Values
+
+GREY_LEVELS = 256
+"""With at least so many bins, each level of a plain picture has a bin of its own anyway."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,10 @@ class Otsu:
 
     def find(self, values: Values, config: OtsuConfig) -> Mask:
         """Return the pixels of the hotter class; see `HotspotMethod.find`."""
+        levels = _grey_levels(values)
+        if levels is not None and config.bins >= GREY_LEVELS:
+            count = np.bincount(levels.ravel(), minlength=GREY_LEVELS)
+            return _above(levels, count, count * np.arange(GREY_LEVELS), config)
         finite = np.isfinite(values)
         known = values[finite].astype(np.float64)
         hot = np.zeros(values.shape, dtype=np.bool_)
@@ -48,18 +55,40 @@ class Otsu:
         return hot
 
 
+def _grey_levels(values: Values) -> UInt8[np.ndarray, "H W"] | None:
+    """Return the grey levels of a plain picture as they were, None for anything else; counting those is quick."""
+    with np.errstate(invalid="ignore"):
+        levels = values.astype(np.uint8)
+    return levels if np.array_equal(levels, values) else None
+
+
 def _hotter_class(known: Float64[np.ndarray, " P"], config: OtsuConfig) -> np.ndarray:
     low = known.min()
     step = np.minimum((known - low) * (config.bins / (known.max() - low)), config.bins - 1).astype(np.intp)
-    count = np.bincount(step, minlength=config.bins).astype(np.float64)
+    count = np.bincount(step, minlength=config.bins)
     # Sums of the values themselves, not of bin centres: the variance is then exact for every threshold between bins.
-    total = np.bincount(step, weights=known - low, minlength=config.bins)
-    below, above = np.cumsum(count)[:-1], np.cumsum(count[::-1])[::-1][1:]
-    mean_below = np.cumsum(total)[:-1] / below
-    mean_above = np.cumsum(total[::-1])[::-1][1:] / above
+    return _above(step, count, np.bincount(step, weights=known - low, minlength=config.bins), config)
+
+
+def _above(
+    step: Integer[np.ndarray, "*any"],
+    count: Integer[np.ndarray, " B"],
+    total: Num[np.ndarray, " B"],
+    config: OtsuConfig,
+) -> np.ndarray:
+    """Return which elements lie above the step that parts two classes best.
+
+    ``count`` and ``total`` are the number and the sum of the values at each step.
+    """
+    below, above = np.cumsum(count)[:-1].astype(np.float64), np.cumsum(count[::-1])[::-1][1:].astype(np.float64)
+    parted = (below > 0) & (above > 0)
+    if not parted.any():
+        return np.zeros(step.shape, dtype=np.bool_)
+    mean_below = np.cumsum(total)[:-1] / np.maximum(below, 1)
+    mean_above = np.cumsum(total[::-1])[::-1][1:] / np.maximum(above, 1)
     last_cold = int(np.argmax(below * above * (mean_above - mean_below) ** 2))
     if mean_above[last_cold] - mean_below[last_cold] < config.min_separation_c:
-        return np.zeros(known.shape, dtype=np.bool_)
+        return np.zeros(step.shape, dtype=np.bool_)
     hotter: np.ndarray = step > last_cold
     return hotter
 

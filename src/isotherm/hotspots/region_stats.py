@@ -59,7 +59,7 @@ def region_stats(values: Values, labels: Labels, count: int) -> RegionStats:
     labels, count
         (H W) with the numbers 1 .. count, each on at least one pixel; 0 is outside.
     """
-    pixels = np.flatnonzero(labels)
+    pixels = np.flatnonzero(labels != 0)  # of booleans it is many times faster than of numbers
     # Stable, so that the pixels of a region stay in raster order; two-byte keys are sorted by radix, in linear time.
     number = labels.ravel()[pixels].astype(np.uint16 if count < 2**16 else np.int32)
     pixels = pixels[np.argsort(number, kind="stable")]

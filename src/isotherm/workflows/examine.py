@@ -16,7 +16,7 @@ from isotherm.core.files import write_whole
 from isotherm.core.findings import AnomalyResult, Finding, ImageResult
 from isotherm.core.scene import Param
 from isotherm.core.thermogram import Thermogram
-from isotherm.hotspots.measure import HotspotSettings, hot_mask, measure_mask, stats_of
+from isotherm.hotspots.measure import HotspotSettings, hot_regions, measure_mask, stats_of
 from isotherm.hotspots.method import HotspotMethod
 from isotherm.hotspots.regions import label
 from isotherm.hotspots.severity import SeverityTable
@@ -67,9 +67,8 @@ class Examiner:
             The hotspot rule cannot be applied to this picture, or its score is not a number.
         """
         values = thermogram.values()
-        hot = hot_mask(thermogram, self.method, config=self.config, settings=self.hotspots)
-        findings = measure_mask(
-            thermogram, hot, kind="hotspot", origin=self.method.name, settings=self.hotspots, table=self.table
+        findings, hot = hot_regions(
+            thermogram, self.method, config=self.config, settings=self.hotspots, table=self.table
         )
         anomaly, expectation, mask = None, None, hot
         if scored is not None:
