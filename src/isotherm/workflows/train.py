@@ -217,6 +217,8 @@ def _manifest(normals: NormalImages, settings: TrainSettings, *, fitted_on: int,
         "settings": to_mapping(settings),
         "data": {
             "digest": normals.digest,
+            # So that an evaluation can leave out what the model has seen.
+            "image_digests": sorted({item.digest for item in normals.normals}),
             "images": len(normals),
             "different_images": len(_groups(normals)),
             "fitted_on": fitted_on,
