@@ -24,7 +24,14 @@ CONFIGS: dict[str, list[object]] = {
     ],
     "padim": [PadimConfig(), PadimConfig(dimensions=20, precision="bf16", blur_px=0.0)],
 }
-CASES = [(name, config) for name in ANOMALY_METHODS.names() if name != "autoencoder" for config in CONFIGS[name]]
+
+
+def configs(name: str) -> list[object]:
+    """Return the configurations to check: those above, or a method's own defaults."""
+    return CONFIGS.get(name) or [ANOMALY_METHODS.get(name).config_type()]
+
+
+CASES = [(name, config) for name in ANOMALY_METHODS.names() if name != "autoencoder" for config in configs(name)]
 
 
 @pytest.mark.parametrize(("name", "config"), CASES)
