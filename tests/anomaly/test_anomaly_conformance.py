@@ -113,5 +113,5 @@ def test_a_broken_promise_is_named(fault: str, promise: str) -> None:
 
 
 def test_an_unknown_method_names_the_known_ones() -> None:
-    with pytest.raises(UnknownNameError, match=r"'patchcor' \(did you mean 'patchcore'\?\); known: autoencoder, padim"):
+    with pytest.raises(UnknownNameError, match=r"'patchcor' \(did you mean 'patchcore'\?\); known: .*padim"):
         ANOMALY_METHODS.get("patchcor")
