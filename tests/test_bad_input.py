@@ -15,13 +15,18 @@ import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from tifffile import imwrite
 
+from isotherm.anomaly import ANOMALY_METHODS
 from isotherm.cli.main import main
+from isotherm.core.registry import Registry
+from isotherm.hotspots import HOTSPOT_METHODS
+from isotherm.reports import REPORT_WRITERS
 
 DONE, FAILED, USAGE, SOME_FAILED = 0, 1, 2, 3
 
@@ -391,15 +396,21 @@ def test_a_model_of_temperatures_and_pictures_without(run: Run, tmp_path: Path, 
 # Names and values on the command line
 
 
+def known(registry: Registry[Any]) -> str:
+    names = sorted(registry.names())
+    assert len(names) >= 3
+    return f"known: {', '.join(names)}"
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("hotspots", "--method", "otzu"), "known: absolute, delta_t, otsu, percentile"),
+        (("hotspots", "--method", "otzu"), known(HOTSPOT_METHODS)),
         (("inspect", "--method", "otzu"), "did you mean 'otsu'"),
-        (("train", "--method", "patchcor"), "known: autoencoder, padim, patchcore"),
-        (("evaluate", "--method", "patchcor"), "known: autoencoder, padim, patchcore"),
+        (("train", "--method", "patchcor"), known(ANOMALY_METHODS)),
+        (("evaluate", "--method", "patchcor"), known(ANOMALY_METHODS)),
         (("hotspots", "--severity", "nfpa"), "known: neta-ambient, neta-similar"),
-        (("hotspots", "--report", "pdg"), "known: csv, html, json"),
+        (("hotspots", "--report", "pdg"), known(REPORT_WRITERS)),
         (("hotspots", "--emissivity", "1.2"), "emissivity must be at most 1"),
         (("hotspots", "--emissivity", "nan"), "must be a finite number"),
         (("hotspots", "--jobs", "0"), "jobs must be from 1"),
