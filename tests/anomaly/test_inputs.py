@@ -99,6 +99,22 @@ def test_pictures_of_any_size_grey_and_colour() -> None:
     assert red.mean(axis=(1, 2)) == pytest.approx([1, 0, 0.2], abs=1e-6)
 
 
+def test_grey_levels_of_16_bits_keep_their_steps_and_their_span() -> None:
+    counts = (30_000 + 10 * np.arange(64 * 64, dtype=np.uint16) % 2_000).astype(np.uint16).reshape(64, 64)
+    picture = Thermogram(counts, None, assumed_scene(), "test")
+    spec = InputSpec.learn([picture], 64)
+    values = spec.prepare(picture)
+
+    assert spec.kind == "picture"
+    assert (spec.low, spec.high) == (pytest.approx(30_000 / 257, abs=0.1), pytest.approx(32_000 / 257, abs=0.1))
+    assert len(np.unique(values)) == len(np.unique(counts))
+    # In order, too: nothing wraps round.
+    assert np.all(np.diff(values[0].ravel()[np.argsort(counts.ravel(), kind="stable")]) >= 0)
+    # Together with 8-bit pictures the whole range is the span.
+    flat = Thermogram(np.full((8, 8), 7, np.uint8), None, assumed_scene(), "test")
+    assert InputSpec.learn([picture, flat], 64).high == 255
+
+
 def test_mixed_kinds_are_refused() -> None:
     pictures = [grey(np.zeros((8, 8))), warm(np.zeros((8, 8))), warm(np.zeros((8, 8)))]
     with pytest.raises(DataError, match=r"2 temperature images .* and 1 plain pictures .* are mixed"):

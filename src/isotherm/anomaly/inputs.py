@@ -25,7 +25,7 @@ Input = Float32[np.ndarray, "3 S S"]
 LOW_PERCENT, HIGH_PERCENT = 0.1, 99.9
 """The span runs between these percentiles of the training temperatures, so that one dead pixel does not stretch it."""
 MIN_SPAN_C = 1.0
-"""Narrowest span [°C]: below it a camera's noise would be stretched over the whole range."""
+"""Narrowest span [°C, or grey levels 0..255]: below it a camera's noise would be stretched over the whole range."""
 SAMPLE_PIXELS = 4096
 """How many pixels of one image enter the span's percentiles."""
 
@@ -36,7 +36,10 @@ def kind_of(thermogram: Thermogram) -> Kind:
 
 
 def shrink(thermogram: Thermogram, size: int) -> Shrunk:
-    """Resize a thermogram to (C S S): °C as float32 with gaps filled by the median, or uint8 grey or RGB.
+    """Resize a thermogram to (C S S).
+
+    That is °C as float32 with gaps filled by the median, uint8 grey or RGB, or grey levels of more than 8 bits as
+    float32 0..255 with all their fractions.
 
     Raises
     ------
@@ -45,9 +48,16 @@ def shrink(thermogram: Thermogram, size: int) -> Shrunk:
     """
     if thermogram.radiometric:
         return resize(_filled(thermogram.celsius()), (size, size))[None]
+    if _is_deep(thermogram):
+        return resize(thermogram.values(), (size, size))[None]
     if thermogram.colour is None:
-        return _resize_bytes(thermogram.counts.astype(np.uint8), size)[None]
+        return _resize_bytes(thermogram.counts, size)[None]
     return np.moveaxis(_resize_bytes(thermogram.colour, size), 2, 0)
+
+
+def _is_deep(thermogram: Thermogram) -> bool:
+    """Say whether a plain picture has grey levels of more than 8 bits."""
+    return not thermogram.radiometric and thermogram.counts.dtype != np.uint8
 
 
 def resize(values: Float32[np.ndarray, "h w"], size: tuple[int, int]) -> Float32[np.ndarray, "H W"]:
@@ -81,7 +91,8 @@ class InputSpec:
     kind
         What the training images hold: temperatures, or plain pictures.
     low, high
-        The values that become 0 and 1: °C of the training set, or 0 and 255 for pictures.
+        The values that become 0 and 1: °C of the training set, 0 and 255 for pictures, or grey levels (0..255, with
+        fractions) of the training set where all its pictures have more than 8 bits.
     size
         Side S of the square network input [px].
     """
@@ -159,12 +170,14 @@ class SpanLearner:
     def __init__(self) -> None:
         self._names: dict[Kind, list[str]] = {"temperature": [], "picture": []}
         self._samples: list[Float32[np.ndarray, " P"]] = []
+        self._deep = 0
 
     def add(self, thermogram: Thermogram, name: str = "") -> None:
         """Count an image and remember some of its temperatures; `name` is for the error message."""
         self._names[kind_of(thermogram)].append(name)
-        if thermogram.radiometric:
-            values = thermogram.celsius().ravel()
+        self._deep += _is_deep(thermogram)
+        if thermogram.radiometric or _is_deep(thermogram):
+            values = thermogram.values().ravel()
             values = values[:: max(1, values.size // SAMPLE_PIXELS)]
             self._samples.append(values[np.isfinite(values)])
 
@@ -176,11 +189,12 @@ class SpanLearner:
                 f"{len(temperature)} temperature images ({temperature[0]} ...) and {len(picture)} plain pictures "
                 f"({picture[0]} ...) are mixed; learn from one kind only"
             )
-        if picture:
+        if self._deep < len(picture):
+            # 8-bit pictures have used their range; of 16 bits a camera may fill a small part only.
             return InputSpec("picture", 0.0, 255.0, size)
         values = np.concatenate(self._samples) if self._samples else np.empty(0, np.float32)
         if not values.size:
             raise DataError("no image with a temperature to learn from")
         low, high = (float(value) for value in np.percentile(values, (LOW_PERCENT, HIGH_PERCENT)))
         missing = max(0.0, MIN_SPAN_C - (high - low)) / 2
-        return InputSpec("temperature", low - missing, high + missing, size)
+        return InputSpec("picture" if picture else "temperature", low - missing, high + missing, size)
