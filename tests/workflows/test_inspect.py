@@ -410,3 +410,18 @@ def test_a_killed_command_is_continued(many: Path, tmp_path: Path) -> None:
 
 def _lines(path: Path) -> int:
     return path.read_bytes().count(b"\n") if path.is_file() else 0
+
+
+def test_pictures_of_16_bits_that_use_a_small_part_of_them_are_shown(tmp_path: Path) -> None:
+    counts = np.full((40, 60), 1000, np.uint16)
+    counts[10:20, 20:30] = 1300
+    (tmp_path / "shots").mkdir()
+    Image.fromarray(counts).save(tmp_path / "shots" / "a.png")
+
+    inspect(tmp_path / "shots", tmp_path / "out")
+
+    panel = np.asarray(Image.open(tmp_path / "out" / "panels" / "a.png").convert("L"))
+    # Around the middle of the first picture both the dark and the bright part are there.
+    part = panel[80:320, 16:376]
+    assert part.min() < 60
+    assert part.max() > 200

@@ -21,6 +21,7 @@ from isotherm.hotspots.method import HotspotMethod
 from isotherm.hotspots.regions import label
 from isotherm.hotspots.severity import SeverityTable
 from isotherm.reports.content import facts
+from isotherm.reports.drawing import Span
 from isotherm.reports.panels import Expectation, View, draw_panel
 from isotherm.reports.png import encode_png
 from isotherm.workflows.models import Scored, TrainedModel
@@ -176,7 +177,7 @@ class PictureFiles:
 
 def _view(examination: Examination, thermogram: Thermogram) -> View:
     result = examination.result
-    return View(
+    view = View(
         title=result.image,
         facts=facts(result),
         values=examination.values,
@@ -186,6 +187,18 @@ def _view(examination: Examination, thermogram: Thermogram) -> View:
         findings=result.findings,
         expectation=examination.expectation,
     )
+    deep = not thermogram.radiometric and thermogram.counts.dtype != np.uint8
+    return _stretched(view) if deep else view
+
+
+def _stretched(view: View) -> View:
+    """Spread grey levels of more than 8 bits over what can be shown: a camera may use a small part of 16 bits only."""
+    span = Span.of(view.values, least=0.1)
+    values, expectation = span.bytes(view.values).astype(np.float32), view.expectation
+    if expectation is not None and expectation.reference is not None:
+        shown = np.stack([span.bytes(plane) for plane in expectation.reference]).astype(np.float32)
+        expectation = replace(expectation, reference=shown)
+    return replace(view, values=values, expectation=expectation)
 
 
 def _arrays(examination: Examination, thermogram: Thermogram) -> dict[str, Any]:
