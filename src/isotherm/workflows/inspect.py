@@ -16,7 +16,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ from isotherm.workflows.models import BATCH, Scored, TrainedModel
 from isotherm.workflows.output_names import output_names
 from isotherm.workflows.reading import Outcome, list_images, read_many
 from isotherm.workflows.run_folder import PICTURES, RUN, Existing, Journal, open_run
+from isotherm.workflows.versions import installed
 
 SEVERITY = "neta-similar"
 MAX_BATCH_PIXELS = 32_000_000
@@ -313,13 +314,11 @@ def model_card(model: TrainedModel) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Return the versions of what a result depends on."""
-    found = {"isotherm": version("isotherm"), "python": platform.python_version()}
-    for name in ("numpy", "pillow", "openvino"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    return {
+        **installed("isotherm"),
+        "python": platform.python_version(),
+        **installed("numpy", "pillow", "openvino"),
+    }
 
 
 def _run_json(report: Report, work: Mapping[str, Any], digests: Mapping[str, str]) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from isotherm.core.thermogram import Thermogram
 from isotherm.runtime.bundle import check_target
 from isotherm.workflows.models import BATCH, TrainedModel, load_model, save_model
 from isotherm.workflows.normals import FolderImages, ImageSource, NormalImages, ThermogramImages, gather
+from isotherm.workflows.versions import installed
 
 __all__ = [
     "FolderImages",
@@ -213,7 +213,7 @@ def _groups(normals: NormalImages) -> list[list[int]]:
 def _manifest(normals: NormalImages, settings: TrainSettings, *, fitted_on: int, held_out: int) -> dict[str, Any]:
     return {
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": _versions(),
+        "versions": installed("isotherm", "numpy", "openvino", "pillow", "torch"),
         "settings": to_mapping(settings),
         "data": {
             "digest": normals.digest,
@@ -226,13 +226,3 @@ def _manifest(normals: NormalImages, settings: TrainSettings, *, fitted_on: int,
             "skipped": [asdict(item) for item in normals.skipped],
         },
     }
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in ("isotherm", "numpy", "openvino", "pillow", "torch"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
