@@ -48,16 +48,11 @@ def shrink(thermogram: Thermogram, size: int) -> Shrunk:
     """
     if thermogram.radiometric:
         return resize(_filled(thermogram.celsius()), (size, size))[None]
-    if _is_deep(thermogram):
+    if thermogram.deep:
         return resize(thermogram.values(), (size, size))[None]
     if thermogram.colour is None:
         return _resize_bytes(thermogram.counts, size)[None]
     return np.moveaxis(_resize_bytes(thermogram.colour, size), 2, 0)
-
-
-def _is_deep(thermogram: Thermogram) -> bool:
-    """Say whether a plain picture has grey levels of more than 8 bits."""
-    return not thermogram.radiometric and thermogram.counts.dtype != np.uint8
 
 
 def resize(values: Float32[np.ndarray, "h w"], size: tuple[int, int]) -> Float32[np.ndarray, "H W"]:
@@ -175,8 +170,8 @@ class SpanLearner:
     def add(self, thermogram: Thermogram, name: str = "") -> None:
         """Count an image and remember some of its temperatures; `name` is for the error message."""
         self._names[kind_of(thermogram)].append(name)
-        self._deep += _is_deep(thermogram)
-        if thermogram.radiometric or _is_deep(thermogram):
+        self._deep += thermogram.deep
+        if thermogram.radiometric or thermogram.deep:
             values = thermogram.values().ravel()
             values = values[:: max(1, values.size // SAMPLE_PIXELS)]
             self._samples.append(values[np.isfinite(values)])

@@ -113,6 +113,11 @@ class Thermogram:
         return self.calibration is not None
 
     @property
+    def deep(self) -> bool:
+        """Whether this is a plain picture with grey levels of more than 8 bits."""
+        return not self.radiometric and self.counts.dtype != np.uint8
+
+    @property
     def size(self) -> tuple[int, int]:
         """Height and width [px]."""
         height, width = self.counts.shape

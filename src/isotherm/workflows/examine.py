@@ -187,8 +187,7 @@ def _view(examination: Examination, thermogram: Thermogram) -> View:
         findings=result.findings,
         expectation=examination.expectation,
     )
-    deep = not thermogram.radiometric and thermogram.counts.dtype != np.uint8
-    return _stretched(view) if deep else view
+    return _stretched(view) if thermogram.deep else view
 
 
 def _stretched(view: View) -> View:
