@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
+from isotherm.core.regions import clean, closed, dilate, drop_small, erode, label, opened
 from isotherm.hotspots.outlines import outline, outlines
-from isotherm.hotspots.regions import clean, closed, dilate, drop_small, erode, label, opened
 
 EIGHT = np.ones((3, 3))
 masks = hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=14))

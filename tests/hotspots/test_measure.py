@@ -16,13 +16,13 @@ from scipy import ndimage
 
 from isotherm.core.errors import ConfigError, DataError
 from isotherm.core.findings import Box, Finding
+from isotherm.core.regions import label
 from isotherm.core.scene import ZERO_CELSIUS_K, Param, Scene, SceneEdit, Source, assumed_scene
 from isotherm.core.thermogram import Camera, Thermogram
 from isotherm.formats import read
 from isotherm.hotspots import HOTSPOT_METHODS
 from isotherm.hotspots.measure import HotspotSettings, find_hotspots, hot_regions, measure_mask, stats_of
 from isotherm.hotspots.region_stats import region_stats
-from isotherm.hotspots.regions import label
 from isotherm.hotspots.severity import SEVERITY_TABLES, table_from_json
 from isotherm.radiometry.linear import stored_temperatures
 

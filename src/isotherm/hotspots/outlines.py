@@ -8,8 +8,8 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from jaxtyping import Int
 
+from isotherm.core.regions import Labels, label
 from isotherm.hotspots.method import Mask
-from isotherm.hotspots.regions import Labels, label
 
 Contour: TypeAlias = tuple[tuple[float, float], ...]
 
@@ -44,7 +44,7 @@ def outlines(labels: Labels, count: int) -> tuple[Contour, ...]:
     Parameters
     ----------
     labels, count
-        8-connected regions as from `isotherm.hotspots.regions.label`.
+        8-connected regions as from `isotherm.core.regions.label`.
 
     Returns
     -------

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float, Float64, Int
 
 from isotherm.core.findings import Box, TemperatureStats
+from isotherm.core.regions import Labels
 from isotherm.hotspots.method import Values
-from isotherm.hotspots.regions import Labels
 
 
 @dataclass(frozen=True, eq=False)

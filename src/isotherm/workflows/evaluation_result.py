@@ -14,12 +14,12 @@ import numpy as np
 
 from isotherm.core.errors import DataError
 from isotherm.core.files import make_folder, write_whole
+from isotherm.core.regions import label
 from isotherm.datasets.layouts import NORMAL_KIND
 from isotherm.datasets.splits import Fold
 from isotherm.evaluation.metrics import auroc, precision_recall_curve, ranked
 from isotherm.evaluation.ranking import roc_curve
 from isotherm.evaluation.summary import DEFINITIONS, Measured, image_metrics, pixel_metrics, without_masks
-from isotherm.hotspots.regions import label
 from isotherm.workflows.judging import Judged, Judgement, TruthAndMaps, Unjudged, scorable
 from isotherm.workflows.models import TrainedModel
 

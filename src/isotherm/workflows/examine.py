@@ -14,11 +14,11 @@ from jaxtyping import Bool, Float, Float32
 from isotherm.core.errors import DataError
 from isotherm.core.files import write_whole
 from isotherm.core.findings import AnomalyResult, Finding, ImageResult
+from isotherm.core.regions import label
 from isotherm.core.scene import Param
 from isotherm.core.thermogram import Thermogram
 from isotherm.hotspots.measure import HotspotSettings, hot_regions, measure_mask, stats_of
 from isotherm.hotspots.method import HotspotMethod
-from isotherm.hotspots.regions import label
 from isotherm.hotspots.severity import SeverityTable
 from isotherm.reports.content import facts
 from isotherm.reports.drawing import Span

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from jaxtyping import Int, Int32
+from jaxtyping import Bool, Int, Int32
 
-from isotherm.hotspots.method import Mask
-
+Mask = Bool[np.ndarray, "H W"]
 Labels = Int32[np.ndarray, "H W"]
 
 
