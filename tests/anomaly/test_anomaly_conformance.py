@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from isotherm.anomaly import ANOMALY_METHODS
-from isotherm.anomaly.method import AnomalyMaps
+from isotherm.anomaly.method import AnomalyMaps, Inputs
 from isotherm.anomaly.padim import METHOD as PADIM
 from isotherm.anomaly.padim import PadimConfig
 from isotherm.anomaly.patchcore import PatchCoreConfig
@@ -61,7 +61,7 @@ class Broken:
     def fit(self, images: Any, config: Any, seed: int, progress: Any) -> Any:
         self.fits += 1
         if self.fault == "inputs":
-            next(images.batches(1))[:] = 0
+            next(images.batches(1)).pixels[:] = 0
         report = (lambda *_: None) if self.fault == "progress" else progress
         seed = self.fits if self.fault == "seed" else seed
         return BrokenDetector(PADIM.fit(images, config, seed, report), self.fault)
@@ -78,13 +78,14 @@ class BrokenDetector:
     def __init__(self, detector: Any, fault: str) -> None:
         self.detector, self.fault = detector, fault
 
-    def predict(self, images: np.ndarray) -> AnomalyMaps:
+    def predict(self, images: Inputs) -> AnomalyMaps:
         found = self.detector.predict(images)
         changes: dict[str, Any] = {
             "neighbours": {"scores": found.scores * len(images)},
             "scores": {"scores": found.scores + 1},
             "blind": {"scores": -found.scores},
             "place": {"maps": found.maps[:, ::-1, ::-1]},
+            "overlay": {"scores": self.detector.predict(Inputs(images.pixels)).scores},
             "large": {"maps": np.repeat(np.repeat(found.maps, 16, 1), 16, 2)},
         }
         return replace(found, **changes.get(self.fault, {}))
@@ -105,6 +106,7 @@ class BrokenDetector:
         ("blind", "must score higher"),
         ("place", "highest at the defect"),
         ("large", "larger than the input"),
+        ("overlay", "what is ignored must not raise"),
     ],
 )
 def test_a_broken_promise_is_named(fault: str, promise: str) -> None:

@@ -11,26 +11,18 @@ import pytest
 import torch
 from scipy import ndimage
 
-from isotherm.anomaly.autoencoder import METHOD, AutoencoderConfig, AutoencoderDetector, gaussian
+from isotherm.anomaly.autoencoder import METHOD, AutoencoderConfig, gaussian
+from isotherm.anomaly.method import Detector, Inputs
 from isotherm.core.errors import ConfigError, DataError, ModelError
 from isotherm.core.progress import silent
 from isotherm.nn.autoencoder import Autoencoder, folded_arrays
+from isotherm.testing.anomaly import BatchImages
 
 SIZE = 64
 
 
-class Pictures:
-    """Network inputs held in memory."""
-
-    def __init__(self, pictures: np.ndarray) -> None:
-        self.pictures = pictures
-
-    def __len__(self) -> int:
-        return len(self.pictures)
-
-    def batches(self, size: int) -> Iterator[np.ndarray]:
-        for start in range(0, len(self.pictures), size):
-            yield self.pictures[start : start + size]
+def detector_of(network: Autoencoder, config: AutoencoderConfig) -> Detector:
+    return METHOD.load({"size": np.array([SIZE, SIZE], np.int32), **folded_arrays(network)}, config)
 
 
 @pytest.fixture(autouse=True)
@@ -61,9 +53,9 @@ def scenes(count: int, seed: int) -> np.ndarray:
 
 def test_openvino_agrees_with_torch() -> None:
     network = random_network()
-    detector = AutoencoderDetector(folded_arrays(network), AutoencoderConfig(blur_px=2.0))
+    detector = detector_of(network, AutoencoderConfig(blur_px=2.0))
     pictures = np.random.default_rng(1).uniform(-0.3, 1.5, (3, 3, SIZE, SIZE)).astype(np.float32)
-    result = detector.predict(pictures)
+    result = detector.predict(Inputs(pictures))
     with torch.no_grad():
         drawn = network(torch.from_numpy(pictures).clamp(0, 1)).numpy()
     np.testing.assert_allclose(result.references, drawn, atol=2e-5)
@@ -76,26 +68,26 @@ def test_openvino_agrees_with_torch() -> None:
 
 
 def test_an_image_does_not_depend_on_its_neighbours() -> None:
-    detector = AutoencoderDetector(folded_arrays(random_network()), AutoencoderConfig())
+    detector = detector_of(random_network(), AutoencoderConfig())
     pictures = scenes(3, 0)
-    together = detector.predict(pictures)
-    alone = detector.predict(pictures[1:2])
+    together = detector.predict(Inputs(pictures))
+    alone = detector.predict(Inputs(pictures[1:2]))
     np.testing.assert_array_equal(together.maps[1:2], alone.maps)
     np.testing.assert_array_equal(together.scores[1:2], alone.scores)
 
 
 def test_arrays_rebuild_the_same_detector() -> None:
-    detector = AutoencoderDetector(folded_arrays(random_network()), AutoencoderConfig())
+    detector = detector_of(random_network(), AutoencoderConfig())
     rebuilt = METHOD.load(detector.arrays(), AutoencoderConfig())
     pictures = scenes(2, 0)
-    np.testing.assert_array_equal(rebuilt.predict(pictures).maps, detector.predict(pictures).maps)
+    np.testing.assert_array_equal(rebuilt.predict(Inputs(pictures)).maps, detector.predict(Inputs(pictures)).maps)
 
 
 @pytest.mark.slow
 def test_it_finds_a_spot_and_what_is_hotter_than_ever_seen() -> None:
     steps: list[tuple[int, int, str]] = []
     config = AutoencoderConfig(epochs=60, patience=60, bfloat16=False, learning_rate=3e-3)
-    detector = METHOD.fit(Pictures(scenes(24, 0)), config, 0, lambda *step: steps.append(step))
+    detector = METHOD.fit(BatchImages(Inputs(scenes(24, 0))), config, 0, lambda *step: steps.append(step))
     assert steps[-1][:2] == (60, 60)
     assert "epoch 60 loss" in steps[-1][2]
     normal = scenes(8, 1)
@@ -104,12 +96,12 @@ def test_it_finds_a_spot_and_what_is_hotter_than_ever_seen() -> None:
     hotter = np.repeat(normal[:1], 2, axis=0)
     hotter[0, :, 20:40, 20:40] = 2.0
     hotter[1, :, 20:40, 20:40] = 3.0
-    normal_scores, result = detector.predict(normal).scores, detector.predict(spot)
+    normal_scores, result = detector.predict(Inputs(normal)).scores, detector.predict(Inputs(spot))
     assert result.scores.min() > normal_scores.max()
     rows, columns = np.unravel_index(result.maps.reshape(8, -1).argmax(axis=1), result.maps.shape[1:])
     assert np.all(np.abs(rows * 4 + 1.5 - 12.5) <= 4)
     assert np.all(np.abs(columns * 4 + 1.5 - 42.5) <= 4)
-    cold, hot = detector.predict(hotter).scores
+    cold, hot = detector.predict(Inputs(hotter)).scores
     assert hot > cold > result.scores.max()
 
 
@@ -120,10 +112,12 @@ sys.modules["torch"] = None
 import numpy as np
 from isotherm.anomaly import ANOMALY_METHODS
 from isotherm.anomaly.autoencoder import _shapes
+from isotherm.anomaly.method import Inputs
 from isotherm.core.errors import MissingExtraError
 method = ANOMALY_METHODS.get("autoencoder")
 arrays = {name: np.zeros(shape, np.float32) for name, shape in _shapes()}
-result = method.load(arrays, method.config_type()).predict(np.ones((1, 3, 64, 64), np.float32))
+arrays["size"] = np.array([64, 64], np.int32)
+result = method.load(arrays, method.config_type()).predict(Inputs(np.ones((1, 3, 64, 64), np.float32)))
 assert abs(float(result.scores[0]) - 0.25) < 1e-5, result.scores
 try:
     method.fit([1, 2], method.config_type(), 0, print)
@@ -136,7 +130,7 @@ except MissingExtraError as error:
 
 
 def test_arrays_that_do_not_fit_are_refused() -> None:
-    arrays = dict(folded_arrays(random_network()))
+    arrays = dict(detector_of(random_network(), AutoencoderConfig()).arrays())
     with pytest.raises(ModelError, match=r"encoder\.0\.weight should be float32 \(32, 3, 3, 3\), but is missing"):
         METHOD.load({}, AutoencoderConfig())
     with pytest.raises(ModelError, match=r"decoder\.4\.bias should be float32 \(3,\), but is float32 \(4,\)"):
@@ -147,7 +141,7 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
 
 def test_one_image_is_too_few_and_settings_have_bounds() -> None:
     with pytest.raises(DataError, match="at least 2 normal images to learn from, not 1"):
-        METHOD.fit(Pictures(scenes(1, 0)), AutoencoderConfig(), 0, silent)
+        METHOD.fit(BatchImages(Inputs(scenes(1, 0))), AutoencoderConfig(), 0, silent)
     with pytest.raises(ConfigError, match="epochs must be at least 1"):
         AutoencoderConfig(epochs=0)
 

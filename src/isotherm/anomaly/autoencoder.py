@@ -22,11 +22,12 @@ import openvino as ov
 from jaxtyping import Float32
 from openvino import opset13 as ops
 
-from isotherm.anomaly.method import AnomalyMaps, Arrays, Batch, Images
+from isotherm.anomaly.graphs import GraphDetector, constant, finished, graph_inputs, keep_out, largest
+from isotherm.anomaly.method import Arrays, Images
+from isotherm.anomaly.stored import stored_size
 from isotherm.core.config import setting, validate
 from isotherm.core.errors import DataError, MissingExtraError, ModelError
 from isotherm.core.progress import Progress
-from isotherm.runtime.compiled import Compiled
 
 MAP_STRIDE = 4
 """The map is averaged over squares of this side [px]: after the smoothing nothing is lost."""
@@ -52,38 +53,13 @@ class AutoencoderConfig:
         validate(self)
 
 
-class AutoencoderDetector:
-    """The fitted network as an OpenVINO graph; compiled for the first size of picture that it sees."""
-
-    def __init__(self, arrays: Arrays, config: AutoencoderConfig) -> None:
-        self._arrays = dict(arrays)
-        self._config = config
-        self._compiled: dict[int, Compiled] = {}
-
-    def predict(self, images: Batch) -> AnomalyMaps:
-        """Score N images; ``references`` are the redrawn pictures."""
-        results = list(self._graph(images.shape[-1]).run(images))
-        maps, drawn = (np.stack([result[place] for result in results]) for place in (0, 1))
-        return AnomalyMaps(maps=maps, scores=maps.max(axis=(1, 2)), references=drawn)
-
-    def arrays(self) -> Arrays:
-        """Return the weights and biases of the stages."""
-        return dict(self._arrays)
-
-    def _graph(self, size: int) -> Compiled:
-        if size not in self._compiled:
-            # bfloat16 would round the picture itself to 8 bits; the squared differences are smaller than that.
-            self._compiled[size] = Compiled(_model(self._arrays, size, self._config.blur_px), "f32")
-        return self._compiled[size]
-
-
 class Autoencoder:
     """The method; see the module's text."""
 
     name = "autoencoder"
     config_type = AutoencoderConfig
 
-    def fit(self, images: Images, config: AutoencoderConfig, seed: int, progress: Progress) -> AutoencoderDetector:
+    def fit(self, images: Images, config: AutoencoderConfig, seed: int, progress: Progress) -> GraphDetector:
         """Learn to redraw normal images; the same seed on the same machine gives the same detector.
 
         Raises
@@ -108,10 +84,10 @@ class Autoencoder:
             validation=config.validation,
             bfloat16=config.bfloat16,
         )
-        network = fit_autoencoder(images.batches, len(images), plan, seed=seed, progress=progress)
-        return AutoencoderDetector(folded_arrays(network), config)
+        network = fit_autoencoder(images, plan, seed=seed, progress=progress)
+        return _detector({"size": np.array(images.size, np.int32), **folded_arrays(network)}, config)
 
-    def load(self, arrays: Arrays, config: AutoencoderConfig) -> AutoencoderDetector:
+    def load(self, arrays: Arrays, config: AutoencoderConfig) -> GraphDetector:
         """Rebuild a detector, without torch.
 
         Raises
@@ -127,10 +103,16 @@ class Autoencoder:
                 raise ModelError(f"array {name} should be float32 {shape}, but is {found}")
             if not np.isfinite(array).all():
                 raise ModelError(f"array {name} holds values that are not finite")
-        return AutoencoderDetector({name: arrays[name] for name in expected}, config)
+        stored_size(arrays)
+        return _detector({name: arrays[name] for name in ("size", *expected)}, config)
 
 
 METHOD = Autoencoder()
+
+
+def _detector(arrays: Arrays, config: AutoencoderConfig) -> GraphDetector:
+    # bfloat16 would round the picture itself to 8 bits; the squared differences are smaller than that.
+    return GraphDetector(arrays, lambda: _model(arrays, stored_size(arrays), config.blur_px), "f32")
 
 
 def _shapes() -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -142,16 +124,22 @@ def _shapes() -> Iterator[tuple[str, tuple[int, ...]]]:
         yield f"decoder.{index}.bias", (after,)
 
 
-def _model(arrays: Mapping[str, np.ndarray], size: int, blur_px: float) -> ov.Model:
-    """Return the graph: picture (1 3 S S) in, map (1 S/4 S/4) and redrawn picture (1 3 S S) out."""
-    picture = ops.parameter([1, 3, size, size], np.float32, name="picture")
-    drawn = _redraw(ops.clamp(picture, 0.0, 1.0), arrays)
-    difference = ops.squared_difference(picture, drawn)
+def _model(arrays: Mapping[str, np.ndarray], size: tuple[int, int], blur_px: float) -> ov.Model:
+    """Return the graph: the map is the smoothed squared difference of picture and redrawing at a quarter of the size.
+
+    What is to be ignored counts as redrawn without error before the smoothing.
+    """
+    pixels, ignore = graph_inputs(size)
+    drawn = _redraw(ops.clamp(pixels, 0.0, 1.0), arrays)
+    difference = ops.squared_difference(pixels, drawn)
     error = ops.reduce_mean(difference, ops.constant(np.array([1], np.int64)), keep_dims=True)
-    smooth = _blur(error, gaussian(blur_px, size))
+    error = ops.multiply(error, ops.subtract(constant(1.0), ignore))
+    smooth = _blur(error, gaussian(blur_px, min(size)))
     sides = [MAP_STRIDE, MAP_STRIDE]
     small = ops.avg_pool(smooth, sides, [0, 0], [0, 0], sides, exclude_pad=True)
-    return ov.Model([ops.squeeze(small, ops.constant(np.array([1], np.int64))), drawn], [picture], "autoencoder")
+    maps = ops.squeeze(small, ops.constant(np.array([1], np.int64)))
+    maps = keep_out(maps, ignore, size, (size[0] // MAP_STRIDE, size[1] // MAP_STRIDE))
+    return finished((pixels, ignore), maps=maps, scores=largest(maps), references=drawn)
 
 
 def _redraw(picture: ov.Node, arrays: Mapping[str, np.ndarray]) -> ov.Node:

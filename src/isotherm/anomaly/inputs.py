@@ -1,4 +1,4 @@
-"""From thermograms of any kind and size to network inputs, and from small maps back to the picture's size.
+"""From thermograms of any kind and size to network inputs, and from maps back to the picture.
 
 Temperatures are placed in a span that is fixed at training time and never clamped, so that 16-bit and float data lose
 nothing and a hotter object stays hotter; plain pictures are placed in 0..255.
@@ -6,21 +6,49 @@ nothing and a hotter object stays hotter; plain pictures are placed in 0..255.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float32, Shaped, UInt8
+from jaxtyping import Bool, Float32, Shaped
 from PIL import Image
 
+from isotherm.anomaly.method import Inputs
+from isotherm.anomaly.tiles import STEP, Frame, Size, resize
 from isotherm.core.errors import DataError, ModelError
 from isotherm.core.thermogram import Thermogram
 
+__all__ = ["InputSpec", "Kind", "Shrunk", "SpanLearner", "kind_of", "resize", "shrink"]
+
 Kind = Literal["temperature", "picture"]
-Shrunk = Shaped[np.ndarray, "_ S S"]
-"""A thermogram at the network's size before it is placed in the span: °C float32 (1 S S), or grey or RGB uint8."""
-Input = Float32[np.ndarray, "3 S S"]
+Place = tuple[int, int, int, int]
+"""Top, left, height and width of a picture in the canvas [px]."""
+Input = Float32[np.ndarray, "3 H W"]
+
+
+@dataclass(frozen=True, eq=False)
+class Shrunk:
+    """A thermogram at the canvas's size before it is placed in the span.
+
+    Parameters
+    ----------
+    values
+        °C or grey levels of more than 8 bits as float32 (1 H W), or grey or RGB uint8; the border that was added
+        repeats the picture's edge.
+    ignore
+        (H W), true where a pixel is not part of the scene: added border, or a gap without temperature; None where all
+        of them are.
+    """
+
+    values: Shaped[np.ndarray, "_ H W"]
+    ignore: Bool[np.ndarray, "H W"] | None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory."""
+        return self.values.nbytes + (0 if self.ignore is None else self.ignore.nbytes)
+
 
 LOW_PERCENT, HIGH_PERCENT = 0.1, 99.9
 """The span runs between these percentiles of the training temperatures, so that one dead pixel does not stretch it."""
@@ -35,46 +63,59 @@ def kind_of(thermogram: Thermogram) -> Kind:
     return "temperature" if thermogram.radiometric else "picture"
 
 
-def shrink(thermogram: Thermogram, size: int) -> Shrunk:
-    """Resize a thermogram to (C S S).
+def shrink(thermogram: Thermogram, frame: Frame) -> Shrunk:
+    """Bring a thermogram to the size of a frame's canvas.
 
-    That is °C as float32 with gaps filled by the median, uint8 grey or RGB, or grey levels of more than 8 bits as
-    float32 0..255 with all their fractions.
+    Gaps are filled by the median and ignored.
 
     Raises
     ------
     DataError
         No pixel has a temperature.
     """
+    place = frame.place(thermogram.size)
+    picture, gaps = _picture(thermogram)
+    resized = _resized(picture, place[2:])
+    values = np.moveaxis(resized, 2, 0) if resized.ndim == 3 else resized[None]
+    ignore = None if gaps is None else _resized(gaps.astype(np.float32), place[2:]) > 0
+    if place[2:] == frame.canvas:
+        return Shrunk(values, ignore)
+    return Shrunk(*_bordered(values, ignore, place, frame.canvas))
+
+
+def _picture(thermogram: Thermogram) -> tuple[Shaped[np.ndarray, "H W *C"], Bool[np.ndarray, "H W"] | None]:
+    """Return the pixels of a thermogram, grey or RGB, and where it has gaps."""
     if thermogram.radiometric:
-        return resize(_filled(thermogram.celsius()), (size, size))[None]
+        return _filled(thermogram.celsius())
     if thermogram.deep:
-        return resize(thermogram.values(), (size, size))[None]
-    if thermogram.colour is None:
-        return _resize_bytes(thermogram.counts, size)[None]
-    return np.moveaxis(_resize_bytes(thermogram.colour, size), 2, 0)
+        return thermogram.values(), None
+    return thermogram.counts if thermogram.colour is None else thermogram.colour, None
 
 
-def resize(values: Float32[np.ndarray, "h w"], size: tuple[int, int]) -> Float32[np.ndarray, "H W"]:
-    """Resize bilinearly to `size` (height, width); what gets smaller is averaged, not skipped."""
-    if values.shape == size:
+def _resized(values: Shaped[np.ndarray, "h w *C"], size: Size) -> Shaped[np.ndarray, "H W *C"]:
+    if values.shape[:2] == size:
         return values
     picture = Image.fromarray(np.ascontiguousarray(values))
     return np.asarray(picture.resize((size[1], size[0]), Image.Resampling.BILINEAR))
 
 
-def _resize_bytes(values: UInt8[np.ndarray, "H W *C"], size: int) -> UInt8[np.ndarray, "S S *C"]:
-    picture = Image.fromarray(np.ascontiguousarray(values))
-    return np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR))
+def _bordered(
+    values: Shaped[np.ndarray, "C h w"], ignore: Bool[np.ndarray, "h w"] | None, place: Place, canvas: Size
+) -> tuple[Shaped[np.ndarray, "C H W"], Bool[np.ndarray, "H W"]]:
+    """Repeat the edge of a picture up to the canvas, and ignore what was added."""
+    top, left, height, width = place
+    sides = ((top, canvas[0] - top - height), (left, canvas[1] - left - width))
+    inside = np.zeros((height, width), np.bool_) if ignore is None else ignore
+    return np.pad(values, ((0, 0), *sides), "edge"), np.pad(inside, sides, constant_values=True)
 
 
-def _filled(celsius: Float32[np.ndarray, "H W"]) -> Float32[np.ndarray, "H W"]:
+def _filled(celsius: Float32[np.ndarray, "H W"]) -> tuple[Float32[np.ndarray, "H W"], Bool[np.ndarray, "H W"] | None]:
     good = np.isfinite(celsius)
     if good.all():
-        return celsius
+        return celsius, None
     if not good.any():
         raise DataError("no pixel of this image has a temperature")
-    return np.where(good, celsius, np.median(celsius[good])).astype(np.float32)
+    return np.where(good, celsius, np.median(celsius[good])).astype(np.float32), ~good
 
 
 @dataclass(frozen=True)
@@ -88,17 +129,17 @@ class InputSpec:
     low, high
         The values that become 0 and 1: °C of the training set, 0 and 255 for pictures, or grey levels (0..255, with
         fractions) of the training set where all its pictures have more than 8 bits.
-    size
-        Side S of the square network input [px].
+    frame
+        The size that pictures are brought to, and the network input that tiles it.
     """
 
     kind: Kind
     low: float
     high: float
-    size: int
+    frame: Frame
 
     @classmethod
-    def learn(cls, thermograms: Iterable[Thermogram], size: int) -> InputSpec:
+    def learn(cls, thermograms: Iterable[Thermogram], frame: Frame) -> InputSpec:
         """Fix the span from the training images, of any sizes.
 
         Raises
@@ -109,12 +150,25 @@ class InputSpec:
         learner = SpanLearner()
         for thermogram in thermograms:
             learner.add(thermogram)
-        return learner.spec(size)
+        return learner.spec(frame)
 
-    def prepare(self, thermogram: Thermogram) -> Input:
-        """Return one network input (3 S S); raises DataError where the image is not of the model's kind."""
+    def prepare(self, thermogram: Thermogram) -> Inputs:
+        """Return the network inputs of one image, one for each tile.
+
+        Raises
+        ------
+        DataError
+            The image is not of the model's kind, or holds no temperature.
+        """
         self.check(thermogram)
-        return self.scale(shrink(thermogram, self.size))
+        return self.inputs(shrink(thermogram, self.frame))
+
+    def inputs(self, shrunk: Shrunk) -> Inputs:
+        """Place a shrunk image in the span and cut it into tiles."""
+        pixels = np.stack(list(self.frame.cut(self.scale(shrunk.values))))
+        if shrunk.ignore is None:
+            return Inputs(pixels)
+        return Inputs(pixels, np.stack(list(self.frame.cut(shrunk.ignore))))
 
     def check(self, thermogram: Thermogram) -> None:
         """Raise DataError where the model cannot judge this image because it holds the other kind of values."""
@@ -122,35 +176,45 @@ class InputSpec:
         if found != self.kind:
             raise DataError(f"the model has learnt from {_PLURAL[self.kind]}, but this image is {_ONE[found]}")
 
-    def scale(self, values: Shrunk) -> Input:
-        """Place values of `shrink` in the span; not clamped."""
+    def scale(self, values: Shaped[np.ndarray, "_ H W"]) -> Input:
+        """Place values of `shrink` in the span, in three channels; not clamped."""
         placed = (values.astype(np.float32) - np.float32(self.low)) * np.float32(1 / (self.high - self.low))
         return np.ascontiguousarray(np.broadcast_to(placed, (3, *placed.shape[1:])))
 
-    def unscale(self, picture: Float32[np.ndarray, "3 s s"]) -> Float32[np.ndarray, "3 s s"]:
+    def unscale(self, picture: Float32[np.ndarray, "3 r c"]) -> Float32[np.ndarray, "3 r c"]:
         """Turn a network input or a reference back into °C, or grey levels 0..255."""
         return picture * np.float32(self.high - self.low) + np.float32(self.low)
 
-    def restore_map(self, values: Float32[np.ndarray, "h w"], size: tuple[int, int]) -> Float32[np.ndarray, "H W"]:
-        """Resize a detector's map to a picture's `size` (height, width)."""
+    def join(self, maps: Sequence[Float32[np.ndarray, "h w"]], picture: Size) -> Float32[np.ndarray, "r c"]:
+        """Return one map that covers exactly a picture of this size from the maps of its tiles."""
+        return self.frame.uncover(self.frame.join(maps), picture)
+
+    def restore_map(self, values: Float32[np.ndarray, "r c"], size: Size) -> Float32[np.ndarray, "H W"]:
+        """Resize a map that covers a picture to the picture's `size` (height, width)."""
         return resize(values, size)
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the fields, ready for JSON."""
-        return asdict(self)
+        return {"kind": self.kind, "low": self.low, "high": self.high, **asdict(self.frame)}
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> InputSpec:
         """Rebuild what `to_mapping` gave; raises ModelError where a value cannot be right."""
         try:
-            spec = cls(
-                kind=values["kind"], low=float(values["low"]), high=float(values["high"]), size=int(values["size"])
-            )
-        except (KeyError, TypeError, ValueError) as error:
+            canvas, size = ((int(values[name][0]), int(values[name][1])) for name in ("canvas", "size"))
+            spec = cls(values["kind"], float(values["low"]), float(values["high"]), Frame(canvas, size))
+        except (IndexError, KeyError, TypeError, ValueError) as error:
             raise ModelError(f"the description of its inputs is damaged: {error}") from error
-        if spec.kind not in _ONE or not 0 < spec.high - spec.low < np.inf or not 0 < spec.size <= MAX_SIZE:
+        if spec.kind not in _ONE or not 0 < spec.high - spec.low < np.inf or not _sensible(spec.frame):
             raise ModelError(f"the description of its inputs makes no sense: {dict(values)}")
         return spec
+
+
+def _sensible(frame: Frame) -> bool:
+    return all(
+        0 < part <= whole <= MAX_SIZE and part % STEP == whole % STEP == 0
+        for whole, part in zip(frame.canvas, frame.size, strict=True)
+    )
 
 
 MAX_SIZE = 4096
@@ -176,7 +240,7 @@ class SpanLearner:
             values = values[:: max(1, values.size // SAMPLE_PIXELS)]
             self._samples.append(values[np.isfinite(values)])
 
-    def spec(self, size: int) -> InputSpec:
+    def spec(self, frame: Frame) -> InputSpec:
         """Return the specification; raises DataError for no image, no temperature, or mixed kinds."""
         temperature, picture = self._names["temperature"], self._names["picture"]
         if temperature and picture:
@@ -186,10 +250,10 @@ class SpanLearner:
             )
         if self._deep < len(picture):
             # 8-bit pictures have used their range; of 16 bits a camera may fill a small part only.
-            return InputSpec("picture", 0.0, 255.0, size)
+            return InputSpec("picture", 0.0, 255.0, frame)
         values = np.concatenate(self._samples) if self._samples else np.empty(0, np.float32)
         if not values.size:
             raise DataError("no image with a temperature to learn from")
         low, high = (float(value) for value in np.percentile(values, (LOW_PERCENT, HIGH_PERCENT)))
         missing = max(0.0, MIN_SPAN_C - (high - low)) / 2
-        return InputSpec("picture" if picture else "temperature", low - missing, high + missing, size)
+        return InputSpec("picture" if picture else "temperature", low - missing, high + missing, frame)

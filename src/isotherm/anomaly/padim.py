@@ -13,20 +13,21 @@ algorithms for MMSE covariance estimation (2010), equation 23 (OAS), so that few
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int32
+import openvino as ov
+from jaxtyping import Bool, Float32, Float64, Int32, Int64
+from openvino import opset13 as ops
 
-from isotherm.anomaly.method import AnomalyMaps, Arrays, Batch, Images
-from isotherm.anomaly.patches import compile_patches, dimensions, grid_side, input_size, smoothing
+from isotherm.anomaly.graphs import GraphDetector, blurred, constant, finished, graph_inputs, keep_out, largest
+from isotherm.anomaly.method import Arrays, Images
+from isotherm.anomaly.patches import compile_patches, dimensions, grid_of, kept_cells, patch_node
 from isotherm.anomaly.stored import stored, stored_size
 from isotherm.anomaly.thumbnails import Thumbnails, thumbnail
 from isotherm.core.config import setting, validate
 from isotherm.core.errors import ModelError
 from isotherm.core.progress import Progress
-from isotherm.runtime.compiled import Compiled
 
 STRIDES = (4, 8, 16)
 FLOOR = 0.01
@@ -37,8 +38,6 @@ READ = 16
 """How many images are summed at once."""
 BLOCK = 256
 """How many cells are worked on at once."""
-GROUP = 8
-"""How many images are whitened at once; always so many, so that rounding does not depend on the batch."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +53,13 @@ class PadimConfig:
 
 
 @dataclass(frozen=True, eq=False)
-class PadimDetector:
+class Gaussians:
     """A Gaussian for each cell.
 
     Parameters
     ----------
+    size
+        H and W of the network input [px].
     kept
         (d) which features.
     mean
@@ -69,44 +70,46 @@ class PadimDetector:
         The mean normal picture, as the only thumbnail.
     """
 
-    config: PadimConfig
-    size: int
+    size: tuple[int, int]
     kept: Int32[np.ndarray, " d"]
     mean: Float32[np.ndarray, "P d"]
     whitening: Float32[np.ndarray, "P d d"]
     normal: Thumbnails
 
-    def predict(self, images: Batch) -> AnomalyMaps:
-        """Score N images of the size that the detector was fitted on."""
-        side = grid_side(self.size)
-        blur = smoothing(side, self.config.blur_px)
-        distances = np.concatenate([self._distances(images[at : at + GROUP]) for at in range(0, len(images), GROUP)])
-        maps = np.stack([blur @ item.reshape(side, side) @ blur.T for item in distances])
-        return AnomalyMaps(maps, maps.max(axis=(1, 2)), self.normal.pictures([0] * len(images)))
-
-    def arrays(self) -> Arrays:
-        """Return the Gaussians; of each triangular matrix only the lower part."""
+    def detector(self, config: PadimConfig) -> GraphDetector:
+        """Return the detector that measures the distance to these Gaussians."""
         rows, columns = np.tril_indices(len(self.kept))
-        return {
-            "size": np.array([self.size], np.int32),
+        kept = {
+            "size": np.array(self.size, np.int32),
             "kept": self.kept,
             "mean": self.mean,
+            # Of each triangular matrix only the lower part.
             "whitening": self.whitening[:, rows, columns],
             "normal": self.normal.values,
         }
+        return GraphDetector(kept, lambda: distance_model(self, config), config.precision, self.normal)
 
-    @cached_property
-    def _compiled(self) -> Compiled:
-        return compile_patches(self.size, STRIDES, self.config.precision)
 
-    def _distances(self, images: Batch) -> Float32[np.ndarray, "N P"]:
-        """Return the Mahalanobis distances of up to `GROUP` images."""
-        centred = np.zeros((len(self.mean), GROUP, len(self.kept)), np.float32)
-        for place, (cells,) in enumerate(self._compiled.run(images)):
-            centred[:, place] = cells[:, self.kept] - self.mean
-        white = centred @ self.whitening.transpose(0, 2, 1)
-        distances: np.ndarray = np.sqrt(np.square(white).sum(axis=2))
-        return distances.T[: len(images)]
+def distance_model(gaussians: Gaussians, config: PadimConfig) -> ov.Model:
+    """Build the graph from pictures to Mahalanobis distances; the score is the largest value of the blurred map."""
+    size, grid = gaussians.size, grid_of(gaussians.size)
+    pixels, ignore = graph_inputs(size)
+    features = ops.gather(patch_node(pixels, size, STRIDES), ops.constant(gaussians.kept), _axes(2))
+    centred = ops.subtract(features, constant(gaussians.mean[None]))
+    by_cell = ops.transpose(centred, _axes(1, 0, 2))
+    white = ops.matmul(by_cell, constant(gaussians.whitening), False, True)
+    squared = ops.reduce_sum(ops.multiply(white, white), _axes(2), False)
+    distances = ops.sqrt(ops.transpose(squared, _axes(1, 0)))
+    maps = keep_out(ops.reshape(distances, _axes(-1, *grid), False), ignore, size, grid)
+    maps = blurred(maps, size, grid, config.blur_px)
+    resembles = ops.convert(
+        ops.multiply(ops.slice(distances, _axes(0), _axes(1), _axes(1), _axes(1)), constant(0)), "i32"
+    )
+    return finished((pixels, ignore), maps=maps, scores=largest(maps))
+
+
+def _axes(*axes: int) -> ov.Node:
+    return ops.constant(np.array(axes, np.int64))
 
 
 class _Sums:
@@ -117,15 +120,16 @@ class _Sums:
 
     def __init__(self, cells: int, features: int) -> None:
         self.origin: Float32[np.ndarray, "P d"] | None = None
-        self.count = 0
+        self.count = np.zeros(cells, np.int64)
         self.total = np.zeros((cells, features), np.float64)
         self.products = np.zeros((cells, features, features), np.float64)
 
-    def add(self, values: Float32[np.ndarray, "P N d"]) -> None:
+    def add(self, values: Float32[np.ndarray, "P N d"], kept: Bool[np.ndarray, "P N"]) -> None:
+        """Add the features of N images; a cell's features count where `kept` is true."""
         if self.origin is None:
             self.origin = values[:, 0].copy()
-        relative = values - self.origin[:, None]
-        self.count += values.shape[1]
+        relative = (values - self.origin[:, None]) * kept[:, :, None]
+        self.count += kept.sum(axis=1)
         self.total += relative.sum(axis=1)
         for start in range(0, len(relative), BLOCK):
             part = relative[start : start + BLOCK]
@@ -133,19 +137,32 @@ class _Sums:
 
     def mean(self) -> Float32[np.ndarray, "P d"]:
         assert self.origin is not None
-        mean: np.ndarray = self.origin + self.total / self.count
+        mean: np.ndarray = self.origin + self.total / self._divisor()
         return mean.astype(np.float32)
 
     def covariance(self, part: slice) -> Float64[np.ndarray, "P d d"]:
         """Return the covariances (divided by n) of some cells."""
-        mean = self.total[part] / self.count
-        covariance: np.ndarray = self.products[part] / self.count
+        divisor = self._divisor()[part]
+        mean = self.total[part] / divisor
+        covariance: np.ndarray = self.products[part] / divisor[:, :, None]
         covariance -= mean[:, :, None] * mean[:, None, :]
         return covariance
 
+    def variance(self) -> Float64[np.ndarray, "P d"]:
+        """Return the variances of each cell's features between images."""
+        squares = np.einsum("pii->pi", self.products) / self._divisor()
+        variance: np.ndarray = squares - (self.total / self._divisor()) ** 2
+        return variance
 
-def shrink(covariance: Float64[np.ndarray, "P d d"], count: int, floor: float) -> Float64[np.ndarray, "P d d"]:
-    """Shrink covariances of `count` samples towards a multiple of the identity, in place, and add `floor` to them.
+    def _divisor(self) -> Float64[np.ndarray, "P 1"]:
+        # A cell that was never part of the scene has sums of zero.
+        return np.maximum(self.count, 1).astype(np.float64)[:, None]
+
+
+def shrink(
+    covariance: Float64[np.ndarray, "P d d"], count: Int64[np.ndarray, " P"], floor: float
+) -> Float64[np.ndarray, "P d d"]:
+    """Shrink covariances of `count` (P) samples towards a multiple of the identity, in place, and add `floor` to them.
 
     The weight rho = ((1 - 2/d) tr(S S) + tr(S)^2) / ((n + 1 - 2/d) (tr(S S) - tr(S)^2 / d)), at most 1, is the one of
     oracle approximating shrinkage.
@@ -175,14 +192,13 @@ def gaussians(sums: _Sums) -> Float32[np.ndarray, "P d d"]:
     whitening = np.empty(sums.products.shape, np.float32)
     for start in range(0, len(whitening), BLOCK):
         part = slice(start, start + BLOCK)
-        whitening[part] = whiten(shrink(sums.covariance(part), sums.count, floor))
+        whitening[part] = whiten(shrink(sums.covariance(part), sums.count[part], floor))
     return whitening
 
 
 def _typical_variance(sums: _Sums) -> float:
     """Return the mean variance of a feature between images or, where they do not differ, between cells."""
-    mean = sums.total / sums.count
-    between_images = float(np.mean(np.einsum("pii->pi", sums.products) / sums.count - mean**2))
+    between_images = float(np.mean(sums.variance()))
     between_cells = float(sums.mean().var(axis=0).mean())
     # One image (or copies of one) leaves only rounding noise between images.
     if between_images > NOISE * between_cells:
@@ -196,25 +212,29 @@ class Padim:
     name = "padim"
     config_type = PadimConfig
 
-    def fit(self, images: Images, config: PadimConfig, seed: int, progress: Progress) -> PadimDetector:
+    def fit(self, images: Images, config: PadimConfig, seed: int, progress: Progress) -> GraphDetector:
         """Fit one Gaussian for each cell of the grid, over all images."""
-        size = input_size(images)
+        size, grid = images.size, grid_of(images.size)
         chosen = np.random.default_rng(seed).permutation(dimensions(STRIDES))[: config.dimensions]
         kept = np.sort(chosen).astype(np.int32)
         compiled = compile_patches(size, STRIDES, config.precision)
-        sums = _Sums(grid_side(size) ** 2, len(kept))
-        normal = np.zeros((3, size, size), np.float64)
+        sums = _Sums(grid[0] * grid[1], len(kept))
+        normal = np.zeros((3, *size), np.float64)
+        done = 0
         for batch in images.batches(READ):
-            normal += batch.sum(axis=0)
-            sums.add(np.stack([cells[:, kept] for (cells,) in compiled.run(batch)], axis=1))
-            progress(sums.count, len(images), "features")
-        mean_picture = thumbnail((normal / sums.count).astype(np.float32))
-        return PadimDetector(config, size, kept, sums.mean(), gaussians(sums), Thumbnails.gather([mean_picture]))
+            normal += batch.pixels.sum(axis=0)
+            features = np.stack([cells[:, kept] for (cells,) in compiled.run(batch.pixels)], axis=1)
+            sums.add(features, kept_cells(batch, grid).T)
+            done += len(batch)
+            progress(done, len(images), "features")
+        mean_picture = thumbnail((normal / done).astype(np.float32))
+        return Gaussians(size, kept, sums.mean(), gaussians(sums), Thumbnails.gather([mean_picture])).detector(config)
 
-    def load(self, arrays: Arrays, config: PadimConfig) -> PadimDetector:
+    def load(self, arrays: Arrays, config: PadimConfig) -> GraphDetector:
         """Rebuild the detector; raises ModelError where the arrays do not fit together."""
         size = stored_size(arrays)
-        cells, count = grid_side(size) ** 2, config.dimensions
+        grid, count = grid_of(size), config.dimensions
+        cells = grid[0] * grid[1]
         kept = stored(arrays, "kept", np.int32, count)
         normal = stored(arrays, "normal", np.float16, 1, None, None, None)
         if kept.min() < 0 or kept.max() >= dimensions(STRIDES) or normal.shape[1] not in (1, 3):
@@ -223,7 +243,7 @@ class Padim:
         whitening = np.zeros((cells, count, count), np.float32)
         whitening[:, rows, columns] = stored(arrays, "whitening", np.float32, cells, len(rows))
         mean = stored(arrays, "mean", np.float32, cells, count)
-        return PadimDetector(config, size, kept, mean, whitening, Thumbnails(normal))
+        return Gaussians(size, kept, mean, whitening, Thumbnails(normal)).detector(config)
 
 
 METHOD = Padim()

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import tee
 from typing import Literal
 
@@ -20,24 +19,22 @@ from jaxtyping import Float32, Int32
 from openvino import opset13 as ops
 
 from isotherm.anomaly.coreset import greedy_coreset
-from isotherm.anomaly.method import AnomalyMaps, Arrays, Batch, Images
+from isotherm.anomaly.graphs import GraphDetector, blurred, constant, finished, graph_inputs, keep_out, largest
+from isotherm.anomaly.method import Arrays, Images, Inputs
 from isotherm.anomaly.patches import (
     Cells,
     compile_patches,
     dimensions,
-    grid_side,
-    input_size,
-    parameter,
+    grid_of,
+    inputs_one_by_one,
+    kept_cells,
     patch_node,
-    pictures,
-    smoothing,
 )
 from isotherm.anomaly.stored import stored, stored_size
 from isotherm.anomaly.thumbnails import MAX_THUMBNAILS, Thumbnail, Thumbnails, thumbnail
 from isotherm.core.config import setting, validate
 from isotherm.core.errors import ModelError
 from isotherm.core.progress import Progress
-from isotherm.runtime.backbone import constant
 from isotherm.runtime.compiled import Compiled
 
 STRIDES = (8, 16)
@@ -70,14 +67,16 @@ class PatchCoreConfig:
 
 
 @dataclass(frozen=True, eq=False)
-class PatchCoreDetector:
+class Bank:
     """A bank of normal patches.
 
     Parameters
     ----------
+    size
+        H and W of the network input [px].
     mean
         (D) the mean of all normal patches; it is taken off before distances are computed, for their accuracy.
-    bank
+    rows
         (M D) the core set, less the mean.
     owners
         (M) index into the thumbnails of the picture each row is from, -1 where that picture is not kept.
@@ -85,96 +84,99 @@ class PatchCoreDetector:
         Some of the normal pictures.
     """
 
-    config: PatchCoreConfig
-    size: int
+    size: tuple[int, int]
     mean: Float32[np.ndarray, " D"]
-    bank: Float32[np.ndarray, "M D"]
+    rows: Float32[np.ndarray, "M D"]
     owners: Int32[np.ndarray, " M"]
     thumbnails: Thumbnails
 
-    def predict(self, images: Batch) -> AnomalyMaps:
-        """Score N images of the size that the detector was fitted on."""
-        side = grid_side(self.size)
-        blur = smoothing(side, self.config.blur_px)
-        maps, scores, resembled = [], [], []
-        for squared, worst, voted in self._compiled.run(images):
-            distances = np.sqrt(np.maximum(squared, 0))
-            maps.append(blur @ distances.reshape(side, side) @ blur.T)
-            scores.append(self._score(float(distances.max()), worst))
-            resembled.append(int(np.bincount(self._voters[voted]).argmax()))
-        return AnomalyMaps(np.stack(maps), np.asarray(scores, np.float32), self.thumbnails.pictures(resembled))
-
-    def arrays(self) -> Arrays:
-        """Return the bank and what belongs to it."""
-        return {
-            "size": np.array([self.size], np.int32),
+    def detector(self, config: PatchCoreConfig) -> GraphDetector:
+        """Return the detector that searches this bank."""
+        kept = {
+            "size": np.array(self.size, np.int32),
             "mean": self.mean,
-            "bank": self.bank,
+            "bank": self.rows,
             "owners": self.owners,
             "thumbnails": self.thumbnails.values,
         }
-
-    @cached_property
-    def _compiled(self) -> Compiled:
-        voters = self.bank[self.owners >= 0]
-        return Compiled(_search_model(self.size, self.mean, self.bank, voters), self.config.precision)
-
-    @cached_property
-    def _voters(self) -> Int32[np.ndarray, " V"]:
-        owners: np.ndarray = self.owners[self.owners >= 0]
-        return owners
-
-    def _score(self, largest: float, worst: Float32[np.ndarray, " D"]) -> float:
-        if self.config.neighbours == 1:
-            return largest
-        return largest * self._weight(largest, worst)
-
-    def _weight(self, distance: float, cell: Float32[np.ndarray, " D"]) -> float:
-        """Return the paper's equation 7: near 0 where the nearest normal patch has neighbours as near as itself."""
-        nearest = int(_distances(self.bank, cell).argmin())
-        around = np.argsort(_distances(self.bank, self.bank[nearest]), kind="stable")[: self.config.neighbours]
-        others = _distances(self.bank[around], cell)
-        return float(1 - 1 / np.exp(others - distance).sum()) if len(others) > 1 else 1.0
+        return GraphDetector(kept, lambda: search_model(self, config), config.precision, self.thumbnails)
 
 
-def _distances(rows: Cells, cell: Float32[np.ndarray, " D"]) -> Float32[np.ndarray, " M"]:
-    distances: np.ndarray = np.sqrt(np.square(rows - cell).sum(axis=1))
-    return distances
+def search_model(bank: Bank, config: PatchCoreConfig) -> ov.Model:
+    """Build one graph from pictures to maps, scores and the normal pictures that they resemble.
 
-
-def _search_model(
-    size: int, mean: Float32[np.ndarray, " D"], bank: Float32[np.ndarray, "M D"], voters: Float32[np.ndarray, "V D"]
-) -> ov.Model:
-    """Build one graph from picture to all that is needed.
-
-    Its outputs are the squared distances (P) of the cells to their nearest rows, the cell (D) that is farthest, and for
-    some cells (`VOTES`) the index of the nearest of `voters`.
+    The score is the distance of the cell that is farthest from all rows of the bank, re-weighted where `neighbours` is
+    more than one; the map is blurred after that.
     """
-    images = parameter(size)
-    cells = ops.subtract(patch_node(images, size, STRIDES, average=AVERAGE), constant(mean[None]))
+    size, grid = bank.size, grid_of(bank.size)
+    pixels, ignore = graph_inputs(size)
+    cells = ops.subtract(patch_node(pixels, size, STRIDES, average=AVERAGE), constant(bank.mean[None, None]))
+    maps = ops.reshape(_distances(cells, bank.rows), _whole(-1, *grid), False)
+    maps = keep_out(maps, ignore, size, grid)
+    scores = largest(maps)
+    if config.neighbours > 1:
+        scores = ops.multiply(scores, _weights(cells, maps, bank.rows, config.neighbours))
+    return finished(
+        (pixels, ignore),
+        maps=blurred(maps, size, grid, config.blur_px),
+        scores=scores,
+        resembles=_votes(cells, grid, bank),
+    )
+
+
+def _distances(cells: ov.Node, rows: Cells) -> ov.Node:
+    """Return the distances (N P) of cells (N P D) to their nearest rows."""
     nearest = [
-        ops.reduce_min(_products(cells, bank[start : start + SEARCH_BLOCK]), _axis(1), True)
-        for start in range(0, len(bank), SEARCH_BLOCK)
+        ops.reduce_min(_products(cells, rows[start : start + SEARCH_BLOCK]), _whole(2), True)
+        for start in range(0, len(rows), SEARCH_BLOCK)
     ]
-    least = ops.reduce_min(ops.concat(nearest, 1), _axis(1), False)
-    squared = ops.add(least, ops.reduce_sum(ops.multiply(cells, cells), _axis(1), False))
-    farthest = ops.topk(squared, ops.constant(np.int32(1)), 0, "max", "value").output(1)
-    worst = ops.squeeze(ops.gather(cells, farthest, _axis(0)), _axis(0))
-    places = np.linspace(0, grid_side(size) ** 2 - 1, VOTES).astype(np.int32)
-    some = ops.gather(cells, ops.constant(places), _axis(0))
-    voted = ops.topk(_products(some, voters), ops.constant(np.int32(1)), 1, "min", "value").output(1)
-    outputs = (squared, worst, ops.squeeze(voted, _axis(1)))
-    return ov.Model([ops.result(ops.unsqueeze(node, _axis(0))) for node in outputs], [images])
-
-
-def _axis(axis: int) -> ov.Node:
-    return ops.constant(np.array([axis], np.int32))
+    least = ops.reduce_min(ops.concat(nearest, 2), _whole(2), False) if len(nearest) > 1 else _squeezed(nearest[0])
+    return _root(ops.add(least, _squares(cells)))
 
 
 def _products(cells: ov.Node, rows: Cells) -> ov.Node:
     """Return |b|^2 - 2 q.b, which has the same order as the distance of q and b."""
     products = ops.matmul(cells, constant(-2 * rows), False, True)
-    return ops.add(products, constant(np.square(rows).sum(axis=1)[None]))
+    return ops.add(products, constant(np.square(rows).sum(axis=1)[None, None]))
+
+
+def _weights(cells: ov.Node, maps: ov.Node, rows: Cells, neighbours: int) -> ov.Node:
+    """Return the paper's equation 7 (N): near 0 where the nearest normal patch has neighbours as near as itself."""
+    flat = ops.reshape(maps, _whole(0, -1), True)
+    farthest = ops.topk(flat, ops.constant(np.int32(1)), 1, "max", "value")
+    worst = ops.gather(cells, farthest.output(1), _whole(1), 1)
+    nearest = ops.topk(_products(worst, rows), ops.constant(np.int32(1)), 2, "min", "value").output(1)
+    row = ops.gather(constant(rows), ops.squeeze(nearest, _whole(2)), _whole(0))
+    around = ops.topk(_products(row, rows), ops.constant(np.int32(min(neighbours, len(rows)))), 2, "min", "value")
+    others = ops.gather(constant(rows), ops.squeeze(around.output(1), _whole(1)), _whole(0))
+    apart = _root(_squares(ops.subtract(others, worst)))
+    raised = ops.reduce_sum(ops.exp(ops.subtract(apart, farthest.output(0))), _whole(1), False)
+    return ops.subtract(constant(1.0), ops.divide(constant(1.0), raised))
+
+
+def _votes(cells: ov.Node, grid: tuple[int, int], bank: Bank) -> ov.Node:
+    """Return the thumbnails (N V) that own the nearest rows of some cells (`VOTES`)."""
+    owned = bank.owners >= 0
+    places = np.linspace(0, grid[0] * grid[1] - 1, VOTES).astype(np.int32)
+    some = ops.gather(cells, ops.constant(places), _whole(1))
+    nearest = ops.topk(_products(some, bank.rows[owned]), ops.constant(np.int32(1)), 2, "min", "value").output(1)
+    return ops.gather(ops.constant(bank.owners[owned]), ops.squeeze(nearest, _whole(2)), _whole(0))
+
+
+def _squares(vectors: ov.Node) -> ov.Node:
+    return ops.reduce_sum(ops.multiply(vectors, vectors), _whole(2), False)
+
+
+def _root(squared: ov.Node) -> ov.Node:
+    return ops.sqrt(ops.maximum(squared, constant(0.0)))
+
+
+def _squeezed(node: ov.Node) -> ov.Node:
+    return ops.squeeze(node, _whole(2))
+
+
+def _whole(*numbers: int) -> ov.Node:
+    return ops.constant(np.array(numbers, np.int64))
 
 
 class _Pool:
@@ -187,7 +189,7 @@ class _Pool:
         self._thumbnails: dict[int, Thumbnail] = {}
         self._random, self._progress = np.random.default_rng(seed), progress
 
-    def add(self, cells: Cells, picture: Float32[np.ndarray, "3 S S"]) -> None:
+    def add(self, cells: Cells, picture: Float32[np.ndarray, "3 H W"]) -> None:
         if self._filled + len(cells) > len(self._rows):
             self._reduce()
         part = slice(self._filled, self._filled + len(cells))
@@ -195,14 +197,14 @@ class _Pool:
         self._thumbnails[self._count] = thumbnail(picture)
         self._filled, self._count = part.stop, self._count + 1
 
-    def detector(self, config: PatchCoreConfig, size: int) -> PatchCoreDetector:
+    def bank(self, size: tuple[int, int]) -> Bank:
         mean = self._reduce()
         pictures = self._pictures[: self._filled]
         kept = np.array(sorted(self._thumbnails))
         places = np.searchsorted(kept, pictures).clip(max=len(kept) - 1)
         owners = np.where(kept[places] == pictures, places, -1).astype(np.int32)
         thumbnails = Thumbnails.gather([self._thumbnails[picture] for picture in kept.tolist()])
-        return PatchCoreDetector(config, size, mean, self._rows[: self._filled] - mean, owners, thumbnails)
+        return Bank(size, mean, self._rows[: self._filled] - mean, owners, thumbnails)
 
     def _reduce(self) -> Float32[np.ndarray, " D"]:
         """Keep the core set only, and the thumbnails of the pictures that own most of it; returns the mean of all."""
@@ -220,9 +222,9 @@ class _Pool:
         return mean
 
 
-def _with_cells(compiled: Compiled, images: Images) -> Iterator[tuple[Float32[np.ndarray, "3 S S"], Cells]]:
-    source, again = tee(pictures(images))
-    return zip(source, (cells for (cells,) in compiled.run(again)), strict=True)
+def _with_cells(compiled: Compiled, images: Images) -> Iterator[tuple[Inputs, Cells]]:
+    source, again = tee(inputs_one_by_one(images))
+    return zip(source, (cells for (cells,) in compiled.run(each.pixels[0] for each in again)), strict=True)
 
 
 class PatchCore:
@@ -231,38 +233,38 @@ class PatchCore:
     name = "patchcore"
     config_type = PatchCoreConfig
 
-    def fit(self, images: Images, config: PatchCoreConfig, seed: int, progress: Progress) -> PatchCoreDetector:
+    def fit(self, images: Images, config: PatchCoreConfig, seed: int, progress: Progress) -> GraphDetector:
         """Choose the core set of the normal patches.
 
         Memory holds at most `POOL_ROWS` patches, or twice the core set where that is more. Where the images have more,
         the pool is reduced to its core set each time it is full, and filled again: then the selection is greedy within
         each filling, no longer over all patches at once.
         """
-        size = input_size(images)
-        cells = grid_side(size) ** 2
+        size, grid = images.size, grid_of(images.size)
+        cells = grid[0] * grid[1]
         patches = len(images) * cells
         wanted = max(1, min(config.max_rows, round(config.coreset_ratio * patches)))
         pool = _Pool(min(patches, max(POOL_ROWS, 2 * wanted + cells)), wanted, seed, progress)
         compiled = compile_patches(size, STRIDES, config.precision, average=AVERAGE)
-        for place, (picture, features) in enumerate(_with_cells(compiled, images), start=1):
-            pool.add(features, picture)
+        for place, (inputs, features) in enumerate(_with_cells(compiled, images), start=1):
+            pool.add(features[kept_cells(inputs, grid)[0]], inputs.pixels[0])
             progress(place, len(images), "features")
-        return pool.detector(config, size)
+        return pool.bank(size).detector(config)
 
-    def load(self, arrays: Arrays, config: PatchCoreConfig) -> PatchCoreDetector:
+    def load(self, arrays: Arrays, config: PatchCoreConfig) -> GraphDetector:
         """Rebuild the detector; raises ModelError where the arrays do not fit together."""
         thumbnails = stored(arrays, "thumbnails", np.float16, None, None, None, None)
         owners = stored(arrays, "owners", np.int32, None)
         if thumbnails.shape[1] not in (1, 3) or owners.min() < -1 or not 0 <= owners.max() < len(thumbnails):
             raise ModelError("the thumbnails and their owners do not fit together")
-        return PatchCoreDetector(
-            config,
+        bank = Bank(
             size=stored_size(arrays),
             mean=stored(arrays, "mean", np.float32, DIMENSIONS),
-            bank=stored(arrays, "bank", np.float32, len(owners), DIMENSIONS),
+            rows=stored(arrays, "bank", np.float32, len(owners), DIMENSIONS),
             owners=owners,
             thumbnails=Thumbnails(thumbnails),
         )
+        return bank.detector(config)
 
 
 METHOD = PatchCore()

@@ -11,10 +11,11 @@ from functools import lru_cache
 
 import numpy as np
 import openvino as ov
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32
 from openvino import opset13 as ops
 
-from isotherm.anomaly.method import Images
+from isotherm.anomaly.graphs import IGNORED_SHARE
+from isotherm.anomaly.method import Images, Inputs
 from isotherm.runtime.backbone import CHANNELS, backbone
 from isotherm.runtime.compiled import Compiled, Precision
 
@@ -30,20 +31,20 @@ def dimensions(strides: Sequence[int]) -> int:
     return sum(CHANNELS[stride] for stride in strides)
 
 
-def grid_side(size: int) -> int:
-    """Return the number of cells along a side of an input of `size` pixels."""
-    return size // GRID_STRIDE
+def grid_of(size: tuple[int, int]) -> tuple[int, int]:
+    """Return the cells (h w) along the sides of an input of `size` pixels."""
+    return size[0] // GRID_STRIDE, size[1] // GRID_STRIDE
 
 
-def patch_node(images: ov.Node, size: int, strides: Sequence[int], *, average: int = 1) -> ov.Node:
+def patch_node(images: ov.Node, size: tuple[int, int], strides: Sequence[int], *, average: int = 1) -> ov.Node:
     """Add joined features to a graph.
 
     Parameters
     ----------
     images
-        A node (1 3 S S), pixels in 0..1.
+        A node (N 3 H W), pixels in 0..1.
     size
-        S.
+        H and W.
     strides
         Which feature maps.
     average
@@ -52,17 +53,18 @@ def patch_node(images: ov.Node, size: int, strides: Sequence[int], *, average: i
     Returns
     -------
     Node
-        (P D), the cells of the grid row by row.
+        (N P D), the cells of each picture's grid row by row.
     """
     maps = [
         _to_grid(node, stride, size, average) for node, stride in zip(backbone(images, strides), strides, strict=True)
     ]
     joined = ops.concat(maps, 1) if len(maps) > 1 else maps[0]
     cells_last = ops.transpose(joined, ops.constant(np.array([0, 2, 3, 1])))
-    return ops.reshape(cells_last, ops.constant(np.array([-1, dimensions(strides)])), False)
+    height, width = grid_of(size)
+    return ops.reshape(cells_last, ops.constant(np.array([-1, height * width, dimensions(strides)])), False)
 
 
-def _to_grid(node: ov.Node, stride: int, size: int, average: int) -> ov.Node:
+def _to_grid(node: ov.Node, stride: int, size: tuple[int, int], average: int) -> ov.Node:
     if average > 1:
         # Zeros beyond the border count, as in the authors' code (unfolding with zero padding): the cells at the border,
         # whose features rest on padding themselves, weigh less.
@@ -73,48 +75,44 @@ def _to_grid(node: ov.Node, stride: int, size: int, average: int) -> ov.Node:
         return ops.avg_pool(node, [step, step], [0, 0], [0, 0], [step, step], True)
     if stride == GRID_STRIDE:
         return node
-    side = np.full(2, grid_side(size))
+    side = np.array(grid_of(size))
     axes = ops.constant(np.array([2, 3]))
     return ops.interpolate(
         node, ops.constant(side), "linear_onnx", "sizes", coordinate_transformation_mode="half_pixel", axes=axes
     )
 
 
-def parameter(size: int) -> ov.Node:
-    """Return the input node (1 3 S S) of a graph."""
-    return ops.parameter([1, 3, size, size], np.float32)
+def parameter(size: tuple[int, int]) -> ov.Node:
+    """Return the input node (N 3 H W) of a graph."""
+    return ops.parameter(ov.PartialShape([-1, 3, *size]), np.float32)
 
 
 @lru_cache(maxsize=4)
-def compile_patches(size: int, strides: tuple[int, ...], precision: Precision, *, average: int = 1) -> Compiled:
+def compile_patches(
+    size: tuple[int, int], strides: tuple[int, ...], precision: Precision, *, average: int = 1
+) -> Compiled:
     """Compile the graph that gives the cells (P D) of one picture; the last few are kept for the next fold or model."""
     images = parameter(size)
-    cells = patch_node(images, size, strides, average=average)
-    # A leading axis of length 1, because the runtime takes one image a request.
-    result = ops.unsqueeze(cells, ops.constant(np.array([0])))
-    return Compiled(ov.Model([ops.result(result)], [images]), precision)
+    return Compiled(ov.Model([ops.result(patch_node(images, size, strides, average=average))], [images]), precision)
 
 
-def input_size(images: Images) -> int:
-    """Return the side S of the network inputs of a source."""
-    return int(next(iter(images.batches(1))).shape[-1])
-
-
-def pictures(images: Images) -> Iterator[Float32[np.ndarray, "3 S S"]]:
-    """Yield the network inputs one by one."""
+def inputs_one_by_one(images: Images) -> Iterator[Inputs]:
+    """Yield the network inputs one by one (N = 1)."""
     for batch in images.batches(READ):
-        yield from batch
+        for place in range(len(batch)):
+            yield batch[place : place + 1]
 
 
-def smoothing(side: int, sigma_px: float) -> Float32[np.ndarray, "G G"]:
-    """Return the matrix K that blurs a map of the grid with a Gaussian of `sigma_px` input pixels: K @ map @ K.T.
+def kept_cells(inputs: Inputs, grid: tuple[int, int]) -> Bool[np.ndarray, "N P"]:
+    """Say which cells of the grid (h w), row by row, are part of the scene and may be learnt from.
 
-    Weights beyond the border are dropped and the rest scaled to sum to one. Blurring the small map instead of the large
-    one gives the same picture for a hundredth of the work.
+    A cell is left out where more than `IGNORED_SHARE` of its pixels is to be ignored; a picture of which nothing would
+    be left keeps all of its cells.
     """
-    places = np.arange(side, dtype=np.float64) * GRID_STRIDE
-    if sigma_px <= 0:
-        return np.eye(side, dtype=np.float32)
-    kernel = np.exp(-0.5 * ((places[:, None] - places[None]) / sigma_px) ** 2)
-    scaled: np.ndarray = kernel / kernel.sum(axis=1, keepdims=True)
-    return scaled.astype(np.float32)
+    if inputs.ignore is None:
+        return np.ones((len(inputs), grid[0] * grid[1]), np.bool_)
+    rows, columns = (side // cells for side, cells in zip(inputs.size, grid, strict=True))
+    blocks = inputs.ignore.reshape(len(inputs), grid[0], rows, grid[1], columns)
+    kept: np.ndarray = blocks.mean(axis=(2, 4)).reshape(len(inputs), -1) <= IGNORED_SHARE
+    kept[~kept.any(axis=1)] = True
+    return kept

@@ -40,9 +40,9 @@ def stored(arrays: Arrays, name: str, dtype: npt.DTypeLike, *shape: int | None) 
     return array
 
 
-def stored_size(arrays: Arrays) -> int:
-    """Return the side of the network input, stored as ``size``; raises ModelError where it makes no sense."""
-    size = int(stored(arrays, "size", np.int32, 1)[0])
-    if size % 32 or not 32 <= size <= 4096:
-        raise ModelError(f"a network input of {size} px makes no sense (a multiple of 32, at most 4096)")
-    return size
+def stored_size(arrays: Arrays) -> tuple[int, int]:
+    """Return height and width of the network input, stored as ``size``; raises ModelError where they make no sense."""
+    height, width = (int(side) for side in stored(arrays, "size", np.int32, 2))
+    if any(side % 32 or not 32 <= side <= 4096 for side in (height, width)):
+        raise ModelError(f"a network input of {height} x {width} px makes no sense (multiples of 32, at most 4096)")
+    return height, width

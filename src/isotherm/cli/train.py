@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from isotherm.anomaly import ANOMALY_METHODS
+from isotherm.anomaly.tiles import Frame
 from isotherm.cli.flags import add_flags, chosen, from_flags
 from isotherm.cli.main import EXIT_SOME_FAILED
 from isotherm.cli.progress import bar
@@ -61,5 +62,13 @@ def _tell(model: TrainedModel, folder: Path) -> None:
         print(f"isotherm: skipped {item['name']}: {item['error']}", file=sys.stderr)
     unit = "°C" if inputs.kind == "temperature" else "grey levels"
     print(f"{folder}: {model.method}, learnt from {data['fitted_on']} of {data['images']} images")
-    print(f"  span      {inputs.low:.4g} .. {inputs.high:.4g} {unit}, {inputs.size} x {inputs.size} px")
+    print(f"  span      {inputs.low:.4g} .. {inputs.high:.4g} {unit}, {_sizes(inputs.frame)}")
     print(f"  threshold {model.calibration.threshold:.6g}: {model.calibration.how}")
+
+
+def _sizes(frame: Frame) -> str:
+    height, width = frame.size
+    text = f"{width} x {height} px"
+    if frame.canvas == frame.size:
+        return text
+    return f"{len(frame.tiles)} tiles of {text} on {frame.canvas[1]} x {frame.canvas[0]} px"

@@ -3,21 +3,49 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32
 from torch.nn import functional
 
 from isotherm.core.progress import Progress
 from isotherm.nn.augment import augment
 from isotherm.nn.autoencoder import Autoencoder
 
-Pictures = Float32[np.ndarray, "N 3 S S"]
-Batches = Callable[[int], Iterator[Pictures]]
-"""Yields all pictures in the same order at every call, so many at a time."""
+Pictures = Float32[np.ndarray, "N 3 H W"]
+
+
+@runtime_checkable
+class Batch(Protocol):
+    """Some pictures (an `isotherm.anomaly.method.Inputs`)."""
+
+    @property
+    def pixels(self) -> Pictures:
+        """Values of about 0..1."""
+        ...
+
+    @property
+    def ignore(self) -> Bool[np.ndarray, "N H W"] | None:
+        """True where a pixel must not be learnt from."""
+        ...
+
+    def __len__(self) -> int: ...
+
+
+@runtime_checkable
+class Images(Protocol):
+    """Pictures in the same order at every pass (an `isotherm.anomaly.method.Images`; that room lies above)."""
+
+    def __len__(self) -> int: ...
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        """Yield all pictures, so many at a time."""
+        ...
+
 
 CHUNK = 512
 """Pictures in memory at once (384 MiB at 256 px); larger sets are shuffled within chunks of this size."""
@@ -49,7 +77,7 @@ class FitPlan:
     bfloat16: bool
 
 
-def fit_autoencoder(batches: Batches, count: int, plan: FitPlan, *, seed: int, progress: Progress) -> Autoencoder:
+def fit_autoencoder(images: Images, plan: FitPlan, *, seed: int, progress: Progress) -> Autoencoder:
     """Learn to redraw pictures; returns the network of the best validation loss, ready for use.
 
     The targets are the pictures cut off at 0 and 1, which is all that the network can draw. The same seed on the same
@@ -57,15 +85,15 @@ def fit_autoencoder(batches: Batches, count: int, plan: FitPlan, *, seed: int, p
 
     Parameters
     ----------
-    batches, count
-        The normal pictures, and how many there are (two or more).
+    images
+        The normal pictures, two or more.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network: Autoencoder = Autoencoder()
     # bfloat16 and this layout together make an epoch about 2.5 times as fast as float32 in the usual layout.
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    data = _Data(batches, count, plan.validation, seed)
+    data = _Data(images, plan.validation, seed)
     generator = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.Adam(network.parameters(), lr=plan.learning_rate, fused=True)
     best, best_loss, best_epoch = copy.deepcopy(network.state_dict()), float("inf"), 0
@@ -87,10 +115,11 @@ def fit_autoencoder(batches: Batches, count: int, plan: FitPlan, *, seed: int, p
 class _Data:
     """Pictures for learning in seeded chunks, and the validation part, which is drawn at random once."""
 
-    def __init__(self, batches: Batches, count: int, share: float, seed: int) -> None:
+    def __init__(self, images: Images, share: float, seed: int) -> None:
+        count = len(images)
         held = min(max(1, round(share * count)), MAX_VALIDATION, count - 1)
         self._held = np.sort(np.random.default_rng(seed).permutation(count)[:held])
-        self._batches = batches
+        self._images = images
         self._kept: list[torch.Tensor] | None = None
         picked = []
         for start, chunk in self._numbered():
@@ -100,7 +129,7 @@ class _Data:
             self._kept = list(self._learning())
 
     def chunks(self) -> Iterator[torch.Tensor]:
-        """Yield the pictures for learning (N 3 S S), up to `CHUNK` at a time."""
+        """Yield the pictures for learning (N 3 H W), up to `CHUNK` at a time."""
         return iter(self._kept) if self._kept is not None else self._learning()
 
     def _learning(self) -> Iterator[torch.Tensor]:
@@ -109,8 +138,8 @@ class _Data:
 
     def _numbered(self) -> Iterator[tuple[int, Pictures]]:
         start = 0
-        for chunk in self._batches(CHUNK):
-            yield start, chunk
+        for chunk in self._images.batches(CHUNK):
+            yield start, chunk.pixels
             start += len(chunk)
 
 

@@ -22,7 +22,7 @@ from safetensors.numpy import save as save_tensors
 from isotherm.core.errors import ModelError, OutputError
 from isotherm.core.files import make_folder, sha256
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST, ARRAYS = "manifest.json", "arrays.safetensors"
 MAX_MANIFEST_BYTES = 64 * 1024 * 1024
 MAX_ARRAY_BYTES = 2 * 1024**3

@@ -20,16 +20,18 @@ from isotherm.core.errors import ModelError
 
 Precision = Literal["f32", "bf16"]
 """Arithmetic inside a graph: exact float32, or bfloat16 (8 bits of mantissa), faster where the processor has it."""
-Input = Float32[np.ndarray, "3 S S"]
+Image = Float32[np.ndarray, "_ _ _"]
+Request = Image | tuple[Image, ...]
+"""What one request computes: a value for each input of the graph, without the first axis."""
 
 
 class Compiled:
-    """A graph with one input (1 3 S S), compiled for this processor.
+    """A graph of one or more inputs (N C H W), compiled for this processor and for one image a request.
 
     Parameters
     ----------
     model
-        The graph; its input has a fixed shape.
+        The graph; only the first axis of its inputs may be open. It is narrowed to N = 1.
     precision
         An explicit choice: the runtime alone would take bfloat16 without saying so where the processor has it.
     threads
@@ -37,7 +39,9 @@ class Compiled:
     """
 
     def __init__(self, model: ov.Model, precision: Precision, threads: int | None = None) -> None:
-        self._shape = tuple(model.input(0).shape)[1:]
+        shapes = [(1, *(axis.get_length() for axis in list(each.partial_shape)[1:])) for each in model.inputs]
+        model.reshape({place: list(shape) for place, shape in enumerate(shapes)})
+        self._shapes = [shape[1:] for shape in shapes]
         self._requests = threads or cores()
         self._compiled = _core().compile_model(
             model,
@@ -52,15 +56,16 @@ class Compiled:
         # Requests are handed back here; taking and giving are atomic, so that several threads may call `run`.
         self._idle: deque[ov.InferRequest] = deque()
 
-    def run(self, images: Iterable[Input]) -> Iterator[list[np.ndarray]]:
-        """Yield the outputs (without their first axis of length 1) for each image, in order.
+    def run(self, images: Iterable[Request]) -> Iterator[list[np.ndarray]]:
+        """Yield the outputs (without their first axis of length 1) for each request, in order.
 
         While the caller works on one result the next ones are being computed.
         """
-        running: deque[tuple[ov.InferRequest, Input]] = deque()
+        running: deque[tuple[ov.InferRequest, list[Image]]] = deque()
         try:
             for image in images:
-                running.append((self._start(image), image))
+                values = [np.ascontiguousarray(each) for each in (image if isinstance(image, tuple) else (image,))]
+                running.append((self._start(values), values))
                 if len(running) > self._requests:
                     yield self._finish(*running.popleft())
             while running:
@@ -69,22 +74,27 @@ class Compiled:
             for request, _ in running:
                 request.wait()
 
-    def _start(self, image: Input) -> ov.InferRequest:
-        if image.shape != self._shape:
-            raise ModelError(f"the network input must have the shape {self._shape}, not {image.shape}")
+    def _start(self, values: list[Image]) -> ov.InferRequest:
+        found = [each.shape for each in values]
+        if found != self._shapes:
+            raise ModelError(f"the network input must have the shape {_words(self._shapes)}, not {_words(found)}")
         try:
             request = self._idle.pop()
         except IndexError:
             request = self._compiled.create_infer_request()
-        request.start_async({0: np.ascontiguousarray(image)[None]}, share_inputs=True)
+        request.start_async({place: each[None] for place, each in enumerate(values)}, share_inputs=True)
         return request
 
-    def _finish(self, request: ov.InferRequest, _image: Input) -> list[np.ndarray]:
-        # The image is kept until here because the request reads it in place.
+    def _finish(self, request: ov.InferRequest, _values: list[Image]) -> list[np.ndarray]:
+        # The values are kept until here because the request reads them in place.
         request.wait()
-        outputs = [tensor.data[0].copy() for tensor in request.output_tensors]
+        outputs = [np.array(tensor.data[0]) for tensor in request.output_tensors]
         self._idle.append(request)
         return outputs
+
+
+def _words(shapes: list[tuple[int, ...]]) -> str:
+    return " and ".join(str(shape) for shape in shapes)
 
 
 def cores() -> int:

@@ -13,7 +13,7 @@ from jaxtyping import Float32
 
 from isotherm.anomaly import ANOMALY_METHODS
 from isotherm.anomaly.inputs import InputSpec
-from isotherm.anomaly.method import AnomalyMaps, Detector
+from isotherm.anomaly.method import Detector, Inputs
 from isotherm.anomaly.threshold import ScoreCalibration
 from isotherm.core.config import from_mapping, to_mapping
 from isotherm.core.errors import ConfigError, ModelError, UnknownNameError
@@ -21,7 +21,7 @@ from isotherm.core.thermogram import Thermogram
 from isotherm.runtime.bundle import read_bundle, write_bundle
 
 BATCH = 16
-"""How many images are given to a detector at once: enough to keep all cores busy, few enough to stay small."""
+"""How many inputs are given to a detector at once: enough to keep all cores busy, few enough to stay small."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,10 +37,10 @@ class Scored:
     anomalous
         Whether the score is above the model's threshold.
     map
-        (h w) float32, larger is stranger, at the detector's resolution; `TrainedModel.restore` brings it to the
-        picture's size.
+        (h w) float32, larger is stranger; it covers the whole picture at about the detector's resolution;
+        `TrainedModel.restore` brings it to the picture's size.
     reference
-        (3 s s) float32: what the detector thinks the picture should look like, in °C or grey levels 0..255; None where
+        (3 r c) float32: what the detector thinks the picture should look like, in °C or grey levels 0..255; None where
         the method has none.
     """
 
@@ -48,7 +48,7 @@ class Scored:
     percentile: float
     anomalous: bool
     map: Float32[np.ndarray, "h w"]
-    reference: Float32[np.ndarray, "3 s s"] | None
+    reference: Float32[np.ndarray, "3 r c"] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,16 +66,6 @@ class TrainedModel:
     calibration: ScoreCalibration
     manifest: dict[str, Any]
 
-    def score(self, thermograms: Sequence[Thermogram]) -> AnomalyMaps:
-        """Score some thermograms at once, in the detector's own terms (see `AnomalyMaps`).
-
-        Raises
-        ------
-        DataError
-            An image is not of the kind that the model has learnt from, or holds no temperature at all.
-        """
-        return self.detector.predict(np.stack([self.inputs.prepare(thermogram) for thermogram in thermograms]))
-
     def score_many(self, thermograms: Iterable[Thermogram]) -> Iterator[Scored]:
         """Score any number of thermograms, in order, holding only a few at a time.
 
@@ -84,16 +74,17 @@ class TrainedModel:
         cannot be judged raises DataError here.
         """
         waiting = iter(thermograms)
-        while batch := list(islice(waiting, BATCH)):
-            yield from self._scored(self.score(batch))
+        while batch := list(islice(waiting, at_once(self.inputs))):
+            yield from self._scored(batch)
 
     def restore(self, scored: Scored, size: tuple[int, int]) -> Float32[np.ndarray, "H W"]:
         """Return the map at a picture's `size`; above ``calibration.pixel_threshold`` lies the mask."""
         return self.inputs.restore_map(scored.map, size)
 
-    def _scored(self, result: AnomalyMaps) -> Iterator[Scored]:
-        references = result.references if result.references is not None else [None] * len(result.scores)
-        for score, values, reference in zip(result.scores.tolist(), result.maps, references, strict=True):
+    def _scored(self, thermograms: Sequence[Thermogram]) -> Iterator[Scored]:
+        for score, values, reference in score_pictures(
+            self.detector, self.inputs, [self.inputs.prepare(each) for each in thermograms], sizes_of(thermograms)
+        ):
             yield Scored(
                 score=score,
                 percentile=self.calibration.percentile_of(score),
@@ -101,6 +92,57 @@ class TrainedModel:
                 map=values,
                 reference=None if reference is None else self.inputs.unscale(reference),
             )
+
+
+def at_once(spec: InputSpec) -> int:
+    """Return how many pictures are scored at once; fewer where each has many tiles."""
+    return max(1, BATCH // len(spec.frame.tiles))
+
+
+def sizes_of(thermograms: Sequence[Thermogram]) -> list[tuple[int, int]]:
+    """Return height and width of each."""
+    return [thermogram.size for thermogram in thermograms]
+
+
+def score_pictures(
+    detector: Detector, spec: InputSpec, inputs: Sequence[Inputs], sizes: Sequence[tuple[int, int]]
+) -> Iterator[tuple[float, Float32[np.ndarray, "r c"], Float32[np.ndarray, "3 R C"] | None]]:
+    """Score pictures that are cut into tiles.
+
+    Parameters
+    ----------
+    inputs
+        The tiles of each picture.
+    sizes
+        Each picture's own height and width.
+
+    Yields
+    ------
+    tuple
+        The largest score of its tiles, and map and reference that cover exactly the picture.
+    """
+    result = detector.predict(together(inputs))
+    start = 0
+    for tiles, size in zip(inputs, sizes, strict=True):
+        part = slice(start, start + len(tiles))
+        start = part.stop
+        reference = None if result.references is None else _joined(spec, result.references[part], size)
+        yield float(result.scores[part].max()), spec.join(list(result.maps[part]), size), reference
+
+
+def _joined(
+    spec: InputSpec, references: Float32[np.ndarray, "K 3 r c"], size: tuple[int, int]
+) -> Float32[np.ndarray, "3 R C"]:
+    return np.stack([spec.join(list(references[:, channel]), size) for channel in range(3)])
+
+
+def together(inputs: Sequence[Inputs]) -> Inputs:
+    """Put network inputs one after the other."""
+    if len(inputs) == 1:
+        return inputs[0]
+    masked = any(each.ignore is not None for each in inputs)
+    pixels = np.concatenate([each.pixels for each in inputs])
+    return Inputs(pixels, np.concatenate([each.ignored() for each in inputs]) if masked else None)
 
 
 def save_model(model: TrainedModel, folder: Path) -> None:

@@ -8,13 +8,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import Bool
 
-from isotherm.anomaly.inputs import InputSpec, Shrunk, SpanLearner, shrink
-from isotherm.anomaly.method import Batch
+from isotherm.anomaly.inputs import Input, InputSpec, Shrunk, SpanLearner, shrink
+from isotherm.anomaly.method import Inputs
+from isotherm.anomaly.tiles import Frame
 from isotherm.core.errors import DataError
 from isotherm.core.files import sha256
 from isotherm.core.progress import Progress
@@ -136,7 +139,7 @@ class NormalImages:
     def _reread(self, member: int, outcome: Outcome) -> Shrunk:
         if outcome.thermogram is None:
             raise DataError(f"{outcome.name} was readable before and is not any more: {outcome.error}")
-        values = shrink(outcome.thermogram, self.spec.size)
+        values = shrink(outcome.thermogram, self.spec.frame)
         if _digest(outcome.thermogram, values) != self.normals[member].digest:
             raise DataError(f"{outcome.name} has changed while it was being learnt from")
         return values
@@ -150,35 +153,53 @@ class Subset:
     members: tuple[int, ...]
 
     def __len__(self) -> int:
-        return len(self.members)
+        return len(self.members) * len(self.images.spec.frame.tiles)
 
-    def batches(self, size: int) -> Iterator[Batch]:
-        """Yield the images in order, `size` at a time."""
-        batch: list[Shrunk] = []
-        for values in self.images.shrunk(self.members):
-            batch.append(self.images.spec.scale(values))
-            if len(batch) == size:
-                yield np.stack(batch)
-                batch = []
-        if batch:
-            yield np.stack(batch)
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the inputs [px]."""
+        return self.images.spec.frame.size
+
+    def batches(self, size: int) -> Iterator[Inputs]:
+        """Yield the inputs in order, `size` at a time."""
+        ones = chain.from_iterable(self._tiles())
+        while batch := list(islice(ones, size)):
+            pixels = np.stack([pixels for pixels, _ in batch])
+            masked = any(ignore.any() for _, ignore in batch)
+            yield Inputs(pixels, np.stack([ignore for _, ignore in batch]) if masked else None)
+
+    def _tiles(self) -> Iterator[Iterator[tuple[Input, Bool[np.ndarray, "H W"]]]]:
+        for shrunk in self.images.shrunk(self.members):
+            inputs = self.images.spec.inputs(shrunk)
+            yield zip(inputs.pixels, inputs.ignored(), strict=True)
 
 
-def gather(source: ImageSource, size: int, progress: Progress) -> NormalImages:
+LOOKED_AT = 16
+"""How many images say what aspect ratio the set has."""
+
+
+def gather(source: ImageSource, input_side: int, canvas_side: int, progress: Progress) -> NormalImages:
     """Read every image once, fix the span, and keep what fits in memory.
+
+    Parameters
+    ----------
+    input_side, canvas_side
+        Sides of squares with as many pixels as the network input and the canvas that it tiles; their aspect is the
+        median of some images.
 
     Raises
     ------
     DataError
         None can be read, or temperatures and plain pictures are mixed.
     """
+    frame = Frame.fit(_aspect(source), input_side, canvas_side)
     learner, free = SpanLearner(), CACHE_BYTES
     normals: list[Normal] = []
     skipped: list[Skipped] = []
     kept: dict[int, Shrunk] = {}
     for index, outcome in enumerate(source.outcomes(range(len(source)))):
         try:
-            values = _usable(outcome, size)
+            values = _usable(outcome, frame)
         except DataError as error:
             skipped.append(Skipped(outcome.name, str(error)))
         else:
@@ -192,14 +213,21 @@ def gather(source: ImageSource, size: int, progress: Progress) -> NormalImages:
     if not normals:
         reason = f"; the first: {skipped[0].name}: {skipped[0].error}" if skipped else ""
         raise DataError(f"none of {len(source)} images can be used{reason}")
-    return NormalImages(source, learner.spec(size), tuple(normals), tuple(skipped), kept)
+    return NormalImages(source, learner.spec(frame), tuple(normals), tuple(skipped), kept)
 
 
-def _usable(outcome: Outcome, size: int) -> Shrunk:
+def _aspect(source: ImageSource) -> float:
+    """Return the median H/W of some images, evenly spread over the source."""
+    places = np.unique(np.linspace(0, len(source) - 1, min(LOOKED_AT, len(source))).astype(int)).tolist()
+    sizes = [outcome.thermogram.size for outcome in source.outcomes(places) if outcome.thermogram is not None]
+    return float(np.exp(np.median([np.log(height / width) for height, width in sizes]))) if sizes else 1.0
+
+
+def _usable(outcome: Outcome, frame: Frame) -> Shrunk:
     if outcome.thermogram is None:
         raise DataError(outcome.error)
-    return shrink(outcome.thermogram, size)
+    return shrink(outcome.thermogram, frame)
 
 
 def _digest(thermogram: Thermogram, values: Shrunk) -> str:
-    return thermogram.digest or sha256(np.ascontiguousarray(values).tobytes())
+    return thermogram.digest or sha256(np.ascontiguousarray(values.values).tobytes())

@@ -19,7 +19,7 @@ from isotherm.core.errors import ConfigError, DataError
 from isotherm.core.progress import Progress, silent
 from isotherm.core.thermogram import Thermogram
 from isotherm.runtime.bundle import check_target
-from isotherm.workflows.models import BATCH, TrainedModel, load_model, save_model
+from isotherm.workflows.models import TrainedModel, at_once, load_model, save_model, score_pictures
 from isotherm.workflows.normals import FolderImages, ImageSource, NormalImages, ThermogramImages, gather
 from isotherm.workflows.versions import installed
 
@@ -43,7 +43,20 @@ MAX_FOLDS = 5
 class TrainSettings:
     """What training needs to know beside the method's own configuration."""
 
-    image_size: int = setting(256, "side of the square network input [px], a multiple of 32", low=64, high=1024)
+    image_size: int = setting(
+        256,
+        "side of a square of as many pixels as the network input, a multiple of 32; the aspect ratio of the "
+        "training set is kept",
+        low=64,
+        high=1024,
+    )
+    canvas_size: int = setting(
+        0,
+        "the same for the size that pictures are brought to; above image_size they are cut into overlapping tiles "
+        "(0: as image_size)",
+        low=0,
+        high=4096,
+    )
     seed: int = setting(0, "seed of everything random; the same seed gives the same model", low=0, high=2**31 - 1)
     threshold_percentile: float = setting(
         99.0, "percentile of the held-out normal scores that becomes the threshold", low=50.0, high=100.0
@@ -117,7 +130,7 @@ def fit_model(
     settings = settings or TrainSettings()
     config = config if config is not None else method.config_type()
     source = images if isinstance(images, ImageSource) else ThermogramImages(images)
-    normals = gather(source, settings.image_size, progress)
+    normals = gather(source, settings.image_size, settings.canvas_size, progress)
     trainer = _Trainer(normals, method, config, settings.seed, progress)
     detector, calibration, fitted_on = _learn(trainer, settings)
     return TrainedModel(
@@ -150,11 +163,14 @@ class _Trainer:
 
     def scores(self, detector: Detector, members: Sequence[int]) -> Iterator[tuple[float, float]]:
         """Yield each image's score, and the largest value of its map at the picture's own size."""
-        sizes = iter([self.normals.normals[member].size for member in members])
-        for batch in self.normals.subset(members).batches(BATCH):
-            result = detector.predict(batch)
-            for score, values in zip(result.scores.tolist(), result.maps, strict=True):
-                yield score, float(self.normals.spec.restore_map(values, next(sizes)).max())
+        spec = self.normals.spec
+        step = at_once(spec)
+        for start in range(0, len(members), step):
+            part = members[start : start + step]
+            sizes = [self.normals.normals[member].size for member in part]
+            inputs = [spec.inputs(shrunk) for shrunk in self.normals.shrunk(part)]
+            for (score, values, _), size in zip(score_pictures(detector, spec, inputs, sizes), sizes, strict=True):
+                yield score, float(spec.restore_map(values, size).max())
 
 
 def _learn(trainer: _Trainer, settings: TrainSettings) -> tuple[Detector, ScoreCalibration, int]:
