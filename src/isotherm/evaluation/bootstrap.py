@@ -13,6 +13,7 @@ from isotherm.evaluation.ranking import Metric, Undefined
 Labels = Bool[np.ndarray, " N"]
 Scores = Float[np.ndarray, " N"]
 Statistics = Callable[[Labels, Scores], Mapping[str, Metric]]
+Places = Int[np.ndarray, " _"]
 
 
 @dataclass(frozen=True)
@@ -41,19 +42,31 @@ def intervals(
     seed
         Same seed, same intervals.
     """
-    names = statistics(labels, scores)
+    return resampled(lambda drawn: statistics(labels[drawn], scores[drawn]), labels, resamples=resamples, seed=seed)
+
+
+def resampled(
+    statistics: Callable[[Places], Mapping[str, Metric]], labels: Labels, *, resamples: int = 1000, seed: int = 0
+) -> dict[str, Interval | Undefined]:
+    """Return the 95 % interval of whatever can be computed from some of the pictures.
+
+    Parameters
+    ----------
+    statistics
+        Gives values by name for the places of the pictures that were drawn. What it computes from several arrays is
+        paired: each picture brings all its values along.
+    """
     classes = [np.flatnonzero(labels), np.flatnonzero(~labels)]
     scarce = min(group.size for group in classes)
     if scarce < 2:
         reason = Undefined(f"an interval needs two pictures of each class; one class has {scarce}")
-        return dict.fromkeys(names, reason)
+        return dict.fromkeys(statistics(np.arange(labels.size)), reason)
     rng = np.random.default_rng(seed)
-    drawn = [_draw(rng, classes) for _ in range(resamples)]
-    values = [statistics(labels[chosen], scores[chosen]) for chosen in drawn]
-    return {name: _interval([each[name] for each in values]) for name in names}
+    values = [statistics(_draw(rng, classes)) for _ in range(resamples)]
+    return {name: _interval([each[name] for each in values]) for name in values[0]}
 
 
-def _draw(rng: np.random.Generator, classes: list[Int[np.ndarray, " _"]]) -> Int[np.ndarray, " N"]:
+def _draw(rng: np.random.Generator, classes: list[Places]) -> Places:
     return np.concatenate([rng.choice(group, group.size) for group in classes])
 
 

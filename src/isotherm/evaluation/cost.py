@@ -1,0 +1,114 @@
+"""What mistakes cost: expected cost a picture at every threshold, and the threshold that costs least.
+
+A threshold is chosen on one set of labelled pictures and its cost is reported on another; the least cost that any
+threshold reaches on the judged pictures themselves is an upper bound of what could be had, no promise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from isotherm.core.errors import ConfigError
+from isotherm.evaluation.ranking import Metric, Undefined
+
+Labels = Bool[np.ndarray, " N"]
+Scores = Float[np.ndarray, " N"]
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a missed fault and a false alarm cost, in one unit of the user's choice.
+
+    Parameters
+    ----------
+    miss, false_alarm
+        At least 0, not both 0.
+    prevalence
+        Share of faulty pictures where the model will be used; None: as in the labelled pictures at hand.
+    """
+
+    miss: float = 1.0
+    false_alarm: float = 1.0
+    prevalence: float | None = None
+
+    def __post_init__(self) -> None:
+        if min(self.miss, self.false_alarm) < 0 or self.miss + self.false_alarm == 0:
+            raise ConfigError(f"costs must be at least 0 and not both 0, not {self.miss:g} and {self.false_alarm:g}")
+        if self.prevalence is not None and not 0 < self.prevalence < 1:
+            raise ConfigError(f"the prevalence must lie between 0 and 1, not be {self.prevalence:g}")
+
+    def share_of_faulty(self, labels: Labels) -> float:
+        """Return the prevalence that counts for these labelled pictures."""
+        return float(labels.mean()) if self.prevalence is None else self.prevalence
+
+    def of(self, miss_rate: np.ndarray, false_alarm_rate: np.ndarray, labels: Labels) -> Float[np.ndarray, " K"]:
+        """Return the expected cost a picture at these rates."""
+        share = self.share_of_faulty(labels)
+        return np.asarray(share * self.miss * miss_rate + (1 - share) * self.false_alarm * false_alarm_rate)
+
+
+@dataclass(frozen=True, eq=False)
+class CostCurve:
+    """Expected cost a picture, called where the score is above the threshold.
+
+    Parameters
+    ----------
+    thresholds
+        (K) ascending: below all scores, between each two distinct neighbours, and the highest score.
+    costs, misses, false_alarms
+        (K) what each costs on average, and the rates of misses and false alarms.
+    """
+
+    thresholds: Float[np.ndarray, " K"]
+    costs: Float[np.ndarray, " K"]
+    misses: Float[np.ndarray, " K"]
+    false_alarms: Float[np.ndarray, " K"]
+
+    def cheapest(self) -> float:
+        """Return the threshold of least cost; of several equally cheap ones that in the middle of the longest run."""
+        best = np.flatnonzero(np.isclose(self.costs, self.costs.min(), rtol=1e-12, atol=0))
+        runs = np.split(best, np.flatnonzero(np.diff(best) > 1) + 1)
+        longest = max(runs, key=len)
+        return float(self.thresholds[longest[(len(longest) - 1) // 2]])
+
+
+def cost_curve(labels: Labels, scores: Scores, costs: Costs) -> CostCurve | Undefined:
+    """Return the expected cost at every threshold that changes a decision; undefined where a class is absent."""
+    missing = _one_class(labels)
+    if missing:
+        return missing
+    thresholds = _between(np.unique(scores))
+    misses = np.searchsorted(np.sort(scores[labels]), thresholds, side="right") / labels.sum()
+    false_alarms = 1.0 - np.searchsorted(np.sort(scores[~labels]), thresholds, side="right") / (~labels).sum()
+    return CostCurve(thresholds, costs.of(misses, false_alarms, labels), misses, false_alarms)
+
+
+def _between(ascending: Float[np.ndarray, " D"]) -> Float[np.ndarray, " K"]:
+    below = np.nextafter(ascending[0], -np.inf)
+    # Two neighbours may be so close that their middle is the upper one, which would then not be called.
+    middles = np.minimum((ascending[1:] + ascending[:-1]) / 2, np.nextafter(ascending[1:], -np.inf))
+    return np.concatenate([[below], middles, ascending[-1:]])
+
+
+def cost_at(labels: Labels, scores: Scores, threshold: float, costs: Costs) -> Metric:
+    """Return the expected cost a picture of calling every score above `threshold`; undefined for one class."""
+    missing = _one_class(labels)
+    if missing:
+        return missing
+    called = scores > threshold
+    misses, false_alarms = np.mean(~called[labels], keepdims=True), np.mean(called[~labels], keepdims=True)
+    return float(costs.of(misses, false_alarms, labels)[0])
+
+
+def without_a_model(labels: Labels, costs: Costs) -> Metric:
+    """Return the expected cost a picture of the better of calling nothing and calling everything."""
+    return _one_class(labels) or float(costs.of(np.array([1.0, 0.0]), np.array([0.0, 1.0]), labels).min())
+
+
+def _one_class(labels: Labels) -> Undefined | None:
+    if not labels.any():
+        return Undefined("no anomalous samples")
+    return Undefined("no normal samples") if labels.all() else None
