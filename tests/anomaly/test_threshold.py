@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.stats import binom
 
-from isotherm.anomaly.threshold import ScoreCalibration, calibrate
+from isotherm.anomaly.threshold import ScoreCalibration, calibrate, keep_within
 from isotherm.core.errors import DataError, ModelError
 
 scores_of = arrays(np.float32, st.integers(1, 200), elements=st.floats(0, 1000, width=32))
@@ -79,3 +80,92 @@ def test_damaged_calibrations_are_refused(change: dict[str, object]) -> None:
     scores = np.array([1, 2], np.float32)
     with pytest.raises(ModelError, match="calibration"):
         ScoreCalibration.from_mapping(calibrate(scores, scores, 99).to_mapping() | change)
+
+
+def of(scores: np.ndarray, threshold: float) -> ScoreCalibration:
+    return ScoreCalibration(np.sort(scores).astype(np.float32), 0.0, threshold, threshold, "by hand", "labels")
+
+
+def test_the_expected_false_alarm_rate_by_hand() -> None:
+    # The highest of 99 scores is exceeded by one of 100 new ones; Beta(1, 99) has 1 - (1 - x)^99 below x.
+    found = calibrate(np.arange(99, dtype=np.float32), np.arange(99, dtype=np.float32), 100).false_alarms()
+    assert found.rate == pytest.approx(0.01)
+    assert found.low == pytest.approx(1 - 0.975 ** (1 / 99))
+    assert found.high == pytest.approx(1 - 0.025 ** (1 / 99))
+    assert str(found) == "1 % of normal images (95 % interval 0.0256 % to 3.66 %)"
+    # Chosen elsewhere, none of 10 above: Clopper & Pearson.
+    elsewhere = of(np.arange(10), 20.5).false_alarms()
+    assert (elsewhere.rate, elsewhere.low, elsewhere.high) == pytest.approx((0.0, 0.0, 0.3085), abs=5e-5)
+    assert of(np.arange(10), -1.0).false_alarms().rate == 1.0
+
+
+def test_the_interval_holds_for_new_images() -> None:
+    rng = np.random.default_rng(0)
+    inside, expected, seen = 0, 0.0, 0.0
+    for _ in range(300):
+        found = calibrate(*2 * [rng.exponential(size=60).astype(np.float32)], 95)
+        limits, truth = found.false_alarms(), float(np.exp(-found.threshold))
+        inside += limits.low <= truth <= limits.high
+        expected, seen = expected + limits.rate, seen + truth
+    assert inside / 300 == pytest.approx(0.95, abs=0.04)
+    assert expected == pytest.approx(seen, rel=0.08)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10_000), st.sampled_from([60, 300, 1000]), st.sampled_from([0.01, 0.05, 0.2]))
+def test_a_budget_is_kept_and_used(seed: int, count: int, rate: float) -> None:
+    scores = np.random.default_rng(seed).permutation(count).astype(np.float32)
+    found = keep_within(scores, scores + 5, rate, confidence=0.9)
+    above = int((scores > found.threshold).sum())
+    promised = binom.sf(above, count, rate)
+    assert found.rule == "budget"
+    assert found.pixel_threshold == found.threshold + 5
+    if promised >= 0.9:
+        # One more above would be too many.
+        assert binom.sf(above + 1, count, rate) < 0.9
+        assert f"at most {100 * rate:.3g} % false alarms with 90 % confidence" in found.how
+    else:
+        assert above == 0
+        assert "too few" in found.how
+
+
+def test_a_budget_holds_as_often_as_promised() -> None:
+    rng = np.random.default_rng(1)
+    kept = [
+        np.exp(-keep_within(*2 * [rng.exponential(size=200).astype(np.float32)], 0.05, confidence=0.9).threshold)
+        <= 0.05
+        for _ in range(400)
+    ]
+    assert 0.88 <= np.mean(kept) <= 0.99
+
+
+def test_too_few_images_for_a_budget_are_said_to_be_too_few() -> None:
+    scores = np.arange(60, dtype=np.float32)
+    found = keep_within(scores, scores, 0.01)
+    assert found.threshold == 59
+    assert found.how.startswith(
+        "60 held-out images are too few to promise at most 1 % false alarms with 95 % confidence (299 are needed; "
+        "what can be promised is at most 4.87 %): the highest score of"
+    )
+    # 299 is the published number for 99 % with 95 % confidence (Wilks 1941).
+    enough = np.arange(299, dtype=np.float32)
+    assert keep_within(enough, enough, 0.01).how.startswith("at most 1 % false alarms with 95 % confidence")
+    assert "too few" in keep_within(enough[:298], enough[:298], 0.01).how
+    with pytest.raises(DataError, match="no held-out"):
+        keep_within(np.empty(0, np.float32), np.empty(0, np.float32), 0.01)
+
+
+@settings(deadline=None, max_examples=40)
+@given(scores_of, st.floats(0, 1000, width=32))
+def test_p_values_count_the_image_itself(scores: np.ndarray, score: float) -> None:
+    found = of(scores, 1.0).p_value(score)
+    assert found == pytest.approx((1 + (scores >= np.float32(score)).sum()) / (1 + scores.size))
+
+
+def test_calibrations_of_older_models_are_read() -> None:
+    scores = np.array([1, 2], np.float32)
+    stored = calibrate(scores, scores, 99).to_mapping()
+    assert stored.pop("rule") == "percentile"
+    assert ScoreCalibration.from_mapping(stored).rule == "percentile"
+    with pytest.raises(ModelError, match="unknown threshold rule 'guess'"):
+        ScoreCalibration.from_mapping(stored | {"rule": "guess"})

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from isotherm.core.errors import ConfigError
 from isotherm.evaluation.cost import CostCurve, Costs, cost_at, cost_curve, without_a_model
+from isotherm.evaluation.metrics import f1_at, f1_max
 from isotherm.evaluation.ranking import Undefined
 
 LABELS = np.array([True, True, False, False, False, False])
@@ -16,7 +17,7 @@ SCORES = np.array([3.0, 1.5, 2.0, 1.0, 1.0, 0.5])
 
 
 def test_by_hand() -> None:
-    costs = Costs(miss=10, false_alarm=1, prevalence=0.1)
+    costs = Costs(cost_miss=10, cost_false_alarm=1, prevalence=0.1)
     # Above 1.5 one of two faults and one of four normals are called: 0.1 * 10 * 1/2 + 0.9 * 1 * 1/4.
     assert cost_at(LABELS, SCORES, 1.5, costs) == pytest.approx(0.725)
     # Called nothing: 0.1 * 10; called everything: 0.9.
@@ -49,6 +50,17 @@ def test_the_curve_is_the_cost_at_its_thresholds_and_nothing_is_cheaper(
     assert least <= without_a_model(labels, costs) + 1e-12
 
 
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10_000))
+def test_the_threshold_of_best_f1_reaches_f1_max(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels = np.arange(20) < 8
+    scores = rng.integers(0, 12, 20) + 3.0 * labels
+    curve = cost_curve(labels, scores, Costs())
+    assert isinstance(curve, CostCurve)
+    assert f1_at(labels, scores, curve.best_f1(labels)) == pytest.approx(f1_max(labels, scores)[0])
+
+
 def test_neighbouring_floats_stay_apart() -> None:
     scores = np.array([1.0, np.nextafter(1.0, 2.0)])
     curve = cost_curve(np.array([False, True]), scores, Costs())
@@ -65,7 +77,7 @@ def test_one_class_has_no_cost() -> None:
         assert without_a_model(truth, Costs()) == Undefined(reason)
 
 
-@pytest.mark.parametrize("bad", [{"miss": -1.0}, {"miss": 0.0, "false_alarm": 0.0}, {"prevalence": 1.0}])
+@pytest.mark.parametrize("bad", [{"cost_miss": -1.0}, {"cost_miss": 0.0, "cost_false_alarm": 0.0}, {"prevalence": 1.0}])
 def test_costs_that_make_no_sense_are_refused(bad: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="must"):
         Costs(**bad)

@@ -4,14 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from math import ceil, log
+from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Float
 
 from isotherm.core.errors import DataError, ModelError
+from isotherm.core.proportions import beta_quantile, binomial_tail, clopper_pearson
 
 Scores = Float[np.ndarray, " N"]
+Rule = Literal["percentile", "budget", "labels"]
+"""How a threshold is chosen: percentile of held-out normal scores, budget of false alarms, labelled pictures."""
+
+
+@dataclass(frozen=True)
+class FalseAlarms:
+    """The share of normal images like the held-out ones that will be called: what to expect, and its 95 % interval."""
+
+    rate: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{_percent(self.rate)} of normal images (95 % interval {_percent(self.low)} to {_percent(self.high)})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,14 +39,15 @@ class ScoreCalibration:
     scores
         (N) their scores, ascending, in the method's own unit.
     percentile
-        The percentile that was asked for, 0..100.
+        The percentile of the held-out scores at which the threshold lies, or that was asked for, 0..100.
     threshold
         An image above it is an anomaly.
     pixel_threshold
-        A pixel of the map, at the picture's own size, above it belongs to the mask: the same percentile of the largest
-        map value of each held-out image.
+        A pixel of the map, at the picture's own size, above it belongs to the mask.
     how
         How both were chosen, in words.
+    rule
+        How they were chosen.
     """
 
     scores: Scores
@@ -38,10 +55,36 @@ class ScoreCalibration:
     threshold: float
     pixel_threshold: float
     how: str
+    rule: Rule = "percentile"
 
     def percentile_of(self, score: float) -> float:
         """Return the percentage (0..100) of held-out normal images that score lower."""
         return 100.0 * float(np.searchsorted(self.scores, np.float32(score), side="left")) / self.scores.size
+
+    def p_value(self, score: float) -> float:
+        """Return how often a normal image would look at least so strange, by the held-out ones: 1 / (N + 1) to 1.
+
+        Of images that are exchangeable with the held-out ones at most a share u gets a p-value of at most u (Vovk,
+        Gammerman & Shafer 2005, chapter 2).
+        """
+        lower = int(np.searchsorted(self.scores, np.float32(score), side="left"))
+        return (1 + self.scores.size - lower) / (1 + self.scores.size)
+
+    def false_alarms(self) -> FalseAlarms:
+        """Return the share of normal images that will score above the threshold.
+
+        A threshold that is itself the (k + 1)-th highest of N held-out scores leaves a share that follows
+        Beta(k + 1, N - k), whatever the scores' distribution (Wilks 1941). One that was chosen elsewhere is exceeded by
+        k of N, a plain proportion (Clopper & Pearson 1934). Both hold for images that are as independent of one another
+        as the interval assumes; cross-fitted scores come from models that have learnt from a little less than the final
+        one, so there both are approximate.
+        """
+        count = self.scores.size
+        above = count - int(np.searchsorted(self.scores, np.float32(self.threshold), side="right"))
+        if above < count and self.scores[count - 1 - above] == np.float32(self.threshold):
+            low, high = (beta_quantile(above + 1, count - above, share) for share in (0.025, 0.975))
+            return FalseAlarms((above + 1) / (count + 1), low, high)
+        return FalseAlarms(above / count, *clopper_pearson(above, count))
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the fields, ready for JSON."""
@@ -51,6 +94,7 @@ class ScoreCalibration:
             "threshold": self.threshold,
             "pixel_threshold": self.pixel_threshold,
             "how": self.how,
+            "rule": self.rule,
         }
 
     @classmethod
@@ -62,6 +106,8 @@ class ScoreCalibration:
                 float(values[name]) for name in ("percentile", "threshold", "pixel_threshold")
             )
             how = str(values["how"])
+            # Models of before the other rules do not name theirs.
+            rule: Rule = values.get("rule", "percentile")
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"its calibration is damaged: {error}") from error
         if (
@@ -71,7 +117,9 @@ class ScoreCalibration:
             or not np.isfinite((threshold, pixel_threshold)).all()
         ):
             raise ModelError("its calibration holds no finite scores")
-        return cls(np.sort(scores), percentile, threshold, pixel_threshold, how)
+        if rule not in get_args(Rule):
+            raise ModelError(f"its calibration names the unknown threshold rule {rule!r}")
+        return cls(np.sort(scores), percentile, threshold, pixel_threshold, how, rule)
 
 
 def calibrate(scores: Scores, map_maxima: Scores, percentile: float, *, held_out: str = "") -> ScoreCalibration:
@@ -94,15 +142,75 @@ def calibrate(scores: Scores, map_maxima: Scores, percentile: float, *, held_out
     DataError
         No score, or one that is not finite.
     """
-    if not scores.size:
-        raise DataError("no held-out normal image to choose a threshold from")
-    if not (np.isfinite(scores).all() and np.isfinite(map_maxima).all()):
-        raise DataError("a normal image got a score that is not a finite number")
+    _check(scores, map_maxima)
     threshold, pixel_threshold = (
         float(np.percentile(values, percentile, method="inverted_cdf")) for values in (scores, map_maxima)
     )
     how = _describe(scores.size, percentile, held_out or f"{scores.size} held-out normal images")
     return ScoreCalibration(np.sort(scores).astype(np.float32), percentile, threshold, pixel_threshold, how)
+
+
+def keep_within(
+    scores: Scores, map_maxima: Scores, rate: float, *, confidence: float = 0.95, held_out: str = ""
+) -> ScoreCalibration:
+    """Choose the lowest thresholds that keep to a budget of false alarms with some confidence.
+
+    The threshold is the (k + 1)-th highest of N held-out scores with the largest k for which Beta(k + 1, N - k) lies
+    below `rate` with probability `confidence`: a distribution-free upper tolerance limit (Wilks 1941). Where even the
+    highest score cannot promise it, that one is taken, and the description says how many images would be needed.
+
+    Parameters
+    ----------
+    scores, map_maxima, held_out
+        As for `calibrate`.
+    rate
+        Share of normal images that may be called, above 0 and below 1.
+    confidence
+        How sure that must be, above 0 and below 1: the share of held-out sets like this for which the promise holds.
+
+    Raises
+    ------
+    DataError
+        No score, or one that is not finite.
+    """
+    _check(scores, map_maxima)
+    count = scores.size
+    above = next((k for k in range(count) if binomial_tail(k + 1, count, rate) < confidence), count) - 1
+    what = f"at most {_percent(rate)} false alarms with {_percent(confidence)} confidence"
+    place = f"the {_nth_highest(max(above, 0) + 1)} score of {held_out or f'{count} held-out normal images'}"
+    if above < 0:
+        what, above = _too_few(count, rate, confidence), 0
+    threshold, pixel_threshold = (float(np.sort(values)[count - 1 - above]) for values in (scores, map_maxima))
+    percentile = 100.0 * (count - above) / count
+    how = f"{what}: {place}"
+    return ScoreCalibration(np.sort(scores).astype(np.float32), percentile, threshold, pixel_threshold, how, "budget")
+
+
+def _too_few(count: int, rate: float, confidence: float) -> str:
+    needed = ceil(log(1 - confidence) / log(1 - rate))
+    return (
+        f"{count} held-out images are too few to promise at most {_percent(rate)} false alarms with "
+        f"{_percent(confidence)} confidence ({needed} are needed; what can be promised is at most "
+        f"{_percent(beta_quantile(1, count, confidence))})"
+    )
+
+
+def _nth_highest(number: int) -> str:
+    if number == 1:
+        return "highest"
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending} highest"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
+
+
+def _check(scores: Scores, map_maxima: Scores) -> None:
+    if not scores.size:
+        raise DataError("no held-out normal image to choose a threshold from")
+    if not (np.isfinite(scores).all() and np.isfinite(map_maxima).all()):
+        raise DataError("a normal image got a score that is not a finite number")
 
 
 def _describe(count: int, percentile: float, held_out: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
+from isotherm.core.config import setting, validate
 from isotherm.core.errors import ConfigError
 from isotherm.evaluation.ranking import Metric, Undefined
 
@@ -20,25 +21,21 @@ Scores = Float[np.ndarray, " N"]
 
 @dataclass(frozen=True)
 class Costs:
-    """What a missed fault and a false alarm cost, in one unit of the user's choice.
+    """What a missed fault and a false alarm cost, in one unit of the user's choice."""
 
-    Parameters
-    ----------
-    miss, false_alarm
-        At least 0, not both 0.
-    prevalence
-        Share of faulty pictures where the model will be used; None: as in the labelled pictures at hand.
-    """
-
-    miss: float = 1.0
-    false_alarm: float = 1.0
-    prevalence: float | None = None
+    cost_miss: float = setting(1.0, "what a missed fault costs", low=0.0)
+    cost_false_alarm: float = setting(1.0, "what a false alarm costs, in the same unit", low=0.0)
+    prevalence: float | None = setting(
+        None,
+        "share of faulty images where the model will be used; not given: as in the labelled images",
+        low=1e-6,
+        high=1 - 1e-6,
+    )
 
     def __post_init__(self) -> None:
-        if min(self.miss, self.false_alarm) < 0 or self.miss + self.false_alarm == 0:
-            raise ConfigError(f"costs must be at least 0 and not both 0, not {self.miss:g} and {self.false_alarm:g}")
-        if self.prevalence is not None and not 0 < self.prevalence < 1:
-            raise ConfigError(f"the prevalence must lie between 0 and 1, not be {self.prevalence:g}")
+        validate(self)
+        if self.cost_miss + self.cost_false_alarm == 0:
+            raise ConfigError("Costs: cost_miss and cost_false_alarm must not both be 0")
 
     def share_of_faulty(self, labels: Labels) -> float:
         """Return the prevalence that counts for these labelled pictures."""
@@ -47,7 +44,7 @@ class Costs:
     def of(self, miss_rate: np.ndarray, false_alarm_rate: np.ndarray, labels: Labels) -> Float[np.ndarray, " K"]:
         """Return the expected cost a picture at these rates."""
         share = self.share_of_faulty(labels)
-        return np.asarray(share * self.miss * miss_rate + (1 - share) * self.false_alarm * false_alarm_rate)
+        return np.asarray(share * self.cost_miss * miss_rate + (1 - share) * self.cost_false_alarm * false_alarm_rate)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,9 +66,18 @@ class CostCurve:
 
     def cheapest(self) -> float:
         """Return the threshold of least cost; of several equally cheap ones that in the middle of the longest run."""
-        best = np.flatnonzero(np.isclose(self.costs, self.costs.min(), rtol=1e-12, atol=0))
-        runs = np.split(best, np.flatnonzero(np.diff(best) > 1) + 1)
-        longest = max(runs, key=len)
+        return self._middle_of(np.isclose(self.costs, self.costs.min(), rtol=1e-12, atol=0))
+
+    def best_f1(self, labels: Labels) -> float:
+        """Return the threshold of highest F1 on these labels, chosen among equals in the same way."""
+        faulty, normal = labels.sum(), (~labels).sum()
+        hits = faulty * (1 - self.misses)
+        f1 = 2 * hits / (hits + normal * self.false_alarms + faulty)
+        return self._middle_of(np.isclose(f1, f1.max(), rtol=1e-12, atol=0))
+
+    def _middle_of(self, best: Bool[np.ndarray, " K"]) -> float:
+        places = np.flatnonzero(best)
+        longest = max(np.split(places, np.flatnonzero(np.diff(places) > 1) + 1), key=len)
         return float(self.thresholds[longest[(len(longest) - 1) // 2]])
 
 
