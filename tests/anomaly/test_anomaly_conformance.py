@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from isotherm.anomaly import ANOMALY_METHODS
+from isotherm.anomaly.cflow import CFlowConfig
+from isotherm.anomaly.fastflow import FastFlowConfig
 from isotherm.anomaly.method import AnomalyMaps, Inputs
 from isotherm.anomaly.padim import METHOD as PADIM
 from isotherm.anomaly.padim import PadimConfig
@@ -23,6 +25,8 @@ CONFIGS: dict[str, list[object]] = {
         PatchCoreConfig(max_rows=16, precision="bf16", blur_px=0.0),
     ],
     "padim": [PadimConfig(), PadimConfig(dimensions=20, precision="bf16", blur_px=0.0)],
+    "fastflow": [FastFlowConfig(couplings=2, steps=30, batch_size=4, learning_rate=3e-3)],
+    "cflow": [CFlowConfig(couplings=2, width=16, steps=60, batch_size=64, learning_rate=3e-3)],
 }
 
 

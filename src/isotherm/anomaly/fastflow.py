@@ -1,0 +1,107 @@
+"""FastFlow: how unlikely the features of each place are, given their neighbourhood, under a flow learnt from normals.
+
+The feature maps of the frozen network at two depths go through one normalising flow each (`isotherm.nn.flows`), whose
+couplings are pairs of convolutions, by turns of 3 x 3 and 1 x 1. The map is the negative log-likelihood of each cell in
+nats a channel, averaged over the depths; the score is its largest value. Scores may be negative: they are
+log-likelihoods of a density, not distances.
+
+References
+----------
+J. Yu et al., FastFlow: unsupervised anomaly detection and localization via 2D normalizing flows (2021): the couplings
+(section 3.2, equations 4 to 6), eight steps for a convolutional backbone (section 4.2).
+
+Changed, mostly for two cores:
+
+- the features are standardised for each channel once, over all normal cells, in place of a learnt layer normalisation
+  over the picture: there a hot object, or a logo that is to be ignored, would change the values of every other cell;
+- two depths (strides of 8 and 16 px) of EfficientNet-Lite0 in place of three of ResNet-18;
+- the flows begin as the identity (Glow), and a fixed number of steps under a falling step size, stopped early by the
+  likelihood of held-out normal pictures, takes the place of 500 passes;
+- the map keeps the log-determinant and takes no exponential, which would saturate: what is hotter stays stranger.
+
+torch is needed for fitting alone; loading and predicting run on OpenVINO.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from isotherm.anomaly.feature_cache import FeatureMaps
+from isotherm.anomaly.flow_graph import FlowShape, checked, fit_scales, flow_detector
+from isotherm.anomaly.graphs import GraphDetector
+from isotherm.anomaly.method import Arrays, Images
+from isotherm.core.config import setting, validate
+from isotherm.core.errors import MissingExtraError
+from isotherm.core.progress import Progress
+from isotherm.runtime.backbone import CHANNELS
+
+STRIDES = (8, 16)
+
+
+@dataclass(frozen=True)
+class FastFlowConfig:
+    """How the flows look and learn."""
+
+    couplings: int = setting(
+        8, "steps of each flow, by turns of 3 x 3 and 1 x 1 convolutions (paper: 8)", low=1, high=64
+    )
+    hidden_ratio: float = setting(1.0, "width of a coupling's network, in kept channels (paper: 1)", low=0.1, high=8.0)
+    steps: int = setting(800, "most training steps of each flow (paper: 500 passes)", low=1, high=1_000_000)
+    patience: int = setting(
+        5, "twentieths of the steps without a better held-out likelihood before it stops", low=1, high=20
+    )
+    batch_size: int = setting(8, "pictures a step (paper: 32)", low=1, high=1024)
+    learning_rate: float = setting(1e-3, "largest step size of Adam (paper: 0.001)", low=1e-6, high=1.0)
+    weight_decay: float = setting(1e-5, "weight decay (paper: 0.00001)", low=0.0, high=1.0)
+    validation: float = setting(0.1, "share of the normal images that decides when to stop", low=0.01, high=0.5)
+    blur_px: float = setting(4.0, "Gaussian blur of the map, in pixels of the network input", low=0.0, high=64.0)
+
+    def __post_init__(self) -> None:
+        validate(self)
+
+
+class FastFlow:
+    """The method's pair of functions."""
+
+    name = "fastflow"
+    config_type = FastFlowConfig
+
+    def fit(self, images: Images, config: FastFlowConfig, seed: int, progress: Progress) -> GraphDetector:
+        """Learn the density of normal feature maps; the same seed on the same machine gives the same detector.
+
+        Raises
+        ------
+        MissingExtraError
+            torch is not installed; said before any picture is read.
+        DataError
+            Fewer than two images: one has to decide when to stop.
+        """
+        try:
+            from isotherm.nn.flows_fitting import FlowPlan, fit_map_flow
+        except ModuleNotFoundError as error:
+            raise MissingExtraError("training FastFlow", "train") from error
+        plan = FlowPlan(config.steps, config.patience, config.batch_size, config.learning_rate, config.weight_decay)
+
+        def learn(shape: FlowShape, source: FeatureMaps, report: Progress) -> Mapping[str, np.ndarray]:
+            return fit_map_flow(source, shape.kernels, shape.width, plan, seed=seed, progress=report)
+
+        shapes = _shapes(config)
+        arrays = fit_scales(images, shapes, learn, validation=config.validation, seed=seed, progress=progress)
+        return flow_detector(arrays, shapes, config.blur_px)
+
+    def load(self, arrays: Arrays, config: FastFlowConfig) -> GraphDetector:
+        """Rebuild the detector, without torch; raises ModelError where the arrays do not fit together."""
+        shapes = _shapes(config)
+        return flow_detector(checked(arrays, shapes), shapes, config.blur_px)
+
+
+def _shapes(config: FastFlowConfig) -> list[FlowShape]:
+    kernels = tuple(3 if step % 2 == 0 else 1 for step in range(config.couplings))
+    widths = [max(1, round(config.hidden_ratio * (CHANNELS[stride] // 2))) for stride in STRIDES]
+    return [FlowShape(stride, kernels, width) for stride, width in zip(STRIDES, widths, strict=True)]
+
+
+METHOD = FastFlow()

@@ -1,0 +1,233 @@
+"""Normalising flows as a graph: picture in, negative log-likelihood of each cell out.
+
+The definition is `isotherm.nn.flows`; here it runs without torch. A vector's network (CFLOW) is a convolution of 1 x 1
+with a bias for each place, because the encoding of a place never changes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import openvino as ov
+from jaxtyping import Float32
+from openvino import opset13 as ops
+
+from isotherm.anomaly.feature_cache import FeatureMaps
+from isotherm.anomaly.graphs import (
+    GraphDetector,
+    blurred,
+    constant,
+    constant_of,
+    finished,
+    graph_inputs,
+    ignored_cells,
+    keep_out,
+    largest,
+)
+from isotherm.anomaly.method import Arrays, Images
+from isotherm.anomaly.stored import stored, stored_size
+from isotherm.core.errors import ModelError
+from isotherm.core.progress import Progress
+from isotherm.runtime.backbone import CHANNELS, backbone
+
+CLAMP = 2.0
+"""Largest log-scale of a coupling (as in `isotherm.nn.flows`)."""
+Learn = Callable[["FlowShape", FeatureMaps, Progress], Mapping[str, np.ndarray]]
+"""Learns the flow of one scale and returns its arrays (`isotherm.nn.flows.flow_arrays`)."""
+
+
+@dataclass(frozen=True)
+class FlowShape:
+    """One scale's flow.
+
+    Parameters
+    ----------
+    stride
+        Of the feature map [input px].
+    kernels
+        Side of the convolutions of each step.
+    encoding
+        Length of the encoding of a place; 0: the step sees maps, not single vectors.
+    width
+        Channels inside a coupling's network.
+    """
+
+    stride: int
+    kernels: tuple[int, ...]
+    width: int
+    encoding: int = 0
+
+    @property
+    def channels(self) -> int:
+        """Length of the feature vectors."""
+        return CHANNELS[self.stride]
+
+    def arrays(self) -> Iterator[tuple[str, type[np.generic], tuple[int, ...]]]:
+        """Yield name, type and shape of everything that belongs to this scale."""
+        channels, width = self.channels, self.width
+        kept = channels // 2
+        yield f"{self.stride}.mean", np.float32, (channels,)
+        yield f"{self.stride}.deviation", np.float32, (channels,)
+        for step, side in enumerate(self.kernels):
+            square = () if self.encoding else (side, side)
+            start = f"{self.stride}.{step}"
+            yield f"{start}.order", np.int32, (channels,)
+            yield f"{start}.bias", np.float32, (channels,)
+            yield f"{start}.log_gain", np.float32, (channels,)
+            yield f"{start}.subnet.first.weight", np.float32, (width, kept, *square)
+            yield f"{start}.subnet.first.bias", np.float32, (width,)
+            yield f"{start}.subnet.last.weight", np.float32, (2 * (channels - kept), width, *square)
+            yield f"{start}.subnet.last.bias", np.float32, (2 * (channels - kept),)
+            if self.encoding:
+                yield f"{start}.subnet.place.weight", np.float32, (width, self.encoding)
+
+
+def fit_scales(
+    images: Images, shapes: Sequence[FlowShape], learn: Learn, *, validation: float, seed: int, progress: Progress
+) -> Arrays:
+    """Learn one flow after the other, each from maps that are computed once; returns all that `checked` wants."""
+    arrays: dict[str, np.ndarray] = {"size": np.array(images.size, np.int32)}
+    for place, shape in enumerate(shapes):
+
+        def report(done: int, total: int, message: str, place: int = place, stride: int = shape.stride) -> None:
+            progress(place * total + done, len(shapes) * total, f"stride {stride}, {message}")
+
+        source = FeatureMaps(images, shape.stride, validation, seed, report)
+        learnt = {"mean": source.mean, "deviation": source.deviation, **learn(shape, source, report)}
+        arrays |= {f"{shape.stride}.{name}": array for name, array in learnt.items()}
+    return arrays
+
+
+def flow_detector(arrays: Arrays, shapes: Sequence[FlowShape], blur_px: float) -> GraphDetector:
+    """Return the detector of some scales; `arrays` are all of `FlowShape.arrays`, and ``size``."""
+    return GraphDetector(arrays, lambda: _model(arrays, shapes, blur_px), "f32")
+
+
+def checked(arrays: Arrays, shapes: Sequence[FlowShape]) -> Arrays:
+    """Return the arrays of some scales and nothing else; raises ModelError where one is missing or makes no sense."""
+    stored_size(arrays)
+    found = {"size": arrays["size"]}
+    for shape in shapes:
+        for name, dtype, lengths in shape.arrays():
+            found[name] = stored(arrays, name, dtype, *lengths)
+            if name.endswith(".order") and not np.array_equal(np.sort(found[name]), np.arange(shape.channels)):
+                raise ModelError(f"array {name!r} is no order of {shape.channels} features")
+            if name.endswith(".deviation") and found[name].min() <= 0:
+                raise ModelError(f"array {name!r} holds deviations that are not above 0")
+    return found
+
+
+def place_encoding(grid: tuple[int, int], length: int) -> Float32[np.ndarray, "P E"]:
+    """Describe the cells of a grid (h w), row by row, by sines and cosines of their row and column.
+
+    A. Vaswani et al., Attention is all you need (NeurIPS 2017), section 3.5, in two dimensions: one half of the vector
+    for the column, one for the row, with wavelengths from 2 pi to 20,000 pi cells. `length` is a multiple of 4.
+    """
+    rates = np.exp(-math.log(10_000.0) * np.arange(0, length // 2, 2) / (length // 2))
+    rows, columns = np.mgrid[: grid[0], : grid[1]].reshape(2, -1)
+    halves = [wave(places[:, None] * rates) for places in (columns, rows) for wave in (np.sin, np.cos)]
+    return np.concatenate(halves, axis=1).astype(np.float32)
+
+
+def _model(arrays: Arrays, shapes: Sequence[FlowShape], blur_px: float) -> ov.Model:
+    """Return the graph: the maps of all scales, brought to the finest grid, are averaged."""
+    size = stored_size(arrays)
+    pixels, ignore = graph_inputs(size)
+    finest = _grid(size, min(shape.stride for shape in shapes))
+    total = None
+    for shape, features in zip(shapes, backbone(pixels, [shape.stride for shape in shapes]), strict=True):
+        maps = ops.unsqueeze(_surprise(arrays, shape, _standardised(arrays, shape, features, ignore), size), _axes(1))
+        maps = ops.squeeze(_resized(maps, _grid(size, shape.stride), finest), _axes(1))
+        total = maps if total is None else ops.add(total, maps)
+    assert total is not None
+    # Left out twice: before the blur, so that nothing is smeared over its neighbours, and after it.
+    averaged = keep_out(ops.multiply(total, constant(1 / len(shapes))), ignore, size, finest)
+    maps = keep_out(blurred(averaged, size, finest, blur_px), ignore, size, finest)
+    return finished((pixels, ignore), maps=maps, scores=largest(maps))
+
+
+def _grid(size: tuple[int, int], stride: int) -> tuple[int, int]:
+    return size[0] // stride, size[1] // stride
+
+
+def _standardised(arrays: Arrays, shape: FlowShape, features: ov.Node, ignore: ov.Node) -> ov.Node:
+    """Return features of mean 0 and deviation 1; cells that do not count hold the mean, as while learning."""
+    size = stored_size(arrays)
+    mean, deviation = arrays[f"{shape.stride}.mean"], arrays[f"{shape.stride}.deviation"]
+    values = ops.multiply(ops.subtract(features, _per_channel(mean)), _per_channel(1 / deviation))
+    if shape.encoding:
+        # Vectors do not see one another.
+        return values
+    out = ops.unsqueeze(ignored_cells(ignore, size, _grid(size, shape.stride)), _axes(1))
+    return ops.select(out, constant(0.0), values)
+
+
+def _surprise(arrays: Arrays, shape: FlowShape, values: ov.Node, size: tuple[int, int]) -> ov.Node:
+    """Return the negative log-likelihood (N h w) in nats a channel."""
+    places = place_encoding(_grid(size, shape.stride), shape.encoding) if shape.encoding else None
+    stretched = None
+    gains = 0.0
+    for step in range(len(shape.kernels)):
+        start = f"{shape.stride}.{step}."
+        part = {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}
+        values, log_scale = _step(part, shape, values, _place_bias(part, places, _grid(size, shape.stride)))
+        stretched = log_scale if stretched is None else ops.add(stretched, log_scale)
+        gains += float(part["log_gain"].sum(dtype=np.float64))
+    assert stretched is not None
+    squares = ops.multiply(ops.reduce_sum(ops.multiply(values, values), _axes(1), False), constant(0.5))
+    nats = ops.subtract(squares, ops.reduce_sum(stretched, _axes(1), False))
+    scaled = ops.multiply(nats, constant(1 / shape.channels))
+    return ops.add(scaled, constant(0.5 * math.log(2 * math.pi) - gains / shape.channels))
+
+
+def _place_bias(part: Arrays, places: Float32[np.ndarray, "P E"] | None, grid: tuple[int, int]) -> np.ndarray:
+    """Return what the first layer adds: (1 W 1 1), or (1 W h w) where it knows its place."""
+    bias = part["subnet.first.bias"]
+    if places is None:
+        return bias.reshape(1, -1, 1, 1)
+    table: np.ndarray = part["subnet.place.weight"] @ places.T + bias[:, None]
+    return table.reshape(1, -1, *grid)
+
+
+def _step(part: Arrays, shape: FlowShape, values: ov.Node, bias: np.ndarray) -> tuple[ov.Node, ov.Node]:
+    """Return the values (N D h w) after a step, and the log-scales (N C h w) of its coupling."""
+    kept_channels = shape.channels // 2
+    gain = np.exp(part["log_gain"])
+    values = ops.add(ops.multiply(values, _per_channel(gain)), _per_channel(part["bias"] * gain))
+    kept, changed = _split(values, kept_channels, shape.channels - kept_channels)
+    hidden = ops.relu(ops.add(_convolved(kept, part["subnet.first.weight"]), constant(bias)))
+    raw = ops.add(_convolved(hidden, part["subnet.last.weight"]), _per_channel(part["subnet.last.bias"]))
+    log_scale, shift = _split(raw, shape.channels - kept_channels, shape.channels - kept_channels)
+    log_scale = ops.multiply(ops.tanh(ops.multiply(log_scale, constant(1 / CLAMP))), constant(CLAMP))
+    changed = ops.add(ops.multiply(changed, ops.exp(log_scale)), shift)
+    shuffled = ops.gather(ops.concat([kept, changed], 1), constant_of(part["order"]), _axes(1))
+    return shuffled, log_scale
+
+
+def _convolved(values: ov.Node | ov.Output, weight: np.ndarray) -> ov.Node:
+    kernel = weight if weight.ndim == 4 else weight[:, :, None, None]
+    pad = kernel.shape[-1] // 2
+    return ops.convolution(values, constant(kernel), [1, 1], [pad, pad], [pad, pad], [1, 1])
+
+
+def _split(values: ov.Node, first: int, second: int) -> tuple[ov.Output, ov.Output]:
+    parts = ops.variadic_split(values, constant_of(np.array(1, np.int64)), constant_of(np.array([first, second])))
+    return parts.output(0), parts.output(1)
+
+
+def _resized(maps: ov.Node, grid: tuple[int, int], wanted: tuple[int, int]) -> ov.Node:
+    if grid == wanted:
+        return maps
+    axes, sides = constant_of(np.array([2, 3], np.int64)), constant_of(np.array(wanted, np.int64))
+    return ops.interpolate(maps, sides, "linear_onnx", "sizes", coordinate_transformation_mode="half_pixel", axes=axes)
+
+
+def _per_channel(values: np.ndarray) -> ov.Node:
+    return constant(values.reshape(1, -1, 1, 1))
+
+
+def _axes(*axes: int) -> ov.Node:
+    return constant_of(np.array(axes, np.int64))
