@@ -25,8 +25,9 @@ from openvino import opset13 as ops
 from isotherm.anomaly.graphs import GraphDetector, constant, finished, graph_inputs, keep_out, largest
 from isotherm.anomaly.method import Arrays, Images
 from isotherm.anomaly.stored import stored_size
-from isotherm.core.config import setting, validate
-from isotherm.core.errors import DataError, MissingExtraError, ModelError
+from isotherm.anomaly.training import TrainingConfig, check_count, needs_torch, plan_of
+from isotherm.core.config import setting
+from isotherm.core.errors import ModelError
 from isotherm.core.progress import Progress
 
 MAP_STRIDE = 4
@@ -38,19 +39,10 @@ _UP = ((128, 256), (256, 128), (128, 64), (64, 32), (32, 3))
 
 
 @dataclass(frozen=True)
-class AutoencoderConfig:
+class AutoencoderConfig(TrainingConfig):
     """How the network learns, and how its error becomes a map."""
 
-    epochs: int = setting(100, "largest number of passes over the training images", low=1, high=100_000)
-    patience: int = setting(15, "passes without a better validation loss before training stops", low=1, high=100_000)
-    batch_size: int = setting(8, "images a step", low=2, high=1024)
-    learning_rate: float = setting(1e-3, "step size of Adam", low=1e-6, high=1.0)
-    validation: float = setting(0.1, "share of the normal images that decides when to stop", low=0.01, high=0.5)
-    bfloat16: bool = setting(True, "learn in bfloat16 where that is possible, faster on processors that have it")
     blur_px: float = setting(4.0, "standard deviation of the map's smoothing [px of the input]", low=0.5, high=32.0)
-
-    def __post_init__(self) -> None:
-        validate(self)
 
 
 class Autoencoder:
@@ -69,22 +61,11 @@ class Autoencoder:
         DataError
             Fewer than two images: one has to decide when to stop.
         """
-        try:
-            from isotherm.nn.autoencoder import folded_arrays
-            from isotherm.nn.fitting import FitPlan, fit_autoencoder
-        except ModuleNotFoundError as error:
-            raise MissingExtraError("training an autoencoder", "train") from error
-        if len(images) < 2:
-            raise DataError(f"an autoencoder needs at least 2 normal images to learn from, not {len(images)}")
-        plan = FitPlan(
-            epochs=config.epochs,
-            patience=config.patience,
-            batch_size=config.batch_size,
-            learning_rate=config.learning_rate,
-            validation=config.validation,
-            bfloat16=config.bfloat16,
-        )
-        network = fit_autoencoder(images, plan, seed=seed, progress=progress)
+        with needs_torch("an autoencoder"):
+            from isotherm.nn.autoencoder import AUTOENCODER, folded_arrays
+            from isotherm.nn.fitting import FitPlan, fit_network
+        check_count(images, "an autoencoder")
+        network = fit_network(images, AUTOENCODER, FitPlan(**plan_of(config)), seed=seed, progress=progress).network
         return _detector({"size": np.array(images.size, np.int32), **folded_arrays(network)}, config)
 
     def load(self, arrays: Arrays, config: AutoencoderConfig) -> GraphDetector:

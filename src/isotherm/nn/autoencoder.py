@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import cast
 
-import numpy as np
 import torch
-from jaxtyping import Float32
 from torch import nn
 
-# jaxtyping: any shape
-Array = Float32[np.ndarray, "..."]
+from isotherm.nn.fitting import Task
+from isotherm.nn.folding import Array, folded
+from isotherm.nn.lessons import Lesson
+from isotherm.nn.losses import squared_error
+
 WIDTHS = (32, 64, 128, 256, 128)
 """Channels after each stage that halves the picture; the last is the bottleneck."""
 
@@ -75,23 +75,16 @@ def folded_arrays(network: Autoencoder) -> dict[str, Array]:
         ``encoder.<i>.weight`` (out in 3 3), ``decoder.<i>.weight`` (in out 4 4), and ``.bias`` (out) for each.
     """
     named: dict[str, Array] = {}
-    for part, stages, out_axis in (("encoder", network.encoder, 0), ("decoder", network.decoder, 1)):
-        for index, stage in enumerate(stages):
-            weight, bias = _folded(cast(Halve | Double, stage), out_axis)
-            named[f"{part}.{index}.weight"], named[f"{part}.{index}.bias"] = _array(weight), _array(bias)
+    for part in ("encoder", "decoder"):
+        for index, stage in enumerate(getattr(network, part)):
+            weight, bias = folded(stage.convolution, stage.norm)
+            named[f"{part}.{index}.weight"], named[f"{part}.{index}.bias"] = weight, bias
     return named
 
 
-def _folded(stage: Halve | Double, out_axis: int) -> tuple[torch.Tensor, torch.Tensor]:
-    weight, norm = stage.convolution.weight.detach(), stage.norm
-    if norm is None:
-        return weight, cast(torch.Tensor, stage.convolution.bias).detach()
-    mean, variance = cast(torch.Tensor, norm.running_mean), cast(torch.Tensor, norm.running_var)
-    scale = norm.weight.detach() / torch.sqrt(variance + norm.eps)
-    shape = [1, 1, 1, 1]
-    shape[out_axis] = -1
-    return weight * scale.reshape(shape), norm.bias.detach() - mean * scale
+def _redrawing_error(drawn: torch.Tensor, lesson: Lesson) -> torch.Tensor:
+    return squared_error(drawn, lesson.wanted, lesson.keep)
 
 
-def _array(tensor: torch.Tensor) -> Array:
-    return np.ascontiguousarray(tensor.float().numpy())
+AUTOENCODER = Task(Autoencoder, _redrawing_error)
+"""Redraw the picture; the narrow middle is all that keeps the network from copying."""

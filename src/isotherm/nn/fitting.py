@@ -1,56 +1,28 @@
-"""The fit loop of networks that learn to redraw normal pictures."""
+"""The fit loop of networks that learn from normal pictures: what they learn, and from what, is given to it."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Generic, Literal, TypeVar
 
-import numpy as np
 import torch
-from jaxtyping import Bool, Float32
-from torch.nn import functional
+from torch import nn
 
+from isotherm.core.errors import ConfigError
 from isotherm.core.progress import Progress
-from isotherm.nn.augment import augment
-from isotherm.nn.autoencoder import Autoencoder
+from isotherm.nn.augment import augmented
+from isotherm.nn.lessons import Images, Lesson, Lessons, Teacher
 
-Pictures = Float32[np.ndarray, "N 3 H W"]
-
-
-@runtime_checkable
-class Batch(Protocol):
-    """Some pictures (an `isotherm.anomaly.method.Inputs`)."""
-
-    @property
-    def pixels(self) -> Pictures:
-        """Values of about 0..1."""
-        ...
-
-    @property
-    def ignore(self) -> Bool[np.ndarray, "N H W"] | None:
-        """True where a pixel must not be learnt from."""
-        ...
-
-    def __len__(self) -> int: ...
-
-
-@runtime_checkable
-class Images(Protocol):
-    """Pictures in the same order at every pass (an `isotherm.anomaly.method.Images`; that room lies above)."""
-
-    def __len__(self) -> int: ...
-
-    def batches(self, size: int) -> Iterator[Batch]:
-        """Yield all pictures, so many at a time."""
-        ...
-
-
-CHUNK = 512
-"""Pictures in memory at once (384 MiB at 256 px); larger sets are shuffled within chunks of this size."""
-MAX_VALIDATION = 128
-"""Largest validation part; it stays in memory."""
+Network = TypeVar("Network", bound=nn.Module)
+Loss = Callable[[Any, Lesson], torch.Tensor]
+"""A network's answer (a tensor or a tuple of tensors, float32) and the lesson -> what is to become small."""
+Corruption = Callable[[Lesson, torch.Generator], Lesson]
+"""Makes the pictures that are shown harder than those that are wanted."""
+SCORED_WITH = 1
+"""Seed of the corruption of the validation part, which is the same in every pass and every fit."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +38,13 @@ class FitPlan:
     validation
         Share of the pictures that is kept for validation.
     bfloat16
-        Compute the convolutions in bfloat16; weights, losses and validation stay float32.
+        Compute the convolutions in bfloat16 where the processor has it; weights, losses and validation stay float32.
+    device
+        Where to compute.
+    last_rate
+        Step size of the last pass, as a share of the first; it falls as a cosine.
+    augment
+        Whether pictures are mirrored, tilted, and given another brightness and contrast.
     """
 
     epochs: int
@@ -75,31 +53,77 @@ class FitPlan:
     learning_rate: float
     validation: float
     bfloat16: bool
+    device: Literal["cpu", "cuda"] = "cpu"
+    last_rate: float = 1.0
+    augment: bool = True
 
 
-def fit_autoencoder(images: Images, plan: FitPlan, *, seed: int, progress: Progress) -> Autoencoder:
-    """Learn to redraw pictures; returns the network of the best validation loss, ready for use.
+@dataclass(frozen=True)
+class Task(Generic[Network]):
+    """What is learnt.
 
-    The targets are the pictures cut off at 0 and 1, which is all that the network can draw. The same seed on the same
-    machine gives the same weights; torch's own random state is left as it was.
+    Parameters
+    ----------
+    build
+        Makes the untrained network; torch's random state is seeded while it runs.
+    loss, corrupt, teacher
+        See `Loss`, `Corruption` and `isotherm.nn.lessons.Teacher`.
+    """
+
+    build: Callable[[], Network]
+    loss: Loss
+    corrupt: Corruption = lambda lesson, _generator: lesson
+    teacher: Teacher | None = None
+
+
+@dataclass(frozen=True)
+class Fitted(Generic[Network]):
+    """A network in the state of the best validation loss, on the processor and ready for use.
+
+    Parameters
+    ----------
+    validation
+        The held-out pictures, as they were before any corruption.
+    loss
+        Its validation loss.
+    """
+
+    network: Network
+    validation: Lesson
+    loss: float
+
+
+def fit_network(
+    images: Images, task: Task[Network], plan: FitPlan, *, seed: int, progress: Progress
+) -> Fitted[Network]:
+    """Learn a task from normal pictures.
+
+    The pictures are cut off at 0 and 1. The same seed on the same machine gives the same weights; torch's own random
+    state is left as it was.
 
     Parameters
     ----------
     images
         The normal pictures, two or more.
+
+    Raises
+    ------
+    ConfigError
+        The plan asks for a GPU that is not there.
     """
+    device = torch_device(plan.device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network: Autoencoder = Autoencoder()
-    # bfloat16 and this layout together make an epoch about 2.5 times as fast as float32 in the usual layout.
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    data = _Data(images, plan.validation, seed)
-    generator = torch.Generator().manual_seed(seed)
-    optimiser = torch.optim.Adam(network.parameters(), lr=plan.learning_rate, fused=True)
-    best, best_loss, best_epoch = copy.deepcopy(network.state_dict()), float("inf"), 0
+        network = task.build()
+    # bfloat16 and this layout together: benchmarks/bench_autoencoder.py says how much they bring.
+    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    lessons = Lessons(images, plan.validation, seed, task.teacher)
+    scored = task.corrupt(lessons.validation, torch.Generator().manual_seed(SCORED_WITH))
+    course = _Course(network, task, plan, torch.Generator().manual_seed(seed))
+    best, best_loss, best_epoch = copy.deepcopy(network.state_dict()), math.inf, 0
     for epoch in range(1, plan.epochs + 1):
-        loss = _train_epoch(network, optimiser, data.chunks(), plan, generator)
-        validation = _validate(network, data.validation, plan.batch_size)
+        loss = course.epoch(lessons.chunks())
+        validation = _validate(network, task.loss, scored, plan)
         if validation < best_loss:
             best, best_loss, best_epoch = copy.deepcopy(network.state_dict()), validation, epoch
         message = f"epoch {epoch} loss {loss:.5f}, validation {validation:.5f}"
@@ -108,73 +132,70 @@ def fit_autoencoder(images: Images, plan: FitPlan, *, seed: int, progress: Progr
             break
         progress(epoch, plan.epochs, message)
     network.load_state_dict(best)
-    network.eval()
-    return network
+    return Fitted(network.cpu().eval(), lessons.validation, best_loss)
 
 
-class _Data:
-    """Pictures for learning in seeded chunks, and the validation part, which is drawn at random once."""
-
-    def __init__(self, images: Images, share: float, seed: int) -> None:
-        count = len(images)
-        held = min(max(1, round(share * count)), MAX_VALIDATION, count - 1)
-        self._held = np.sort(np.random.default_rng(seed).permutation(count)[:held])
-        self._images = images
-        self._kept: list[torch.Tensor] | None = None
-        picked = []
-        for start, chunk in self._numbered():
-            picked.append(_tensor(chunk[np.isin(np.arange(start, start + len(chunk)), self._held)]))
-        self.validation = torch.cat(picked)
-        if count <= CHUNK:
-            self._kept = list(self._learning())
-
-    def chunks(self) -> Iterator[torch.Tensor]:
-        """Yield the pictures for learning (N 3 H W), up to `CHUNK` at a time."""
-        return iter(self._kept) if self._kept is not None else self._learning()
-
-    def _learning(self) -> Iterator[torch.Tensor]:
-        for start, chunk in self._numbered():
-            yield _tensor(chunk[~np.isin(np.arange(start, start + len(chunk)), self._held)])
-
-    def _numbered(self) -> Iterator[tuple[int, Pictures]]:
-        start = 0
-        for chunk in self._images.batches(CHUNK):
-            yield start, chunk.pixels
-            start += len(chunk)
+def torch_device(name: str) -> torch.device:
+    """Return the device of a name; raises ConfigError where it is not there."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("torch finds no CUDA device here; train on cpu")
+    return torch.device(name)
 
 
-def _tensor(pictures: Pictures) -> torch.Tensor:
-    tensor = torch.from_numpy(np.clip(pictures, 0.0, 1.0))
-    return tensor.contiguous(memory_format=torch.channels_last)
+def has_bfloat16(device: torch.device) -> bool:
+    """Say whether the device computes in bfloat16; a processor that only imitates it is slower than in float32."""
+    return device.type == "cuda" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def _train_epoch(
-    network: Autoencoder,
-    optimiser: torch.optim.Optimizer,
-    chunks: Iterator[torch.Tensor],
-    plan: FitPlan,
-    generator: torch.Generator,
-) -> float:
-    """Pass over all pictures once; returns the mean squared error."""
-    network.train()
-    total, count = 0.0, 0
-    for chunk in chunks:
-        for members in torch.split(torch.randperm(len(chunk), generator=generator), plan.batch_size):
-            pictures = augment(chunk[members], generator).contiguous(memory_format=torch.channels_last)
-            with torch.autocast("cpu", torch.bfloat16, enabled=plan.bfloat16):
-                drawn = network(pictures)
-            loss = functional.mse_loss(drawn.float(), pictures)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            total, count = total + loss.item() * len(members), count + len(members)
-    return total / count
+class _Course:
+    """The network's weights on their way down."""
+
+    def __init__(self, network: nn.Module, task: Task[Any], plan: FitPlan, generator: torch.Generator) -> None:
+        self._network, self._task, self._plan, self._generator = network, task, plan, generator
+        self._device = torch.device(plan.device)
+        self._mixed = plan.bfloat16 and has_bfloat16(self._device)
+        self._optimiser = torch.optim.Adam(network.parameters(), lr=plan.learning_rate, fused=True)
+        self._done = 0
+
+    def epoch(self, chunks: Iterator[Lesson]) -> float:
+        """Pass over all pictures once; returns the mean loss."""
+        self._network.train()
+        self._set_rate()
+        total, count = 0.0, 0
+        for chunk in chunks:
+            for members in torch.split(torch.randperm(len(chunk), generator=self._generator), self._plan.batch_size):
+                total, count = total + self._step(chunk.pick(members)) * len(members), count + len(members)
+        self._done += 1
+        return total / count
+
+    def _step(self, lesson: Lesson) -> float:
+        if self._plan.augment:
+            lesson = augmented(lesson, self._generator)
+        lesson = self._task.corrupt(lesson, self._generator).to(self._device)
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._mixed):
+            answer = self._network(lesson.shown)
+        loss = self._task.loss(_exact(answer), lesson)
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimiser.step()
+        return loss.item()
+
+    def _set_rate(self) -> None:
+        way = self._done / max(1, self._plan.epochs - 1)
+        last = self._plan.last_rate
+        for group in self._optimiser.param_groups:
+            group["lr"] = self._plan.learning_rate * (last + (1 - last) * 0.5 * (1 + math.cos(math.pi * way)))
 
 
 @torch.no_grad()
-def _validate(network: Autoencoder, pictures: torch.Tensor, batch_size: int) -> float:
+def _validate(network: nn.Module, loss: Loss, lesson: Lesson, plan: FitPlan) -> float:
     network.eval()
     total = 0.0
-    for batch in torch.split(pictures, batch_size):
-        total += functional.mse_loss(network(batch), batch).item() * len(batch)
-    return total / len(pictures)
+    for members in torch.split(torch.arange(len(lesson)), plan.batch_size):
+        part = lesson.pick(members).to(torch.device(plan.device))
+        total += loss(network(part.shown), part).item() * len(part)
+    return total / len(lesson)
+
+
+def _exact(answer: Any) -> Any:
+    return tuple(each.float() for each in answer) if isinstance(answer, tuple) else answer.float()
