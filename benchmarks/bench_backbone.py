@@ -21,7 +21,7 @@ from isotherm.runtime.backbone import backbone
 from isotherm.runtime.compiled import Compiled, Precision, cores
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "runtime"))
-import lite0_torch
+import lite_torch
 
 SIZE, IMAGES, ROUNDS = 256, 32, 7
 STRIDES = (8, 16)
@@ -48,7 +48,7 @@ def main() -> int:
 
 
 def in_torch(pictures: np.ndarray, batch: int) -> Callable[[], object]:
-    network, tensor = lite0_torch.load(), torch.from_numpy(pictures)
+    network, tensor = lite_torch.load(0), torch.from_numpy(pictures)
 
     def run() -> None:
         with torch.inference_mode():

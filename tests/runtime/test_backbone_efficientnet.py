@@ -1,8 +1,8 @@
-"""The backbone's graph against the same network in torch, and on real photographs."""
+"""EfficientNet-Lite against the same network in torch, and on real photographs."""
 
 from __future__ import annotations
 
-import lite0_torch
+import lite_torch
 import numpy as np
 import openvino as ov
 import pytest
@@ -11,31 +11,27 @@ from openvino import opset13 as ops
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from isotherm.runtime.backbone import CHANNELS, backbone
-from isotherm.runtime.checkpoint import lite0_weights
+from isotherm.runtime.backbones import BACKBONES
 from isotherm.runtime.compiled import Compiled, Precision
 
 
-def compiled(size: int, strides: tuple[int, ...], precision: Precision = "f32") -> Compiled:
+def compiled(size: int, strides: tuple[int, ...], precision: Precision = "f32", number: int = 0) -> Compiled:
     images = ops.parameter([1, 3, size, size], np.float32)
-    return Compiled(ov.Model([ops.result(node) for node in backbone(images, strides)], [images]), precision)
+    network = BACKBONES.get(f"efficientnet_lite{number}").loaded()
+    return Compiled(ov.Model([ops.result(node) for node in network.graph(images, strides)], [images]), precision)
 
 
-@pytest.fixture(scope="module")
-def reference() -> lite0_torch.Lite0:
-    return lite0_torch.load()
-
-
-@pytest.mark.parametrize("size", [64, 96, 224])
-def test_features_equal_torch(reference: lite0_torch.Lite0, size: int) -> None:
+@pytest.mark.parametrize(("number", "size"), [(0, 64), (0, 96), (0, 224), (1, 64), (2, 96)])
+def test_features_equal_torch(number: int, size: int) -> None:
     strides = (4, 8, 16, 32)
+    channels = BACKBONES.get(f"efficientnet_lite{number}").channels
     # Temperatures outside the span of the training images give pixels outside 0..1.
     images = np.random.default_rng(0).uniform(-0.5, 2, (2, 3, size, size)).astype(np.float32)
     with torch.inference_mode():
-        expected = [node.numpy() for node in reference.features(torch.from_numpy(images), strides)]
-    for place, found in enumerate(compiled(size, strides).run(images)):
+        expected = [node.numpy() for node in lite_torch.load(number).features(torch.from_numpy(images), strides)]
+    for place, found in enumerate(compiled(size, strides, number=number).run(images)):
         for stride, want, got in zip(strides, expected, found, strict=True):
-            assert got.shape == (CHANNELS[stride], size // stride, size // stride)
+            assert got.shape == (channels[stride], size // stride, size // stride)
             assert np.linalg.norm(got - want[place]) < 1e-5 * np.linalg.norm(want[place])
 
 
@@ -48,14 +44,15 @@ def test_bf16_is_near_f32() -> None:
 
 def test_order_and_depth_follow_the_request() -> None:
     images = ops.parameter([1, 3, 64, 64], np.float32)
-    coarse, fine = backbone(images, (16, 8))
+    network = BACKBONES.get("efficientnet_lite0").loaded()
+    coarse, fine = network.graph(images, (16, 8))
     assert tuple(coarse.shape) == (1, 112, 4, 4)
     assert tuple(fine.shape) == (1, 40, 8, 8)
     convolutions = [
         len(
             [
                 node
-                for node in ov.Model(backbone(images, (stride,)), [images]).get_ops()
+                for node in ov.Model(network.graph(images, (stride,)), [images]).get_ops()
                 if "Conv" in node.get_type_name()
             ]
         )
@@ -82,7 +79,7 @@ def test_photographs_get_their_class(name: str, label: int, probability: float) 
 
 
 def _classify(deep: np.ndarray) -> np.ndarray:
-    weights = lite0_weights()
+    weights = BACKBONES.get("efficientnet_lite0").loaded().weights.tensors
     gain = weights["_bn1.weight"] / np.sqrt(weights["_bn1.running_var"] + 1e-3)
     head = np.einsum("oi,ihw->ohw", weights["_conv_head.weight"][:, :, 0, 0] * gain[:, None], deep)
     shift = weights["_bn1.bias"] - weights["_bn1.running_mean"] * gain
