@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from isotherm.anomaly.method import AnomalyMaps, Images
+from isotherm.anomaly.method import AnomalyMaps, Images, Inputs
 from isotherm.core.config import setting
 from isotherm.core.progress import Progress
 
@@ -25,11 +25,11 @@ class MeanImageDetector:
     def __init__(self, mean: np.ndarray, gain: float) -> None:
         self.mean, self.gain = mean, gain
 
-    def predict(self, images: np.ndarray) -> AnomalyMaps:
-        """Score N images; maps have a quarter of the input's side."""
-        away = self.gain * np.abs(images - self.mean).mean(axis=1)
-        side = images.shape[-1] // 4
-        maps = away.reshape(len(images), side, 4, side, 4).mean(axis=(2, 4)).astype(np.float32)
+    def predict(self, inputs: Inputs) -> AnomalyMaps:
+        """Score N images; maps have a quarter of the input's sides, and 0 where something is ignored."""
+        away = self.gain * np.abs(inputs.pixels - self.mean).mean(axis=1) * ~inputs.ignored()
+        rows, columns = away.shape[1] // 4, away.shape[2] // 4
+        maps = away.reshape(len(inputs), rows, 4, columns, 4).mean(axis=(2, 4)).astype(np.float32)
         return AnomalyMaps(maps=maps, scores=maps.max(axis=(1, 2)))
 
     def arrays(self) -> Mapping[str, np.ndarray]:
@@ -45,7 +45,7 @@ class MeanImage:
 
     def fit(self, images: Images, config: MeanImageConfig, seed: int, progress: Progress) -> MeanImageDetector:
         """Average the normal images."""
-        pictures = np.concatenate(list(images.batches(8)))
+        pictures = np.concatenate([inputs.pixels for inputs in images.batches(8)])
         return MeanImageDetector(pictures.mean(axis=0), config.gain)
 
     def load(self, arrays: Mapping[str, np.ndarray], config: MeanImageConfig) -> MeanImageDetector:

@@ -20,9 +20,9 @@ from isotherm.core.registry import Registry, Row
 from isotherm.datasets.layouts import Sample
 from isotherm.workflows import evaluate as workflow
 from isotherm.workflows import models
-from isotherm.workflows.evaluate import EvaluateSettings, LabelledSource, MethodToJudge, ModelToJudge, evaluate
+from isotherm.workflows.evaluate import EvaluateSettings, MethodToJudge, ModelToJudge, evaluate
 from isotherm.workflows.evaluation_result import COLUMNS, Evaluation, scores_csv, write_evaluation
-from isotherm.workflows.judging import GRID_PX, Judged, TruthAndMaps, grid_of, relative
+from isotherm.workflows.judging import GRID_PX, Judged, LabelledSource, TruthAndMaps, grid_of, relative
 from isotherm.workflows.models import save_model
 from isotherm.workflows.train import FolderImages, TrainSettings, fit_model
 
@@ -196,7 +196,7 @@ def test_a_model_is_not_judged_on_what_it_has_learnt_from(plant: Path, tmp_path:
     assert metrics["protocol"] == "model"
     assert metrics["sites"]["A"]["counts"]["normal"] == 0
     assert metrics["sites"]["B"]["counts"]["normal"] == 12
-    assert "12 pictures left out that the model has learnt from" in metrics["notes"][0]
+    assert "12 pictures left out that the model has learnt from, or has its threshold from" in metrics["notes"][0]
 
 
 def test_a_model_that_does_not_say_what_it_has_learnt_from(plant: Path, tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_maps_of_large_pictures_are_compared_on_a_grid(tmp_path: Path) -> None:
     sample = Sample(tmp_path / "a", "a", True, "faulty", "s", mask=tmp_path / "mask.png")
     blind = Sample(tmp_path / "b", "b", True, "faulty", "s")
     values = np.zeros((8, 8), np.float32)
-    judged = [Judged(each, "f", 1.0, 50.0, 1.0, 1.0, (2000, 4000), values) for each in (sample, blind)]
+    judged = [Judged(each, "f", 1.0, 50.0, 0.5, 9, 1.0, 1.0, (2000, 4000), values) for each in (sample, blind)]
     pictures = TruthAndMaps(judged)
     assert len(pictures) == 1
     truth, scores = pictures[0]

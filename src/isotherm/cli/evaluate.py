@@ -14,8 +14,9 @@ from isotherm.core.errors import UsageError
 from isotherm.core.files import make_folder
 from isotherm.core.scene import SceneEdit
 from isotherm.formats import ReadHints
-from isotherm.workflows.evaluate import EvaluateSettings, LabelledSource, MethodToJudge, ModelToJudge, evaluate
+from isotherm.workflows.evaluate import EvaluateSettings, MethodToJudge, ModelToJudge, evaluate
 from isotherm.workflows.evaluation_result import FIGURE, METRICS, SCORES, write_evaluation
+from isotherm.workflows.judging import LabelledSource
 from isotherm.workflows.train import TrainSettings
 
 METHOD = "patchcore"

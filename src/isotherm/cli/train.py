@@ -12,9 +12,12 @@ from isotherm.anomaly.tiles import Frame
 from isotherm.cli.flags import add_flags, chosen, from_flags
 from isotherm.cli.main import EXIT_SOME_FAILED
 from isotherm.cli.progress import bar
+from isotherm.core.errors import UsageError
 from isotherm.core.scene import SceneEdit
+from isotherm.evaluation.cost import Costs
 from isotherm.formats import ReadHints
-from isotherm.workflows.train import FolderImages, TrainedModel, TrainSettings, train
+from isotherm.workflows.judging import LabelledSource
+from isotherm.workflows.train import FolderImages, LabelledChoice, TrainedModel, TrainSettings, train
 
 METHOD = "patchcore"
 
@@ -29,9 +32,37 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     )
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="threads that decode images (default 2)")
     add_flags(parser, TrainSettings, "training")
+    add_labelled(parser)
     add_flags(parser, method.config_type, f"method {method.name}")
     add_flags(parser, SceneEdit, "scene (in place of what the files say)")
     add_flags(parser, ReadHints, "files that do not say their scale or unit")
+
+
+def add_labelled(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of a threshold that is chosen on labelled images."""
+    group = parser.add_argument_group("labelled images to choose the threshold on (--threshold labels)")
+    text = "folder of normal and faulty images, in a layout of `isotherm evaluate`; none of them may be judged later"
+    group.add_argument("--labelled", type=Path, metavar="DIR", help=text)
+    text = "folder of their defect masks, for the pixel threshold"
+    group.add_argument("--labelled-masks", type=Path, metavar="DIR", help=text)
+    add_flags(parser, Costs, "costs (--threshold labels takes the least cost where one is given, else the highest F1)")
+
+
+def labelled_choice(arguments: argparse.Namespace) -> LabelledChoice | None:
+    """Return what `add_labelled` asked for; None without a folder."""
+    if arguments.labelled is None:
+        if arguments.labelled_masks is not None:
+            raise UsageError("--labelled-masks needs --labelled")
+        return None
+    given = (arguments.cost_miss, arguments.cost_false_alarm, arguments.prevalence)
+    source = LabelledSource(
+        root=arguments.labelled,
+        masks=arguments.labelled_masks,
+        edit=from_flags(SceneEdit, arguments),
+        hints=from_flags(ReadHints, arguments),
+        jobs=arguments.jobs,
+    )
+    return LabelledChoice(source, None if given == (None, None, None) else from_flags(Costs, arguments))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -50,6 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
             method_name=method.name,
             config=from_flags(method.config_type, arguments),
             settings=from_flags(TrainSettings, arguments),
+            labelled=labelled_choice(arguments),
             progress=progress,
         )
     _tell(model, arguments.output)
@@ -64,6 +96,12 @@ def _tell(model: TrainedModel, folder: Path) -> None:
     print(f"{folder}: {model.method}, learnt from {data['fitted_on']} of {data['images']} images")
     print(f"  span      {inputs.low:.4g} .. {inputs.high:.4g} {unit}, {_sizes(inputs.frame)}")
     print(f"  threshold {model.calibration.threshold:.6g}: {model.calibration.how}")
+    print(f"  to expect false alarms on {model.calibration.false_alarms()}")
+    if labelled := data.get("labelled"):
+        print(
+            f"  labelled  {labelled['misses']} of {labelled['anomalous']} faulty missed, {labelled['false_alarms']} of "
+            f"{labelled['normal']} normal called, on the images the threshold was chosen on: no promise"
+        )
 
 
 def _sizes(frame: Frame) -> str:

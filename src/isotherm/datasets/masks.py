@@ -42,6 +42,24 @@ def mask_is_empty(path: Path) -> bool:
     return not bool(read_mask(path).any())
 
 
+def check_mask(path: Path, size: tuple[int, int]) -> None:
+    """Check that the mask of a faulty picture fits it; `size` is the picture's height and width.
+
+    Raises
+    ------
+    DataError
+        The mask has another size, or marks no pixel.
+    """
+    mask = read_mask(path)
+    if mask.shape != size:
+        raise DataError(
+            f"mask {path} is {mask.shape[1]} x {mask.shape[0]} pixels, its picture {size[1]} x {size[0]}; "
+            "they must be of one size"
+        )
+    if not mask.any():
+        raise DataError(f"mask {path} marks no pixel, but its picture is labelled as faulty")
+
+
 def fit_mask(mask: Bool[np.ndarray, "h w"], size: tuple[int, int]) -> Mask:
     """Return a mask at a picture's `size` (height, width); where it differs each pixel takes its nearest."""
     if mask.shape == size:

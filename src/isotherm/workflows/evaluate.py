@@ -15,7 +15,6 @@ from isotherm.core.config import setting, to_mapping, validate
 from isotherm.core.errors import DataError
 from isotherm.core.files import sha256
 from isotherm.core.progress import Progress, silent
-from isotherm.core.scene import SceneEdit
 from isotherm.datasets.layouts import LabelledImages, LayoutName, Sample, load_layout
 from isotherm.datasets.splits import (
     Distinct,
@@ -28,10 +27,10 @@ from isotherm.datasets.splits import (
     some,
     with_groups,
 )
-from isotherm.formats import ReadHints
 from isotherm.workflows.evaluation_result import Evaluation, FoldRun, summed_up
-from isotherm.workflows.judging import SampleImages, judge
+from isotherm.workflows.judging import LabelledSource, judge
 from isotherm.workflows.models import TrainedModel, load_model
+from isotherm.workflows.threshold_choice import LabelledChoice
 from isotherm.workflows.train import TrainSettings, fit_model
 
 
@@ -53,38 +52,13 @@ class EvaluateSettings:
 
 
 @dataclass(frozen=True)
-class LabelledSource:
-    """Where the labelled pictures are and how they are read.
-
-    Parameters
-    ----------
-    root
-        The folder; see `isotherm.datasets.layouts`.
-    masks
-        Folder of defect masks, in place of the layout's own.
-    groups
-        CSV table (columns file, group) of pictures that belong together and share a fold.
-    """
-
-    root: Path
-    masks: Path | None = None
-    groups: Path | None = None
-    edit: SceneEdit = field(default_factory=SceneEdit)
-    hints: ReadHints = field(default_factory=ReadHints)
-    jobs: int = 2
-
-    def images(self, samples: Sequence[Sample]) -> SampleImages:
-        """Return the pictures of these samples."""
-        return SampleImages(self.root, samples, self.edit, self.hints, self.jobs)
-
-
-@dataclass(frozen=True)
 class MethodToJudge:
     """A method that learns anew in each fold."""
 
     name: str = "patchcore"
     config: object | None = None
     training: TrainSettings = field(default_factory=TrainSettings)
+    labelled: LabelledChoice | None = None
 
 
 @dataclass(frozen=True)
@@ -134,10 +108,24 @@ def evaluate(
         fold, more = _model_fold(judged_by, images, pictures)
         folds, notes = [fold], [*notes, *more]
     else:
-        folds, judged_by = _folds(pictures.samples, settings, seed), subject
+        samples, more = _apart_from(subject.labelled, pictures)
+        folds, judged_by, notes = _folds(samples, settings, seed), subject, [*notes, *more]
     with_maps = any(sample.mask is not None for fold in folds for sample in fold.test)
     runs = [_run_fold(source, fold, judged_by, with_maps=with_maps, progress=progress) for fold in folds]
     return summed_up(runs, _heading(images, subject, settings, seed) | {"notes": notes}, settings.resamples, seed)
+
+
+def _apart_from(labelled: LabelledChoice | None, pictures: Distinct) -> tuple[tuple[Sample, ...], list[str]]:
+    """Leave out the pictures that thresholds are chosen on: they can neither be learnt from nor be judged."""
+    if labelled is None:
+        return pictures.samples, []
+    chosen_on = set(labelled.pictures().digests.values())
+    kept = tuple(sample for sample in pictures.samples if pictures.digests[sample.name] not in chosen_on)
+    if len(kept) == len(pictures.samples):
+        return kept, []
+    if not any(sample.anomalous for sample in kept) or all(sample.anomalous for sample in kept):
+        raise DataError("apart from the labelled pictures for the threshold too few are left to judge")
+    return kept, [f"{len(pictures.samples) - len(kept)} pictures left out that thresholds are chosen on"]
 
 
 def _folds(samples: Sequence[Sample], settings: EvaluateSettings, seed: int) -> list[Fold]:
@@ -155,10 +143,15 @@ def _model_fold(model: TrainedModel, images: LabelledImages, pictures: Distinct)
     seen = [sample for sample in test if pictures.digests[sample.name] in learnt]
     fresh = tuple(sample for sample in test if pictures.digests[sample.name] not in learnt)
     if not fresh:
-        raise DataError(f"the model has learnt from all {len(seen)} pictures; there is nothing left to judge it on")
+        raise DataError(
+            f"the model has learnt from all {len(seen)} pictures, or has its threshold from them; "
+            "there is nothing left to judge it on"
+        )
     if seen:
         names = some(sample.name for sample in seen)
-        return Fold("model", (), fresh), [f"{len(seen)} pictures left out that the model has learnt from: {names}"]
+        return Fold("model", (), fresh), [
+            f"{len(seen)} pictures left out that the model has learnt from, or has its threshold from: {names}"
+        ]
     if learnt:
         return Fold("model", (), fresh), []
     return Fold("model", (), fresh), [
@@ -176,7 +169,7 @@ def _learnt_from(model: TrainedModel, images: LabelledImages, pictures: Distinct
     data = model.manifest.get("data", {})
     listed = data.get("image_digests")
     if listed is not None:
-        return frozenset(listed)
+        return frozenset(listed) | frozenset(data.get("labelled", {}).get("image_digests", ()))
     normal = [sample for sample in images.samples if not sample.anomalous]
     candidates = [normal, [sample for sample in normal if sample.part == "train"]]
     candidates += [[sample for sample in normal if sample.site == site] for site in {each.site for each in normal}]
@@ -198,7 +191,14 @@ def _run_fold(
     if isinstance(subject, MethodToJudge):
         method = ANOMALY_METHODS.get(subject.name)
         images = source.images(fold.train)
-        model = fit_model(images, method, config=subject.config, settings=subject.training, progress=report)
+        model = fit_model(
+            images,
+            method,
+            config=subject.config,
+            settings=subject.training,
+            labelled=subject.labelled,
+            progress=report,
+        )
     else:
         model = subject
     train_s, train_cpu_s = time.perf_counter() - wall, time.process_time() - cpu

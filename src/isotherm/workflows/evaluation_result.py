@@ -112,7 +112,7 @@ def _measure(judged: Sequence[Judged], resamples: int, seed: int) -> dict[str, A
         "counts": counts | {"masks": sum(item.sample.mask is not None for item in judged)},
         "image": _plain(images),
         "called": _called(labels, scores > RELATIVE_LIMIT),
-        "pixel": _plain(_pixels(judged)),
+        "pixel": _plain(_pixels(judged, resamples, seed)),
     }
 
 
@@ -131,10 +131,11 @@ def _called(labels: np.ndarray, called: np.ndarray) -> dict[str, int]:
     }
 
 
-def _pixels(judged: Sequence[Judged]) -> dict[str, Measured]:
+def _pixels(judged: Sequence[Judged], resamples: int, seed: int) -> dict[str, Measured]:
     if not any(item.sample.mask is not None for item in judged):
         return without_masks("no masks")
-    return pixel_metrics(TruthAndMaps(judged), label, RELATIVE_LIMIT)
+    pictures = TruthAndMaps(judged)
+    return pixel_metrics(pictures, label, RELATIVE_LIMIT, faulty=pictures.faulty, resamples=resamples, seed=seed)
 
 
 def _plain(measured: dict[str, Measured]) -> dict[str, Any]:

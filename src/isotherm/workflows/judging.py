@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import overload
 
@@ -18,7 +18,7 @@ from isotherm.core.progress import Progress
 from isotherm.core.scene import SceneEdit
 from isotherm.core.thermogram import Thermogram
 from isotherm.datasets.layouts import Sample
-from isotherm.datasets.masks import fit_mask, read_mask
+from isotherm.datasets.masks import check_mask, fit_mask, read_mask
 from isotherm.formats import ReadHints
 from isotherm.workflows.models import Scored, TrainedModel
 from isotherm.workflows.reading import Outcome, read_many
@@ -50,12 +50,40 @@ class SampleImages:
         return zip(self.samples, self.outcomes(range(len(self.samples))), strict=True)
 
 
+@dataclass(frozen=True)
+class LabelledSource:
+    """Where the labelled pictures are and how they are read.
+
+    Parameters
+    ----------
+    root
+        The folder; see `isotherm.datasets.layouts`.
+    masks
+        Folder of defect masks, in place of the layout's own.
+    groups
+        CSV table (columns file, group, and perhaps order) of pictures that belong together and share a fold.
+    """
+
+    root: Path
+    masks: Path | None = None
+    groups: Path | None = None
+    edit: SceneEdit = field(default_factory=SceneEdit)
+    hints: ReadHints = field(default_factory=ReadHints)
+    jobs: int = 2
+
+    def images(self, samples: Sequence[Sample]) -> SampleImages:
+        """Return the pictures of these samples."""
+        return SampleImages(self.root, samples, self.edit, self.hints, self.jobs)
+
+
 @dataclass(frozen=True, eq=False)
 class Judged:
     """One labelled picture and what its fold's model said.
 
     Parameters
     ----------
+    p_value, held_out
+        How often a normal picture would look at least so strange, by the scores of so many held-out normal pictures.
     relative
         The score over the fold's threshold, so that pictures judged by different models can be ranked together; above
         1 the picture is called anomalous.
@@ -69,6 +97,8 @@ class Judged:
     fold: str
     score: float
     percentile: float
+    p_value: float
+    held_out: int
     threshold: float
     relative: float
     size: tuple[int, int]
@@ -110,7 +140,7 @@ def judge(model: TrainedModel, images: SampleImages, *, fold: str, with_maps: bo
 
     def usable() -> Iterator[Thermogram]:
         for sample, outcome in images.all():
-            error = outcome.error or _refusal(model, outcome.thermogram)
+            error = outcome.error or _refusal(model, outcome.thermogram, sample.mask if with_maps else None)
             if error or outcome.thermogram is None:
                 unjudged.append(Unjudged(sample, fold, error))
                 continue
@@ -124,11 +154,13 @@ def judge(model: TrainedModel, images: SampleImages, *, fold: str, with_maps: bo
     return Judgement(tuple(judged), tuple(unjudged), time.perf_counter() - start)
 
 
-def _refusal(model: TrainedModel, thermogram: Thermogram | None) -> str:
+def _refusal(model: TrainedModel, thermogram: Thermogram | None, mask: Path | None) -> str:
     if thermogram is None:
         return ""
     try:
         model.inputs.check(thermogram)
+        if mask is not None:
+            check_mask(mask, thermogram.size)
     except DataError as error:
         return str(error)
     if thermogram.radiometric and not np.isfinite(thermogram.kelvin()).any():
@@ -145,6 +177,8 @@ def _judged(
         fold=fold,
         score=scored.score,
         percentile=scored.percentile,
+        p_value=limits.p_value(scored.score),
+        held_out=limits.scores.size,
         threshold=limits.threshold,
         relative=float(relative(np.float64(scored.score), limits.threshold)),
         size=size,
@@ -173,6 +207,11 @@ class TruthAndMaps(Sequence[tuple[Bool[np.ndarray, "_ _"], Float32[np.ndarray, "
 
     def __len__(self) -> int:
         return len(self._judged)
+
+    @property
+    def faulty(self) -> Bool[np.ndarray, " N"]:
+        """Return true for each faulty picture (N)."""
+        return np.array([item.sample.anomalous for item in self._judged], dtype=np.bool_)
 
     @overload
     def __getitem__(self, place: int) -> tuple[np.ndarray, np.ndarray]: ...

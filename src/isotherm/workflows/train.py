@@ -13,19 +13,21 @@ import numpy as np
 
 from isotherm.anomaly import ANOMALY_METHODS
 from isotherm.anomaly.method import AnomalyMethod, Detector
-from isotherm.anomaly.threshold import ScoreCalibration, calibrate
+from isotherm.anomaly.threshold import Rule, ScoreCalibration, calibrate, keep_within
 from isotherm.core.config import setting, to_mapping, validate
-from isotherm.core.errors import ConfigError, DataError
+from isotherm.core.errors import ConfigError, DataError, UsageError
 from isotherm.core.progress import Progress, silent
 from isotherm.core.thermogram import Thermogram
 from isotherm.runtime.bundle import check_target
 from isotherm.workflows.models import TrainedModel, at_once, load_model, save_model, score_pictures
 from isotherm.workflows.normals import FolderImages, ImageSource, NormalImages, ThermogramImages, gather
+from isotherm.workflows.threshold_choice import LabelledChoice, choose_by_labels
 from isotherm.workflows.versions import installed
 
 __all__ = [
     "FolderImages",
     "ImageSource",
+    "LabelledChoice",
     "TrainSettings",
     "TrainedModel",
     "fit_model",
@@ -58,9 +60,19 @@ class TrainSettings:
         high=4096,
     )
     seed: int = setting(0, "seed of everything random; the same seed gives the same model", low=0, high=2**31 - 1)
-    threshold_percentile: float = setting(
-        99.0, "percentile of the held-out normal scores that becomes the threshold", low=50.0, high=100.0
+    # A literal by another name, which the rule cannot see through.
+    threshold: Rule = setting(  # noqa: RUF009
+        "percentile",
+        "how the threshold is chosen: a percentile of held-out normal scores, a budget of false alarms on them, or "
+        "labelled images",
     )
+    threshold_percentile: float = setting(
+        99.0, "percentile of the held-out normal scores that becomes the threshold (percentile)", low=50.0, high=100.0
+    )
+    false_alarms: float = setting(
+        0.01, "share of normal images that may be called anomalies (budget)", low=1e-5, high=0.5
+    )
+    confidence: float = setting(0.95, "how sure that share must be kept (budget)", low=0.5, high=0.9999)
     holdout: float = setting(0.2, "share of the normal images that is held out for the threshold", low=0.05, high=0.5)
     crossfit_below: int = setting(
         50, "below so many normal images, all are scored by models that have not seen them", low=0, high=100_000
@@ -79,6 +91,7 @@ def train(
     method_name: str = "patchcore",
     config: object | None = None,
     settings: TrainSettings | None = None,
+    labelled: LabelledChoice | None = None,
     progress: Progress = silent,
 ) -> TrainedModel:
     """Learn from a folder of normal images and write the model's folder.
@@ -92,6 +105,8 @@ def train(
         Where the model is written, whole or not at all; an older model there is replaced.
     method_name, config
         A name of `ANOMALY_METHODS` and its configuration (None: the defaults).
+    labelled
+        Labelled pictures for the threshold rule ``labels``.
 
     Raises
     ------
@@ -103,7 +118,7 @@ def train(
     method = ANOMALY_METHODS.get(method_name)
     check_target(model_dir)
     source = FolderImages(normals) if isinstance(normals, Path) else normals
-    model = fit_model(source, method, config=config, settings=settings, progress=progress)
+    model = fit_model(source, method, config=config, settings=settings, labelled=labelled, progress=progress)
     save_model(model, model_dir)
     return model
 
@@ -114,26 +129,32 @@ def fit_model(
     *,
     config: object | None = None,
     settings: TrainSettings | None = None,
+    labelled: LabelledChoice | None = None,
     progress: Progress = silent,
 ) -> TrainedModel:
     """Learn from normal images and choose the thresholds from normal images that the detector has not seen.
 
     With fewer than ``crossfit_below`` images each is scored by a model fitted without it (up to five folds), and the
     final model learns from all; otherwise a share is held out, and the final model learns from the rest. Byte-identical
-    images are never on both sides.
+    images are never on both sides. With the rule ``labels`` the thresholds are then moved to what labelled pictures
+    say; the held-out scores still tell how many false alarms to expect.
 
     Raises
     ------
     DataError
-        Nothing readable, fewer than two different images, or temperatures and pictures mixed.
+        Nothing readable, fewer than two different images, temperatures and pictures mixed, or labelled pictures of one
+        class only.
+    UsageError
+        The rule ``labels`` without labelled pictures, or these without that rule.
     """
     settings = settings or TrainSettings()
+    _check_labelled(settings, labelled)
     config = config if config is not None else method.config_type()
     source = images if isinstance(images, ImageSource) else ThermogramImages(images)
     normals = gather(source, settings.image_size, settings.canvas_size, progress)
     trainer = _Trainer(normals, method, config, settings.seed, progress)
     detector, calibration, fitted_on = _learn(trainer, settings)
-    return TrainedModel(
+    model = TrainedModel(
         detector=detector,
         method=method.name,
         config=config,
@@ -141,6 +162,18 @@ def fit_model(
         calibration=calibration,
         manifest=_manifest(normals, settings, fitted_on=fitted_on, held_out=calibration.scores.size),
     )
+    return choose_by_labels(model, labelled, progress) if labelled else model
+
+
+def _check_labelled(settings: TrainSettings, labelled: LabelledChoice | None) -> None:
+    if settings.threshold == "labels" and labelled is None:
+        raise UsageError("the threshold rule 'labels' needs labelled images: name their folder (--labelled DIR)")
+    if labelled is None:
+        return
+    if settings.threshold != "labels":
+        raise UsageError(f"labelled images are for the threshold rule 'labels', not for {settings.threshold!r}")
+    # Before the work: whether there are any.
+    labelled.pictures()
 
 
 @dataclass(frozen=True)
@@ -183,11 +216,13 @@ def _learn(trainer: _Trainer, settings: TrainSettings) -> tuple[Detector, ScoreC
     order = np.random.default_rng(settings.seed).permutation(len(groups))
     groups = [groups[place] for place in order]
     if len(trainer.normals) < settings.crossfit_below:
-        return _cross_fit(trainer, groups, settings.threshold_percentile)
+        return _cross_fit(trainer, groups, settings)
     return _hold_out(trainer, groups, settings)
 
 
-def _cross_fit(trainer: _Trainer, groups: list[list[int]], percentile: float) -> tuple[Detector, ScoreCalibration, int]:
+def _cross_fit(
+    trainer: _Trainer, groups: list[list[int]], settings: TrainSettings
+) -> tuple[Detector, ScoreCalibration, int]:
     everything = range(len(trainer.normals))
     folds = [sorted(chain(*groups[start::MAX_FOLDS])) for start in range(min(MAX_FOLDS, len(groups)))]
     scores: list[tuple[float, float]] = []
@@ -199,7 +234,7 @@ def _cross_fit(trainer: _Trainer, groups: list[list[int]], percentile: float) ->
         f"{len(scores)} normal images, each scored by a model that had not seen it ({len(folds)} folds); "
         "the final model has learnt from all of them"
     )
-    return trainer.fit(everything, ""), _calibrate(scores, percentile, held_out), len(everything)
+    return trainer.fit(everything, ""), _calibrate(scores, settings, held_out), len(everything)
 
 
 def _hold_out(
@@ -209,13 +244,15 @@ def _hold_out(
     held, rest = (sorted(chain(*part)) for part in (groups[:count], groups[count:]))
     detector = trainer.fit(rest, "")
     held_out = f"{len(held)} normal images that the model has not learnt from ({settings.holdout:.0%}, drawn at random)"
-    calibration = _calibrate(list(trainer.scores(detector, held)), settings.threshold_percentile, held_out)
+    calibration = _calibrate(list(trainer.scores(detector, held)), settings, held_out)
     return detector, calibration, len(rest)
 
 
-def _calibrate(scores: list[tuple[float, float]], percentile: float, held_out: str) -> ScoreCalibration:
+def _calibrate(scores: list[tuple[float, float]], settings: TrainSettings, held_out: str) -> ScoreCalibration:
     image, maxima = np.asarray(scores, dtype=np.float32).T
-    return calibrate(image, maxima, percentile, held_out=held_out)
+    if settings.threshold == "budget":
+        return keep_within(image, maxima, settings.false_alarms, confidence=settings.confidence, held_out=held_out)
+    return calibrate(image, maxima, settings.threshold_percentile, held_out=held_out)
 
 
 def _groups(normals: NormalImages) -> list[list[int]]:
