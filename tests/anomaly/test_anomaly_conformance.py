@@ -10,11 +10,13 @@ import pytest
 
 from isotherm.anomaly import ANOMALY_METHODS
 from isotherm.anomaly.cflow import CFlowConfig
+from isotherm.anomaly.dfm import DfmConfig
 from isotherm.anomaly.fastflow import FastFlowConfig
 from isotherm.anomaly.method import AnomalyMaps, Inputs
 from isotherm.anomaly.padim import METHOD as PADIM
 from isotherm.anomaly.padim import PadimConfig
 from isotherm.anomaly.patchcore import PatchCoreConfig
+from isotherm.anomaly.unet_autoencoder import UnetAutoencoderConfig
 from isotherm.core.errors import UnknownNameError
 from isotherm.testing.anomaly import check_anomaly_method
 
@@ -25,7 +27,9 @@ CONFIGS: dict[str, list[object]] = {
         PatchCoreConfig(max_rows=16, precision="bf16", blur_px=0.0),
     ],
     "padim": [PadimConfig(), PadimConfig(dimensions=20, precision="bf16", blur_px=0.0)],
+    "dfm": [DfmConfig(), DfmConfig(score="nll", max_components=5), DfmConfig(score="fre", blur_px=0.0)],
     "fastflow": [FastFlowConfig(couplings=2, steps=30, batch_size=4, learning_rate=3e-3)],
+    "unet_autoencoder": [UnetAutoencoderConfig(epochs=6, batch_size=4, width=4, learning_rate=3e-3, bfloat16=False)],
     "cflow": [CFlowConfig(couplings=2, width=16, steps=60, batch_size=64, learning_rate=3e-3)],
 }
 

@@ -15,6 +15,7 @@ ANOMALY_METHODS: Registry[AnomalyMethod] = Registry(
         "error of a network that learnt to redraw normal images",
         "train",
     ),
+    Row("dfm", "isotherm.anomaly.dfm:METHOD", "what the main components of normal features cannot rebuild"),
     Row("fastflow", "isotherm.anomaly.fastflow:METHOD", "likelihood of feature maps under a normalising flow", "train"),
     Row("cflow", "isotherm.anomaly.cflow:METHOD", "likelihood of feature vectors, given where they are", "train"),
 )
