@@ -5,13 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from scipy import ndimage
 
-from isotherm.anomaly.autoencoder import METHOD, AutoencoderConfig, gaussian
+from isotherm.anomaly.autoencoder import METHOD, AutoencoderConfig
 from isotherm.anomaly.method import Detector, Inputs
 from isotherm.core.errors import ConfigError, DataError, ModelError
 from isotherm.core.progress import silent
@@ -60,9 +61,10 @@ def test_openvino_agrees_with_torch() -> None:
         drawn = network(torch.from_numpy(pictures).clamp(0, 1)).numpy()
     np.testing.assert_allclose(result.references, drawn, atol=2e-5)
     error = ((pictures - drawn) ** 2).mean(axis=1)
-    # scipy calls a reflection that does not repeat the edge "mirror".
-    smooth = np.stack([ndimage.gaussian_filter(each, 2.0, mode="mirror", truncate=4.0) for each in error])
-    expected = smooth.reshape(3, SIZE // 4, 4, SIZE // 4, 4).mean(axis=(2, 4))
+    small = error.reshape(3, SIZE // 4, 4, SIZE // 4, 4).mean(axis=(2, 4))
+    # Weights beyond the border are dropped: zeros there, and what they would have weighed is divided by.
+    blur = partial(ndimage.gaussian_filter, sigma=2.0 / 4, mode="constant", truncate=8.0)
+    expected = np.stack([blur(each) / blur(np.ones_like(each)) for each in small])
     np.testing.assert_allclose(result.maps, expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(result.scores, result.maps.max(axis=(1, 2)))
 
@@ -131,9 +133,9 @@ except MissingExtraError as error:
 
 def test_arrays_that_do_not_fit_are_refused() -> None:
     arrays = dict(detector_of(random_network(), AutoencoderConfig()).arrays())
-    with pytest.raises(ModelError, match=r"encoder\.0\.weight should be float32 \(32, 3, 3, 3\), but is missing"):
+    with pytest.raises(ModelError, match=r"array 'size' is missing"):
         METHOD.load({}, AutoencoderConfig())
-    with pytest.raises(ModelError, match=r"decoder\.4\.bias should be float32 \(3,\), but is float32 \(4,\)"):
+    with pytest.raises(ModelError, match=r"'decoder\.4\.bias' has the shape \(4,\), not \(3\)"):
         METHOD.load({**arrays, "decoder.4.bias": np.zeros(4, np.float32)}, AutoencoderConfig())
     with pytest.raises(ModelError, match="not finite"):
         METHOD.load({**arrays, "decoder.4.bias": np.full(3, np.nan, np.float32)}, AutoencoderConfig())
@@ -144,9 +146,3 @@ def test_one_image_is_too_few_and_settings_have_bounds() -> None:
         METHOD.fit(BatchImages(Inputs(scenes(1, 0))), AutoencoderConfig(), 0, silent)
     with pytest.raises(ConfigError, match="epochs must be at least 1"):
         AutoencoderConfig(epochs=0)
-
-
-def test_the_gaussian_fits_into_a_small_picture() -> None:
-    weights = gaussian(32.0, 64)
-    assert weights.size == 127
-    assert weights.sum() == pytest.approx(1.0, abs=1e-6)

@@ -22,18 +22,14 @@ import openvino as ov
 from jaxtyping import Float32
 from openvino import opset13 as ops
 
-from isotherm.anomaly.graphs import GraphDetector, constant, finished, graph_inputs, keep_out, largest
+from isotherm.anomaly.graphs import GraphDetector, graph_inputs
 from isotherm.anomaly.method import Arrays, Images
-from isotherm.anomaly.stored import stored_size
+from isotherm.anomaly.redrawing import redrawing_model, within_span
+from isotherm.anomaly.stored import stored, stored_size
 from isotherm.anomaly.training import TrainingConfig, check_count, needs_torch, plan_of
 from isotherm.core.config import setting
-from isotherm.core.errors import ModelError
 from isotherm.core.progress import Progress
 
-MAP_STRIDE = 4
-"""The map is averaged over squares of this side [px]: after the smoothing nothing is lost."""
-_REACH = 4.0
-"""The Gaussian is cut off at this many standard deviations."""
 _DOWN = ((3, 32), (32, 64), (64, 128), (128, 256), (256, 128))
 _UP = ((128, 256), (256, 128), (128, 64), (64, 32), (32, 3))
 
@@ -42,7 +38,7 @@ _UP = ((128, 256), (256, 128), (128, 64), (64, 32), (32, 3))
 class AutoencoderConfig(TrainingConfig):
     """How the network learns, and how its error becomes a map."""
 
-    blur_px: float = setting(4.0, "standard deviation of the map's smoothing [px of the input]", low=0.5, high=32.0)
+    blur_px: float = setting(4.0, "Gaussian blur of the map, in pixels of the network input", low=0.0, high=64.0)
 
 
 class Autoencoder:
@@ -76,16 +72,9 @@ class Autoencoder:
         ModelError
             An array is missing, of another shape or type, or not finite.
         """
-        expected = dict(_shapes())
-        for name, shape in expected.items():
-            array = arrays.get(name)
-            if array is None or array.shape != shape or array.dtype != np.float32:
-                found = "missing" if array is None else f"{array.dtype} {array.shape}"
-                raise ModelError(f"array {name} should be float32 {shape}, but is {found}")
-            if not np.isfinite(array).all():
-                raise ModelError(f"array {name} holds values that are not finite")
         stored_size(arrays)
-        return _detector({name: arrays[name] for name in ("size", *expected)}, config)
+        kept = {name: stored(arrays, name, np.float32, *shape) for name, shape in _shapes()}
+        return _detector({"size": arrays["size"], **kept}, config)
 
 
 METHOD = Autoencoder()
@@ -106,21 +95,8 @@ def _shapes() -> Iterator[tuple[str, tuple[int, ...]]]:
 
 
 def _model(arrays: Mapping[str, np.ndarray], size: tuple[int, int], blur_px: float) -> ov.Model:
-    """Return the graph: the map is the smoothed squared difference of picture and redrawing at a quarter of the size.
-
-    What is to be ignored counts as redrawn without error before the smoothing.
-    """
     pixels, ignore = graph_inputs(size)
-    drawn = _redraw(ops.clamp(pixels, 0.0, 1.0), arrays)
-    difference = ops.squared_difference(pixels, drawn)
-    error = ops.reduce_mean(difference, ops.constant(np.array([1], np.int64)), keep_dims=True)
-    error = ops.multiply(error, ops.subtract(constant(1.0), ignore))
-    smooth = _blur(error, gaussian(blur_px, min(size)))
-    sides = [MAP_STRIDE, MAP_STRIDE]
-    small = ops.avg_pool(smooth, sides, [0, 0], [0, 0], sides, exclude_pad=True)
-    maps = ops.squeeze(small, ops.constant(np.array([1], np.int64)))
-    maps = keep_out(maps, ignore, size, (size[0] // MAP_STRIDE, size[1] // MAP_STRIDE))
-    return finished((pixels, ignore), maps=maps, scores=largest(maps), references=drawn)
+    return redrawing_model((pixels, ignore), _redraw(within_span(pixels), arrays), size, blur_px)
 
 
 def _redraw(picture: ov.Node, arrays: Mapping[str, np.ndarray]) -> ov.Node:
@@ -141,19 +117,3 @@ def _redraw(picture: ov.Node, arrays: Mapping[str, np.ndarray]) -> ov.Node:
 
 def _per_channel(values: Float32[np.ndarray, " D"]) -> ov.Node:
     return ops.constant(values.reshape(1, -1, 1, 1))
-
-
-def gaussian(sigma_px: float, size: int) -> Float32[np.ndarray, " K"]:
-    """Return the weights of a Gaussian, cut off at 4 standard deviations and at what reflection allows."""
-    reach = min(int(np.ceil(_REACH * sigma_px)), size - 1)
-    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma_px) ** 2)
-    return np.asarray(weights / weights.sum(), dtype=np.float32)
-
-
-def _blur(values: ov.Node, weights: Float32[np.ndarray, " K"]) -> ov.Node:
-    reach = weights.size // 2
-    pads = ops.constant(np.array([0, 0, reach, reach], np.int64))
-    padded = ops.pad(values, pads, pads, "reflect")
-    for shape in ((1, 1, -1, 1), (1, 1, 1, -1)):
-        padded = ops.convolution(padded, ops.constant(weights.reshape(shape)), [1, 1], [0, 0], [0, 0], [1, 1])
-    return padded
