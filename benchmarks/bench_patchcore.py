@@ -14,7 +14,8 @@ import time
 import numpy as np
 
 from isotherm.anomaly.coreset import greedy_coreset
-from isotherm.anomaly.patchcore import DIMENSIONS, METHOD, PatchCoreConfig
+from isotherm.anomaly.patchcore import METHOD, STRIDES, PatchCoreConfig
+from isotherm.anomaly.patches import choose_taps
 from isotherm.core.progress import silent
 from isotherm.runtime.compiled import cores
 from isotherm.testing.anomaly import BatchImages
@@ -56,7 +57,8 @@ def textured(count: int) -> np.ndarray:
 
 
 def core_set(count: int) -> None:
-    points = np.random.default_rng(1).normal(0, 1, (IMAGES * (SIZE // 8) ** 2, DIMENSIONS)).astype(np.float32)
+    dimensions = choose_taps("efficientnet_lite0", STRIDES).dimensions
+    points = np.random.default_rng(1).normal(0, 1, (IMAGES * (SIZE // 8) ** 2, dimensions)).astype(np.float32)
     started = time.process_time()
     greedy_coreset(points, count)
     fast = time.process_time() - started

@@ -11,7 +11,7 @@ from isotherm.anomaly import padim
 from isotherm.anomaly.graphs import GraphDetector, smoothing
 from isotherm.anomaly.method import Inputs
 from isotherm.anomaly.padim import METHOD, PadimConfig, shrink, whiten
-from isotherm.anomaly.patches import compile_patches
+from isotherm.anomaly.patches import choose_taps, compile_patches
 from isotherm.core.errors import ModelError
 from isotherm.core.progress import silent
 from isotherm.testing import anomaly as made_up
@@ -36,7 +36,7 @@ def fitted(pictures: np.ndarray, config: PadimConfig = SMALL) -> GraphDetector:
 
 
 def cells_of(pictures: np.ndarray) -> np.ndarray:
-    graph = compile_patches(pictures.shape[2:], padim.STRIDES, "f32")
+    graph = compile_patches(choose_taps("efficientnet_lite0", padim.STRIDES), pictures.shape[2:], "f32")
     return np.stack([cells for (cells,) in graph.run(pictures)]).astype(np.float64)
 
 

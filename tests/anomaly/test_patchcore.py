@@ -11,7 +11,7 @@ from isotherm.anomaly.coreset import greedy_coreset
 from isotherm.anomaly.graphs import GraphDetector, smoothing
 from isotherm.anomaly.method import Inputs
 from isotherm.anomaly.patchcore import METHOD, PatchCoreConfig
-from isotherm.anomaly.patches import compile_patches
+from isotherm.anomaly.patches import choose_taps, compile_patches
 from isotherm.core.errors import ConfigError, ModelError
 from isotherm.core.progress import silent
 from isotherm.testing import anomaly as made_up
@@ -19,6 +19,7 @@ from isotherm.testing.anomaly import BatchImages
 
 SMALL = PatchCoreConfig(coreset_ratio=0.2)
 SQUARE = (64, 64)
+LITE0 = choose_taps("efficientnet_lite0", patchcore.STRIDES)
 
 
 def normal_pictures(count: int, *, seed: int) -> np.ndarray:
@@ -38,7 +39,7 @@ def fitted(config: PatchCoreConfig = SMALL, count: int = 6) -> GraphDetector:
 
 
 def cells_of(pictures: np.ndarray) -> np.ndarray:
-    graph = compile_patches(pictures.shape[2:], patchcore.STRIDES, "f32", average=patchcore.AVERAGE)
+    graph = compile_patches(LITE0, pictures.shape[2:], "f32", average=patchcore.AVERAGE)
     return np.stack([cells for (cells,) in graph.run(pictures)])
 
 
@@ -47,12 +48,11 @@ def test_cells_are_local_means_joined_on_the_finer_grid() -> None:
     from torch.nn import functional
 
     from isotherm.anomaly.patches import Compiled, parameter
-    from isotherm.runtime.backbone import backbone
 
     pictures = normal_pictures(1, seed=3)
     images = parameter(SQUARE)
     ov = pytest.importorskip("openvino")
-    maps = Compiled(ov.Model(backbone(images, (8, 16)), [images]), "f32").run(pictures)
+    maps = Compiled(ov.Model(LITE0.feature_maps(images), [images]), "f32").run(pictures)
     fine, coarse = (torch.from_numpy(item)[None] for item in next(iter(maps)))
     means = [functional.avg_pool2d(item, 3, 1, 1) for item in (fine, coarse)]
     coarse = functional.interpolate(means[1], size=(8, 8), mode="bilinear", align_corners=False)
@@ -62,7 +62,7 @@ def test_cells_are_local_means_joined_on_the_finer_grid() -> None:
 
 def test_the_bank_is_the_core_set_of_all_cells() -> None:
     detector = fitted()
-    cells = cells_of(normal_pictures(6, seed=1)).reshape(-1, patchcore.DIMENSIONS)
+    cells = cells_of(normal_pictures(6, seed=1)).reshape(-1, LITE0.dimensions)
     assert detector.arrays()["mean"] == pytest.approx(cells.mean(axis=0), abs=1e-4)
     rows = (cells - cells.mean(axis=0)).astype(np.float32)
     start = int(np.random.default_rng(0).integers(len(rows)))
@@ -123,7 +123,7 @@ def test_a_small_pool_is_reduced_and_filled_again(monkeypatch: pytest.MonkeyPatc
         return original(points, count, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(patchcore, "greedy_coreset", spy)
-    monkeypatch.setattr(patchcore, "POOL_ROWS", 400)
+    monkeypatch.setattr(patchcore, "POOL_BYTES", 400 * 4 * LITE0.dimensions)
     pooled = fitted(count=12)
     assert len(sizes) > 1
     assert max(sizes) <= 400

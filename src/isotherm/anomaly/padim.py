@@ -22,14 +22,27 @@ from openvino import opset13 as ops
 
 from isotherm.anomaly.graphs import GraphDetector, blurred, constant, finished, graph_inputs, keep_out, largest
 from isotherm.anomaly.method import Arrays, Images
-from isotherm.anomaly.patches import compile_patches, dimensions, grid_of, kept_cells, patch_node
+from isotherm.anomaly.patches import (
+    BACKBONE,
+    BACKBONE_HELP,
+    STRIDES_HELP,
+    Taps,
+    choose_taps,
+    compile_patches,
+    kept_cells,
+    patch_node,
+    stored_taps,
+    strides_of,
+)
 from isotherm.anomaly.stored import stored, stored_size
 from isotherm.anomaly.thumbnails import Thumbnails, thumbnail
 from isotherm.core.config import setting, validate
-from isotherm.core.errors import ModelError
+from isotherm.core.errors import ConfigError, ModelError
 from isotherm.core.progress import Progress
+from isotherm.runtime.backbones import BACKBONES
 
 STRIDES = (4, 8, 16)
+"""The paper's choice: the first three stages of the network."""
 FLOOR = 0.01
 """Variance added to every feature, as a share of the mean variance: where all images agree, noise must not explode."""
 NOISE = 1e-6
@@ -44,12 +57,23 @@ BLOCK = 256
 class PadimConfig:
     """Settings of PaDiM."""
 
-    dimensions: int = setting(100, "features that are kept, drawn at random", low=2, high=dimensions(STRIDES))
+    backbone: str = setting(BACKBONE, BACKBONE_HELP)
+    strides: str = setting("", STRIDES_HELP.format("4,8,16 or the network's own"))
+    dimensions: int = setting(100, "features that are kept, drawn at random", low=2, high=1024)
     blur_px: float = setting(4.0, "Gaussian blur of the map, in pixels of the network input", low=0.0, high=64.0)
     precision: Literal["f32", "bf16"] = setting("f32", "arithmetic of the network: exact, or faster and coarser")
 
     def __post_init__(self) -> None:
         validate(self)
+        available = BACKBONES.get(self.backbone).dimensions(self.tapped())
+        if self.dimensions > available:
+            raise ConfigError(
+                f"dimensions must be at most {available}, what the feature maps have, not {self.dimensions}"
+            )
+
+    def tapped(self) -> tuple[int, ...]:
+        """Return the strides of the feature maps."""
+        return strides_of(self.backbone, self.strides, STRIDES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +82,8 @@ class Gaussians:
 
     Parameters
     ----------
+    taps
+        What the cells are described by.
     size
         H and W of the network input [px].
     kept
@@ -70,6 +96,7 @@ class Gaussians:
         The mean normal picture, as the only thumbnail.
     """
 
+    taps: Taps
     size: tuple[int, int]
     kept: Int32[np.ndarray, " d"]
     mean: Float32[np.ndarray, "P d"]
@@ -80,6 +107,7 @@ class Gaussians:
         """Return the detector that measures the distance to these Gaussians."""
         rows, columns = np.tril_indices(len(self.kept))
         kept = {
+            **self.taps.arrays(),
             "size": np.array(self.size, np.int32),
             "kept": self.kept,
             "mean": self.mean,
@@ -92,9 +120,9 @@ class Gaussians:
 
 def distance_model(gaussians: Gaussians, config: PadimConfig) -> ov.Model:
     """Build the graph from pictures to Mahalanobis distances; the score is the largest value of the blurred map."""
-    size, grid = gaussians.size, grid_of(gaussians.size)
+    size, grid = gaussians.size, gaussians.taps.grid(gaussians.size)
     pixels, ignore = graph_inputs(size)
-    features = ops.gather(patch_node(pixels, size, STRIDES), ops.constant(gaussians.kept), _axes(2))
+    features = ops.gather(patch_node(gaussians.taps, pixels, size), ops.constant(gaussians.kept), _axes(2))
     centred = ops.subtract(features, constant(gaussians.mean[None]))
     by_cell = ops.transpose(centred, _axes(1, 0, 2))
     white = ops.matmul(by_cell, constant(gaussians.whitening), False, True)
@@ -102,9 +130,6 @@ def distance_model(gaussians: Gaussians, config: PadimConfig) -> ov.Model:
     distances = ops.sqrt(ops.transpose(squared, _axes(1, 0)))
     maps = keep_out(ops.reshape(distances, _axes(-1, *grid), False), ignore, size, grid)
     maps = blurred(maps, size, grid, config.blur_px)
-    resembles = ops.convert(
-        ops.multiply(ops.slice(distances, _axes(0), _axes(1), _axes(1), _axes(1)), constant(0)), "i32"
-    )
     return finished((pixels, ignore), maps=maps, scores=largest(maps))
 
 
@@ -214,10 +239,11 @@ class Padim:
 
     def fit(self, images: Images, config: PadimConfig, seed: int, progress: Progress) -> GraphDetector:
         """Fit one Gaussian for each cell of the grid, over all images."""
-        size, grid = images.size, grid_of(images.size)
-        chosen = np.random.default_rng(seed).permutation(dimensions(STRIDES))[: config.dimensions]
+        taps = choose_taps(config.backbone, config.tapped())
+        size, grid = images.size, taps.grid(images.size)
+        chosen = np.random.default_rng(seed).permutation(taps.dimensions)[: config.dimensions]
         kept = np.sort(chosen).astype(np.int32)
-        compiled = compile_patches(size, STRIDES, config.precision)
+        compiled = compile_patches(taps, size, config.precision)
         sums = _Sums(grid[0] * grid[1], len(kept))
         normal = np.zeros((3, *size), np.float64)
         done = 0
@@ -228,22 +254,23 @@ class Padim:
             done += len(batch)
             progress(done, len(images), "features")
         mean_picture = thumbnail((normal / done).astype(np.float32))
-        return Gaussians(size, kept, sums.mean(), gaussians(sums), Thumbnails.gather([mean_picture])).detector(config)
+        learnt = Gaussians(taps, size, kept, sums.mean(), gaussians(sums), Thumbnails.gather([mean_picture]))
+        return learnt.detector(config)
 
     def load(self, arrays: Arrays, config: PadimConfig) -> GraphDetector:
-        """Rebuild the detector; raises ModelError where the arrays do not fit together."""
-        size = stored_size(arrays)
-        grid, count = grid_of(size), config.dimensions
+        """Rebuild the detector; raises ModelError where the arrays do not fit together, or the network is another."""
+        taps, size = stored_taps(arrays, config.backbone, config.tapped()), stored_size(arrays)
+        grid, count = taps.grid(size), config.dimensions
         cells = grid[0] * grid[1]
         kept = stored(arrays, "kept", np.int32, count)
         normal = stored(arrays, "normal", np.float16, 1, None, None, None)
-        if kept.min() < 0 or kept.max() >= dimensions(STRIDES) or normal.shape[1] not in (1, 3):
+        if kept.min() < 0 or kept.max() >= taps.dimensions or normal.shape[1] not in (1, 3):
             raise ModelError("its features or its normal picture make no sense")
         rows, columns = np.tril_indices(count)
         whitening = np.zeros((cells, count, count), np.float32)
         whitening[:, rows, columns] = stored(arrays, "whitening", np.float32, cells, len(rows))
         mean = stored(arrays, "mean", np.float32, cells, count)
-        return Gaussians(size, kept, mean, whitening, Thumbnails(normal)).detector(config)
+        return Gaussians(taps, size, kept, mean, whitening, Thumbnails(normal)).detector(config)
 
 
 METHOD = Padim()

@@ -22,13 +22,18 @@ from isotherm.anomaly.coreset import greedy_coreset
 from isotherm.anomaly.graphs import GraphDetector, blurred, constant, finished, graph_inputs, keep_out, largest
 from isotherm.anomaly.method import Arrays, Images, Inputs
 from isotherm.anomaly.patches import (
+    BACKBONE,
+    BACKBONE_HELP,
+    STRIDES_HELP,
     Cells,
+    Taps,
+    choose_taps,
     compile_patches,
-    dimensions,
-    grid_of,
     inputs_one_by_one,
     kept_cells,
     patch_node,
+    stored_taps,
+    strides_of,
 )
 from isotherm.anomaly.stored import stored, stored_size
 from isotherm.anomaly.thumbnails import MAX_THUMBNAILS, Thumbnail, Thumbnails, thumbnail
@@ -38,10 +43,10 @@ from isotherm.core.progress import Progress
 from isotherm.runtime.compiled import Compiled
 
 STRIDES = (8, 16)
+"""The paper's choice: the middle of the network."""
 AVERAGE = 3
-DIMENSIONS = dimensions(STRIDES)
-POOL_ROWS = 440_000
-"""How many patches are held at once while the core set is chosen (256 MiB): 430 images of 256 px."""
+POOL_BYTES = 256 * 2**20
+"""How many patches are held at once while the core set is chosen: 430 images of 256 px of the default network."""
 SEARCH_BLOCK = 1024
 """How many bank rows are compared at once, so that the products stay in the processor's cache."""
 VOTES = 64
@@ -52,6 +57,8 @@ VOTES = 64
 class PatchCoreConfig:
     """Settings of PatchCore."""
 
+    backbone: str = setting(BACKBONE, BACKBONE_HELP)
+    strides: str = setting("", STRIDES_HELP.format("8,16 or the network's own"))
     coreset_ratio: float = setting(0.1, "share of the normal patches that is kept", low=0.0001, high=1.0)
     max_rows: int = setting(
         2048, "most patches that are kept, whatever the share; inspection time grows with it", low=16, high=200_000
@@ -64,6 +71,11 @@ class PatchCoreConfig:
 
     def __post_init__(self) -> None:
         validate(self)
+        self.tapped()
+
+    def tapped(self) -> tuple[int, ...]:
+        """Return the strides of the feature maps."""
+        return strides_of(self.backbone, self.strides, STRIDES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +84,8 @@ class Bank:
 
     Parameters
     ----------
+    taps
+        What the patches are described by.
     size
         H and W of the network input [px].
     mean
@@ -84,6 +98,7 @@ class Bank:
         Some of the normal pictures.
     """
 
+    taps: Taps
     size: tuple[int, int]
     mean: Float32[np.ndarray, " D"]
     rows: Float32[np.ndarray, "M D"]
@@ -93,6 +108,7 @@ class Bank:
     def detector(self, config: PatchCoreConfig) -> GraphDetector:
         """Return the detector that searches this bank."""
         kept = {
+            **self.taps.arrays(),
             "size": np.array(self.size, np.int32),
             "mean": self.mean,
             "bank": self.rows,
@@ -108,9 +124,9 @@ def search_model(bank: Bank, config: PatchCoreConfig) -> ov.Model:
     The score is the distance of the cell that is farthest from all rows of the bank, re-weighted where `neighbours` is
     more than one; the map is blurred after that.
     """
-    size, grid = bank.size, grid_of(bank.size)
+    size, grid = bank.size, bank.taps.grid(bank.size)
     pixels, ignore = graph_inputs(size)
-    cells = ops.subtract(patch_node(pixels, size, STRIDES, average=AVERAGE), constant(bank.mean[None, None]))
+    cells = ops.subtract(patch_node(bank.taps, pixels, size, average=AVERAGE), constant(bank.mean[None, None]))
     maps = ops.reshape(_distances(cells, bank.rows), _whole(-1, *grid), False)
     maps = keep_out(maps, ignore, size, grid)
     scores = largest(maps)
@@ -182,9 +198,9 @@ def _whole(*numbers: int) -> ov.Node:
 class _Pool:
     """The patches seen so far, reduced to their core set whenever there is no room for more."""
 
-    def __init__(self, capacity: int, wanted: int, seed: int, progress: Progress) -> None:
-        self._rows = np.empty((capacity, DIMENSIONS), np.float32)
-        self._pictures = np.empty(capacity, np.int32)
+    def __init__(self, shape: tuple[int, int], wanted: int, seed: int, progress: Progress) -> None:
+        self._rows = np.empty(shape, np.float32)
+        self._pictures = np.empty(shape[0], np.int32)
         self._filled, self._count, self._wanted = 0, 0, wanted
         self._thumbnails: dict[int, Thumbnail] = {}
         self._random, self._progress = np.random.default_rng(seed), progress
@@ -197,14 +213,14 @@ class _Pool:
         self._thumbnails[self._count] = thumbnail(picture)
         self._filled, self._count = part.stop, self._count + 1
 
-    def bank(self, size: tuple[int, int]) -> Bank:
+    def bank(self, taps: Taps, size: tuple[int, int]) -> Bank:
         mean = self._reduce()
         pictures = self._pictures[: self._filled]
         kept = np.array(sorted(self._thumbnails))
         places = np.searchsorted(kept, pictures).clip(max=len(kept) - 1)
         owners = np.where(kept[places] == pictures, places, -1).astype(np.int32)
         thumbnails = Thumbnails.gather([self._thumbnails[picture] for picture in kept.tolist()])
-        return Bank(size, mean, self._rows[: self._filled] - mean, owners, thumbnails)
+        return Bank(taps, size, mean, self._rows[: self._filled] - mean, owners, thumbnails)
 
     def _reduce(self) -> Float32[np.ndarray, " D"]:
         """Keep the core set only, and the thumbnails of the pictures that own most of it; returns the mean of all."""
@@ -236,31 +252,35 @@ class PatchCore:
     def fit(self, images: Images, config: PatchCoreConfig, seed: int, progress: Progress) -> GraphDetector:
         """Choose the core set of the normal patches.
 
-        Memory holds at most `POOL_ROWS` patches, or twice the core set where that is more. Where the images have more,
-        the pool is reduced to its core set each time it is full, and filled again: then the selection is greedy within
-        each filling, no longer over all patches at once.
+        Memory holds at most `POOL_BYTES` of patches, or twice the core set where that is more. Where the images have
+        more, the pool is reduced to its core set each time it is full, and filled again: then the selection is greedy
+        within each filling, no longer over all patches at once.
         """
-        size, grid = images.size, grid_of(images.size)
+        taps = choose_taps(config.backbone, config.tapped())
+        size, grid = images.size, taps.grid(images.size)
         cells = grid[0] * grid[1]
         patches = len(images) * cells
         wanted = max(1, min(config.max_rows, round(config.coreset_ratio * patches)))
-        pool = _Pool(min(patches, max(POOL_ROWS, 2 * wanted + cells)), wanted, seed, progress)
-        compiled = compile_patches(size, STRIDES, config.precision, average=AVERAGE)
+        capacity = min(patches, max(POOL_BYTES // (4 * taps.dimensions), 2 * wanted + cells))
+        pool = _Pool((capacity, taps.dimensions), wanted, seed, progress)
+        compiled = compile_patches(taps, size, config.precision, average=AVERAGE)
         for place, (inputs, features) in enumerate(_with_cells(compiled, images), start=1):
             pool.add(features[kept_cells(inputs, grid)[0]], inputs.pixels[0])
             progress(place, len(images), "features")
-        return pool.bank(size).detector(config)
+        return pool.bank(taps, size).detector(config)
 
     def load(self, arrays: Arrays, config: PatchCoreConfig) -> GraphDetector:
-        """Rebuild the detector; raises ModelError where the arrays do not fit together."""
+        """Rebuild the detector; raises ModelError where the arrays do not fit together, or the network is another."""
+        taps = stored_taps(arrays, config.backbone, config.tapped())
         thumbnails = stored(arrays, "thumbnails", np.float16, None, None, None, None)
         owners = stored(arrays, "owners", np.int32, None)
         if thumbnails.shape[1] not in (1, 3) or owners.min() < -1 or not 0 <= owners.max() < len(thumbnails):
             raise ModelError("the thumbnails and their owners do not fit together")
         bank = Bank(
+            taps=taps,
             size=stored_size(arrays),
-            mean=stored(arrays, "mean", np.float32, DIMENSIONS),
-            rows=stored(arrays, "bank", np.float32, len(owners), DIMENSIONS),
+            mean=stored(arrays, "mean", np.float32, taps.dimensions),
+            rows=stored(arrays, "bank", np.float32, len(owners), taps.dimensions),
             owners=owners,
             thumbnails=Thumbnails(thumbnails),
         )

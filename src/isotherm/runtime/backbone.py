@@ -75,6 +75,10 @@ class Backbone:
         height, width = size
         return max(1, round(height / stride)), max(1, round(width / stride))
 
+    def chosen(self, digest: str | None = None) -> str:
+        """Return the sha256 of the weights that `loaded` would take, without reading them; raises what it raises."""
+        return choose_weights(self.name, self.source, digest)
+
     def loaded(self, digest: str | None = None) -> LoadedBackbone:
         """Return the network with its weights.
 
@@ -90,7 +94,7 @@ class Backbone:
         MissingExtraError
             They are part of an extra that is not installed.
         """
-        return _loaded(self, choose_weights(self.name, self.source, digest))
+        return _loaded(self, self.chosen(digest))
 
 
 @lru_cache(maxsize=2)
