@@ -120,6 +120,12 @@ CASES: list[tuple[str, Callable[[ov.Node], Outputs]]] = [
     ),
     ("Elu", lambda x: ops.elu(x, 0.7)),
     ("Gather", lambda x: ops.gather(x, ops.constant(np.array([2, 0, -1], np.int32)), i64(1))),
+    (
+        "Gather",
+        lambda x: ops.gather(
+            x, ops.topk(ops.reduce_sum(x, i64(2, 3), False), i32(2), 1, "max", "value").output(1), i64(1), 1
+        ),
+    ),
     ("GatherElements", lambda x: ops.gather_elements(x, ops.topk(x, i32(2), 3, "max", "value").output(1), 3)),
     ("Gelu", lambda x: ops.gelu(x, "erf")),
     ("Gelu", lambda x: ops.gelu(x, "tanh")),
@@ -246,7 +252,10 @@ def test_the_batch_stays_open_and_names_and_metadata_are_kept() -> None:
         (lambda x: resized(x, "nearest", 16, rounding="simple"), "mode nearest, half_pixel, simple"),
         (lambda x: ops.add(x, f32(3), "pdpd"), "auto_broadcast pdpd"),
         (lambda x: as_float(ops.divide(ops.convert(x, "i32"), i32(3))), "Divide with integers"),
-        (lambda x: ops.gather(x, ops.constant(np.zeros((1, 1), np.int32)), i64(2), batch_dims=1), "batch_dims"),
+        (
+            lambda x: ops.gather(x, ops.constant(np.zeros((1, 1), np.int32)), i64(2), batch_dims=1),
+            "batch_dims 1 and axis 2",
+        ),
     ],
 )
 def test_what_onnx_cannot_say_is_refused_by_name(build: Callable[[ov.Node], Outputs], message: str) -> None:

@@ -267,10 +267,16 @@ def _topk(graph: Translation, node: ov.Node) -> list[str]:
 
 
 def _gather(graph: Translation, node: ov.Node) -> list[str]:
-    if node.get_attributes()["batch_dims"] != 0:
-        raise refused(node, "batch_dims")
-    (axis,) = graph.numbers(node, 2)
-    return graph.add("Gather", [graph.value(node, 0), graph.value(node, 1)], axis=axis)
+    data, indices = graph.value(node, 0), graph.value(node, 1)
+    (axis,), batch = graph.numbers(node, 2), node.get_attributes()["batch_dims"]
+    if batch == 0:
+        return graph.add("Gather", [data, indices], axis=axis)
+    if axis != batch:
+        raise refused(node, f"batch_dims {batch} and axis {axis}")
+    # Each index becomes a vector of one, which GatherND looks up right behind the batch's axes.
+    (places,) = graph.add("Cast", [indices], to=onnx.TensorProto.INT64)
+    (vectors,) = graph.add("Unsqueeze", [places, graph.longs([-1])])
+    return graph.add("GatherND", [data, vectors], batch_dims=batch)
 
 
 def _gather_elements(graph: Translation, node: ov.Node) -> list[str]:
