@@ -89,6 +89,8 @@ def test_the_graph_agrees_with_torch(method: Any, config: Any) -> None:
                 surprise = flow.surprise(fibres, places).reshape(2, *values.shape[2:])
             else:
                 surprise = flow.surprise(values)
+            middle, spread = arrays[f"{stride}.typical"]
+            surprise = (surprise - middle) / spread
             total += functional.interpolate(surprise[:, None], (8, 8), mode="bilinear")[:, 0].numpy() / 2
     np.testing.assert_allclose(found.maps, total, rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(found.scores, total.max(axis=(1, 2)), rtol=1e-3)
@@ -96,9 +98,14 @@ def test_the_graph_agrees_with_torch(method: Any, config: Any) -> None:
 
 @pytest.mark.parametrize(("method", "config"), METHODS)
 def test_learning_raises_the_likelihood_of_pictures_that_were_not_seen(method: Any, config: Any) -> None:
-    unseen = Inputs(normals(4, 9))
-    short, long = (fitted(method, replace(config, steps=steps)).predict(unseen).maps.mean() for steps in (1, 60))
-    assert long < short - 0.05
+    short, long = (fitted(method, replace(config, steps=steps)) for steps in (1, 60))
+    for stride in (8, 16):
+        first, last = (detector.arrays()[f"{stride}.typical"][0] for detector in (short, long))
+        assert last < first - 0.05
+    unseen = long.predict(Inputs(normals(4, 9))).maps
+    # In deviations of normal cells that were not seen.
+    assert abs(unseen.mean()) < 0.7
+    assert 0.3 < unseen.std() < 2
 
 
 @pytest.mark.parametrize(("method", "config"), METHODS)
@@ -226,6 +233,7 @@ for module in (cflow, fastflow):
     [
         ("8.0.order", np.zeros(40, np.int32)),
         ("8.deviation", np.zeros(40, np.float32)),
+        ("16.typical", np.zeros(2, np.float32)),
         ("8.mean", np.full(40, np.nan, np.float32)),
         ("16.1.subnet.last.weight", np.zeros((3, 3), np.float32)),
         ("size", np.array([64, 60], np.int32)),

@@ -2,8 +2,8 @@
 
 Each feature vector of the frozen network goes through a normalising flow on its own (`isotherm.nn.flows`); the networks
 inside its couplings are told the row and the column of the vector (`place_encoding`). There is one flow for each of two
-depths. The map is the negative log-likelihood of each cell in nats a channel, averaged over the depths; the score is
-its largest value. Scores may be negative: they are log-likelihoods of a density, not distances.
+depths. The map is the negative log-likelihood of each cell, counted in deviations of normal cells that were held out,
+and averaged over the depths; the score is its largest value. Scores may be negative: what is likelier than usual is.
 
 References
 ----------
@@ -19,7 +19,8 @@ Changed, mostly for two cores:
 - a coupling's network is 128 wide (authors' code: twice its input with the encoding, about 300), the encoding is of
   length 64;
 - the mean log-likelihood itself is learnt (the paper's loss), not a logistic function of it (the authors' code);
-- likelihoods are not scaled by the largest of a test set, which a score of one picture must not know.
+- likelihoods of different depths are brought to one unit by held-out normal pictures, not by the largest value of the
+  test set (the authors' code), which a score of one picture must not know.
 
 torch is needed for fitting alone; loading and predicting run on OpenVINO.
 """

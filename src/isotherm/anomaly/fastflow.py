@@ -1,9 +1,9 @@
 """FastFlow: how unlikely the features of each place are, given their neighbourhood, under a flow learnt from normals.
 
 The feature maps of the frozen network at two depths go through one normalising flow each (`isotherm.nn.flows`), whose
-couplings are pairs of convolutions, by turns of 3 x 3 and 1 x 1. The map is the negative log-likelihood of each cell in
-nats a channel, averaged over the depths; the score is its largest value. Scores may be negative: they are
-log-likelihoods of a density, not distances.
+couplings are pairs of convolutions, by turns of 3 x 3 and 1 x 1. The map is the negative log-likelihood of each cell,
+counted in deviations of normal cells that were held out, and averaged over the depths; the score is its largest value.
+Scores may be negative: what is likelier than usual is.
 
 References
 ----------
@@ -17,7 +17,8 @@ Changed, mostly for two cores:
 - two depths (strides of 8 and 16 px) of EfficientNet-Lite0 in place of three of ResNet-18;
 - the flows begin as the identity (Glow), and a fixed number of steps under a falling step size, stopped early by the
   likelihood of held-out normal pictures, takes the place of 500 passes;
-- the map keeps the log-determinant and takes no exponential, which would saturate: what is hotter stays stranger.
+- the map keeps the log-determinant and takes no exponential, which would saturate: what is hotter stays stranger;
+- depths are brought to one unit before they are averaged.
 
 torch is needed for fitting alone; loading and predicting run on OpenVINO.
 """

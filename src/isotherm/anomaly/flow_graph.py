@@ -71,6 +71,7 @@ class FlowShape:
         kept = channels // 2
         yield f"{self.stride}.mean", np.float32, (channels,)
         yield f"{self.stride}.deviation", np.float32, (channels,)
+        yield f"{self.stride}.typical", np.float32, (2,)
         for step, side in enumerate(self.kernels):
             square = () if self.encoding else (side, side)
             start = f"{self.stride}.{step}"
@@ -115,8 +116,9 @@ def checked(arrays: Arrays, shapes: Sequence[FlowShape]) -> Arrays:
             found[name] = stored(arrays, name, dtype, *lengths)
             if name.endswith(".order") and not np.array_equal(np.sort(found[name]), np.arange(shape.channels)):
                 raise ModelError(f"array {name!r} is no order of {shape.channels} features")
-            if name.endswith(".deviation") and found[name].min() <= 0:
-                raise ModelError(f"array {name!r} holds deviations that are not above 0")
+            above = {"deviation": found[name], "typical": found[name][-1:]}.get(name.rpartition(".")[2])
+            if above is not None and above.min() <= 0:
+                raise ModelError(f"array {name!r} holds a deviation that is not above 0")
     return found
 
 
@@ -133,14 +135,16 @@ def place_encoding(grid: tuple[int, int], length: int) -> Float32[np.ndarray, "P
 
 
 def _model(arrays: Arrays, shapes: Sequence[FlowShape], blur_px: float) -> ov.Model:
-    """Return the graph: the maps of all scales, brought to the finest grid, are averaged."""
+    """Return the graph: how far each cell's likelihood is from a normal cell's, averaged over the scales."""
     size = stored_size(arrays)
     pixels, ignore = graph_inputs(size)
     finest = _grid(size, min(shape.stride for shape in shapes))
     total = None
     for shape, features in zip(shapes, backbone(pixels, [shape.stride for shape in shapes]), strict=True):
-        maps = ops.unsqueeze(_surprise(arrays, shape, _standardised(arrays, shape, features, ignore), size), _axes(1))
-        maps = ops.squeeze(_resized(maps, _grid(size, shape.stride), finest), _axes(1))
+        surprise = _surprise(arrays, shape, _standardised(arrays, shape, features, ignore), size)
+        middle, deviation = (float(value) for value in arrays[f"{shape.stride}.typical"])
+        unusual = ops.multiply(ops.subtract(surprise, constant(middle)), constant(1 / deviation))
+        maps = _resized(unusual, _grid(size, shape.stride), finest)
         total = maps if total is None else ops.add(total, maps)
     assert total is not None
     # Left out twice: before the blur, so that nothing is smeared over its neighbours, and after it.
@@ -219,10 +223,19 @@ def _split(values: ov.Node, first: int, second: int) -> tuple[ov.Output, ov.Outp
 
 
 def _resized(maps: ov.Node, grid: tuple[int, int], wanted: tuple[int, int]) -> ov.Node:
+    """Bring maps (N h w) to another grid."""
     if grid == wanted:
         return maps
     axes, sides = constant_of(np.array([2, 3], np.int64)), constant_of(np.array(wanted, np.int64))
-    return ops.interpolate(maps, sides, "linear_onnx", "sizes", coordinate_transformation_mode="half_pixel", axes=axes)
+    resized = ops.interpolate(
+        ops.unsqueeze(maps, _axes(1)),
+        sides,
+        "linear_onnx",
+        "sizes",
+        coordinate_transformation_mode="half_pixel",
+        axes=axes,
+    )
+    return ops.squeeze(resized, _axes(1))
 
 
 def _per_channel(values: np.ndarray) -> ov.Node:

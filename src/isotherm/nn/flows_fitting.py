@@ -24,6 +24,8 @@ CHECKS = 20
 """How often the validation part is judged in a full fit."""
 MAX_GRADIENT = 10.0
 """Longest gradient: one odd picture must not throw a flow off."""
+LEAST_DEVIATION = 1e-3
+"""Smallest deviation of the likelihood between cells [nats a channel]: copies of one picture differ by rounding."""
 FIBRES = 65_536
 """How many vectors of the validation part are judged at most."""
 
@@ -81,10 +83,10 @@ class Sample:
     condition: torch.Tensor | None = None
     kept: torch.Tensor | None = None
 
-    def loss(self, flow: Flow) -> torch.Tensor:
-        """Return the mean negative log-likelihood in nats a channel."""
+    def surprise(self, flow: Flow) -> torch.Tensor:
+        """Return the negative log-likelihood of each cell that counts, in nats a channel."""
         surprise = flow.surprise(self.values, self.condition)
-        return surprise.mean() if self.kept is None else surprise[self.kept].mean()
+        return surprise if self.kept is None else surprise[self.kept]
 
 
 Samples = Callable[[Maps, torch.Generator], Iterator[Sample]]
@@ -127,12 +129,13 @@ def _standardised(source: MapSource) -> Callable[[torch.Tensor], torch.Tensor]:
 def fit_map_flow(
     source: MapSource, kernels: Sequence[int], width: int, plan: FlowPlan, *, seed: int, progress: Progress
 ) -> dict[str, Array]:
-    """Learn a flow of whole maps, with a step for each of `kernels`; returns its arrays (`flow_arrays`)."""
+    """Learn a flow of whole maps, with a step for each of `kernels`; returns its arrays (see `_arrays`)."""
     generator = torch.Generator().manual_seed(seed)
     subnets = [partial(MapSubnet, kernel=kernel, width=width) for kernel in kernels]
     flow: Flow = Flow(len(source.mean), subnets, generator)
     samples = map_samples(source, plan.batch_size)
-    return flow_arrays(fit_flow(flow, source, samples, plan, generator=generator, progress=progress))
+    fit_flow(flow, source, samples, plan, generator=generator, progress=progress)
+    return _arrays(flow, _validation(source, samples))
 
 
 def fit_fibre_flow(
@@ -145,12 +148,25 @@ def fit_fibre_flow(
     seed: int,
     progress: Progress,
 ) -> dict[str, Array]:
-    """Learn a flow of single vectors that are told their place (P of the grid); returns its arrays (`flow_arrays`)."""
+    """Learn a flow of single vectors that are told their place (P of the grid); returns its arrays (see `_arrays`)."""
     generator = torch.Generator().manual_seed(seed)
     subnets = [partial(FibreSubnet, encoding=places.shape[1], width=width)] * couplings
     flow: Flow = Flow(len(source.mean), subnets, generator)
     samples = fibre_samples(source, places, plan.batch_size)
-    return flow_arrays(fit_flow(flow, source, samples, plan, generator=generator, progress=progress))
+    fit_flow(flow, source, samples, plan, generator=generator, progress=progress)
+    return _arrays(flow, _validation(source, samples))
+
+
+@torch.no_grad()
+def _arrays(flow: Flow, judged: list[Sample]) -> dict[str, Array]:
+    """Return the arrays of a flow (`flow_arrays`).
+
+    With them goes ``typical``, mean and standard deviation of the negative log-likelihood of cells that were not learnt
+    from: the unit in which depths of different noise can be added.
+    """
+    surprises = torch.cat([sample.surprise(flow) for sample in judged]).double()
+    deviation = max(float(surprises.std(correction=0)), LEAST_DEVIATION)
+    return {**flow_arrays(flow), "typical": np.array([float(surprises.mean()), deviation], np.float32)}
 
 
 def fit_flow(
@@ -169,7 +185,7 @@ def fit_flow(
     best = _Best(flow, judged)
     every = max(1, plan.steps // CHECKS)
     for step, sample in zip(range(1, plan.steps + 1), _endless(source, samples, generator), strict=False):
-        loss = sample.loss(flow)
+        loss = sample.surprise(flow).mean()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(flow.parameters(), MAX_GRADIENT)
@@ -226,6 +242,4 @@ class _Best:
 
     @torch.no_grad()
     def _judge(self, flow: Flow) -> float:
-        counts = [sample.values[:, 0].numel() for sample in self._judged]
-        losses = [sample.loss(flow).item() * count for sample, count in zip(self._judged, counts, strict=True)]
-        return sum(losses) / sum(counts)
+        return float(torch.cat([sample.surprise(flow) for sample in self._judged]).mean())
