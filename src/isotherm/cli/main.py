@@ -20,6 +20,7 @@ COMMANDS = {
     "train": "learn what normal looks like from a folder of images",
     "inspect": "score, mask, measure and report images",
     "evaluate": "measure a method or a model on labelled images",
+    "backbones": "list the networks that give features, add or fetch their weights",
     "export": "write a model as one ONNX or OpenVINO graph, and compare both",
 }
 """Command -> one line of help; its module is ``isotherm.cli.<command>``."""
