@@ -11,6 +11,7 @@ import pytest
 from isotherm.anomaly import ANOMALY_METHODS
 from isotherm.anomaly.cflow import CFlowConfig
 from isotherm.anomaly.dfm import DfmConfig
+from isotherm.anomaly.draem import DraemConfig
 from isotherm.anomaly.fastflow import FastFlowConfig
 from isotherm.anomaly.method import AnomalyMaps, Inputs
 from isotherm.anomaly.padim import METHOD as PADIM
@@ -30,6 +31,7 @@ CONFIGS: dict[str, list[object]] = {
     "dfm": [DfmConfig(), DfmConfig(score="nll", max_components=5), DfmConfig(score="fre", blur_px=0.0)],
     "fastflow": [FastFlowConfig(couplings=2, steps=30, batch_size=4, learning_rate=3e-3)],
     "unet_autoencoder": [UnetAutoencoderConfig(epochs=6, batch_size=4, width=4, learning_rate=3e-3, bfloat16=False)],
+    "draem": [DraemConfig(epochs=6, batch_size=4, redraw_width=4, judge_width=4, learning_rate=3e-3, bfloat16=False)],
     "cflow": [CFlowConfig(couplings=2, width=16, steps=60, batch_size=64, learning_rate=3e-3)],
 }
 

@@ -15,7 +15,14 @@ ANOMALY_METHODS: Registry[AnomalyMethod] = Registry(
         "error of a network that learnt to redraw normal images",
         "train",
     ),
+    Row(
+        "unet_autoencoder",
+        "isotherm.anomaly.unet_autoencoder:METHOD",
+        "what a U-Net takes off that learnt to take noise off normal images",
+        "train",
+    ),
     Row("dfm", "isotherm.anomaly.dfm:METHOD", "what the main components of normal features cannot rebuild"),
+    Row("draem", "isotherm.anomaly.draem:METHOD", "probability of a fault, learnt from simulated faults", "train"),
     Row("fastflow", "isotherm.anomaly.fastflow:METHOD", "likelihood of feature maps under a normalising flow", "train"),
     Row("cflow", "isotherm.anomaly.cflow:METHOD", "likelihood of feature vectors, given where they are", "train"),
 )
