@@ -41,7 +41,7 @@ def test_the_table_shows_each_site_before_all(plant: Path, tmp_path: Path, capsy
     assert [line.split()[0] for line in lines[1:4]] == ["A", "B", "all"]
     assert "1.000 [1.000 1.000]" in lines[1]
     assert any("fitted on these labels" in line for line in lines)
-    assert lines[-1].endswith("metrics.json, scores.csv, error_analysis.png")
+    assert lines[-1].endswith("metrics.json, scores.csv, error_analysis.png, decisions.png")
     assert (out / "metrics.json").is_file()
 
 

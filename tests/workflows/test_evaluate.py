@@ -118,7 +118,12 @@ def test_a_bad_file_is_a_row_and_stops_nothing(plant: Path) -> None:
 def test_files_are_complete(plant: Path, tmp_path: Path) -> None:
     out = tmp_path / "new" / "out"
     write_evaluation(by_site(plant), out)
-    assert sorted(path.name for path in out.iterdir()) == ["error_analysis.png", "metrics.json", "scores.csv"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "decisions.png",
+        "error_analysis.png",
+        "metrics.json",
+        "scores.csv",
+    ]
     metrics = json.loads((out / "metrics.json").read_text(), parse_constant=pytest.fail)
     assert metrics["definitions"]["f1_max"].startswith("best F1 that any threshold gives, fitted on these very labels")
     rows = list(csv.DictReader(io.StringIO((out / "scores.csv").read_text())))

@@ -96,7 +96,7 @@ def _tell(model: TrainedModel, folder: Path) -> None:
     print(f"{folder}: {model.method}, learnt from {data['fitted_on']} of {data['images']} images")
     print(f"  span      {inputs.low:.4g} .. {inputs.high:.4g} {unit}, {_sizes(inputs.frame)}")
     print(f"  threshold {model.calibration.threshold:.6g}: {model.calibration.how}")
-    print(f"  to expect false alarms on {model.calibration.false_alarms()}")
+    print(f"  promise   false alarms on {model.calibration.false_alarms()} like these")
     if labelled := data.get("labelled"):
         print(
             f"  labelled  {labelled['misses']} of {labelled['anomalous']} faulty missed, {labelled['false_alarms']} of "

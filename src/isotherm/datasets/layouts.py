@@ -58,6 +58,8 @@ class Sample:
         picture of its own.
     part
         ``train`` or ``test`` where the layout itself says so.
+    order
+        When it was taken among the pictures of its group, in any unit; None where that is not known.
     """
 
     path: Path
@@ -68,6 +70,7 @@ class Sample:
     mask: Path | None = None
     group: str = ""
     part: Part = ""
+    order: float | None = None
 
 
 @dataclass(frozen=True)

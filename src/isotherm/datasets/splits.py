@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -108,24 +109,44 @@ def some(names: Iterable[str]) -> str:
 
 
 def with_groups(images: LabelledImages, table: Path) -> LabelledImages:
-    """Give each picture the group that a CSV table (columns ``file`` and ``group``) names for it.
+    """Give each picture the group, and perhaps the order in it, that a CSV table names for it.
+
+    The columns are ``file``, ``group`` and, where pictures of a group were taken one after another, ``order``, a
+    number.
 
     Raises
     ------
     DataError
-        The table cannot be read, lacks a column, or lacks a picture.
+        The table cannot be read, lacks a column or a picture, or names one that does not exist.
     """
     try:
         with table.open(newline="", encoding="utf-8-sig") as stream:
-            groups = {row["file"]: row["group"] for row in csv.DictReader(stream)}
+            rows = {row["file"]: (row["group"], _number(table, row)) for row in csv.DictReader(stream)}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{table}: cannot be read: {error}") from error
     except KeyError as error:
         raise DataError(f"{table}: no column {error}; expected the columns file and group") from error
-    missing = [sample.name for sample in images.samples if not groups.get(sample.name)]
+    missing = [sample.name for sample in images.samples if not rows.get(sample.name, ("",))[0]]
     if missing:
         raise DataError(f"{table}: no group for {some(missing)} (names are relative to {images.root})")
-    return replace(images, samples=tuple(replace(sample, group=groups[sample.name]) for sample in images.samples))
+    absent = sorted(set(rows) - {sample.name for sample in images.samples})
+    if absent:
+        raise DataError(f"{table}: names images that {images.root} does not hold: {some(absent)}")
+    samples = (replace(each, group=rows[each.name][0], order=rows[each.name][1]) for each in images.samples)
+    return replace(images, samples=tuple(samples))
+
+
+def _number(table: Path, row: dict[str, str]) -> float | None:
+    text = row.get("order")
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise DataError(f"{table}: the order of {row['file']} is {text!r}, not a number")
+    return value
 
 
 def fixed(samples: Sequence[Sample], *, train_share: float, seed: int) -> list[Fold]:

@@ -55,12 +55,15 @@ class CostCurve:
     ----------
     thresholds
         (K) ascending: below all scores, between each two distinct neighbours, and the highest score.
-    costs, misses, false_alarms
-        (K) what each costs on average, and the rates of misses and false alarms.
+    costs, miss_costs
+        (K) what a picture costs on average, and the part of it that is for misses.
+    misses, false_alarms
+        (K) their rates.
     """
 
     thresholds: Float[np.ndarray, " K"]
     costs: Float[np.ndarray, " K"]
+    miss_costs: Float[np.ndarray, " K"]
     misses: Float[np.ndarray, " K"]
     false_alarms: Float[np.ndarray, " K"]
 
@@ -89,7 +92,8 @@ def cost_curve(labels: Labels, scores: Scores, costs: Costs) -> CostCurve | Unde
     thresholds = _between(np.unique(scores))
     misses = np.searchsorted(np.sort(scores[labels]), thresholds, side="right") / labels.sum()
     false_alarms = 1.0 - np.searchsorted(np.sort(scores[~labels]), thresholds, side="right") / (~labels).sum()
-    return CostCurve(thresholds, costs.of(misses, false_alarms, labels), misses, false_alarms)
+    whole, of_misses = costs.of(misses, false_alarms, labels), costs.of(misses, 0 * misses, labels)
+    return CostCurve(thresholds, whole, of_misses, misses, false_alarms)
 
 
 def _between(ascending: Float[np.ndarray, " D"]) -> Float[np.ndarray, " K"]:

@@ -1,4 +1,4 @@
-"""Figures drawn with matplotlib; the only module that imports it."""
+"""Figures drawn with matplotlib, which only the modules called figures import."""
 
 from __future__ import annotations
 

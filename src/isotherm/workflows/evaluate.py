@@ -27,6 +27,8 @@ from isotherm.datasets.splits import (
     some,
     with_groups,
 )
+from isotherm.evaluation.cost import Costs
+from isotherm.workflows.decisions import DecisionSettings, Order
 from isotherm.workflows.evaluation_result import Evaluation, FoldRun, summed_up
 from isotherm.workflows.judging import LabelledSource, judge
 from isotherm.workflows.models import TrainedModel, load_model
@@ -46,6 +48,16 @@ class EvaluateSettings:
         0.7, "share of the normal pictures to learn from, for fixed without a training part", low=0.05, high=0.95
     )
     resamples: int = setting(1000, "bootstrap resamples of the 95 % intervals", low=100, high=100_000)
+    validation_share: float = setting(
+        0.0,
+        "share of the judged images that is set apart to choose the threshold of least cost and to fit a probability "
+        "of a fault on; everything is reported on the rest",
+        low=0.0,
+        high=0.8,
+    )
+    order: Order = setting(  # noqa: RUF009
+        "table", "what orders the images of a group for the detection delay: the column order of --groups, or names"
+    )
 
     def __post_init__(self) -> None:
         validate(self)
@@ -73,6 +85,7 @@ def evaluate(
     subject: MethodToJudge | ModelToJudge,
     *,
     settings: EvaluateSettings | None = None,
+    costs: Costs | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Evaluation:
@@ -88,6 +101,8 @@ def evaluate(
     subject
         A method (one model is trained for each fold) or a trained model (every picture is judged but those it is known
         to have learnt from; the protocol does not matter).
+    costs
+        What misses and false alarms cost.
     seed
         Of the splits and of the bootstrap; the seed of training is in the subject's own settings.
 
@@ -112,7 +127,9 @@ def evaluate(
         folds, judged_by, notes = _folds(samples, settings, seed), subject, [*notes, *more]
     with_maps = any(sample.mask is not None for fold in folds for sample in fold.test)
     runs = [_run_fold(source, fold, judged_by, with_maps=with_maps, progress=progress) for fold in folds]
-    return summed_up(runs, _heading(images, subject, settings, seed) | {"notes": notes}, settings.resamples, seed)
+    heading = _heading(images, subject, settings, seed) | {"notes": notes}
+    how = DecisionSettings(costs or Costs(), settings.order, settings.resamples, seed)
+    return summed_up(runs, heading, settings.validation_share, how)
 
 
 def _apart_from(labelled: LabelledChoice | None, pictures: Distinct) -> tuple[tuple[Sample, ...], list[str]]:

@@ -20,12 +20,11 @@ from isotherm.datasets.splits import Fold
 from isotherm.evaluation.metrics import auroc, precision_recall_curve, ranked
 from isotherm.evaluation.ranking import roc_curve
 from isotherm.evaluation.summary import DEFINITIONS, Measured, image_metrics, pixel_metrics, without_masks
-from isotherm.workflows.judging import Judged, Judgement, TruthAndMaps, Unjudged, scorable
+from isotherm.workflows.decisions import Decisions, DecisionSettings, apart, decide, labels_and_scores
+from isotherm.workflows.judging import RELATIVE_LIMIT, Judged, Judgement, TruthAndMaps, Unjudged, scorable
 from isotherm.workflows.models import TrainedModel
 
-METRICS, SCORES, FIGURE = "metrics.json", "scores.csv", "error_analysis.png"
-RELATIVE_LIMIT = 1.0
-"""The threshold of relative scores and relative maps."""
+METRICS, SCORES, FIGURE, DECISIONS = "metrics.json", "scores.csv", "error_analysis.png", "decisions.png"
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,36 +40,51 @@ class FoldRun:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Every judged picture, and the metrics, ready for JSON."""
+    """Every judged picture, and the metrics, ready for JSON.
+
+    Parameters
+    ----------
+    judged
+        The pictures that the metrics speak of.
+    validation
+        Judged pictures that were set apart to choose a threshold and fit a probability on.
+    """
 
     judged: tuple[Judged, ...]
+    validation: tuple[Judged, ...]
     unjudged: tuple[Unjudged, ...]
+    decisions: Decisions
     metrics: dict[str, Any]
 
 
-def summed_up(runs: Sequence[FoldRun], heading: dict[str, Any], resamples: int, seed: int) -> Evaluation:
+def summed_up(
+    runs: Sequence[FoldRun], heading: dict[str, Any], validation_share: float, settings: DecisionSettings
+) -> Evaluation:
     """Compute all metrics of the folds together.
 
     Parameters
     ----------
     heading
         What was evaluated and how; opens the metrics.
-    resamples, seed
-        Of the bootstrap.
+    validation_share
+        Share of the judged pictures that is set apart.
 
     Raises
     ------
     DataError
         Not one picture could be judged.
     """
-    judged = tuple(item for run in runs for item in run.judgement.judged)
+    everything = tuple(item for run in runs for item in run.judgement.judged)
     unjudged = tuple(item for run in runs for item in run.judgement.unjudged)
-    if not judged:
+    if not everything:
         first = unjudged[0]
         raise DataError(f"none of {len(unjudged)} pictures could be judged; {first.sample.name}: {first.error}")
 
+    validation, judged = apart(everything, validation_share, settings.seed)
+    decisions = decide(judged, validation, settings)
+
     def measure(chosen: Sequence[Judged]) -> dict[str, Any]:
-        return _measure(chosen, resamples, seed)
+        return _measure(chosen, settings.resamples, settings.seed)
 
     by_site = _by(judged, lambda item: item.sample.site)
     sites = {site: measure(items) | {"failed": _failed(unjudged, site)} for site, items in by_site.items()}
@@ -78,13 +92,14 @@ def summed_up(runs: Sequence[FoldRun], heading: dict[str, Any], resamples: int, 
     metrics = {
         **heading,
         "sites": sites,
-        "kinds": _kinds(judged, resamples, seed),
+        "kinds": _kinds(judged, settings.resamples, settings.seed),
         "folds": [_describe_fold(run) for run in runs],
         "pooled": pooled | {"failed": len(unjudged)},
+        "decisions": decisions.plain,
         "timings": _timings(runs),
         "definitions": {**DEFINITIONS, "scores": _POOLING},
     }
-    return Evaluation(judged, unjudged, metrics)
+    return Evaluation(tuple(judged), tuple(validation), unjudged, decisions, metrics)
 
 
 _POOLING = (
@@ -114,12 +129,6 @@ def _measure(judged: Sequence[Judged], resamples: int, seed: int) -> dict[str, A
         "called": _called(labels, scores > RELATIVE_LIMIT),
         "pixel": _plain(_pixels(judged, resamples, seed)),
     }
-
-
-def labels_and_scores(judged: Sequence[Judged]) -> tuple[np.ndarray, np.ndarray]:
-    """Return true for anomalous (N), and the relative scores (N)."""
-    labels = np.array([item.sample.anomalous for item in judged], dtype=np.bool_)
-    return labels, np.array([item.relative for item in judged], dtype=np.float64)
 
 
 def _called(labels: np.ndarray, called: np.ndarray) -> dict[str, int]:
@@ -183,17 +192,18 @@ def _timings(runs: Sequence[FoldRun]) -> dict[str, float]:
 
 
 def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
-    """Write ``metrics.json``, ``scores.csv`` and ``error_analysis.png``, each whole or not at all."""
+    """Write metrics (JSON), scores (CSV) and two figures (PNG), each whole or not at all."""
     make_folder(folder)
     text = json.dumps(evaluation.metrics, indent=1, ensure_ascii=False, allow_nan=False)
     write_whole(folder / METRICS, (text + "\n").encode())
     write_whole(folder / SCORES, scores_csv(evaluation).encode())
     write_whole(folder / FIGURE, _figure(evaluation))
+    write_whole(folder / DECISIONS, _decisions_figure(evaluation))
 
 
 COLUMNS = (
     *("image", "site", "kind", "group", "label", "fold", "status", "error"),
-    *("score", "percentile", "threshold", "relative_score", "prediction", "mask"),
+    *("score", "percentile", "threshold", "relative_score", "prediction", "mask", "used_for"),
 )
 
 
@@ -202,12 +212,13 @@ def scores_csv(evaluation: Evaluation) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for item in evaluation.judged:
-        prediction = "Anomaly" if item.relative > RELATIVE_LIMIT else "Normal"
-        numbers = [repr(value) for value in (item.score, item.percentile, item.threshold, item.relative)]
-        writer.writerow([*_who(item), "ok", "", *numbers, prediction, _mask(item)])
+    for use, items in (("test", evaluation.judged), ("validation", evaluation.validation)):
+        for item in items:
+            prediction = "Anomaly" if item.relative > RELATIVE_LIMIT else "Normal"
+            numbers = [repr(value) for value in (item.score, item.percentile, item.threshold, item.relative)]
+            writer.writerow([*_who(item), "ok", "", *numbers, prediction, _mask(item), use])
     for lost in evaluation.unjudged:
-        writer.writerow([*_who(lost), "failed", lost.error, "", "", "", "", "", _mask(lost)])
+        writer.writerow([*_who(lost), "failed", lost.error, "", "", "", "", "", _mask(lost), ""])
     return stream.getvalue()
 
 
@@ -236,6 +247,18 @@ def _figure(evaluation: Evaluation) -> bytes:
             roc.append(Curve(name, *roc_curve(ranking)))
             recall.append(Curve(name, *precision_recall_curve(ranking)))
     groups = [ScoreGroup(name, *labels_and_scores(items)) for name, items in sites.items()]
+    return error_analysis(_title(evaluation), groups, roc, recall)
+
+
+def _title(evaluation: Evaluation) -> str:
     subject = evaluation.metrics["subject"]
-    title = f"{subject.get('method') or subject.get('model')}, {evaluation.metrics['protocol']}"
-    return error_analysis(title, groups, roc, recall)
+    name = subject.get("method") or Path(subject["model"]).name
+    folder = "/".join(Path(evaluation.metrics["data"]).parts[-2:])
+    return f"{name} on {folder}, {evaluation.metrics['protocol']}"
+
+
+def _decisions_figure(evaluation: Evaluation) -> bytes:
+    from isotherm.reports.figures_decisions import decisions_figure
+
+    found = evaluation.decisions
+    return decisions_figure(_title(evaluation), found.false_alarms, found.probability, found.cost, found.chosen)

@@ -25,6 +25,8 @@ from isotherm.workflows.reading import Outcome, read_many
 
 GRID_PX = 1024
 """Maps and masks of larger pictures are compared on a grid with this longer side [px]."""
+RELATIVE_LIMIT = 1.0
+"""The threshold of relative scores and relative maps."""
 
 
 @dataclass(frozen=True)
