@@ -25,7 +25,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_there_and_back(folder: Path) -> None:
     manifest, arrays = read_bundle(folder)
-    assert (manifest["method"], manifest["numbers"], manifest["format_version"]) == ("wärme", [1.5, 2], 1)
+    assert (manifest["method"], manifest["numbers"], manifest["format_version"]) == ("wärme", [1.5, 2], 2)
     assert set(arrays) == set(ARRAYS_IN)
     for name, array in ARRAYS_IN.items():
         assert arrays[name].dtype == array.dtype
@@ -103,12 +103,12 @@ def test_no_folder(tmp_path: Path) -> None:
 
 def test_another_version(folder: Path) -> None:
     manifest = json.loads((folder / MANIFEST).read_text())
-    (folder / MANIFEST).write_text(json.dumps(manifest | {"format_version": 2}))
-    with pytest.raises(ModelError, match="format version 2; this isotherm reads version 1"):
+    (folder / MANIFEST).write_text(json.dumps(manifest | {"format_version": 1}))
+    with pytest.raises(ModelError, match="format version 1; this isotherm reads version 2"):
         read_bundle(folder)
 
 
-@pytest.mark.parametrize("text", ["", "[1]", "{}", "not json", '{"format_version": 1}', "[" * 100_000])
+@pytest.mark.parametrize("text", ["", "[1]", "{}", "not json", '{"format_version": 2}', "[" * 100_000])
 def test_a_manifest_that_is_none(folder: Path, text: str) -> None:
     (folder / MANIFEST).write_text(text)
     with pytest.raises(ModelError) as caught:

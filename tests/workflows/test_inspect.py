@@ -16,8 +16,9 @@ import pytest
 from PIL import Image
 
 from isotherm.anomaly.inputs import InputSpec
-from isotherm.anomaly.method import AnomalyMaps
+from isotherm.anomaly.method import AnomalyMaps, Inputs
 from isotherm.anomaly.threshold import ScoreCalibration
+from isotherm.anomaly.tiles import Frame
 from isotherm.core.config import setting
 from isotherm.core.errors import ConfigError, DataError, OutputError, UnknownNameError
 from isotherm.core.scene import SceneEdit
@@ -40,18 +41,20 @@ class Bright:
 
     references: bool = True
 
-    def predict(self, images: np.ndarray) -> AnomalyMaps:
-        maps = np.ascontiguousarray(images[:, 0])
+    def predict(self, inputs: Inputs) -> AnomalyMaps:
+        maps = inputs.pixels[:, 0].copy()
         scores = maps.reshape(len(maps), -1).max(axis=1)
         scores[scores > 50] = np.nan
-        return AnomalyMaps(maps, scores, np.zeros_like(images) if self.references else None)
+        return AnomalyMaps(maps, scores, np.zeros_like(inputs.pixels) if self.references else None)
 
     def arrays(self) -> Mapping[str, np.ndarray]:
         return {}
 
 
 def model(kind: str = "temperature", **changes: object) -> TrainedModel:
-    spec = InputSpec("temperature", 20.0, 40.0, 32) if kind == "temperature" else InputSpec("picture", 0.0, 255.0, 32)
+    frame = Frame((96, 128), (96, 128))
+    low, high = (20.0, 40.0) if kind == "temperature" else (0.0, 255.0)
+    spec = InputSpec(kind, low, high, frame)  # type: ignore[arg-type]
     known = {
         "detector": Bright(),
         "method": "patchcore",

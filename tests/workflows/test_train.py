@@ -12,9 +12,11 @@ import tifffile
 from PIL import Image
 
 from isotherm.anomaly import ANOMALY_METHODS
+from isotherm.anomaly.method import AnomalyMaps, Inputs
 from isotherm.anomaly.padim import PadimConfig
 from isotherm.anomaly.patchcore import PatchCoreConfig
 from isotherm.core.errors import ConfigError, DataError, ModelError, OutputError, UnknownNameError
+from isotherm.core.progress import silent
 from isotherm.core.scene import SceneEdit
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats import read
@@ -70,7 +72,7 @@ def thermograms(folder: Path) -> list[Thermogram]:
 def test_train_save_load_and_score(shed: Path, tmp_path: Path, name: str) -> None:
     model = train(shed, tmp_path / "model", method_name=name, settings=SMALL)
     again = load_model(tmp_path / "model")
-    asked = thermograms(write_tiffs(tmp_path / "asked", [celsius(50), hot(51), celsius(52, (30, 90)), hot(53)]))
+    asked = thermograms(write_tiffs(tmp_path / "asked", [celsius(50), hot(51), celsius(52, (96, 120)), hot(53)]))
     one, other = list(model.score_many(asked)), list(again.score_many(iter(asked)))
     assert [item.score for item in one] == [item.score for item in other]
     assert again.calibration.to_mapping() == model.calibration.to_mapping()
@@ -88,7 +90,6 @@ def test_train_save_load_and_score(shed: Path, tmp_path: Path, name: str) -> Non
         assert 14 <= row <= 38
         assert 24 <= column <= 50
         assert strangeness[row, column] > model.calibration.pixel_threshold
-    assert model.score(asked).scores.tolist() == [item.score for item in one]
 
 
 def test_the_manifest_tells_where_the_model_is_from(shed: Path, tmp_path: Path) -> None:
@@ -114,10 +115,10 @@ def test_the_data_digest_is_of_the_images_not_their_names(shed: Path, tmp_path: 
     other.mkdir()
     for place, path in enumerate(sorted(shed.iterdir(), reverse=True)):
         (other / f"{place}.dat").write_bytes(path.read_bytes())
-    digests = [gather(FolderImages(folder), 64, lambda *_: None).digest for folder in (shed, other)]
+    digests = [gather(FolderImages(folder), 64, 0, silent).digest for folder in (shed, other)]
     assert digests[0] == digests[1]
     write_tiffs(other, [celsius(99)])
-    assert gather(FolderImages(other), 64, lambda *_: None).digest != digests[0]
+    assert gather(FolderImages(other), 64, 0, silent).digest != digests[0]
 
 
 def test_same_seed_same_model(shed: Path, tmp_path: Path) -> None:
@@ -145,10 +146,8 @@ class Recorder:
     def load(self, arrays: object, config: object) -> None:
         raise AssertionError
 
-    def predict(self, images: np.ndarray) -> object:
-        from isotherm.anomaly.method import AnomalyMaps
-
-        scores = images.mean(axis=(1, 2, 3))
+    def predict(self, inputs: Inputs) -> AnomalyMaps:
+        scores = inputs.pixels.mean(axis=(1, 2, 3))
         self.scored.append(len(scores))
         return AnomalyMaps(np.broadcast_to(scores[:, None, None], (len(scores), 2, 2)).copy(), scores)
 
@@ -271,8 +270,8 @@ def test_scene_edits_change_what_is_learnt(tmp_path: Path) -> None:
 
 def test_what_does_not_fit_in_memory_is_read_again(shed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train(shed, tmp_path / "kept", settings=SMALL)
-    monkeypatch.setattr(normals_module, "CACHE_BYTES", 64 * 64 * 4 * 2)
-    images = gather(FolderImages(shed, jobs=1), 64, lambda *_: None)
+    monkeypatch.setattr(normals_module, "CACHE_BYTES", 64 * 64 * (4 + 1) * 2)
+    images = gather(FolderImages(shed, jobs=1), 64, 0, silent)
     assert len(images._kept) == 2
     train(shed, tmp_path / "again", settings=SMALL)
     kept, again = ((tmp_path / name / ARRAYS).read_bytes() for name in ("kept", "again"))
@@ -290,7 +289,8 @@ class Vanishing(ThermogramImages):
     def outcomes(self, indices: Sequence[int]) -> Iterator[Outcome]:
         object.__setattr__(self, "asked", self.asked + 1)  # type: ignore[attr-defined]
         for outcome in super().outcomes(indices):
-            if self.asked == 1 or outcome.name != "3":  # type: ignore[attr-defined]
+            # Twice while gathering (the sizes of some, then all), then to learn.
+            if self.asked <= 2 or outcome.name != "3":  # type: ignore[attr-defined]
                 yield outcome
             elif self.changes:  # type: ignore[attr-defined]
                 yield Outcome(outcome.path, outcome.name, self.thermograms[0])

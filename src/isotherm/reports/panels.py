@@ -54,14 +54,14 @@ class Expectation:
     threshold
         Map values above it belong to the mask.
     reference
-        (3 s s) what the picture should look like, °C or grey levels 0..255; None where the method has none.
+        (3 r c) what the picture should look like, °C or grey levels 0..255; None where the method has none.
     reference_name
         "Nearest normal", "Reconstruction" ...
     """
 
     map: Float32[np.ndarray, "H W"]
     threshold: float
-    reference: Float32[np.ndarray, "3 s s"] | None = None
+    reference: Float32[np.ndarray, "3 r c"] | None = None
     reference_name: str = "Expected"
 
 
