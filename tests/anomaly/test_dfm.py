@@ -11,6 +11,7 @@ from isotherm.anomaly import dfm
 from isotherm.anomaly.dfm import METHOD, Components, DfmConfig, decomposed
 from isotherm.anomaly.graphs import GraphDetector
 from isotherm.anomaly.method import Inputs
+from isotherm.anomaly.patches import choose_taps
 from isotherm.core.errors import DataError, ModelError
 from isotherm.core.progress import silent
 from isotherm.testing.anomaly import BatchImages, faulty_pictures, joined, normal_pictures
@@ -25,7 +26,7 @@ def fitted(pictures: Inputs, config: DfmConfig = SMALL) -> GraphDetector:
 
 def vectors(pictures: Inputs, detector: GraphDetector) -> np.ndarray:
     """Return the standardised features (N F) as the detector sees them."""
-    passes = dfm._Passes(BatchImages(pictures), "f32", silent)
+    passes = dfm._Passes(BatchImages(pictures), choose_taps("efficientnet_lite0", dfm.STRIDES), "f32", silent)
     values = np.concatenate([values for values, _ in passes.features()]).astype(np.float64)
     arrays = detector.arrays()
     return ((values - arrays["mean"]) / arrays["deviation"][:, None, None]).reshape(len(values), -1)
@@ -88,7 +89,7 @@ def test_maps_and_scores_follow_their_definition(kind: str) -> None:
     values, arrays = vectors(asked, detector), detector.arrays()
     table = arrays["directions"].reshape(len(arrays["directions"]), -1).astype(np.float64)
     rest = values - values @ table.T @ table
-    maps = np.sqrt(np.square(rest).reshape(2, dfm.CHANNEL_COUNT, 4, 4).mean(axis=1))
+    maps = np.sqrt(np.square(rest).reshape(2, 152, 4, 4).mean(axis=1))
     found = detector.predict(asked)
     assert found.maps == pytest.approx(maps, rel=1e-3)
     variances = arrays["variances"].astype(np.float64)

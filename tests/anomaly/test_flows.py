@@ -17,9 +17,10 @@ from torch.nn import functional
 from isotherm.anomaly import cflow, fastflow, feature_cache
 from isotherm.anomaly.cflow import CFlowConfig
 from isotherm.anomaly.fastflow import FastFlowConfig
-from isotherm.anomaly.feature_cache import FeatureMaps
+from isotherm.anomaly.feature_cache import CachedMaps
 from isotherm.anomaly.flow_graph import place_encoding
 from isotherm.anomaly.method import Inputs
+from isotherm.anomaly.patches import Taps, choose_taps
 from isotherm.core.errors import DataError, ModelError
 from isotherm.core.progress import silent
 from isotherm.nn.flows import FibreSubnet, Flow, MapSubnet
@@ -29,6 +30,7 @@ FAST = FastFlowConfig(couplings=2, steps=30, batch_size=4, learning_rate=3e-3, b
 CONDITIONAL = CFlowConfig(couplings=2, width=16, steps=60, batch_size=64, learning_rate=3e-3, blur_px=0.0)
 METHODS = [(fastflow.METHOD, FAST), (cflow.METHOD, CONDITIONAL)]
 SQUARE = (64, 64)
+CHANNELS = {8: 40, 16: 112}
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +43,10 @@ def _one_thread() -> Iterator[None]:
 
 def source(pictures: np.ndarray, ignore: np.ndarray | None = None) -> BatchImages:
     return BatchImages(Inputs(pictures, ignore))
+
+
+def tap(stride: int) -> Taps:
+    return choose_taps("efficientnet_lite0", (stride,))
 
 
 def normals(count: int, seed: int) -> np.ndarray:
@@ -61,9 +67,9 @@ def torch_flow(name: str, stride: int, arrays: dict[str, np.ndarray], config: An
     if name == "cflow":
         subnets = [partial(FibreSubnet, encoding=cflow.ENCODING, width=config.width)] * config.couplings
     else:
-        width = feature_cache.CHANNELS[stride] // 2
+        width = CHANNELS[stride] // 2
         subnets = [partial(MapSubnet, kernel=side, width=width) for side in (3, 1)]
-    flow = Flow(feature_cache.CHANNELS[stride], subnets, torch.Generator())
+    flow = Flow(CHANNELS[stride], subnets, torch.Generator())
     state = {key: torch.from_numpy(arrays[f"{stride}.{key.removeprefix('steps.')}"]) for key in flow.state_dict()}
     flow.load_state_dict(state)
     return flow
@@ -77,7 +83,7 @@ def test_the_graph_agrees_with_torch(method: Any, config: Any) -> None:
     found = detector.predict(Inputs(asked))
     total = np.zeros((2, 8, 8))
     for stride in (8, 16):
-        graph = FeatureMaps(source(asked), stride, 0.5, 0, silent)._compiled
+        graph = CachedMaps(source(asked), tap(stride), 0.5, 0, silent)._compiled
         features = torch.from_numpy(np.stack([maps for (maps,) in graph.run(asked)])).permute(0, 3, 1, 2)
         mean, deviation = (torch.from_numpy(arrays[f"{stride}.{key}"]) for key in ("mean", "deviation"))
         values = (features - mean[None, :, None, None]) / deviation[None, :, None, None]
@@ -118,7 +124,7 @@ def test_what_is_ignored_is_not_learnt_and_raises_no_score(method: Any, config: 
     blotted[:, :, :16] = rng.uniform(0, 4, (8, 3, 16, 64))
     detector = method.fit(source(blotted, ignore), config, 0, silent)
     for stride in (8, 16):
-        cache = FeatureMaps(source(blotted, ignore), stride, 0.25, 0, silent)
+        cache = CachedMaps(source(blotted, ignore), tap(stride), 0.25, 0, silent)
         kept = cache.validation[1]
         assert not kept[:, : 16 // stride].any()
         assert kept[:, 16 // stride :].all()
@@ -158,9 +164,9 @@ def test_a_set_larger_than_the_cache_is_computed_again(
     method: Any, config: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pictures = source(normals(40, 1))
-    whole = FeatureMaps(pictures, 8, 0.1, 0, silent)
+    whole = CachedMaps(pictures, tap(8), 0.1, 0, silent)
     monkeypatch.setattr(feature_cache, "CACHE_BYTES", 2 * 8 * 8 * 40 * 12)
-    parts = FeatureMaps(pictures, 8, 0.1, 0, silent)
+    parts = CachedMaps(pictures, tap(8), 0.1, 0, silent)
     assert [len(values) for values, _ in parts.chunks()] != [36]
     for one, other in zip(whole.chunks(), [tuple(map(np.concatenate, zip(*parts.chunks(), strict=True)))], strict=True):
         assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
@@ -170,7 +176,7 @@ def test_a_set_larger_than_the_cache_is_computed_again(
 
 
 def test_features_are_standardised_over_what_is_learnt_from() -> None:
-    cache = FeatureMaps(source(normals(10, 1)), 16, 0.2, 3, silent)
+    cache = CachedMaps(source(normals(10, 1)), tap(16), 0.2, 3, silent)
     ((values, kept),) = cache.chunks()
     assert values.dtype == np.float16
     assert values.shape == (8, 4, 4, 112)

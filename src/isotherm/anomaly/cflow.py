@@ -32,13 +32,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from isotherm.anomaly.feature_cache import FeatureMaps
-from isotherm.anomaly.flow_graph import FlowShape, checked, fit_scales, flow_detector, place_encoding
+from isotherm.anomaly.feature_cache import CachedMaps
+from isotherm.anomaly.flow_graph import Flows, FlowShape, place_encoding
 from isotherm.anomaly.graphs import GraphDetector
 from isotherm.anomaly.method import Arrays, Images
+from isotherm.anomaly.patches import BACKBONE, BACKBONE_HELP, STRIDES_HELP, Taps, choose_taps, stored_taps, strides_of
 from isotherm.core.config import setting, validate
 from isotherm.core.errors import MissingExtraError
 from isotherm.core.progress import Progress
+from isotherm.runtime.backbones import BACKBONES
 
 STRIDES = (8, 16)
 ENCODING = 64
@@ -49,6 +51,8 @@ ENCODING = 64
 class CFlowConfig:
     """How the flows look and learn."""
 
+    backbone: str = setting(BACKBONE, BACKBONE_HELP)
+    strides: str = setting("", STRIDES_HELP.format("8,16 or the network's own"))
     couplings: int = setting(8, "steps of each flow (paper: 8)", low=1, high=64)
     width: int = setting(128, "width of a coupling's network (authors' code: about 300)", low=1, high=4096)
     steps: int = setting(1000, "most training steps of each flow (paper: 200 passes)", low=1, high=1_000_000)
@@ -63,6 +67,11 @@ class CFlowConfig:
 
     def __post_init__(self) -> None:
         validate(self)
+        self.tapped()
+
+    def tapped(self) -> tuple[int, ...]:
+        """Return the strides of the feature maps."""
+        return strides_of(self.backbone, self.strides, STRIDES)
 
 
 class CFlow:
@@ -78,6 +87,8 @@ class CFlow:
         ------
         MissingExtraError
             torch is not installed; said before any picture is read.
+        ModelError
+            The weights of the network are not here; said then as well.
         DataError
             Fewer than two images: one has to decide when to stop.
         """
@@ -87,24 +98,24 @@ class CFlow:
             raise MissingExtraError("training CFLOW", "train") from error
         plan = FlowPlan(config.steps, config.patience, config.batch_size, config.learning_rate, config.weight_decay)
 
-        def learn(shape: FlowShape, source: FeatureMaps, report: Progress) -> Mapping[str, np.ndarray]:
+        def learn(shape: FlowShape, source: CachedMaps, report: Progress) -> Mapping[str, np.ndarray]:
             places = place_encoding(source.grid, shape.encoding)
             return fit_fibre_flow(
                 source, places, plan, couplings=config.couplings, width=config.width, seed=seed, progress=report
             )
 
-        shapes = _shapes(config)
-        arrays = fit_scales(images, shapes, learn, validation=config.validation, seed=seed, progress=progress)
-        return flow_detector(arrays, shapes, config.blur_px)
+        flows = _flows(choose_taps(config.backbone, config.tapped()), config)
+        return flows.fit(images, learn, validation=config.validation, seed=seed, progress=progress)
 
     def load(self, arrays: Arrays, config: CFlowConfig) -> GraphDetector:
         """Rebuild the detector, without torch; raises ModelError where the arrays do not fit together."""
-        shapes = _shapes(config)
-        return flow_detector(checked(arrays, shapes), shapes, config.blur_px)
+        return _flows(stored_taps(arrays, config.backbone, config.tapped()), config).load(arrays)
 
 
-def _shapes(config: CFlowConfig) -> list[FlowShape]:
-    return [FlowShape(stride, (1,) * config.couplings, config.width, ENCODING) for stride in STRIDES]
+def _flows(taps: Taps, config: CFlowConfig) -> Flows:
+    channels, kernels = BACKBONES.get(taps.backbone).channels, (1,) * config.couplings
+    shapes = [FlowShape(stride, channels[stride], kernels, config.width, ENCODING) for stride in taps.strides]
+    return Flows(taps, tuple(shapes), config.blur_px)
 
 
 METHOD = CFlow()

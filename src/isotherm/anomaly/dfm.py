@@ -39,7 +39,6 @@ from isotherm.anomaly.graphs import (
     GraphDetector,
     blurred,
     constant,
-    constant_of,
     finished,
     graph_inputs,
     ignored_cells,
@@ -47,18 +46,29 @@ from isotherm.anomaly.graphs import (
     largest,
 )
 from isotherm.anomaly.method import Arrays, Images
-from isotherm.anomaly.patches import kept_cells
+from isotherm.anomaly.patches import (
+    BACKBONE,
+    BACKBONE_HELP,
+    STRIDES_HELP,
+    Taps,
+    choose_taps,
+    kept_cells,
+    parameter,
+    stored_taps,
+    strides_of,
+    to_grid,
+)
 from isotherm.anomaly.stored import stored, stored_size
 from isotherm.core.config import setting, validate
 from isotherm.core.errors import DataError, ModelError
 from isotherm.core.progress import Progress
-from isotherm.runtime.backbone import CHANNELS, backbone
-from isotherm.runtime.compiled import Compiled
+from isotherm.runtime.backbones import BACKBONES
+from isotherm.runtime.compiled import Compiled, Precision
+from isotherm.runtime.layers import integers
 
 STRIDES = (8, 16)
 GRID_STRIDE = 16
-"""Distance of two cells [input px]."""
-CHANNEL_COUNT = sum(CHANNELS[stride] for stride in STRIDES)
+"""Smallest distance of two cells of the grid [input px]."""
 READ = 32
 """How many pictures enter the decomposition at once."""
 SPARE = 64
@@ -72,6 +82,8 @@ Rows = Float32[np.ndarray, "N F"]
 class DfmConfig:
     """Settings of DFM."""
 
+    backbone: str = setting(BACKBONE, BACKBONE_HELP)
+    strides: str = setting("", STRIDES_HELP.format("8,16 or the network's own"))
     variance: float = setting(0.97, "share of the variance that the components keep", low=0.1, high=1.0)
     max_components: int = setting(64, "most components that are kept, whatever the share", low=1, high=512)
     score: Literal["peak", "fre", "nll"] = setting(
@@ -82,6 +94,11 @@ class DfmConfig:
 
     def __post_init__(self) -> None:
         validate(self)
+        self.tapped()
+
+    def tapped(self) -> tuple[int, ...]:
+        """Return the strides of the feature maps."""
+        return strides_of(self.backbone, self.strides, STRIDES)
 
 
 class Components:
@@ -140,6 +157,8 @@ class Subspace:
 
     Parameters
     ----------
+    taps
+        What the cells are described by.
     size
         Height and width of the network input.
     mean
@@ -152,6 +171,7 @@ class Subspace:
         (K) along the components, and last (K + 1 in all) of each dimension that they leave out.
     """
 
+    taps: Taps
     size: tuple[int, int]
     mean: Float32[np.ndarray, "D h w"]
     deviation: Float32[np.ndarray, " D"]
@@ -161,6 +181,7 @@ class Subspace:
     def detector(self, config: DfmConfig) -> GraphDetector:
         """Return the detector."""
         arrays = {
+            **self.taps.arrays(),
             "size": np.array(self.size, np.int32),
             "mean": self.mean,
             "deviation": self.deviation,
@@ -172,17 +193,17 @@ class Subspace:
     def _model(self, config: DfmConfig) -> ov.Model:
         """Return the graph: features, their part in the components and the rest, the rest's length in each cell."""
         pixels, ignore = graph_inputs(self.size)
-        grid, (_, channels, *_) = _grid(self.size), self.directions.shape
+        grid = grid_of(self.taps, self.size)
         out = ignored_cells(ignore, self.size, grid)
-        scaled = ops.divide(ops.subtract(_features(pixels), constant(self.mean[None])), _per_channel(self.deviation))
-        values = ops.reshape(
-            ops.select(ops.unsqueeze(out, _axes(1)), constant(0.0), scaled), _shape(-1, self.mean.size), False
-        )
+        centred = ops.subtract(features(self.taps, pixels, self.size), constant(self.mean[None]))
+        scaled = ops.divide(centred, constant(self.deviation.reshape(1, -1, 1, 1)))
+        counted = ops.select(ops.unsqueeze(out, integers(1)), constant(0.0), scaled)
+        values = ops.reshape(counted, integers(-1, self.mean.size), False)
         table = constant(self.directions.reshape(len(self.directions), -1))
         along = ops.matmul(values, table, False, True)
         rest = ops.subtract(values, ops.matmul(along, table, False, False))
-        squares = ops.reshape(ops.multiply(rest, rest), _shape(-1, channels, *grid), False)
-        cells = ops.select(out, constant(0.0), ops.reduce_mean(squares, _axes(1), False))
+        squares = ops.reshape(ops.multiply(rest, rest), integers(-1, *self.mean.shape), False)
+        cells = ops.select(out, constant(0.0), ops.reduce_mean(squares, integers(1), False))
         errors = keep_out(ops.sqrt(cells), ignore, self.size, grid)
         maps = keep_out(blurred(errors, self.size, grid, config.blur_px), ignore, self.size, grid)
         return finished((pixels, ignore), maps=maps, scores=self._scores(config.score, maps, cells, along, out))
@@ -191,12 +212,12 @@ class Subspace:
         if kind == "peak":
             return largest(maps)
         if kind == "fre":
-            kept = ops.reduce_sum(ops.select(out, constant(0.0), constant(1.0)), _axes(1, 2), False)
-            return ops.sqrt(ops.divide(ops.reduce_sum(cells, _axes(1, 2), False), ops.maximum(kept, constant(1.0))))
+            kept = ops.reduce_sum(ops.select(out, constant(0.0), constant(1.0)), integers(1, 2), False)
+            return ops.sqrt(ops.divide(ops.reduce_sum(cells, integers(1, 2), False), ops.maximum(kept, constant(1.0))))
         length = self.mean.size
         inside, outside = self.variances[:-1].astype(np.float64), float(self.variances[-1])
-        explained = ops.reduce_sum(ops.multiply(ops.multiply(along, along), constant(1 / inside)), _axes(1), False)
-        left = ops.multiply(ops.reduce_sum(cells, _axes(1, 2), False), constant(len(self.mean) / outside))
+        explained = ops.reduce_sum(ops.multiply(ops.multiply(along, along), constant(1 / inside)), integers(1), False)
+        left = ops.multiply(ops.reduce_sum(cells, integers(1, 2), False), constant(len(self.mean) / outside))
         volume = np.log(inside).sum() + (length - len(inside)) * np.log(outside) + length * np.log(2 * np.pi)
         return ops.multiply(ops.add(ops.add(explained, left), constant(volume)), constant(0.5 / length))
 
@@ -216,9 +237,10 @@ class Dfm:
             One picture alone: it does not vary.
         """
         del seed
+        taps = choose_taps(config.backbone, config.tapped())
         if len(images) < 2:
             raise DataError(f"DFM needs at least 2 normal images to learn from, not {len(images)}")
-        passes = _Passes(images, config.precision, progress)
+        passes = _Passes(images, taps, config.precision, progress)
         mean, deviation = passes.centre()
         components = Components(config.max_components + SPARE)
         for values, kept in passes.features():
@@ -230,34 +252,35 @@ class Dfm:
         least = FLOOR * components.total / mean.size or 1.0
         variances = np.append(np.maximum(squares, least), max(left, least)) / len(images)
         shaped = directions.reshape(len(directions), *mean.shape)
-        return Subspace(images.size, mean, deviation, shaped, variances.astype(np.float32)).detector(config)
+        return Subspace(taps, images.size, mean, deviation, shaped, variances.astype(np.float32)).detector(config)
 
     def load(self, arrays: Arrays, config: DfmConfig) -> GraphDetector:
         """Rebuild the detector; raises ModelError where the arrays do not fit together."""
+        taps = stored_taps(arrays, config.backbone, config.tapped())
         size = stored_size(arrays)
-        shape = (CHANNEL_COUNT, *_grid(size))
+        shape = (taps.dimensions, *grid_of(taps, size))
         directions = stored(arrays, "directions", np.float32, None, *shape)
-        deviation = stored(arrays, "deviation", np.float32, CHANNEL_COUNT)
+        deviation = stored(arrays, "deviation", np.float32, taps.dimensions)
         variances = stored(arrays, "variances", np.float32, len(directions) + 1)
         if deviation.min() <= 0 or variances.min() <= 0:
             raise ModelError("its deviations or variances are not all above 0")
-        return Subspace(size, stored(arrays, "mean", np.float32, *shape), deviation, directions, variances).detector(
-            config
-        )
+        return Subspace(
+            taps, size, stored(arrays, "mean", np.float32, *shape), deviation, directions, variances
+        ).detector(config)
 
 
 class _Passes:
     """Computes the features of all pictures, as often as they are asked for."""
 
-    def __init__(self, images: Images, precision: Literal["f32", "bf16"], progress: Progress) -> None:
-        self._images, self._progress = images, progress
-        pixels = ops.parameter(ov.PartialShape([-1, 3, *images.size]), np.float32)
-        self._compiled = Compiled(ov.Model([ops.result(_features(pixels))], [pixels]), precision)
+    def __init__(self, images: Images, taps: Taps, precision: Precision, progress: Progress) -> None:
+        self._images, self._taps, self._progress = images, taps, progress
+        pixels = parameter(images.size)
+        self._compiled = Compiled(ov.Model([ops.result(features(taps, pixels, images.size))], [pixels]), precision)
         self._done = 0
 
     def features(self) -> Iterator[tuple[Float32[np.ndarray, "N D h w"], np.ndarray]]:
         """Yield features, and which of the cells (N h w) are part of the scene."""
-        grid = _grid(self._images.size)
+        grid = grid_of(self._taps, self._images.size)
         for batch in self._images.batches(READ):
             kept = kept_cells(batch, grid).reshape(len(batch), *grid)
             yield np.stack([values for (values,) in self._compiled.run(batch.pixels)]), kept
@@ -278,29 +301,20 @@ class _Passes:
         return mean.astype(np.float32), np.sqrt(variance + floor).astype(np.float32)
 
 
-def _features(pixels: ov.Node) -> ov.Node:
-    """Return the joined features (N D h w) on the grid."""
-    maps = []
-    for stride, node in zip(STRIDES, backbone(pixels, STRIDES), strict=True):
-        step = GRID_STRIDE // stride
-        maps.append(ops.avg_pool(node, [step, step], [0, 0], [0, 0], [step, step], True) if step > 1 else node)
-    return ops.concat(maps, 1)
+def features(taps: Taps, pixels: ov.Node, size: tuple[int, int]) -> ov.Node:
+    """Add the joined features (N D h w) of the grid to a graph."""
+    step, grid = _step(taps), grid_of(taps, size)
+    maps = zip(taps.feature_maps(pixels), taps.strides, strict=True)
+    return ops.concat([to_grid(node, stride, step, grid) for node, stride in maps], 1)
 
 
-def _grid(size: tuple[int, int]) -> tuple[int, int]:
-    return size[0] // GRID_STRIDE, size[1] // GRID_STRIDE
+def grid_of(taps: Taps, size: tuple[int, int]) -> tuple[int, int]:
+    """Return the cells (h w): those of the finest map, but not finer than `GRID_STRIDE` pixels."""
+    return BACKBONES.get(taps.backbone).grid(size, _step(taps))
 
 
-def _per_channel(values: np.ndarray) -> ov.Node:
-    return constant(values.reshape(1, -1, 1, 1))
-
-
-def _shape(*lengths: int) -> ov.Node:
-    return constant_of(np.array(lengths, np.int64))
-
-
-def _axes(*axes: int) -> ov.Node:
-    return constant_of(np.array(axes, np.int64))
+def _step(taps: Taps) -> int:
+    return max(GRID_STRIDE, min(taps.strides))
 
 
 METHOD = Dfm()

@@ -30,14 +30,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from isotherm.anomaly.feature_cache import FeatureMaps
-from isotherm.anomaly.flow_graph import FlowShape, checked, fit_scales, flow_detector
+from isotherm.anomaly.feature_cache import CachedMaps
+from isotherm.anomaly.flow_graph import Flows, FlowShape
 from isotherm.anomaly.graphs import GraphDetector
 from isotherm.anomaly.method import Arrays, Images
+from isotherm.anomaly.patches import BACKBONE, BACKBONE_HELP, STRIDES_HELP, Taps, choose_taps, stored_taps, strides_of
 from isotherm.core.config import setting, validate
 from isotherm.core.errors import MissingExtraError
 from isotherm.core.progress import Progress
-from isotherm.runtime.backbone import CHANNELS
+from isotherm.runtime.backbones import BACKBONES
 
 STRIDES = (8, 16)
 
@@ -46,6 +47,8 @@ STRIDES = (8, 16)
 class FastFlowConfig:
     """How the flows look and learn."""
 
+    backbone: str = setting(BACKBONE, BACKBONE_HELP)
+    strides: str = setting("", STRIDES_HELP.format("8,16 or the network's own"))
     couplings: int = setting(
         8, "steps of each flow, by turns of 3 x 3 and 1 x 1 convolutions (paper: 8)", low=1, high=64
     )
@@ -62,6 +65,11 @@ class FastFlowConfig:
 
     def __post_init__(self) -> None:
         validate(self)
+        self.tapped()
+
+    def tapped(self) -> tuple[int, ...]:
+        """Return the strides of the feature maps."""
+        return strides_of(self.backbone, self.strides, STRIDES)
 
 
 class FastFlow:
@@ -77,6 +85,8 @@ class FastFlow:
         ------
         MissingExtraError
             torch is not installed; said before any picture is read.
+        ModelError
+            The weights of the network are not here; said then as well.
         DataError
             Fewer than two images: one has to decide when to stop.
         """
@@ -86,23 +96,26 @@ class FastFlow:
             raise MissingExtraError("training FastFlow", "train") from error
         plan = FlowPlan(config.steps, config.patience, config.batch_size, config.learning_rate, config.weight_decay)
 
-        def learn(shape: FlowShape, source: FeatureMaps, report: Progress) -> Mapping[str, np.ndarray]:
+        def learn(shape: FlowShape, source: CachedMaps, report: Progress) -> Mapping[str, np.ndarray]:
             return fit_map_flow(source, shape.kernels, shape.width, plan, seed=seed, progress=report)
 
-        shapes = _shapes(config)
-        arrays = fit_scales(images, shapes, learn, validation=config.validation, seed=seed, progress=progress)
-        return flow_detector(arrays, shapes, config.blur_px)
+        flows = _flows(choose_taps(config.backbone, config.tapped()), config)
+        return flows.fit(images, learn, validation=config.validation, seed=seed, progress=progress)
 
     def load(self, arrays: Arrays, config: FastFlowConfig) -> GraphDetector:
         """Rebuild the detector, without torch; raises ModelError where the arrays do not fit together."""
-        shapes = _shapes(config)
-        return flow_detector(checked(arrays, shapes), shapes, config.blur_px)
+        return _flows(stored_taps(arrays, config.backbone, config.tapped()), config).load(arrays)
 
 
-def _shapes(config: FastFlowConfig) -> list[FlowShape]:
+def _flows(taps: Taps, config: FastFlowConfig) -> Flows:
     kernels = tuple(3 if step % 2 == 0 else 1 for step in range(config.couplings))
-    widths = [max(1, round(config.hidden_ratio * (CHANNELS[stride] // 2))) for stride in STRIDES]
-    return [FlowShape(stride, kernels, width) for stride, width in zip(STRIDES, widths, strict=True)]
+    channels = [BACKBONES.get(taps.backbone).channels[stride] for stride in taps.strides]
+    widths = [max(1, round(config.hidden_ratio * (count // 2))) for count in channels]
+    shapes = [
+        FlowShape(stride, count, kernels, width)
+        for stride, count, width in zip(taps.strides, channels, widths, strict=True)
+    ]
+    return Flows(taps, tuple(shapes), config.blur_px)
 
 
 METHOD = FastFlow()

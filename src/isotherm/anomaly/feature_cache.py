@@ -14,11 +14,12 @@ from jaxtyping import Bool, Float16, Float32
 from openvino import opset13 as ops
 
 from isotherm.anomaly.method import Images
-from isotherm.anomaly.patches import READ, kept_cells, parameter
+from isotherm.anomaly.patches import READ, Taps, kept_cells, parameter
 from isotherm.core.errors import DataError
 from isotherm.core.progress import Progress
-from isotherm.runtime.backbone import CHANNELS, backbone
+from isotherm.runtime.backbones import BACKBONES
 from isotherm.runtime.compiled import Compiled
+from isotherm.runtime.layers import integers
 
 CACHE_BYTES = 512 * 2**20
 """How much one scale may hold: 6,500 pictures of 256 px at a stride of 8 px."""
@@ -30,27 +31,27 @@ Maps = tuple[Float16[np.ndarray, "_ h w D"], Bool[np.ndarray, "_ h w"]]
 """Feature maps of some pictures, and which of their cells are part of the scene."""
 
 
-class FeatureMaps:
+class CachedMaps:
     """The maps of one stride, split into a part to learn from and a part to judge by.
 
     Parameters
     ----------
     images
         Two or more.
-    stride
-        Of the feature map [input px].
+    taps
+        Which feature map: one stride.
     validation
         Share of the images that only judges; drawn at random.
     seed
         Of that draw.
     """
 
-    def __init__(self, images: Images, stride: int, validation: float, seed: int, progress: Progress) -> None:
+    def __init__(self, images: Images, taps: Taps, validation: float, seed: int, progress: Progress) -> None:
         if len(images) < 2:
             raise DataError(f"at least 2 normal images are needed to learn from, not {len(images)}")
-        self._images, self._stride = images, stride
-        self.grid = (images.size[0] // stride, images.size[1] // stride)
-        self._compiled = _compile(images.size, stride)
+        self._images, self._channels = images, taps.dimensions
+        self.grid = BACKBONES.get(taps.backbone).grid(images.size, *taps.strides)
+        self._compiled = _compile(images.size, taps)
         held = min(max(1, round(validation * len(images))), MAX_VALIDATION, len(images) - 1)
         self._held = np.zeros(len(images), np.bool_)
         self._held[np.random.default_rng(seed).permutation(len(images))[:held]] = True
@@ -73,11 +74,11 @@ class FeatureMaps:
 
     def _first_pass(self, progress: Progress) -> None:
         """Compute everything once: the validation part, the spread of the features, and what there is room for."""
-        image_bytes = 2 * self.grid[0] * self.grid[1] * CHANNELS[self._stride]
+        image_bytes = 2 * self.grid[0] * self.grid[1] * self._channels
         fits = image_bytes * len(self._images) <= CACHE_BYTES
         learning: list[Maps] = []
         judging: list[Maps] = []
-        spread, done = _Spread(CHANNELS[self._stride]), 0
+        spread, done = _Spread(self._channels), 0
         for held, maps in self._all():
             values, kept = _chosen(maps, ~held)
             if fits:
@@ -129,9 +130,8 @@ def _joined(parts: list[Maps]) -> Maps:
     return np.concatenate([values for values, _ in parts]), np.concatenate([kept for _, kept in parts])
 
 
-def _compile(size: tuple[int, int], stride: int) -> Compiled:
+def _compile(size: tuple[int, int], taps: Taps) -> Compiled:
     """Compile the graph that gives one feature map (h w D) of a picture."""
-    images = parameter(size)
-    (features,) = backbone(images, (stride,))
-    last = ops.transpose(features, ops.constant(np.array([0, 2, 3, 1])))
-    return Compiled(ov.Model([ops.result(last)], [images]), "f32")
+    pixels = parameter(size)
+    (features,) = taps.feature_maps(pixels)
+    return Compiled(ov.Model([ops.result(ops.transpose(features, integers(0, 2, 3, 1)))], [pixels]), "f32")

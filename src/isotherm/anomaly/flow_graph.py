@@ -7,15 +7,15 @@ with a bias for each place, because the encoding of a place never changes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import openvino as ov
 from jaxtyping import Float32
 from openvino import opset13 as ops
 
-from isotherm.anomaly.feature_cache import FeatureMaps
+from isotherm.anomaly.feature_cache import CachedMaps
 from isotherm.anomaly.graphs import (
     GraphDetector,
     blurred,
@@ -28,14 +28,16 @@ from isotherm.anomaly.graphs import (
     largest,
 )
 from isotherm.anomaly.method import Arrays, Images
+from isotherm.anomaly.patches import Taps
 from isotherm.anomaly.stored import stored, stored_size
 from isotherm.core.errors import ModelError
 from isotherm.core.progress import Progress
-from isotherm.runtime.backbone import CHANNELS, backbone
+from isotherm.runtime.backbones import BACKBONES
+from isotherm.runtime.layers import integers
 
 CLAMP = 2.0
 """Largest log-scale of a coupling (as in `isotherm.nn.flows`)."""
-Learn = Callable[["FlowShape", FeatureMaps, Progress], Mapping[str, np.ndarray]]
+Learn = Callable[["FlowShape", CachedMaps, Progress], Mapping[str, np.ndarray]]
 """Learns the flow of one scale and returns its arrays (`isotherm.nn.flows.flow_arrays`)."""
 
 
@@ -45,8 +47,8 @@ class FlowShape:
 
     Parameters
     ----------
-    stride
-        Of the feature map [input px].
+    stride, channels
+        Of the feature map [input px], and length of its vectors.
     kernels
         Side of the convolutions of each step.
     encoding
@@ -56,14 +58,10 @@ class FlowShape:
     """
 
     stride: int
+    channels: int
     kernels: tuple[int, ...]
     width: int
     encoding: int = 0
-
-    @property
-    def channels(self) -> int:
-        """Length of the feature vectors."""
-        return CHANNELS[self.stride]
 
     def arrays(self) -> Iterator[tuple[str, type[np.generic], tuple[int, ...]]]:
         """Yield name, type and shape of everything that belongs to this scale."""
@@ -86,40 +84,76 @@ class FlowShape:
                 yield f"{start}.subnet.place.weight", np.float32, (width, self.encoding)
 
 
-def fit_scales(
-    images: Images, shapes: Sequence[FlowShape], learn: Learn, *, validation: float, seed: int, progress: Progress
-) -> Arrays:
-    """Learn one flow after the other, each from maps that are computed once; returns all that `checked` wants."""
-    arrays: dict[str, np.ndarray] = {"size": np.array(images.size, np.int32)}
-    for place, shape in enumerate(shapes):
+@dataclass(frozen=True)
+class Flows:
+    """One flow for each feature map of a network.
 
-        def report(done: int, total: int, message: str, place: int = place, stride: int = shape.stride) -> None:
-            progress(place * total + done, len(shapes) * total, f"stride {stride}, {message}")
+    Parameters
+    ----------
+    taps
+        Which network, and which of its maps.
+    shapes
+        One for each stride of `taps`.
+    blur_px
+        Gaussian blur of the anomaly map [input px].
+    """
 
-        source = FeatureMaps(images, shape.stride, validation, seed, report)
-        learnt = {"mean": source.mean, "deviation": source.deviation, **learn(shape, source, report)}
-        arrays |= {f"{shape.stride}.{name}": array for name, array in learnt.items()}
-    return arrays
+    taps: Taps
+    shapes: tuple[FlowShape, ...]
+    blur_px: float
 
+    def fit(self, images: Images, learn: Learn, *, validation: float, seed: int, progress: Progress) -> GraphDetector:
+        """Learn one flow after the other, each from maps that are computed once."""
+        arrays = {**self.taps.arrays(), "size": np.array(images.size, np.int32)}
+        for place, shape in enumerate(self.shapes):
 
-def flow_detector(arrays: Arrays, shapes: Sequence[FlowShape], blur_px: float) -> GraphDetector:
-    """Return the detector of some scales; `arrays` are all of `FlowShape.arrays`, and ``size``."""
-    return GraphDetector(arrays, lambda: _model(arrays, shapes, blur_px), "f32")
+            def report(done: int, total: int, message: str, place: int = place, stride: int = shape.stride) -> None:
+                progress(place * total + done, len(self.shapes) * total, f"stride {stride}, {message}")
 
+            source = CachedMaps(images, replace(self.taps, strides=(shape.stride,)), validation, seed, report)
+            learnt = {"mean": source.mean, "deviation": source.deviation, **learn(shape, source, report)}
+            arrays |= {f"{shape.stride}.{name}": array for name, array in learnt.items()}
+        return self._detector(arrays)
 
-def checked(arrays: Arrays, shapes: Sequence[FlowShape]) -> Arrays:
-    """Return the arrays of some scales and nothing else; raises ModelError where one is missing or makes no sense."""
-    stored_size(arrays)
-    found = {"size": arrays["size"]}
-    for shape in shapes:
-        for name, dtype, lengths in shape.arrays():
-            found[name] = stored(arrays, name, dtype, *lengths)
-            if name.endswith(".order") and not np.array_equal(np.sort(found[name]), np.arange(shape.channels)):
-                raise ModelError(f"array {name!r} is no order of {shape.channels} features")
-            above = {"deviation": found[name], "typical": found[name][-1:]}.get(name.rpartition(".")[2])
-            if above is not None and above.min() <= 0:
-                raise ModelError(f"array {name!r} holds a deviation that is not above 0")
-    return found
+    def load(self, arrays: Arrays) -> GraphDetector:
+        """Rebuild the detector; raises ModelError where an array is missing or makes no sense."""
+        stored_size(arrays)
+        found = {name: arrays[name] for name in ("size", *self.taps.arrays())}
+        for shape in self.shapes:
+            for name, dtype, lengths in shape.arrays():
+                found[name] = stored(arrays, name, dtype, *lengths)
+                if name.endswith(".order") and not np.array_equal(np.sort(found[name]), np.arange(shape.channels)):
+                    raise ModelError(f"array {name!r} is no order of {shape.channels} features")
+                above = {"deviation": found[name], "typical": found[name][-1:]}.get(name.rpartition(".")[2])
+                if above is not None and above.min() <= 0:
+                    raise ModelError(f"array {name!r} holds a deviation that is not above 0")
+        return self._detector(found)
+
+    def _detector(self, arrays: Arrays) -> GraphDetector:
+        return GraphDetector(arrays, lambda: self._model(arrays), "f32")
+
+    def _grid(self, size: tuple[int, int], shape: FlowShape) -> tuple[int, int]:
+        return BACKBONES.get(self.taps.backbone).grid(size, shape.stride)
+
+    def _model(self, arrays: Arrays) -> ov.Model:
+        """Return the graph: how far each cell's likelihood is from a normal cell's, averaged over the scales."""
+        size = stored_size(arrays)
+        pixels, ignore = graph_inputs(size)
+        finest = self._grid(size, min(self.shapes, key=lambda shape: shape.stride))
+        total = None
+        for shape, features in zip(self.shapes, self.taps.feature_maps(pixels), strict=True):
+            grid = self._grid(size, shape)
+            out = ignored_cells(ignore, size, grid)
+            surprise = _surprise(arrays, shape, _standardised(arrays, shape, features, out), grid)
+            middle, deviation = (float(value) for value in arrays[f"{shape.stride}.typical"])
+            unusual = ops.multiply(ops.subtract(surprise, constant(middle)), constant(1 / deviation))
+            maps = _resized(unusual, grid, finest)
+            total = maps if total is None else ops.add(total, maps)
+        assert total is not None
+        # Left out twice: before the blur, so that nothing is smeared over its neighbours, and after it.
+        averaged = keep_out(ops.multiply(total, constant(1 / len(self.shapes))), ignore, size, finest)
+        maps = keep_out(blurred(averaged, size, finest, self.blur_px), ignore, size, finest)
+        return finished((pixels, ignore), maps=maps, scores=largest(maps))
 
 
 def place_encoding(grid: tuple[int, int], length: int) -> Float32[np.ndarray, "P E"]:
@@ -134,55 +168,28 @@ def place_encoding(grid: tuple[int, int], length: int) -> Float32[np.ndarray, "P
     return np.concatenate(halves, axis=1).astype(np.float32)
 
 
-def _model(arrays: Arrays, shapes: Sequence[FlowShape], blur_px: float) -> ov.Model:
-    """Return the graph: how far each cell's likelihood is from a normal cell's, averaged over the scales."""
-    size = stored_size(arrays)
-    pixels, ignore = graph_inputs(size)
-    finest = _grid(size, min(shape.stride for shape in shapes))
-    total = None
-    for shape, features in zip(shapes, backbone(pixels, [shape.stride for shape in shapes]), strict=True):
-        surprise = _surprise(arrays, shape, _standardised(arrays, shape, features, ignore), size)
-        middle, deviation = (float(value) for value in arrays[f"{shape.stride}.typical"])
-        unusual = ops.multiply(ops.subtract(surprise, constant(middle)), constant(1 / deviation))
-        maps = _resized(unusual, _grid(size, shape.stride), finest)
-        total = maps if total is None else ops.add(total, maps)
-    assert total is not None
-    # Left out twice: before the blur, so that nothing is smeared over its neighbours, and after it.
-    averaged = keep_out(ops.multiply(total, constant(1 / len(shapes))), ignore, size, finest)
-    maps = keep_out(blurred(averaged, size, finest, blur_px), ignore, size, finest)
-    return finished((pixels, ignore), maps=maps, scores=largest(maps))
-
-
-def _grid(size: tuple[int, int], stride: int) -> tuple[int, int]:
-    return size[0] // stride, size[1] // stride
-
-
-def _standardised(arrays: Arrays, shape: FlowShape, features: ov.Node, ignore: ov.Node) -> ov.Node:
+def _standardised(arrays: Arrays, shape: FlowShape, features: ov.Node, out: ov.Node) -> ov.Node:
     """Return features of mean 0 and deviation 1; cells that do not count hold the mean, as while learning."""
-    size = stored_size(arrays)
     mean, deviation = arrays[f"{shape.stride}.mean"], arrays[f"{shape.stride}.deviation"]
     values = ops.multiply(ops.subtract(features, _per_channel(mean)), _per_channel(1 / deviation))
-    if shape.encoding:
-        # Vectors do not see one another.
-        return values
-    out = ops.unsqueeze(ignored_cells(ignore, size, _grid(size, shape.stride)), _axes(1))
-    return ops.select(out, constant(0.0), values)
+    # Single vectors do not see one another.
+    return values if shape.encoding else ops.select(ops.unsqueeze(out, integers(1)), constant(0.0), values)
 
 
-def _surprise(arrays: Arrays, shape: FlowShape, values: ov.Node, size: tuple[int, int]) -> ov.Node:
+def _surprise(arrays: Arrays, shape: FlowShape, values: ov.Node, grid: tuple[int, int]) -> ov.Node:
     """Return the negative log-likelihood (N h w) in nats a channel."""
-    places = place_encoding(_grid(size, shape.stride), shape.encoding) if shape.encoding else None
+    places = place_encoding(grid, shape.encoding) if shape.encoding else None
     stretched = None
     gains = 0.0
     for step in range(len(shape.kernels)):
         start = f"{shape.stride}.{step}."
         part = {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}
-        values, log_scale = _step(part, shape, values, _place_bias(part, places, _grid(size, shape.stride)))
+        values, log_scale = _step(part, shape, values, _place_bias(part, places, grid))
         stretched = log_scale if stretched is None else ops.add(stretched, log_scale)
         gains += float(part["log_gain"].sum(dtype=np.float64))
     assert stretched is not None
-    squares = ops.multiply(ops.reduce_sum(ops.multiply(values, values), _axes(1), False), constant(0.5))
-    nats = ops.subtract(squares, ops.reduce_sum(stretched, _axes(1), False))
+    squares = ops.multiply(ops.reduce_sum(ops.multiply(values, values), integers(1), False), constant(0.5))
+    nats = ops.subtract(squares, ops.reduce_sum(stretched, integers(1), False))
     scaled = ops.multiply(nats, constant(1 / shape.channels))
     return ops.add(scaled, constant(0.5 * math.log(2 * math.pi) - gains / shape.channels))
 
@@ -207,7 +214,7 @@ def _step(part: Arrays, shape: FlowShape, values: ov.Node, bias: np.ndarray) -> 
     log_scale, shift = _split(raw, shape.channels - kept_channels, shape.channels - kept_channels)
     log_scale = ops.multiply(ops.tanh(ops.multiply(log_scale, constant(1 / CLAMP))), constant(CLAMP))
     changed = ops.add(ops.multiply(changed, ops.exp(log_scale)), shift)
-    shuffled = ops.gather(ops.concat([kept, changed], 1), constant_of(part["order"]), _axes(1))
+    shuffled = ops.gather(ops.concat([kept, changed], 1), constant_of(part["order"]), integers(1))
     return shuffled, log_scale
 
 
@@ -218,7 +225,7 @@ def _convolved(values: ov.Node | ov.Output, weight: np.ndarray) -> ov.Node:
 
 
 def _split(values: ov.Node, first: int, second: int) -> tuple[ov.Output, ov.Output]:
-    parts = ops.variadic_split(values, constant_of(np.array(1, np.int64)), constant_of(np.array([first, second])))
+    parts = ops.variadic_split(values, constant_of(np.array(1, np.int64)), integers(first, second))
     return parts.output(0), parts.output(1)
 
 
@@ -226,21 +233,17 @@ def _resized(maps: ov.Node, grid: tuple[int, int], wanted: tuple[int, int]) -> o
     """Bring maps (N h w) to another grid."""
     if grid == wanted:
         return maps
-    axes, sides = constant_of(np.array([2, 3], np.int64)), constant_of(np.array(wanted, np.int64))
+    axes, sides = integers(2, 3), integers(*wanted)
     resized = ops.interpolate(
-        ops.unsqueeze(maps, _axes(1)),
+        ops.unsqueeze(maps, integers(1)),
         sides,
         "linear_onnx",
         "sizes",
         coordinate_transformation_mode="half_pixel",
         axes=axes,
     )
-    return ops.squeeze(resized, _axes(1))
+    return ops.squeeze(resized, integers(1))
 
 
 def _per_channel(values: np.ndarray) -> ov.Node:
     return constant(values.reshape(1, -1, 1, 1))
-
-
-def _axes(*axes: int) -> ov.Node:
-    return constant_of(np.array(axes, np.int64))

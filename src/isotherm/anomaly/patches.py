@@ -137,7 +137,7 @@ def patch_node(taps: Taps, pixels: ov.Node, size: tuple[int, int], *, average: i
     """
     grid = taps.grid(size)
     maps = [
-        _to_grid(node, stride, taps.grid_stride, grid, average)
+        to_grid(node, stride, taps.grid_stride, grid, average)
         for node, stride in zip(taps.feature_maps(pixels), taps.strides, strict=True)
     ]
     joined = ops.concat(maps, 1) if len(maps) > 1 else maps[0]
@@ -145,7 +145,8 @@ def patch_node(taps: Taps, pixels: ov.Node, size: tuple[int, int], *, average: i
     return ops.reshape(cells_last, integers(-1, grid[0] * grid[1], taps.dimensions), False)
 
 
-def _to_grid(node: ov.Node, stride: int, grid_stride: int, grid: tuple[int, int], average: int) -> ov.Node:
+def to_grid(node: ov.Node, stride: int, grid_stride: int, grid: tuple[int, int], average: int = 1) -> ov.Node:
+    """Bring a feature map (N D h w) of one stride to the grid of another, averaged over squares before (1: not)."""
     if average > 1:
         # Zeros beyond the border count, as in the authors' code (unfolding with zero padding): the cells at the border,
         # whose features rest on padding themselves, weigh less.
