@@ -174,3 +174,30 @@ def test_damaged_descriptions_are_refused(change: dict[str, object]) -> None:
         InputSpec.from_mapping(values)
     with pytest.raises(ModelError):
         InputSpec.from_mapping({})
+
+
+def test_the_added_border_is_ignored_and_repeats_the_edge() -> None:
+    spec = InputSpec("temperature", 0, 100, Frame((64, 96), (64, 96)))
+    inputs = spec.prepare(warm(np.full((50, 50), 30.0)))
+    assert inputs.pixels == pytest.approx(0.3, abs=1e-4)
+    ignored = inputs.ignored()[0]
+    assert ignored[:, :16].all()
+    assert ignored[:, 80:].all()
+    assert not ignored[:, 16:80].any()
+
+
+def test_gaps_are_ignored() -> None:
+    picture = np.full((64, 64), 30.0)
+    picture[10:20, 40:50] = np.nan
+    ignored = InputSpec("temperature", 0, 100, SQUARE).prepare(warm(picture)).ignored()[0]
+    assert ignored.sum() == 100
+    assert ignored[10:20, 40:50].all()
+
+
+def test_a_large_picture_becomes_tiles_whose_maps_are_joined_again() -> None:
+    spec = InputSpec("picture", 0, 255, Frame((128, 192), (64, 64)))
+    values = noise((128, 192), 0, 255)
+    inputs = spec.prepare(grey(values))
+    assert inputs.pixels.shape == (len(spec.frame.tiles), 3, 64, 64)
+    joined = spec.join([tile[0] for tile in inputs.pixels], (128, 192))
+    assert joined == pytest.approx(values.astype(np.uint8) / 255, abs=1e-5)

@@ -133,10 +133,10 @@ class Frame:
 
 def starts(whole: int, part: int) -> list[int]:
     """Return where tiles of `part` px begin that cover `whole` px, evenly, overlapping and at multiples of `STEP`."""
-    if part >= whole:
-        return [0]
-    count = 1 + int(np.ceil((whole - part) / (part * (1 - MIN_OVERLAP))))
-    return [int(round(at / STEP)) * STEP for at in np.linspace(0, whole - part, count)]
+    steps = max(0, whole - part) // STEP
+    furthest = max(1, int(part * (1 - MIN_OVERLAP)) // STEP)
+    gaps = -(-steps // furthest)
+    return [round(gap * steps / gaps) * STEP for gap in range(gaps + 1)] if gaps else [0]
 
 
 def ramp(whole: int, part: int, start: int, cells: int) -> Float32[np.ndarray, " h"]:
