@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from isotherm.core.errors import DataError, ModelError
 from isotherm.core.progress import silent
 from isotherm.nn.flows import FibreSubnet, Flow, MapSubnet
 from isotherm.testing.anomaly import BatchImages, faulty_pictures, normal_pictures
+from random_weights import add_random
 
 FAST = FastFlowConfig(couplings=2, steps=30, batch_size=4, learning_rate=3e-3, blur_px=0.0)
 CONDITIONAL = CFlowConfig(couplings=2, width=16, steps=60, batch_size=64, learning_rate=3e-3, blur_px=0.0)
@@ -208,6 +210,18 @@ def test_flat_pictures_and_copies_of_one() -> None:
             scores = detector.predict(Inputs(np.concatenate([pictures[:1], faulty(1, 3)]))).scores
             assert np.isfinite(scores).all()
             assert scores[0] < scores[1]
+
+
+@pytest.mark.parametrize(("method", "config"), METHODS)
+def test_another_network(method: Any, config: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ISOTHERM_CACHE", str(tmp_path / "cache"))
+    add_random("resnet18", tmp_path)
+    config = replace(config, backbone="resnet18", strides="16,32", steps=4)
+    detector = method.fit(source(normals(4, 1)), config, 0, silent)
+    assert detector.arrays()["32.mean"].shape == (512,)
+    found = method.load(detector.arrays(), config).predict(Inputs(faulty(1, 2)))
+    assert found.maps.shape == (1, 4, 4)
+    assert np.array_equal(found.scores, detector.predict(Inputs(faulty(1, 2))).scores)
 
 
 @pytest.mark.parametrize(("method", "config"), METHODS)
