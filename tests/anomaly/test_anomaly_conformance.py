@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from isotherm.anomaly import ANOMALY_METHODS
+from isotherm.anomaly.anomalydino import AnomalyDinoConfig
 from isotherm.anomaly.cflow import CFlowConfig
 from isotherm.anomaly.dfm import DfmConfig
 from isotherm.anomaly.draem import DraemConfig
@@ -27,6 +28,8 @@ CONFIGS: dict[str, list[object]] = {
         PatchCoreConfig(neighbours=5, coreset_ratio=0.5),
         PatchCoreConfig(max_rows=16, precision="bf16", blur_px=0.0),
     ],
+    # On a DINO transformer: test_anomalydino.py.
+    "anomalydino": [AnomalyDinoConfig(backbone="efficientnet_lite0"), AnomalyDinoConfig("efficientnet_lite2", "8")],
     "padim": [PadimConfig(), PadimConfig(dimensions=20, precision="bf16", blur_px=0.0)],
     "dfm": [DfmConfig(), DfmConfig(score="nll", max_components=5), DfmConfig(score="fre", blur_px=0.0)],
     "fastflow": [FastFlowConfig(couplings=2, steps=30, batch_size=4, learning_rate=3e-3)],

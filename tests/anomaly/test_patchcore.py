@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from isotherm.anomaly import patchcore
+from isotherm.anomaly import memory, patchcore
 from isotherm.anomaly.coreset import greedy_coreset
 from isotherm.anomaly.graphs import GraphDetector, smoothing
 from isotherm.anomaly.method import Inputs
@@ -116,14 +116,14 @@ def test_the_bank_has_an_upper_bound() -> None:
 def test_a_small_pool_is_reduced_and_filled_again(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = fitted(count=12)
     sizes: list[int] = []
-    original = patchcore.greedy_coreset
+    original = memory.greedy_coreset
 
     def spy(points: np.ndarray, count: int, **options: object) -> np.ndarray:
         sizes.append(len(points))
         return original(points, count, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(patchcore, "greedy_coreset", spy)
-    monkeypatch.setattr(patchcore, "POOL_BYTES", 400 * 4 * LITE0.dimensions)
+    monkeypatch.setattr(memory, "greedy_coreset", spy)
+    monkeypatch.setattr(memory, "POOL_BYTES", 400 * 4 * LITE0.dimensions)
     pooled = fitted(count=12)
     assert len(sizes) > 1
     assert max(sizes) <= 400
@@ -146,7 +146,7 @@ def test_the_reference_is_the_normal_picture_that_owns_the_nearest_patches() -> 
 
 
 def test_thumbnails_are_few_and_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patchcore, "MAX_THUMBNAILS", 3)
+    monkeypatch.setattr(memory, "MAX_THUMBNAILS", 3)
     detector = fitted(count=8)
     assert detector.arrays()["thumbnails"].shape == (3, 1, 64, 64)
     assert set(detector.arrays()["owners"].tolist()) == {-1, 0, 1, 2}

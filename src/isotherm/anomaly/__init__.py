@@ -21,6 +21,11 @@ ANOMALY_METHODS: Registry[AnomalyMethod] = Registry(
         "what a U-Net takes off that learnt to take noise off normal images",
         "train",
     ),
+    Row(
+        "anomalydino",
+        "isotherm.anomaly.anomalydino:METHOD",
+        "cosine distance to the nearest normal patch in a DINO transformer (weights: isotherm backbones)",
+    ),
     Row("dfm", "isotherm.anomaly.dfm:METHOD", "what the main components of normal features cannot rebuild"),
     Row("draem", "isotherm.anomaly.draem:METHOD", "probability of a fault, learnt from simulated faults", "train"),
     Row("fastflow", "isotherm.anomaly.fastflow:METHOD", "likelihood of feature maps under a normalising flow", "train"),

@@ -133,3 +133,12 @@ class AnomalyMethod(Protocol):
     def load(self, arrays: Arrays, config: Any) -> Detector:
         """Rebuild the detector whose `arrays` these are; raises ModelError where they do not fit."""
         ...
+
+
+@runtime_checkable
+class NeedsWeights(Protocol):
+    """A configuration that names a network whose weights may not be here."""
+
+    def check_weights(self) -> None:
+        """Raise ModelError or MissingExtraError where they are not; called before any image is read."""
+        ...

@@ -75,6 +75,10 @@ class PadimConfig:
         """Return the strides of the feature maps."""
         return strides_of(self.backbone, self.strides, STRIDES)
 
+    def check_weights(self) -> None:
+        """Raise an error where the weights of the network are not here."""
+        choose_taps(self.backbone, self.tapped())
+
 
 @dataclass(frozen=True, eq=False)
 class Gaussians:

@@ -99,7 +99,7 @@ def strides_of(backbone: str, text: str, default: Sequence[int]) -> tuple[int, .
     Parameters
     ----------
     text
-        Such as ``8,16``; empty for `default` or, where the network has no such maps, for the network's own choice.
+        Such as ``8,16``; empty for `default` or, where that is empty or the network lacks such maps, for its own.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def strides_of(backbone: str, text: str, default: Sequence[int]) -> tuple[int, .
     """
     network = BACKBONES.get(backbone)
     if not text.strip():
-        return tuple(default) if set(default) <= set(network.channels) else network.strides
+        return tuple(default) if default and set(default) <= set(network.channels) else network.strides
     known = ", ".join(map(str, network.channels))
     wanted = [part.strip() for part in text.split(",")]
     if len(set(wanted)) < len(wanted) or any(part not in map(str, network.channels) for part in wanted):
