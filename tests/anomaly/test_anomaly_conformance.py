@@ -13,6 +13,7 @@ from isotherm.anomaly.anomalydino import AnomalyDinoConfig
 from isotherm.anomaly.cflow import CFlowConfig
 from isotherm.anomaly.dfm import DfmConfig
 from isotherm.anomaly.draem import DraemConfig
+from isotherm.anomaly.efficientad import EfficientAdConfig
 from isotherm.anomaly.fastflow import FastFlowConfig
 from isotherm.anomaly.method import AnomalyMaps, Inputs
 from isotherm.anomaly.padim import METHOD as PADIM
@@ -35,6 +36,7 @@ CONFIGS: dict[str, list[object]] = {
     "fastflow": [FastFlowConfig(couplings=2, steps=30, batch_size=4, learning_rate=3e-3)],
     "unet_autoencoder": [UnetAutoencoderConfig(epochs=6, batch_size=4, width=4, learning_rate=3e-3, bfloat16=False)],
     "draem": [DraemConfig(epochs=6, batch_size=4, redraw_width=4, judge_width=4, learning_rate=3e-3, bfloat16=False)],
+    "efficientad": [EfficientAdConfig(epochs=6, batch_size=4, width=8, narrow=16, learning_rate=3e-3, bfloat16=False)],
     "cflow": [CFlowConfig(couplings=2, width=16, steps=60, batch_size=64, learning_rate=3e-3)],
 }
 

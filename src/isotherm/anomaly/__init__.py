@@ -28,6 +28,12 @@ ANOMALY_METHODS: Registry[AnomalyMethod] = Registry(
     ),
     Row("dfm", "isotherm.anomaly.dfm:METHOD", "what the main components of normal features cannot rebuild"),
     Row("draem", "isotherm.anomaly.draem:METHOD", "probability of a fault, learnt from simulated faults", "train"),
+    Row(
+        "efficientad",
+        "isotherm.anomaly.efficientad:METHOD",
+        "where small students, taught on normal images only, contradict their teacher",
+        "train",
+    ),
     Row("fastflow", "isotherm.anomaly.fastflow:METHOD", "likelihood of feature maps under a normalising flow", "train"),
     Row("cflow", "isotherm.anomaly.cflow:METHOD", "likelihood of feature vectors, given where they are", "train"),
 )

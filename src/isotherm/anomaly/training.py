@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any
 
 from isotherm.anomaly.method import Images
 from isotherm.core.config import setting, validate
@@ -22,7 +22,6 @@ class TrainingConfig:
     learning_rate: float = setting(1e-3, "step size of Adam", low=1e-6, high=1.0)
     validation: float = setting(0.1, "share of the normal images that decides when to stop", low=0.01, high=0.5)
     bfloat16: bool = setting(True, "learn in bfloat16 where the processor has it, faster and as good")
-    train_device: Literal["cpu", "cuda"] = setting("cpu", "where the network learns")
 
     def __post_init__(self) -> None:
         validate(self)
@@ -30,8 +29,7 @@ class TrainingConfig:
 
 def plan_of(config: TrainingConfig) -> dict[str, Any]:
     """Return the settings that the fit loop asks for (`isotherm.nn.fitting.FitPlan`), by its names."""
-    plan = {item.name: getattr(config, item.name) for item in fields(TrainingConfig)}
-    return {"device": plan.pop("train_device"), **plan}
+    return {item.name: getattr(config, item.name) for item in fields(TrainingConfig)}
 
 
 @contextmanager

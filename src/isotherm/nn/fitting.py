@@ -5,16 +5,17 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
 import torch
 from torch import nn
 
+from isotherm.core.device import wanted
 from isotherm.core.errors import ConfigError
 from isotherm.core.progress import Progress
 from isotherm.nn.augment import augmented
-from isotherm.nn.lessons import Images, Lesson, Lessons, Teacher
+from isotherm.nn.lessons import Images, Lesson, Lessons
 
 Network = TypeVar("Network", bound=nn.Module)
 Loss = Callable[[Any, Lesson], torch.Tensor]
@@ -23,6 +24,14 @@ Corruption = Callable[[Lesson, torch.Generator], Lesson]
 """Makes the pictures that are shown harder than those that are wanted."""
 SCORED_WITH = 1
 """Seed of the corruption of the validation part, which is the same in every pass and every fit."""
+
+
+def fitting_device() -> Literal["cpu", "cuda"]:
+    """Return where to learn: the wanted device, and for ``auto`` CUDA where torch finds one."""
+    device = wanted()
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return device
 
 
 @dataclass(frozen=True)
@@ -40,7 +49,7 @@ class FitPlan:
     bfloat16
         Compute the convolutions in bfloat16 where the processor has it; weights, losses and validation stay float32.
     device
-        Where to compute.
+        Where to compute; by default what `isotherm.core.device` wants.
     last_rate
         Step size of the last pass, as a share of the first; it falls as a cosine.
     augment
@@ -53,7 +62,7 @@ class FitPlan:
     learning_rate: float
     validation: float
     bfloat16: bool
-    device: Literal["cpu", "cuda"] = "cpu"
+    device: Literal["cpu", "cuda"] = field(default_factory=fitting_device)
     last_rate: float = 1.0
     augment: bool = True
 
@@ -66,14 +75,13 @@ class Task(Generic[Network]):
     ----------
     build
         Makes the untrained network; torch's random state is seeded while it runs.
-    loss, corrupt, teacher
-        See `Loss`, `Corruption` and `isotherm.nn.lessons.Teacher`.
+    loss, corrupt
+        See `Loss` and `Corruption`.
     """
 
     build: Callable[[], Network]
     loss: Loss
     corrupt: Corruption = lambda lesson, _generator: lesson
-    teacher: Teacher | None = None
 
 
 @dataclass(frozen=True)
@@ -96,15 +104,18 @@ class Fitted(Generic[Network]):
 def fit_network(
     images: Images, task: Task[Network], plan: FitPlan, *, seed: int, progress: Progress
 ) -> Fitted[Network]:
+    """Learn a task from two or more normal pictures; see `fit_lessons`."""
+    torch_device(plan.device)
+    return fit_lessons(Lessons(images, plan.validation, seed), task, plan, seed=seed, progress=progress)
+
+
+def fit_lessons(
+    lessons: Lessons, task: Task[Network], plan: FitPlan, *, seed: int, progress: Progress
+) -> Fitted[Network]:
     """Learn a task from normal pictures.
 
     The pictures are cut off at 0 and 1. The same seed on the same machine gives the same weights; torch's own random
     state is left as it was.
-
-    Parameters
-    ----------
-    images
-        The normal pictures, two or more.
 
     Raises
     ------
@@ -117,7 +128,6 @@ def fit_network(
         network = task.build()
     # bfloat16 and this layout together: benchmarks/bench_autoencoder.py says how much they bring.
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    lessons = Lessons(images, plan.validation, seed, task.teacher)
     scored = task.corrupt(lessons.validation, torch.Generator().manual_seed(SCORED_WITH))
     course = _Course(network, task, plan, torch.Generator().manual_seed(seed))
     best, best_loss, best_epoch = copy.deepcopy(network.state_dict()), math.inf, 0
@@ -138,7 +148,7 @@ def fit_network(
 def torch_device(name: str) -> torch.device:
     """Return the device of a name; raises ConfigError where it is not there."""
     if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("torch finds no CUDA device here; train on cpu")
+        raise ConfigError("device cuda: torch finds no CUDA device here; train on cpu")
     return torch.device(name)
 
 
@@ -164,7 +174,9 @@ class _Course:
         total, count = 0.0, 0
         for chunk in chunks:
             for members in torch.split(torch.randperm(len(chunk), generator=self._generator), self._plan.batch_size):
-                total, count = total + self._step(chunk.pick(members)) * len(members), count + len(members)
+                # Batch normalisation needs two: the last picture of an odd number is taken twice.
+                pair = members.expand(2) if len(members) == 1 else members
+                total, count = total + self._step(chunk.pick(pair)) * len(members), count + len(members)
         self._done += 1
         return total / count
 
