@@ -14,6 +14,7 @@ import time
 import numpy as np
 
 from isotherm.anomaly.coreset import greedy_coreset
+from isotherm.anomaly.method import Inputs
 from isotherm.anomaly.patchcore import METHOD, STRIDES, PatchCoreConfig
 from isotherm.anomaly.patches import choose_taps
 from isotherm.core.progress import silent
@@ -30,16 +31,18 @@ def main() -> int:
     ready = peak_bytes()
     config = PatchCoreConfig(coreset_ratio=RATIO, max_rows=200_000)
     started = time.process_time()
-    detector = METHOD.fit(BatchImages(pictures), config, 0, silent)
+    detector = METHOD.fit(BatchImages(Inputs(pictures)), config, 0, silent)
     trained = time.process_time() - started
+    rows = len(detector.arrays()["bank"])
     memory = peak_bytes() - ready
-    print(f"{IMAGES} images of {SIZE} px, core set {RATIO:.0%} = {len(detector.bank)} rows, {cores()} cores")
+    print(f"{IMAGES} images of {SIZE} px, core set {RATIO:.0%} = {rows} rows, {cores()} cores")
     print(f"  training        {trained:8.1f} CPU-s (wanted: at most {MAX_CPU_S:g})")
     print(f"  memory          {memory / 2**20:8.0f} MiB above the images (wanted: at most {MAX_BYTES / 2**20:.0f})")
-    core_set(len(detector.bank))
-    for rows in (2048, len(detector.bank)):
+    core_set(rows)
+    for count in (2048, rows):
         for precision in ("f32", "bf16"):
-            scoring(pictures[:32], PatchCoreConfig(max_rows=rows, precision=precision), detector.arrays(), rows)
+            config = PatchCoreConfig(max_rows=count, precision=precision)
+            scoring(Inputs(pictures[:32]), config, detector.arrays(), count)
     return int(trained > MAX_CPU_S or memory > MAX_BYTES)
 
 
@@ -79,7 +82,7 @@ def literal_seconds(points: np.ndarray) -> float:
     return (time.process_time() - started) / LITERAL_STEPS
 
 
-def scoring(pictures: np.ndarray, config: PatchCoreConfig, arrays: dict[str, np.ndarray], rows: int) -> None:
+def scoring(pictures: Inputs, config: PatchCoreConfig, arrays: dict[str, np.ndarray], rows: int) -> None:
     chosen = np.random.default_rng(0).permutation(len(arrays["bank"]))[:rows]
     part = {**arrays, "bank": arrays["bank"][chosen], "owners": arrays["owners"][chosen]}
     detector = METHOD.load(part, config)
