@@ -50,6 +50,7 @@ def test_public_names_are_exactly_these() -> None:
         "SceneEdit",
         "Thermogram",
         "__version__",
+        "load",
         "read",
     ]
     assert all(getattr(isotherm, name) is not None for name in isotherm.__all__)

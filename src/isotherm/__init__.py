@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 # Name -> module, imported at first use, so that `import isotherm` stays light.
 _PUBLIC = {
     "read": "isotherm.formats",
+    "load": "isotherm.workflows.api",
     "ReadHints": "isotherm.formats",
     "Thermogram": "isotherm.core.thermogram",
     "Scene": "isotherm.core.scene",

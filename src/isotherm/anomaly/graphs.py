@@ -17,7 +17,8 @@ from openvino import opset13 as ops
 
 from isotherm.anomaly.method import AnomalyMaps, Arrays, Inputs
 from isotherm.anomaly.thumbnails import Thumbnails
-from isotherm.runtime.compiled import Compiled, Precision
+from isotherm.runtime.compiled import Precision
+from isotherm.runtime.engines import Engine, engine
 
 IGNORED_SHARE = 0.25
 """A cell of a map is left out where more than this share of its pixels is to be ignored."""
@@ -63,8 +64,8 @@ class GraphDetector:
         return self.model()
 
     @cached_property
-    def _compiled(self) -> Compiled:
-        return Compiled(self.model(), self.precision)
+    def _compiled(self) -> Engine:
+        return engine(self.model(), self.precision)
 
 
 def _requests(inputs: Inputs) -> Iterator[tuple[Float32[np.ndarray, "3 H W"], Float32[np.ndarray, "1 H W"]]]:

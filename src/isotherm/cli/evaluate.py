@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from isotherm.anomaly import ANOMALY_METHODS
-from isotherm.cli.flags import add_flags, chosen, from_flags
+from isotherm.cli.flags import add_device, add_flags, chosen, from_flags
 from isotherm.cli.progress import bar
 from isotherm.cli.train import add_labelled, labelled_choice
 from isotherm.core.errors import UsageError
@@ -39,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     text = "output folder of an earlier evaluation, to compare with on the same images"
     parser.add_argument("--compare", type=Path, metavar="OTHER_OUT", help=text)
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="threads that decode images (default 2)")
+    add_device(parser)
     add_flags(parser, EvaluateSettings, "evaluation")
     if chosen(list(argv), "--model", ""):
         parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the intervals (default 0)")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from isotherm.core.config import Setting, from_mapping, settings_of
+from isotherm.core.device import Device
 
 C = TypeVar("C")
 
@@ -46,3 +47,13 @@ def chosen(argv: list[str] | tuple[str, ...], flag: str, default: str) -> str:
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     early.add_argument(flag, dest="value", default=default)
     return str(early.parse_known_args(list(argv))[0].value)
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add ``--device``; `isotherm.cli.main` computes there while the command runs."""
+    parser.add_argument(
+        "--device",
+        choices=get_args(Device),
+        default="auto",
+        help="where networks are trained and run; auto: CUDA where there is one (default auto)",
+    )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from isotherm.cli import hotspots
+from isotherm.cli.flags import add_device
 from isotherm.workflows.models import load_model
 
 
@@ -16,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     parser.add_argument(
         "--model", type=Path, metavar="MODEL_DIR", help="folder of `isotherm train`; without it only hotspots are found"
     )
+    add_device(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from isotherm import __version__
+from isotherm.core.device import on_device
 from isotherm.core.errors import IsothermError, UsageError
 
 COMMANDS = {
@@ -20,6 +21,7 @@ COMMANDS = {
     "train": "learn what normal looks like from a folder of images",
     "inspect": "score, mask, measure and report images",
     "evaluate": "measure a method or a model on labelled images",
+    "benchmark": "evaluate methods on data sets with several seeds, into one table and one plot",
     "backbones": "list the networks that give features, add or fetch their weights",
     "export": "write a model as one ONNX or OpenVINO graph, and compare both",
 }
@@ -67,7 +69,9 @@ def _dispatch(argv: list[str]) -> int:
     command = cast(Command, import_module(f"isotherm.cli.{argv[0]}"))
     parser = argparse.ArgumentParser(prog=f"isotherm {argv[0]}", description=COMMANDS[argv[0]])
     command.add_arguments(parser, argv[1:])
-    return command.run(parser.parse_args(argv[1:]))
+    arguments = parser.parse_args(argv[1:])
+    with on_device(getattr(arguments, "device", "auto")):
+        return command.run(arguments)
 
 
 def _overview() -> argparse.ArgumentParser:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from isotherm.anomaly import ANOMALY_METHODS
 from isotherm.anomaly.tiles import Frame
-from isotherm.cli.flags import add_flags, chosen, from_flags
+from isotherm.cli.flags import add_device, add_flags, chosen, from_flags
 from isotherm.cli.main import EXIT_SOME_FAILED
 from isotherm.cli.progress import bar
 from isotherm.core.errors import UsageError
@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         "--method", default=METHOD, metavar="NAME", help=f"one of {', '.join(ANOMALY_METHODS.names())} ({METHOD})"
     )
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="threads that decode images (default 2)")
+    add_device(parser)
     add_flags(parser, TrainSettings, "training")
     add_labelled(parser)
     add_flags(parser, method.config_type, f"method {method.name}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from isotherm.core.errors import ConfigError
 
@@ -20,11 +20,11 @@ def wanted() -> Device:
 
 
 @contextmanager
-def on_device(device: Device) -> Iterator[None]:
+def on_device(device: str) -> Iterator[None]:
     """Compute on this device what is trained or loaded inside the ``with`` block; raises ConfigError for others."""
     if device not in get_args(Device):
         raise ConfigError(f"device must be one of {', '.join(get_args(Device))}, not {device!r}")
-    token = _wanted.set(device)
+    token = _wanted.set(cast(Device, device))
     try:
         yield
     finally:

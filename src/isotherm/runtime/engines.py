@@ -7,8 +7,10 @@ computes in float32 without the shortened mantissa of tensor cores, so that scor
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
 from itertools import islice
-from typing import Any, Protocol, runtime_checkable
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import openvino as ov
@@ -20,8 +22,12 @@ from isotherm.runtime.onnx_writer import write_onnx
 
 BATCH = 16
 """How many images a CUDA device is given at once."""
-CUDA = "CUDAExecutionProvider"
-PROVIDERS: dict[str, list[Any]] = {"cpu": ["CPUExecutionProvider"], "cuda": [(CUDA, {"use_tf32": "0"})]}
+Provider = str | tuple[str, dict[str, str]]
+PROVIDERS: dict[str, Provider] = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": ("CUDAExecutionProvider", {"use_tf32": "0"}),
+}
+"""Device -> what ONNX Runtime calls it, with its options."""
 
 
 @runtime_checkable
@@ -41,28 +47,21 @@ def engine(model: ov.Model, precision: Precision) -> Engine:
     ConfigError
         CUDA was asked for and is not there; the message says what is missing.
     """
-    return InOnnxRuntime(write_onnx(model), "cuda") if _on_cuda() else Compiled(model, precision)
-
-
-def _on_cuda() -> bool:
-    if wanted() == "cpu":
-        return False
-    missing = cuda_is_missing()
-    if missing and wanted() == "cuda":
-        raise ConfigError(f"device cuda: {missing}")
-    return not missing
-
-
-def cuda_is_missing() -> str:
-    """Say what is missing to run graphs on a CUDA device; empty where nothing is."""
+    if wanted() == "cpu" or (wanted() == "auto" and not _has_cuda_provider()):
+        return Compiled(model, precision)
     try:
-        import onnx  # noqa: F401 (the graph is written with it)
-        import onnxruntime
-    except ModuleNotFoundError as error:
-        return f"the package {error.name} is not installed; pip install onnx onnxruntime-gpu"
-    if CUDA not in onnxruntime.get_available_providers():
-        return "the installed onnxruntime is the processor's; pip uninstall onnxruntime, pip install onnxruntime-gpu"
-    return ""
+        return InOnnxRuntime(write_onnx(model), "cuda")
+    except (ConfigError, MissingExtraError) as error:
+        if wanted() == "cuda":
+            raise ConfigError(f"device cuda: {error}") from error
+        return Compiled(model, precision)
+
+
+def _has_cuda_provider() -> bool:
+    """Say whether the installed ONNX Runtime can use CUDA, without importing it."""
+    found = find_spec("onnxruntime")
+    places = (found.submodule_search_locations or []) if found else []
+    return any(list(Path(place, "capi").glob("*onnxruntime_providers_cuda*")) for place in places)
 
 
 class InOnnxRuntime:
@@ -88,12 +87,19 @@ class InOnnxRuntime:
             import onnxruntime
         except ModuleNotFoundError as error:
             raise MissingExtraError("running ONNX models", "export") from error
+        wanted_provider = _name(PROVIDERS[device])
+        if wanted_provider not in onnxruntime.get_available_providers():
+            raise ConfigError(
+                f"the installed onnxruntime has no {wanted_provider}; pip uninstall onnxruntime, then "
+                "pip install onnxruntime-gpu"
+            )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = cores()
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(data, options, providers=PROVIDERS[device])
-        if device == "cuda" and CUDA not in self._session.get_providers():
-            raise ConfigError("device cuda: ONNX Runtime found no CUDA device that it can use (driver, CUDA, cuDNN)")
+        options.log_severity_level = 4
+        self._session = onnxruntime.InferenceSession(data, options, providers=[PROVIDERS[device]])
+        # Where a device cannot be opened, it would go on with the processor.
+        if wanted_provider not in self._session.get_providers():
+            raise ConfigError("ONNX Runtime finds no CUDA device that it can use (driver, CUDA, cuDNN)")
         self._inputs = [(item.name, tuple(item.shape[1:])) for item in self._session.get_inputs()]
         self._batch = batch
 
@@ -110,3 +116,7 @@ class InOnnxRuntime:
                 None, {name: each for (name, _), each in zip(self._inputs, stacked, strict=True)}
             )
             yield from (list(result) for result in zip(*outputs, strict=True))
+
+
+def _name(provider: Provider) -> str:
+    return provider if isinstance(provider, str) else provider[0]
