@@ -238,14 +238,16 @@ from isotherm.anomaly import cflow, fastflow
 from isotherm.core.errors import MissingExtraError
 for module in (cflow, fastflow):
     method = module.METHOD
-    try:
-        method.fit(None, method.config_type(), 0, print)
-    except MissingExtraError as error:
-        print(error)
+    config = method.config_type()
+    for ask in (config.check_weights, lambda: method.fit(None, config, 0, print)):
+        try:
+            ask()
+        except MissingExtraError as error:
+            print(error)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("pip install 'isotherm[train]'") == 2
+    assert done.stdout.count("pip install 'isotherm[train]'") == 4
 
 
 @pytest.mark.parametrize(

@@ -33,12 +33,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from isotherm.anomaly.feature_cache import CachedMaps
-from isotherm.anomaly.flow_graph import Flows, FlowShape, place_encoding
+from isotherm.anomaly.flow_graph import Flows, FlowShape, check_torch, place_encoding
 from isotherm.anomaly.graphs import GraphDetector
 from isotherm.anomaly.method import Arrays, Images
 from isotherm.anomaly.patches import BACKBONE, BACKBONE_HELP, STRIDES_HELP, Taps, choose_taps, stored_taps, strides_of
 from isotherm.core.config import setting, validate
-from isotherm.core.errors import MissingExtraError
 from isotherm.core.progress import Progress
 from isotherm.runtime.backbones import BACKBONES
 
@@ -73,6 +72,11 @@ class CFlowConfig:
         """Return the strides of the feature maps."""
         return strides_of(self.backbone, self.strides, STRIDES)
 
+    def check_weights(self) -> None:
+        """Raise an error where torch, or the weights of the network, are not here."""
+        check_torch("training CFLOW")
+        choose_taps(self.backbone, self.tapped())
+
 
 class CFlow:
     """The method's pair of functions."""
@@ -92,10 +96,9 @@ class CFlow:
         DataError
             Fewer than two images: one has to decide when to stop.
         """
-        try:
-            from isotherm.nn.flows_fitting import FlowPlan, fit_fibre_flow
-        except ModuleNotFoundError as error:
-            raise MissingExtraError("training CFLOW", "train") from error
+        check_torch("training CFLOW")
+        from isotherm.nn.flows_fitting import FlowPlan, fit_fibre_flow
+
         plan = FlowPlan(config.steps, config.patience, config.batch_size, config.learning_rate, config.weight_decay)
 
         def learn(shape: FlowShape, source: CachedMaps, report: Progress) -> Mapping[str, np.ndarray]:

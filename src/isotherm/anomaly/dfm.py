@@ -100,6 +100,10 @@ class DfmConfig:
         """Return the strides of the feature maps."""
         return strides_of(self.backbone, self.strides, STRIDES)
 
+    def check_weights(self) -> None:
+        """Raise an error where the weights of the network are not here."""
+        choose_taps(self.backbone, self.tapped())
+
 
 class Components:
     """The main components of rows that come in blocks.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 
 import numpy as np
 import openvino as ov
@@ -30,7 +31,7 @@ from isotherm.anomaly.graphs import (
 from isotherm.anomaly.method import Arrays, Images
 from isotherm.anomaly.patches import Taps
 from isotherm.anomaly.stored import stored, stored_size
-from isotherm.core.errors import ModelError
+from isotherm.core.errors import MissingExtraError, ModelError
 from isotherm.core.progress import Progress
 from isotherm.runtime.backbones import BACKBONES
 from isotherm.runtime.layers import integers
@@ -154,6 +155,12 @@ class Flows:
         averaged = keep_out(ops.multiply(total, constant(1 / len(self.shapes))), ignore, size, finest)
         maps = keep_out(blurred(averaged, size, finest, self.blur_px), ignore, size, finest)
         return finished((pixels, ignore), maps=maps, scores=largest(maps))
+
+
+def check_torch(what: str) -> None:
+    """Raise MissingExtraError where torch is not installed, without the second that loading it takes."""
+    if find_spec("torch") is None:
+        raise MissingExtraError(what, "train")
 
 
 def place_encoding(grid: tuple[int, int], length: int) -> Float32[np.ndarray, "P E"]:
