@@ -90,7 +90,15 @@ class EfficientAdConfig(TrainingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        strides_of(self.backbone, self.strides, STRIDES)
+        self.tapped()
+
+    def tapped(self) -> tuple[int, ...]:
+        """Return the strides of the feature maps that are joined."""
+        return strides_of(self.backbone, self.strides, STRIDES)
+
+    def check_weights(self) -> None:
+        """Raise an error where the weights of the network are not here."""
+        choose_taps(self.backbone, self.tapped())
 
     def students(self, features: int, size: tuple[int, int]) -> StudentShape:
         """Return the shape of the networks that learn `features` of pictures of `size`."""
@@ -120,7 +128,7 @@ class EfficientAd:
             from isotherm.nn.fitting import FitPlan, fit_lessons, torch_device
             from isotherm.nn.lessons import Lessons
             from isotherm.nn.students import Scale, Students, held_out_maps, imitation
-        taps = choose_taps(config.backbone, strides_of(config.backbone, config.strides, STRIDES))
+        taps = choose_taps(config.backbone, config.tapped())
         plan = FitPlan(**plan_of(config), last_rate=LAST_RATE, augment=False)
         torch_device(plan.device)
         check_count(images, "EfficientAD")
@@ -135,7 +143,7 @@ class EfficientAd:
 
     def load(self, arrays: Arrays, config: EfficientAdConfig) -> GraphDetector:
         """Rebuild a detector, without torch; raises ModelError where the arrays do not fit together."""
-        taps = stored_taps(arrays, config.backbone, strides_of(config.backbone, config.strides, STRIDES))
+        taps = stored_taps(arrays, config.backbone, config.tapped())
         kept = {"size": arrays["size"], **taps.arrays()} if stored_size(arrays) else {}
         kept |= config.students(taps.dimensions, stored_size(arrays)).check(arrays)
         for name in ("feature_mean", "feature_deviation"):
