@@ -188,7 +188,12 @@ def _timings(runs: Sequence[FoldRun]) -> dict[str, float]:
         "train_cpu_s": sum(run.train_cpu_s for run in runs),
         "predict_s": predict_s,
         "images_per_s": count / predict_s,
+        "model_bytes": sum(_bytes(run.model) for run in runs) / len(runs),
     }
+
+
+def _bytes(model: TrainedModel) -> int:
+    return sum(array.nbytes for array in model.detector.arrays().values())
 
 
 def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
