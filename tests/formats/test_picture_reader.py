@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 
@@ -12,6 +13,7 @@ from PIL import Image
 from isotherm.core.errors import DataError, FormatError, TooLargeError
 from isotherm.core.scene import SceneEdit
 from isotherm.formats import ReadHints, read_bytes
+from isotherm.formats.reader import CoarseHints
 from thermal_files import encoded, exif_block, segment
 
 RNG = np.random.default_rng(1)
@@ -184,3 +186,28 @@ def test_a_wrong_suffix_does_not_matter(tmp_path) -> None:
         read(tmp_path / "absent.png")
     with pytest.raises(DataError, match="cannot be read"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("side", "rows", "columns"), [(1000, 241, 321), (161, 241, 321), (100, 121, 161), (30, 31, 41)]
+)
+def test_a_jpeg_is_decoded_smaller_where_that_is_asked_for(side: int, rows: int, columns: int) -> None:
+    ramp = (np.add.outer(np.arange(241), np.arange(321)) / 4).astype(np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(np.stack([ramp, ramp, 255 - ramp], axis=-1)).save(stream, "JPEG", quality=95)
+    whole, found = (read_bytes(stream.getvalue(), hints) for hints in (None, CoarseHints(picture_side=side)))
+    assert found.size == (rows, columns)
+    assert found.stored_size == (None if rows == 241 else (241, 321))
+    assert whole.stored_size is None
+    step = 241 // (rows - 1) if rows < 241 else 1
+    average = whole.values()[: 240 // step * step, : 320 // step * step]
+    average = average.reshape(240 // step, step, 320 // step, step).mean(axis=(1, 3))
+    difference = found.values()[: average.shape[0], : average.shape[1]] - average
+    assert abs(np.median(difference)) < 1.5
+    assert np.abs(difference).max() < 12
+
+
+def test_other_pictures_are_decoded_whole() -> None:
+    stream = io.BytesIO()
+    Image.new("RGB", (320, 240)).save(stream, "PNG")
+    assert read_bytes(stream.getvalue(), CoarseHints(picture_side=10)).size == (240, 320)

@@ -90,6 +90,27 @@ def test_pictures(tmp_path: Path) -> None:
     assert model.predict(pictures[0][..., 0])[0].score is not None
 
 
+def test_coarse(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    (tmp_path / "normals").mkdir()
+    for place in range(7):
+        level = 120 + 60 * np.sin(np.arange(320) / 40)[None, :, None] + rng.normal(0, 3, (240, 320, 1))
+        picture = (level * np.array([1.0, 0.8, 0.6])).clip(0, 255).astype(np.uint8)
+        picture[100:140, 200:240] += np.uint8(50 * (place == 6))
+        Image.fromarray(picture).save(tmp_path / "normals" / f"{place}.jpg", quality=95)
+    (tmp_path / "normals" / "6.jpg").rename(tmp_path / "faulty.jpg")
+    settings = TrainSettings(image_size=64)
+    train(
+        tmp_path / "normals", tmp_path / "m", method_name="padim", config=PadimConfig(dimensions=20), settings=settings
+    )
+    model = isotherm.load(tmp_path / "m")
+    (whole,), (coarse,) = (model.predict(tmp_path / "faulty.jpg", coarse=coarse) for coarse in (False, True))
+    assert coarse.size == whole.size == (240, 320)
+    assert coarse.map.shape == (240, 320)
+    assert coarse.score != whole.score
+    assert coarse.score == pytest.approx(whole.score, rel=0.1)
+
+
 @pytest.mark.parametrize(
     "values",
     [

@@ -88,6 +88,8 @@ class Thermogram:
         The raw EXIF block (TIFF structure, without the ``Exif\0\0`` prefix), kept for export; empty where absent.
     digest
         sha256 of the file's bytes, hexadecimal; empty for an array made in memory.
+    stored_size
+        Height and width of the picture in the file where it was decoded smaller on purpose; else None.
     """
 
     counts: Counts
@@ -101,6 +103,7 @@ class Thermogram:
     notes: tuple[str, ...] = ()
     exif: bytes = field(default=b"", repr=False)
     digest: str = ""
+    stored_size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         self.counts.setflags(write=False)

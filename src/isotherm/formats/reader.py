@@ -35,6 +35,23 @@ class ReadHints:
             raise ConfigError("ReadHints: offset needs scale (temperature = counts * scale + offset)")
 
 
+@dataclass(frozen=True)
+class CoarseHints(ReadHints):
+    """For who needs a picture no larger than a network's input: its pixels, but not all of them."""
+
+    picture_side: int = setting(
+        256,
+        "plain JPEG pictures are decoded at a half, a quarter or an eighth of their size where that still has as many "
+        "pixels as a square of this side",
+        low=1,
+        high=100_000,
+    )
+
+    def reduction(self, height: int, width: int) -> int:
+        """Return by how much the sides of a picture of this size are divided: 1, 2, 4 or 8."""
+        return next((step for step in (8, 4, 2) if height * width >= (step * self.picture_side) ** 2), 1)
+
+
 @runtime_checkable
 class ImageReader(Protocol):
     """One maker's format, in one file, as one registry row.
