@@ -115,10 +115,10 @@ def test_the_data_digest_is_of_the_images_not_their_names(shed: Path, tmp_path: 
     other.mkdir()
     for place, path in enumerate(sorted(shed.iterdir(), reverse=True)):
         (other / f"{place}.dat").write_bytes(path.read_bytes())
-    digests = [gather(FolderImages(folder), 64, 0, silent).digest for folder in (shed, other)]
+    digests = [gather(FolderImages(folder), (64, 0), silent).digest for folder in (shed, other)]
     assert digests[0] == digests[1]
     write_tiffs(other, [celsius(99)])
-    assert gather(FolderImages(other), 64, 0, silent).digest != digests[0]
+    assert gather(FolderImages(other), (64, 0), silent).digest != digests[0]
 
 
 def test_same_seed_same_model(shed: Path, tmp_path: Path) -> None:
@@ -271,7 +271,7 @@ def test_scene_edits_change_what_is_learnt(tmp_path: Path) -> None:
 def test_what_does_not_fit_in_memory_is_read_again(shed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train(shed, tmp_path / "kept", settings=SMALL)
     monkeypatch.setattr(normals_module, "CACHE_BYTES", 64 * 64 * (4 + 1) * 2)
-    images = gather(FolderImages(shed, jobs=1), 64, 0, silent)
+    images = gather(FolderImages(shed, jobs=1), (64, 0), silent)
     assert len(images._kept) == 2
     train(shed, tmp_path / "again", settings=SMALL)
     kept, again = ((tmp_path / name / ARRAYS).read_bytes() for name in ("kept", "again"))

@@ -172,7 +172,7 @@ def _markers(pieces: Pieces, size: tuple[int, ...]) -> Bool[np.ndarray, " P"]:
 def _outlines(pieces: _Light) -> Bool[np.ndarray, " P"]:
     """Choose the large closed outlines of pure white (polygons around an area that was measured)."""
     large = (np.minimum(pieces.height, pieces.width) >= 24) & (pieces.area <= 0.2 * pieces.height * pieces.width)
-    chosen = large & (pieces.rim <= 0) & (pieces.tone >= 190)
+    chosen: Bool[np.ndarray, " P"] = large & (pieces.rim <= 0) & (pieces.tone >= 190)
     for piece in np.flatnonzero(chosen):
         inside = pieces.number == piece
         window = np.zeros((pieces.height[piece] + 2, pieces.width[piece] + 2), dtype=np.bool_)

@@ -94,7 +94,7 @@ class OverlayModel:
         return cls(flat.reshape(height, width))
 
 
-def learn(pictures: Sequence[Picture]) -> OverlayModel:
+def learn(pictures: Sequence[UInt8[np.ndarray, "..."]]) -> OverlayModel:
     """Find what is drawn at the same place in the pictures of a training set.
 
     Of pictures of several sizes the most frequent size counts. Nothing is learnt from few pictures, nor from those of a
@@ -147,7 +147,8 @@ def find(picture: Picture, model: OverlayModel | None = None) -> Bool[np.ndarray
 
 
 def _factor(picture: Picture) -> int:
-    return math.ceil(max(picture.shape[:2]) / WORKING_PX)
+    longer: int = max(picture.shape[:2])
+    return math.ceil(longer / WORKING_PX)
 
 
 def _planes(picture: Picture) -> UInt8[np.ndarray, "3 h w"]:

@@ -18,7 +18,6 @@ import numpy as np
 import openvino as ov
 
 from isotherm import __version__
-from isotherm.anomaly.inputs import shrink
 from isotherm.core.config import setting, to_mapping, validate
 from isotherm.core.errors import ConfigError, DataError, OutputError, UsageError
 from isotherm.core.files import make_folder, sha256, write_whole
@@ -165,7 +164,7 @@ class _Calibration:
             if outcome.thermogram is None or _refused(model, outcome.thermogram):
                 continue
             digests.add(outcome.thermogram.digest)
-            for image, ignore in tiles_of(model.inputs, shrink(outcome.thermogram, model.inputs.frame)):
+            for image, ignore in tiles_of(model.inputs, model.inputs.shrink(outcome.thermogram)):
                 samples.append({IMAGE: image[None], IGNORE: ignore[None]})
             if len(digests) == settings.calibration_images:
                 break
@@ -213,7 +212,7 @@ class _Examples:
             if outcome.thermogram.digest in self._calibrated:
                 raise DataError(f"{outcome.name} is among the calibration images; it cannot show how good int8 is")
             found += 1
-            yield Example(outcome.name, shrink(outcome.thermogram, self._model.inputs.frame), anomalous)
+            yield Example(outcome.name, self._model.inputs.shrink(outcome.thermogram), anomalous)
         if not found:
             raise DataError(f"{self._images.root}: no image that the model can judge")
 

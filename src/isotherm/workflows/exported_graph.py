@@ -31,6 +31,11 @@ def exported_graph(model: TrainedModel) -> ov.Model:
     UsageError
         The method's detector is not one graph.
     """
+    if (model.inputs.span, model.inputs.channels) != ("training", "grey"):
+        raise UsageError(
+            f"a model with --span {model.inputs.span} --channels {model.inputs.channels} cannot be exported: how its "
+            "inputs are prepared is not part of the graph"
+        )
     if not isinstance(model.detector, Exportable):
         raise UsageError(f"a model of the method {model.method!r} cannot be exported: it is not one graph")
     graph = model.detector.graph()

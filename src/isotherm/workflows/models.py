@@ -82,15 +82,18 @@ class TrainedModel:
         return self.inputs.restore_map(scored.map, size)
 
     def _scored(self, thermograms: Sequence[Thermogram]) -> Iterator[Scored]:
-        for score, values, reference in score_pictures(
-            self.detector, self.inputs, [self.inputs.prepare(each) for each in thermograms], sizes_of(thermograms)
-        ):
+        for thermogram in thermograms:
+            self.inputs.check(thermogram)
+        shrunk = [self.inputs.shrink(thermogram) for thermogram in thermograms]
+        inputs = [self.inputs.inputs(each) for each in shrunk]
+        results = score_pictures(self.detector, self.inputs, inputs, sizes_of(thermograms))
+        for (score, values, reference), source in zip(results, shrunk, strict=True):
             yield Scored(
                 score=score,
                 percentile=self.calibration.percentile_of(score),
                 anomalous=score > self.calibration.threshold,
                 map=values,
-                reference=None if reference is None else self.inputs.unscale(reference),
+                reference=None if reference is None else self.inputs.unscale(reference, self.inputs.span_of(source)),
             )
 
 

@@ -15,9 +15,10 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool
 
-from isotherm.anomaly.inputs import Input, InputSpec, Shrunk, SpanLearner, shrink
+from isotherm.anomaly.inputs import Input, InputChoices, InputSpec, Shrunk, SpanLearner, shrink, visible
 from isotherm.anomaly.method import Inputs
-from isotherm.anomaly.tiles import Frame
+from isotherm.anomaly.overlays import OverlayModel, learn
+from isotherm.anomaly.tiles import Frame, Size
 from isotherm.core.errors import DataError
 from isotherm.core.files import sha256
 from isotherm.core.progress import Progress
@@ -139,7 +140,7 @@ class NormalImages:
     def _reread(self, member: int, outcome: Outcome) -> Shrunk:
         if outcome.thermogram is None:
             raise DataError(f"{outcome.name} was readable before and is not any more: {outcome.error}")
-        values = shrink(outcome.thermogram, self.spec.frame)
+        values = self.spec.shrink(outcome.thermogram)
         if _digest(outcome.thermogram, values) != self.normals[member].digest:
             raise DataError(f"{outcome.name} has changed while it was being learnt from")
         return values
@@ -174,37 +175,43 @@ class Subset:
             yield zip(inputs.pixels, inputs.ignored(), strict=True)
 
 
-LOOKED_AT = 16
-"""How many images say what aspect ratio the set has."""
+LOOKED_AT = 24
+"""How many images say what aspect ratio the set has, and what is drawn at the same place in all of them."""
 
 
-def gather(source: ImageSource, input_side: int, canvas_side: int, progress: Progress) -> NormalImages:
+def gather(
+    source: ImageSource, sides: Size, progress: Progress, *, choices: InputChoices | None = None
+) -> NormalImages:
     """Read every image once, fix the span, and keep what fits in memory.
 
     Parameters
     ----------
-    input_side, canvas_side
+    sides
         Sides of squares with as many pixels as the network input and the canvas that it tiles; their aspect is the
         median of some images.
+    choices
+        How images become network inputs; None: the defaults.
 
     Raises
     ------
     DataError
         None can be read, or temperatures and plain pictures are mixed.
     """
-    frame = Frame.fit(_aspect(source), input_side, canvas_side)
-    learner, free = SpanLearner(), CACHE_BYTES
+    choices = choices or InputChoices()
+    aspect, overlays = _first_look(source, choices)
+    frame = Frame.fit(aspect, *sides)
+    learner, free = SpanLearner(choices), CACHE_BYTES
     normals: list[Normal] = []
     skipped: list[Skipped] = []
     kept: dict[int, Shrunk] = {}
     for index, outcome in enumerate(source.outcomes(range(len(source)))):
         try:
-            values = _usable(outcome, frame)
+            values = _usable(outcome, frame, choices, overlays)
         except DataError as error:
             skipped.append(Skipped(outcome.name, str(error)))
         else:
             assert outcome.thermogram is not None
-            learner.add(outcome.thermogram, outcome.name)
+            learner.add(outcome.thermogram, values, outcome.name)
             if values.nbytes <= free:
                 kept[len(normals)] = values
                 free -= values.nbytes
@@ -213,20 +220,27 @@ def gather(source: ImageSource, input_side: int, canvas_side: int, progress: Pro
     if not normals:
         reason = f"; the first: {skipped[0].name}: {skipped[0].error}" if skipped else ""
         raise DataError(f"none of {len(source)} images can be used{reason}")
-    return NormalImages(source, learner.spec(frame), tuple(normals), tuple(skipped), kept)
+    return NormalImages(source, learner.spec(frame, overlays), tuple(normals), tuple(skipped), kept)
 
 
-def _aspect(source: ImageSource) -> float:
-    """Return the median H/W of some images, evenly spread over the source."""
+def _first_look(source: ImageSource, choices: InputChoices) -> tuple[float, OverlayModel]:
+    """Return the median H/W of some images, evenly spread over the source, and what is drawn into all of them."""
     places = np.unique(np.linspace(0, len(source) - 1, min(LOOKED_AT, len(source))).astype(int)).tolist()
-    sizes = [outcome.thermogram.size for outcome in source.outcomes(places) if outcome.thermogram is not None]
-    return float(np.exp(np.median([np.log(height / width) for height, width in sizes]))) if sizes else 1.0
+    aspects, pictures = list[float](), list[np.ndarray]()
+    for outcome in source.outcomes(places):
+        if outcome.thermogram is not None:
+            height, width = outcome.thermogram.size
+            aspects.append(np.log(height / width))
+            if choices.overlays_in(outcome.thermogram):
+                pictures.append(visible(outcome.thermogram))
+    aspect = float(np.exp(np.median(aspects))) if aspects else 1.0
+    return aspect, learn(pictures)
 
 
-def _usable(outcome: Outcome, frame: Frame) -> Shrunk:
+def _usable(outcome: Outcome, frame: Frame, choices: InputChoices, overlays: OverlayModel) -> Shrunk:
     if outcome.thermogram is None:
         raise DataError(outcome.error)
-    return shrink(outcome.thermogram, frame)
+    return shrink(outcome.thermogram, frame, overlays if choices.overlays_in(outcome.thermogram) else None)
 
 
 def _digest(thermogram: Thermogram, values: Shrunk) -> str:

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from isotherm.anomaly import ANOMALY_METHODS
-from isotherm.anomaly.method import AnomalyMethod, Detector
+from isotherm.anomaly.channels import ChannelNames
+from isotherm.anomaly.inputs import InputChoices, OverlayChoice, SpanName
+from isotherm.anomaly.method import AnomalyMethod, Detector, NeedsWeights
 from isotherm.anomaly.threshold import Rule, ScoreCalibration, calibrate, keep_within
 from isotherm.core.config import setting, to_mapping, validate
 from isotherm.core.errors import ConfigError, DataError, UsageError
@@ -59,6 +61,21 @@ class TrainSettings:
         low=0,
         high=4096,
     )
+    span: SpanName = setting(  # noqa: RUF009
+        "training",
+        "the temperatures that become 0 and 1: low and high ones of the training set, or of each image (takes the "
+        "weather out, and with it how hot an image is as a whole)",
+    )
+    channels: ChannelNames = setting(  # noqa: RUF009
+        "grey",
+        "what the network sees: the image three times (grey; RGB where it has colours), or image, local contrast and "
+        "gradient (local)",
+    )
+    ignore_overlays: OverlayChoice = setting(  # noqa: RUF009
+        "auto",
+        "leave out what is drawn into images (logos, read-outs, markers, scales, frames): auto does so in pictures "
+        "without temperatures",
+    )
     seed: int = setting(0, "seed of everything random; the same seed gives the same model", low=0, high=2**31 - 1)
     # A literal by another name, which the rule cannot see through.
     threshold: Rule = setting(  # noqa: RUF009
@@ -82,6 +99,10 @@ class TrainSettings:
         validate(self)
         if self.image_size % SIZE_STEP:
             raise ConfigError(f"TrainSettings: image_size must be a multiple of {SIZE_STEP}, not {self.image_size}")
+
+    def input_choices(self) -> InputChoices:
+        """Return how images become network inputs."""
+        return InputChoices(self.span, self.channels, self.ignore_overlays)
 
 
 def train(
@@ -150,8 +171,10 @@ def fit_model(
     settings = settings or TrainSettings()
     _check_labelled(settings, labelled)
     config = config if config is not None else method.config_type()
+    if isinstance(config, NeedsWeights):
+        config.check_weights()
     source = images if isinstance(images, ImageSource) else ThermogramImages(images)
-    normals = gather(source, settings.image_size, settings.canvas_size, progress)
+    normals = gather(source, (settings.image_size, settings.canvas_size), progress, choices=settings.input_choices())
     trainer = _Trainer(normals, method, config, settings.seed, progress)
     detector, calibration, fitted_on = _learn(trainer, settings)
     model = TrainedModel(
