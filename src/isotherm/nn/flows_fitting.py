@@ -5,15 +5,16 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float16, Float32
 
 from isotherm.core.progress import Progress
+from isotherm.nn.fitting import fitting_device, torch_device
 from isotherm.nn.flows import Array, FibreSubnet, Flow, MapSubnet, flow_arrays
 
 Maps = tuple[Float16[np.ndarray, "_ h w D"], Bool[np.ndarray, "_ h w"]]
@@ -66,6 +67,8 @@ class FlowPlan:
         Checks (of `CHECKS` in all) without a better validation likelihood before it stops.
     batch_size
         Pictures or vectors a step.
+    device
+        Where to learn; the flow comes back to the processor.
     """
 
     steps: int
@@ -73,6 +76,7 @@ class FlowPlan:
     batch_size: int
     learning_rate: float
     weight_decay: float
+    device: Literal["cpu", "cuda"] = field(default_factory=fitting_device)
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,11 @@ class Sample:
     values: torch.Tensor
     condition: torch.Tensor | None = None
     kept: torch.Tensor | None = None
+
+    def to(self, device: torch.device) -> Sample:
+        """Return the same on another device."""
+        condition, kept = (None if each is None else each.to(device) for each in (self.condition, self.kept))
+        return Sample(self.values.to(device), condition, kept)
 
     def surprise(self, flow: Flow) -> torch.Tensor:
         """Return the negative log-likelihood of each cell that counts, in nats a channel."""
@@ -178,14 +187,21 @@ def fit_flow(
     generator: torch.Generator,
     progress: Progress,
 ) -> Flow:
-    """Raise the likelihood of the maps; returns the flow of the best validation likelihood, ready for use."""
+    """Raise the likelihood of the maps; returns the flow of the best validation likelihood, ready for use.
+
+    Raises
+    ------
+    ConfigError
+        The plan asks for a GPU that is not there.
+    """
+    device = torch_device(plan.device)
+    flow.to(device)
     optimiser = torch.optim.Adam(flow.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda done: _pace(done, plan.steps))
-    judged = _validation(source, samples)
-    best = _Best(flow, judged)
+    best = _Best(flow, [sample.to(device) for sample in _validation(source, samples)])
     every = max(1, plan.steps // CHECKS)
     for step, sample in zip(range(1, plan.steps + 1), _endless(source, samples, generator), strict=False):
-        loss = sample.surprise(flow).mean()
+        loss = sample.to(device).surprise(flow).mean()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(flow.parameters(), MAX_GRADIENT)
@@ -198,7 +214,7 @@ def fit_flow(
                 progress(plan.steps, plan.steps, f"step {step}, stopped early; best was step {best.step}")
                 break
     flow.load_state_dict(best.state)
-    return flow.eval()
+    return flow.cpu().eval()
 
 
 def _pace(done: int, steps: int) -> float:
