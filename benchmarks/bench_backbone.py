@@ -15,9 +15,10 @@ from statistics import median
 import numpy as np
 import openvino as ov
 import torch
+from openvino import opset13 as ops
 
 from isotherm.anomaly.patches import parameter
-from isotherm.runtime.backbone import backbone
+from isotherm.runtime.backbones import BACKBONES
 from isotherm.runtime.compiled import Compiled, Precision, cores
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "runtime"))
@@ -59,8 +60,9 @@ def in_torch(pictures: np.ndarray, batch: int) -> Callable[[], object]:
 
 
 def in_runtime(pictures: np.ndarray, precision: Precision) -> Callable[[], object]:
-    images = parameter(SIZE)
-    compiled = Compiled(ov.Model(backbone(images, STRIDES), [images]), precision)
+    images = parameter((SIZE, SIZE))
+    maps = BACKBONES.get("efficientnet_lite0").loaded().graph(images, STRIDES)
+    compiled = Compiled(ov.Model([ops.result(node) for node in maps], [images]), precision)
     return lambda: [None for _ in compiled.run(pictures)]
 
 

@@ -21,10 +21,9 @@ def random_tensors(name: str, seed: int = 0) -> dict[str, np.ndarray]:
 
 def _values(rng: np.random.Generator, key: str, shape: tuple[int, ...]) -> np.ndarray:
     if key.endswith(("running_var", "gamma")) or (len(shape) == 1 and key.endswith("weight")):
-        return rng.uniform(0.5, 1.5, shape).astype(np.float32)
-    if len(shape) == 1:
-        return rng.normal(0, 0.1, shape).astype(np.float32)
-    return rng.normal(0, (2 / np.prod(shape[1:])) ** 0.5, shape).astype(np.float32)
+        return rng.random(shape, np.float32) + np.float32(0.5)
+    spread = 0.1 if len(shape) == 1 else (2 / np.prod(shape[1:])) ** 0.5
+    return (rng.random(shape, np.float32) - np.float32(0.5)) * np.float32(12**0.5 * spread)
 
 
 def add_random(name: str, folder: Path, seed: int = 0) -> Added:

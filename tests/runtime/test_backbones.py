@@ -101,7 +101,7 @@ def test_a_picture_is_stretched_to_whole_patches() -> None:
 
 @pytest.fixture(scope="module")
 def keras_vgg(tmp_path_factory: pytest.TempPathFactory) -> tuple[object, Path]:
-    """Return Keras's VGG16 with random weights, and the folder where it has written them in three layouts."""
+    """Return Keras's VGG16 with random weights, and the folder where it has written them in four layouts."""
     os.environ["KERAS_BACKEND"] = "torch"
     import h5py
     import keras
@@ -117,6 +117,8 @@ def keras_vgg(tmp_path_factory: pytest.TempPathFactory) -> tuple[object, Path]:
     with h5py.File(folder / "notop.h5", "w") as file:
         legacy_h5_format.save_weights_to_hdf5_group(file, network)
     network.save_weights(folder / "three.weights.h5")
+    with h5py.File(folder / "whole.h5", "w") as file:
+        legacy_h5_format.save_weights_to_hdf5_group(file.create_group("model_weights"), network)
     # The file that Keras publishes has the arrays directly below the layers.
     with h5py.File(folder / "published.h5", "w") as file:
         for layer in network.layers:
@@ -128,7 +130,7 @@ def keras_vgg(tmp_path_factory: pytest.TempPathFactory) -> tuple[object, Path]:
 
 # Keras's own, with numpy 2.
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-@pytest.mark.parametrize("file", ["published.h5", "notop.h5", "three.weights.h5"])
+@pytest.mark.parametrize("file", ["published.h5", "notop.h5", "whole.h5", "three.weights.h5"])
 def test_vgg16_equals_keras(keras_vgg: tuple[object, Path], file: str) -> None:
     import keras
 

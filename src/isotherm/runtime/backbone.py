@@ -14,11 +14,9 @@ import numpy as np
 import openvino as ov
 
 from isotherm.core.errors import UsageError
-from isotherm.runtime.layers import Tensors, constant, normalised
+from isotherm.runtime.layers import Tensors, normalised
 from isotherm.runtime.weight_sources import INPUT_MEAN, INPUT_STD, WeightSource
 from isotherm.runtime.weights import Weights, choose_weights, load_weights
-
-__all__ = ["CHANNELS", "Backbone", "FeatureMaps", "LoadedBackbone", "backbone", "constant"]
 
 Colours = tuple[float, float, float]
 FeatureMaps = Callable[[Tensors, ov.Node, Sequence[int]], list[ov.Node]]
@@ -138,14 +136,3 @@ class LoadedBackbone:
         """
         self.backbone.check_strides(strides)
         return self.backbone.maps(self.weights.tensors, normalised(pixels, *self._input), strides)
-
-
-CHANNELS = {4: 24, 8: 40, 16: 112, 32: 320}
-"""Of the default backbone: stride of a feature map [input px] -> its number of channels D."""
-
-
-def backbone(images: ov.Node, strides: Sequence[int]) -> list[ov.Node]:
-    """Add the default backbone to a graph (see `LoadedBackbone.graph`)."""
-    from isotherm.runtime.backbones import BACKBONES
-
-    return BACKBONES.get("efficientnet_lite0").loaded().graph(images, strides)

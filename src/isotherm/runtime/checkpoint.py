@@ -86,7 +86,10 @@ def _read_legacy(data: bytes) -> dict[str, np.ndarray]:
 
 def _read_zip(data: bytes) -> dict[str, np.ndarray]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        (root,) = [name.removesuffix("data.pkl") for name in archive.namelist() if name.endswith("data.pkl")]
+        roots = [name.removesuffix("data.pkl") for name in archive.namelist() if name.endswith("data.pkl")]
+        if len(roots) != 1:
+            raise ModelError("a zip file that is none of torch's")
+        root = roots[0]
         if any(item.compress_type != zipfile.ZIP_STORED for item in archive.infolist()):
             raise ModelError("the weights are compressed, which torch never does")
         if f"{root}byteorder" in archive.namelist() and archive.read(f"{root}byteorder") != b"little":
