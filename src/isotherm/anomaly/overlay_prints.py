@@ -55,7 +55,8 @@ def find_prints(strokes: Strokes) -> Mask:
     _mark(found, light, brackets)
     _mark_rectangle(found, light, np.flatnonzero(brackets))
     _mark(found, light, _outlines(light))
-    if np.mean(strokes.dark) <= MOST_DARK:
+    # A reticle never stands alone: the camera that draws it also prints what it reads there.
+    if found.any() and np.mean(strokes.dark) <= MOST_DARK:
         _mark_reticles(found, strokes.dark)
     return found
 

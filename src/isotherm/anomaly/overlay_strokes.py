@@ -8,6 +8,7 @@ is around everything that is really hot. (Top-hat: Serra, Image Analysis and Mat
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
@@ -41,7 +42,7 @@ class Strokes:
 
     Parameters
     ----------
-    light, dark
+    light
         (H W) bool.
     lowest, highest, saturation
         (H W) uint8: the smallest channel, the largest, and their difference.
@@ -50,26 +51,29 @@ class Strokes:
     """
 
     light: Mask
-    dark: Mask
     lowest: Plane
     highest: Plane
     saturation: Plane
     grey: bool
 
+    @cached_property
+    def dark(self) -> Mask:
+        """The dark strokes (H W); found when they are asked for, as most pictures have none that matter."""
+        radius = _radius(self.highest)
+        closed = _extreme(_extreme(self.highest, radius, np.maximum), radius, np.minimum)
+        return (closed - self.highest > MIN_DARK_CONTRAST) & (self.highest < MAX_DARK)
+
 
 def find_strokes(planes: Planes) -> Strokes:
-    """Return the light and dark strokes of a picture (3 H W)."""
+    """Return the strokes of a picture (3 H W)."""
     red, green, blue = planes
     lowest = np.minimum(np.minimum(red, green), blue)
     highest = np.maximum(np.maximum(red, green), blue)
     saturation = highest - lowest
-    radius = max(3, round(min(lowest.shape) * STROKE_SHARE))
-    neutral = saturation < MAX_SATURATION
+    radius = _radius(lowest)
     opened = _extreme(_extreme(lowest, radius, np.minimum), radius, np.maximum)
-    closed = _extreme(_extreme(highest, radius, np.maximum), radius, np.minimum)
     return Strokes(
-        light=(lowest - opened > MIN_CONTRAST) & neutral,
-        dark=(closed - highest > MIN_DARK_CONTRAST) & (highest < MAX_DARK),
+        light=(lowest - opened > MIN_CONTRAST) & (saturation < MAX_SATURATION),
         lowest=lowest,
         highest=highest,
         saturation=saturation,
@@ -77,18 +81,20 @@ def find_strokes(planes: Planes) -> Strokes:
     )
 
 
+def _radius(plane: Plane) -> int:
+    return max(3, round(min(plane.shape) * STROKE_SHARE))
+
+
 def _extreme(values: Plane, radius: int, pick: np.ufunc) -> Plane:
     """Return the smallest or largest value within `radius` in both directions, by doubling windows."""
-    for _ in range(2):
-        padded = np.pad(values, ((radius, radius), (0, 0)), mode="edge")
-        reach, wanted = 1, 2 * radius + 1
-        while reach < wanted:
-            step = min(reach, wanted - reach)
-            padded = pick(padded[: padded.shape[0] - step], padded[step:])
-            reach += step
-        # Once along each axis: the transposed copy keeps both passes running along memory.
-        values = np.ascontiguousarray(padded.T)
-    return values
+    found = np.pad(values, radius, mode="edge")
+    reach, wanted = 1, 2 * radius + 1
+    while reach < wanted:
+        step = min(reach, wanted - reach)
+        found = pick(found[:-step], found[step:])
+        found = pick(found[:, :-step], found[:, step:])
+        reach += step
+    return found
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,6 +24,8 @@ from isotherm.core.errors import ModelError
 from isotherm.core.regions import dilate, label
 
 Picture = UInt8[np.ndarray, "H W *C"]
+AnySize = UInt8[np.ndarray, "..."]
+"""A picture whose size need not be that of its neighbours."""
 
 WORKING_PX = 1100
 """Larger pictures are looked at after averaging whole blocks of pixels, with at most this longer side [px]."""
@@ -94,7 +96,7 @@ class OverlayModel:
         return cls(flat.reshape(height, width))
 
 
-def learn(pictures: Sequence[UInt8[np.ndarray, "..."]]) -> OverlayModel:
+def learn(pictures: Sequence[AnySize]) -> OverlayModel:
     """Find what is drawn at the same place in the pictures of a training set.
 
     Of pictures of several sizes the most frequent size counts. Nothing is learnt from few pictures, nor from those of a
