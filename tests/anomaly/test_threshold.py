@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import binom
 
-from isotherm.anomaly.threshold import ScoreCalibration, calibrate, keep_within
+from isotherm.anomaly.threshold import ScoreCalibration, Yardstick, calibrate, keep_within, yardstick
 from isotherm.core.errors import DataError, ModelError
 
 scores_of = arrays(np.float32, st.integers(1, 200), elements=st.floats(0, 1000, width=32))
@@ -169,3 +169,23 @@ def test_calibrations_of_older_models_are_read() -> None:
     assert ScoreCalibration.from_mapping(stored).rule == "percentile"
     with pytest.raises(ModelError, match="unknown threshold rule 'guess'"):
         ScoreCalibration.from_mapping(stored | {"rule": "guess"})
+    # They did not keep where the maps lie; the scores stand in.
+    older = ScoreCalibration.from_mapping({name: value for name, value in stored.items() if name != "map_maxima"})
+    assert older.map_yardstick() == older.yardstick()
+    with pytest.raises(ModelError, match="spread of the maps"):
+        ScoreCalibration.from_mapping(stored | {"map_maxima": {"centre": 1.0, "spread": 0.0}})
+
+
+def test_a_standing_keeps_order_and_does_not_depend_on_unit_or_origin() -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=40).astype(np.float32)
+    plain, other = (calibrate(values, values, 99) for values in (scores, 1000 - 50 + 7 * scores))
+    for measure, values in ((plain.yardstick(), scores), (other.yardstick(), 950 + 7 * scores)):
+        standings = measure.standing(values)
+        assert np.median(standings) == pytest.approx(0, abs=1e-4)
+        assert np.std(standings, ddof=1) == pytest.approx(1, rel=1e-3)
+        assert measure.value(float(standings[3])) == pytest.approx(values[3], rel=1e-5)
+    assert plain.map_yardstick() == plain.yardstick()
+    # Of one image, or of images that are all alike, there is still a unit.
+    assert yardstick(np.array([2.0], np.float32)) == yardstick(np.full(5, 2.0, np.float32)) == Yardstick(2.0, 2e-3)
+    assert yardstick(np.zeros(3, np.float32)).spread > 0

@@ -63,7 +63,7 @@ def test_a_paired_interval_is_narrower_than_the_single_ones_and_agrees_with_delo
     labels = np.arange(300) < 100
     shared = rng.normal(size=300) + labels
     first, second = shared + 0.3 * rng.normal(size=300), shared + 0.8 * rng.normal(size=300)
-    found = differences(labels, first, second, (0.5, 0.5), resamples=400)
+    found = differences(labels, first, second, (first > 0.5, second > 0.5), resamples=400)
     assert list(found) == ["auroc", "average_precision", "f1"]
     interval = found["auroc"].interval
     assert isinstance(interval, Interval)
@@ -78,7 +78,7 @@ def test_a_paired_interval_is_narrower_than_the_single_ones_and_agrees_with_delo
 
 def test_a_model_compared_with_itself_differs_in_nothing() -> None:
     scores = np.array([3.0, 1.0, 2.0, 0.5, 2.5, 0.1])
-    found = differences(LABELS, scores, scores, (1.0, 1.0), resamples=100)["auroc"]
+    found = differences(LABELS, scores, scores, (scores > 1, scores > 1), resamples=100)["auroc"]
     assert (found.difference, found.interval) == (0.0, Interval(0.0, 0.0))
     assert delong(LABELS, scores, scores) == Undefined(
         "both models order every picture alike, so their difference has no spread"
@@ -89,7 +89,7 @@ def test_a_model_compared_with_itself_differs_in_nothing() -> None:
 def test_one_class_gives_no_comparison() -> None:
     labels, scores = np.array([True, True]), np.array([1.0, 2.0])
     assert delong(labels, scores, scores) == Undefined("a test needs two pictures of each class; one class has 0")
-    found = differences(labels, scores, scores, (0.0, 0.0))["auroc"]
+    found = differences(labels, scores, scores, (labels, labels))["auroc"]
     assert found.difference == Undefined("no normal samples")
     assert isinstance(found.interval, Undefined)
 

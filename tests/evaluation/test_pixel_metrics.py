@@ -66,7 +66,7 @@ def test_pixel_auroc_and_counts_agree_with_scikit_learn(seed: int) -> None:
     scores = np.concatenate([values.ravel() for _, values in pictures])
     rankings = rank_pixels(pictures, label)
     assert pixel_auroc(rankings) == pytest.approx(reference.roc_auc_score(truth, scores))
-    counts = count_pixels(pictures, 9.0)
+    counts = count_pixels(pictures, np.full(2, 9.0))
     assert counts.f1() == pytest.approx(reference.f1_score(truth, scores > 9))
     assert counts.iou() == pytest.approx(reference.jaccard_score(truth, scores > 9))
     best = max(reference.f1_score(truth, scores >= each) for each in np.unique(scores))
@@ -88,7 +88,7 @@ def test_a_perfect_map_scores_one_everywhere() -> None:
     pictures = [(mask, mask.astype(np.float32)) for mask, _ in pictures_of(0)]
     rankings = rank_pixels(pictures, label)
     assert (pixel_auroc(rankings), aupro(rankings), pixel_f1_max(rankings)) == (1.0, 1.0, 1.0)
-    assert count_pixels(pictures, 0.5).iou() == 1.0
+    assert count_pixels(pictures, np.full(len(pictures), 0.5)).iou() == 1.0
 
 
 def test_without_defect_pixels_nothing_is_defined() -> None:
@@ -96,5 +96,16 @@ def test_without_defect_pixels_nothing_is_defined() -> None:
     rankings = rank_pixels(pictures, label)
     undefined = Undefined("no anomalous samples")
     assert pixel_auroc(rankings) == aupro(rankings) == pixel_f1_max(rankings) == undefined
-    assert count_pixels(pictures, 0.5).f1() == count_pixels(pictures, 0.5).iou() == undefined
+    assert (
+        count_pixels(pictures, np.full(len(pictures), 0.5)).f1()
+        == count_pixels(pictures, np.full(len(pictures), 0.5)).iou()
+        == undefined
+    )
     assert rank_pixels([], label).by_pixel.missing() == undefined
+
+
+def test_each_picture_is_called_at_its_own_limit() -> None:
+    mask = np.array([[True, False]])
+    pictures = [(mask, np.array([[2.0, 1.0]])), (mask, np.array([[20.0, 10.0]]))]
+    assert count_pixels(pictures, np.array([1.5, 15.0])).iou() == 1.0
+    assert count_pixels(pictures, np.array([1.5, 1.5])).iou() == pytest.approx(2 / 3)

@@ -17,7 +17,7 @@ def test_image_metrics_by_name_with_intervals() -> None:
     rng = np.random.default_rng(0)
     labels = np.arange(60) < 20
     scores = rng.normal(size=60) + labels
-    found = image_metrics(labels, scores, 0.5, resamples=200)
+    found = image_metrics(labels, scores, scores > 0.5, resamples=200)
     assert list(found) == ["auroc", "average_precision", "f1", "f1_max"]
     assert set(found) | set(PIXEL_METRICS) <= set(DEFINITIONS)
     value = found["auroc"].to_mapping()
@@ -28,7 +28,7 @@ def test_image_metrics_by_name_with_intervals() -> None:
 
 
 def test_what_is_undefined_is_null_with_its_reason() -> None:
-    found = image_metrics(np.array([True, True]), np.array([1.0, 2.0]), 1.5)
+    found = image_metrics(np.array([True, True]), np.array([1.0, 2.0]), np.array([False, True]))
     text = json.loads(json.dumps({name: value.to_mapping() for name, value in found.items()}, allow_nan=False))
     assert text["auroc"] == {"value": None, "low": None, "high": None, "reason": "no normal samples"}
     assert text["f1"]["value"] == pytest.approx(2 / 3)
@@ -46,7 +46,7 @@ def test_pixel_metrics_by_name() -> None:
     mask[2:4, 2:6] = True
     scores = np.where(mask, 2.0, 0.5)
     scores[7, 7] = 1.5
-    found = pixel_metrics([(mask, scores)], label, 1.0, faulty=np.array([True]))
+    found = pixel_metrics([(mask, scores)], label, np.ones(1), faulty=np.array([True]))
     assert set(found) == set(PIXEL_METRICS)
     values = {name: value.to_mapping()["value"] for name, value in found.items()}
     assert values["pixel_auroc"] == values["aupro"] == values["pixel_f1_max"] == 1.0
@@ -75,13 +75,13 @@ def some_pictures(count: int, seed: int) -> tuple[list[tuple[np.ndarray, np.ndar
 
 def test_pixel_intervals_lie_around_the_exact_values_and_agree_with_plain_resampling() -> None:
     pictures, faulty = some_pictures(60, 0)
-    found = pixel_metrics(pictures, label, 2.0, faulty=faulty, resamples=200)
+    found = pixel_metrics(pictures, label, np.full(60, 2.0), faulty=faulty, resamples=200)
     rng = np.random.default_rng(1)
     drawn: dict[str, list[float]] = {"pixel_auroc": [], "aupro": [], "pixel_f1": [], "iou": []}
     for _ in range(40):
         places = np.concatenate([rng.choice(np.flatnonzero(each), 30) for each in (faulty, ~faulty)])
         chosen = [pictures[place] for place in places]
-        rankings, counts = rank_pixels(chosen, label), count_pixels(chosen, 2.0)
+        rankings, counts = rank_pixels(chosen, label), count_pixels(chosen, np.full(60, 2.0))
         values = (pixel_auroc(rankings), aupro(rankings), counts.f1(), counts.iou())
         for name, value in zip(drawn, values, strict=True):
             assert isinstance(value, float)

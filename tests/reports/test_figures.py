@@ -13,7 +13,7 @@ from isotherm.reports.figures import Curve, ScoreGroup, error_analysis
 
 def group(name: str, scores: list[float], anomalous: int) -> ScoreGroup:
     values = np.array(scores)
-    return ScoreGroup(name, np.arange(values.size) < anomalous, values)
+    return ScoreGroup(name, np.arange(values.size) < anomalous, values, np.full(values.size, 1.5))
 
 
 def colours(png: bytes) -> set[tuple[int, int, int]]:

@@ -11,7 +11,7 @@ from PIL import Image
 from isotherm.evaluation.calibration import FalseAlarmCurve, Reliability, false_alarm_curve, reliability
 from isotherm.evaluation.cost import CostCurve, Costs, cost_curve
 from isotherm.evaluation.ranking import Undefined
-from isotherm.reports.figures_decisions import decisions_figure
+from isotherm.reports.figures_decisions import Thresholds, decisions_figure
 
 RNG = np.random.default_rng(0)
 LABELS = np.arange(40) < 15
@@ -28,8 +28,9 @@ def picture(
     cost: CostCurve | Undefined,
     chosen: float | None,
 ) -> Image.Image:
-    png = decisions_figure("title", alarms, faults, cost, chosen)
-    assert png == decisions_figure("title", alarms, faults, cost, chosen)
+    marks = Thresholds(np.full(40, 0.7) if chosen else np.linspace(0.6, 0.8, 40), chosen)
+    png = decisions_figure("title", alarms, faults, cost, marks)
+    assert png == decisions_figure("title", alarms, faults, cost, marks)
     return Image.open(io.BytesIO(png)).convert("RGB")
 
 

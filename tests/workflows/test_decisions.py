@@ -12,13 +12,15 @@ import pytest
 from labelled_scenes import scene, write, write_site
 from PIL import Image
 
+from isotherm.anomaly.threshold import Yardstick
 from isotherm.core.errors import DataError
 from isotherm.core.registry import Registry, Row
 from isotherm.datasets.layouts import Sample
 from isotherm.evaluation.cost import Costs
+from isotherm.evaluation.metrics import auroc
 from isotherm.workflows import evaluate as workflow
 from isotherm.workflows.comparison import compare, read_scores, write_comparison
-from isotherm.workflows.decisions import DecisionSettings, apart, decide
+from isotherm.workflows.decisions import DecisionSettings, apart, decide, labels_and_scores
 from isotherm.workflows.evaluate import EvaluateSettings, MethodToJudge, evaluate
 from isotherm.workflows.evaluation_result import Evaluation, write_evaluation
 from isotherm.workflows.judging import Judged, LabelledSource
@@ -36,7 +38,7 @@ def _methods(monkeypatch: pytest.MonkeyPatch) -> None:
 def judged(name: str, *, faulty: bool, score: float, group: str = "", order: float | None = None) -> Judged:
     sample = Sample(Path(name), name, faulty, "faulty" if faulty else "normal", "site", group=group, order=order)
     p_value = float(np.clip(round(20 - 20 * score), 1, 20)) / 20
-    return Judged(sample, "fold", score, 50.0, p_value, 19, 1.0, score, (8, 8), None)
+    return Judged(sample, "fold", score, 50.0, p_value, 19, 1.0, score > 1, Yardstick(0.0, 2.0), (8, 8), None, 1.0)
 
 
 def many(seed: int, count: int = 60) -> list[Judged]:
@@ -65,10 +67,11 @@ def test_the_validation_part_keeps_groups_whole_and_holds_both_classes() -> None
 def test_the_threshold_is_chosen_on_the_validation_part_alone() -> None:
     validation = [judged("a", faulty=True, score=0.9), judged("b", faulty=False, score=0.3)]
     found = decide(many(1), validation, SETTINGS)
-    assert found.chosen == pytest.approx(0.6)
+    # Scores of 0.9 and 0.3, in units of two.
+    assert found.chosen == pytest.approx(0.3)
     assert decide(many(2), validation, SETTINGS).chosen == found.chosen
     cost = found.plain["cost"]
-    assert cost["at_the_chosen_threshold"]["relative_threshold"] == pytest.approx(0.6)
+    assert cost["at_the_chosen_threshold"]["threshold_of_fold"] == {"fold": pytest.approx(0.6)}
     assert cost["at_the_chosen_threshold"]["cost"]["value"] >= cost["least_on_these_labels"]["value"]
     assert cost["share_of_faulty"] == pytest.approx(1 / 3)
     assert found.plain["validation"] == {"normal": 1, "anomalous": 1}
@@ -166,6 +169,21 @@ def test_a_mask_that_does_not_fit_is_named(tmp_path: Path, shape: tuple[int, int
     assert str(mask) in found.unjudged[0].error
     assert reason in found.unjudged[0].error
     assert found.metrics["pooled"]["counts"]["masks"] == 2
+
+
+def test_models_that_judge_in_other_units_are_ranked_together() -> None:
+    """Two folds of which one counts in thousandths, with thresholds that are off by chance: ranked as one."""
+    rng = np.random.default_rng(0)
+    standings = rng.normal(size=80) + 3.0 * (np.arange(80) % 4 == 0)
+    items = []
+    for index, standing in enumerate(standings.tolist()):
+        unit, threshold = (1.0, 9.0) if index % 2 else (1e-3, 1.5e-3)
+        measure = Yardstick(5 * unit, unit)
+        item = judged(str(index), faulty=index % 4 == 0, score=measure.value(standing))
+        items.append(replace(item, yardstick=measure, threshold=threshold, called=item.score > threshold))
+    labels, scores = labels_and_scores(items)
+    np.testing.assert_allclose(scores, standings)
+    assert auroc(labels, scores) == auroc(labels, standings) > 0.95
 
 
 def test_two_evaluations_of_the_same_pictures(tmp_path: Path) -> None:

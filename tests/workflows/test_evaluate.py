@@ -14,6 +14,7 @@ from labelled_scenes import scene, write, write_site
 from mean_image_method import METHOD
 from PIL import Image
 
+from isotherm.anomaly.threshold import Yardstick
 from isotherm.core.errors import DataError
 from isotherm.core.files import sha256
 from isotherm.core.registry import Registry, Row
@@ -22,7 +23,7 @@ from isotherm.workflows import evaluate as workflow
 from isotherm.workflows import models
 from isotherm.workflows.evaluate import EvaluateSettings, MethodToJudge, ModelToJudge, evaluate
 from isotherm.workflows.evaluation_result import COLUMNS, Evaluation, scores_csv, write_evaluation
-from isotherm.workflows.judging import GRID_PX, Judged, LabelledSource, TruthAndMaps, grid_of, relative
+from isotherm.workflows.judging import GRID_PX, Judged, LabelledSource, TruthAndMaps, grid_of
 from isotherm.workflows.models import save_model
 from isotherm.workflows.train import FolderImages, TrainSettings, fit_model
 
@@ -130,7 +131,7 @@ def test_files_are_complete(plant: Path, tmp_path: Path) -> None:
     assert tuple(rows[0]) == COLUMNS
     assert len(rows) == 32
     for row in rows:
-        assert float(row["relative_score"]) == pytest.approx(float(row["score"]) / float(row["threshold"]))
+        assert np.isfinite(float(row["standing"]))
         assert (row["prediction"] == "Anomaly") == (float(row["score"]) > float(row["threshold"]))
     with Image.open(out / "error_analysis.png") as picture:
         assert picture.width > 1000
@@ -234,7 +235,10 @@ def test_maps_of_large_pictures_are_compared_on_a_grid(tmp_path: Path) -> None:
     sample = Sample(tmp_path / "a", "a", True, "faulty", "s", mask=tmp_path / "mask.png")
     blind = Sample(tmp_path / "b", "b", True, "faulty", "s")
     values = np.zeros((8, 8), np.float32)
-    judged = [Judged(each, "f", 1.0, 50.0, 0.5, 9, 1.0, 1.0, (2000, 4000), values) for each in (sample, blind)]
+    judged = [
+        Judged(each, "f", 1.0, 50.0, 0.5, 9, 1.0, False, Yardstick(0.0, 1.0), (2000, 4000), values, 1.0)
+        for each in (sample, blind)
+    ]
     pictures = TruthAndMaps(judged)
     assert len(pictures) == 1
     truth, scores = pictures[0]
@@ -242,12 +246,6 @@ def test_maps_of_large_pictures_are_compared_on_a_grid(tmp_path: Path) -> None:
     assert truth[:256].all()
     assert not truth[256:].any()
     assert len(pictures[:0]) == 0
-
-
-def test_relative_scores_keep_the_decision_whatever_the_threshold() -> None:
-    for threshold in (2.0, 0.0, -3.0):
-        values = np.array([threshold - 0.5, threshold, threshold + 0.5])
-        np.testing.assert_array_equal(relative(values, threshold) > 1, [False, False, True])
 
 
 @pytest.mark.real_data

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import ceil, log
 from typing import Any, Literal, get_args
 
@@ -30,6 +30,36 @@ class FalseAlarms:
         return f"{_percent(self.rate)} of normal images (95 % interval {_percent(self.low)} to {_percent(self.high)})"
 
 
+@dataclass(frozen=True)
+class Yardstick:
+    """Where values of held-out normal images lie: their median, and their standard deviation as a unit.
+
+    By it, scores of models that have learnt from different images (or of different methods) can be ranked together. A
+    threshold could not do that: it is an extreme of few scores, and differs much from model to model by chance.
+    """
+
+    centre: float
+    spread: float
+
+    def standing(self, values: np.ndarray | np.float64) -> np.ndarray:
+        """Return how many deviations above the median each value lies; the order stays."""
+        return np.asarray((values - self.centre) / self.spread)
+
+    def value(self, standing: float) -> float:
+        """Return the value that lies so many deviations above the median."""
+        return self.centre + standing * self.spread
+
+
+def yardstick(values: Scores) -> Yardstick:
+    """Measure values of held-out normal images (N).
+
+    Of a single one, or where all are alike, the unit is a thousandth of the median: it must not be 0.
+    """
+    centre = float(np.median(values))
+    spread = float(np.std(values, ddof=1, dtype=np.float64)) if values.size > 1 else 0.0
+    return Yardstick(centre, max(spread, 1e-3 * abs(centre), 1e-12))
+
+
 @dataclass(frozen=True, eq=False)
 class ScoreCalibration:
     """What normal images that the detector had not seen score, and the limits that follow.
@@ -48,6 +78,8 @@ class ScoreCalibration:
         How both were chosen, in words.
     rule
         How they were chosen.
+    map_maxima
+        Where the largest map values of the held-out images lie; None in models of before this was kept.
     """
 
     scores: Scores
@@ -56,6 +88,15 @@ class ScoreCalibration:
     pixel_threshold: float
     how: str
     rule: Rule = "percentile"
+    map_maxima: Yardstick | None = None
+
+    def yardstick(self) -> Yardstick:
+        """Return where the held-out scores lie."""
+        return yardstick(self.scores)
+
+    def map_yardstick(self) -> Yardstick:
+        """Return where the largest map values lie; the scores stand in for them where they were not kept."""
+        return self.map_maxima or self.yardstick()
 
     def percentile_of(self, score: float) -> float:
         """Return the percentage (0..100) of held-out normal images that score lower."""
@@ -95,6 +136,7 @@ class ScoreCalibration:
             "pixel_threshold": self.pixel_threshold,
             "how": self.how,
             "rule": self.rule,
+            "map_maxima": None if self.map_maxima is None else asdict(self.map_maxima),
         }
 
     @classmethod
@@ -108,6 +150,8 @@ class ScoreCalibration:
             how = str(values["how"])
             # Models of before the other rules do not name theirs.
             rule: Rule = values.get("rule", "percentile")
+            maxima = values.get("map_maxima")
+            measured = None if maxima is None else Yardstick(float(maxima["centre"]), float(maxima["spread"]))
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"its calibration is damaged: {error}") from error
         if (
@@ -119,7 +163,9 @@ class ScoreCalibration:
             raise ModelError("its calibration holds no finite scores")
         if rule not in get_args(Rule):
             raise ModelError(f"its calibration names the unknown threshold rule {rule!r}")
-        return cls(np.sort(scores), percentile, threshold, pixel_threshold, how, rule)
+        if measured is not None and not (np.isfinite(measured.centre) and 0 < measured.spread < np.inf):
+            raise ModelError("its calibration holds no finite spread of the maps")
+        return cls(np.sort(scores), percentile, threshold, pixel_threshold, how, rule, measured)
 
 
 def calibrate(scores: Scores, map_maxima: Scores, percentile: float, *, held_out: str = "") -> ScoreCalibration:
@@ -147,7 +193,8 @@ def calibrate(scores: Scores, map_maxima: Scores, percentile: float, *, held_out
         float(np.percentile(values, percentile, method="inverted_cdf")) for values in (scores, map_maxima)
     )
     how = _describe(scores.size, percentile, held_out or f"{scores.size} held-out normal images")
-    return ScoreCalibration(np.sort(scores).astype(np.float32), percentile, threshold, pixel_threshold, how)
+    ordered = np.sort(scores).astype(np.float32)
+    return ScoreCalibration(ordered, percentile, threshold, pixel_threshold, how, map_maxima=yardstick(map_maxima))
 
 
 def keep_within(
@@ -182,8 +229,15 @@ def keep_within(
         what, above = _too_few(count, rate, confidence), 0
     threshold, pixel_threshold = (float(np.sort(values)[count - 1 - above]) for values in (scores, map_maxima))
     percentile = 100.0 * (count - above) / count
-    how = f"{what}: {place}"
-    return ScoreCalibration(np.sort(scores).astype(np.float32), percentile, threshold, pixel_threshold, how, "budget")
+    return ScoreCalibration(
+        np.sort(scores).astype(np.float32),
+        percentile,
+        threshold,
+        pixel_threshold,
+        f"{what}: {place}",
+        "budget",
+        yardstick(map_maxima),
+    )
 
 
 def _too_few(count: int, rate: float, confidence: float) -> str:

@@ -154,9 +154,18 @@ def _cost(found: Mapping[str, Any]) -> Iterator[str]:
             yield f"  {text}: {_said(part, '')}"
             continue
         yield (
-            f"  {text} (x {part['relative_threshold']:.3g}): {_said(part['cost'], '')}, F1 {_cell(part['f1'])}, "
+            f"  {text}{_scores_of(part)}: {_said(part['cost'], '')}, F1 {_cell(part['f1'])}, "
             f"{part['misses']} misses, {part['false_alarms']} false alarms"
         )
+
+
+def _scores_of(part: Mapping[str, Any]) -> str:
+    thresholds = sorted(part.get("threshold_of_fold", {}).values())
+    if not thresholds:
+        return ""
+    if len(thresholds) == 1:
+        return f" (score {thresholds[0]:.4g})"
+    return f" (scores {thresholds[0]:.4g} to {thresholds[-1]:.4g} in the folds)"
 
 
 def _said(measured: Mapping[str, Any], name: str) -> str:

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 
 from isotherm.core.proportions import binomial_tail
 from isotherm.evaluation.bootstrap import Interval, resampled
-from isotherm.evaluation.metrics import auroc_of, average_precision_of, f1_at, ranked
+from isotherm.evaluation.metrics import auroc_of, average_precision_of, f1_of, ranked
 from isotherm.evaluation.ranking import Metric, Undefined
 
 Labels = Bool[np.ndarray, " N"]
@@ -37,7 +37,7 @@ def differences(
     labels: Labels,
     first: Scores,
     second: Scores,
-    thresholds: tuple[float, float],
+    called: tuple[Called, Called],
     *,
     resamples: int = 1000,
     seed: int = 0,
@@ -52,25 +52,22 @@ def differences(
         (N) true for anomalous.
     first, second
         (N) scores of the two models for the same pictures.
-    thresholds
-        Of the first and of the second model, for F1.
+    called
+        What the first and the second model call anomalous (N), for F1.
     """
 
-    def statistics(threshold: float, truth: Labels, scores: Scores) -> Mapping[str, Metric]:
-        ranking = ranked(truth, scores)
+    def statistics(model: int, drawn: np.ndarray) -> Mapping[str, Metric]:
+        ranking = ranked(labels[drawn], (first, second)[model][drawn])
         return {
             "auroc": auroc_of(ranking),
             "average_precision": average_precision_of(ranking),
-            "f1": f1_at(truth, scores, threshold),
+            "f1": f1_of(labels[drawn], called[model][drawn]),
         }
 
-    values = [
-        statistics(threshold, labels, scores) for threshold, scores in zip(thresholds, (first, second), strict=True)
-    ]
+    values = [statistics(model, np.arange(labels.size)) for model in (0, 1)]
 
-    def both(chosen: np.ndarray) -> dict[str, Metric]:
-        one = statistics(thresholds[0], labels[chosen], first[chosen])
-        other = statistics(thresholds[1], labels[chosen], second[chosen])
+    def both(drawn: np.ndarray) -> dict[str, Metric]:
+        one, other = statistics(0, drawn), statistics(1, drawn)
         return {name: minus(one[name], other[name]) for name in one}
 
     spread = resampled(both, labels, resamples=resamples, seed=seed)

@@ -61,7 +61,11 @@ def precision_recall_curve(ranking: Ranking) -> tuple[Float[np.ndarray, " K"], F
 
 def f1_at(labels: Labels, scores: Scores, threshold: float) -> Metric:
     """Return the F1 of calling every score above `threshold` anomalous; undefined where nothing is anomalous."""
-    called = scores > threshold
+    return f1_of(labels, scores > threshold)
+
+
+def f1_of(labels: Labels, called: Bool[np.ndarray, " N"]) -> Metric:
+    """Return the F1 of decisions (N, true: called anomalous); undefined where nothing is anomalous."""
     return f1_of_counts(int(np.sum(called & labels)), int(np.sum(called & ~labels)), int(np.sum(~called & labels)))
 
 

@@ -25,7 +25,7 @@ class PixelTables:
         (N E+1) defect pixels, shares of regions, and other pixels at or above each edge, highest first; the last column
         counts all.
     decided
-        (N 3) hits, false alarms and misses at the threshold.
+        (N 3) hits, false alarms and misses at each picture's limit.
     """
 
     hits: Float[np.ndarray, "N E"]
@@ -34,10 +34,14 @@ class PixelTables:
     decided: Float[np.ndarray, "N 3"]
 
 
-def tabulate(pictures: Pictures, label: Labelling, edges: Float[np.ndarray, " E"], threshold: float) -> PixelTables:
-    """Count each picture's pixels at or above each of the ascending `edges`."""
-    rows = [_row(mask, scores, label, edges) for mask, scores in pictures]
-    decided = [_decided(mask, scores > threshold) for mask, scores in pictures]
+def tabulate(
+    pictures: Pictures, label: Labelling, edges: Float[np.ndarray, " E"], limits: Float[np.ndarray, " N"]
+) -> PixelTables:
+    """Count each picture's pixels at or above each of the ascending `edges`, and above its own limit."""
+    rows, decided = [], []
+    for (mask, scores), limit in zip(pictures, limits.tolist(), strict=True):
+        rows.append(_row(mask, scores, label, edges))
+        decided.append(_decided(mask, scores > limit))
     hits, overlaps, false_alarms = (np.array([row[part] for row in rows]) for part in range(3))
     return PixelTables(hits, overlaps, false_alarms, np.array(decided, dtype=np.float64))
 

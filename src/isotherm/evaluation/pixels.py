@@ -104,11 +104,11 @@ class PixelCounts:
         return self.hits / (self.hits + self.false_alarms + self.misses)
 
 
-def count_pixels(pictures: Pictures, threshold: float) -> PixelCounts:
-    """Count the pixels of all pictures, calling those whose map is above `threshold`."""
+def count_pixels(pictures: Pictures, limits: Float[np.ndarray, " N"]) -> PixelCounts:
+    """Count the pixels of all pictures, calling those whose map is above their picture's limit (N)."""
     hits = false_alarms = misses = 0
-    for mask, scores in pictures:
-        called = scores > threshold
+    for (mask, scores), limit in zip(pictures, limits.tolist(), strict=True):
+        called = scores > limit
         hits += int(np.sum(called & mask))
         false_alarms += int(np.sum(called & ~mask))
         misses += int(np.sum(~called & mask))

@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from isotherm.evaluation.aupimo import aupimo
-from isotherm.evaluation.bootstrap import Interval, intervals
-from isotherm.evaluation.metrics import auroc_of, average_precision_of, f1_at, f1_max_of, ranked
+from isotherm.evaluation.bootstrap import Interval, Places, resampled
+from isotherm.evaluation.metrics import auroc_of, average_precision_of, f1_max_of, f1_of, ranked
 from isotherm.evaluation.pixel_spread import pixel_intervals, quantile_edges, tabulate
 from isotherm.evaluation.pixels import (
     Labelling,
@@ -71,7 +71,7 @@ class Measured:
 
 
 def image_metrics(
-    labels: Labels, scores: Scores, threshold: float, *, resamples: int = 1000, seed: int = 0
+    labels: Labels, scores: Scores, called: Labels, *, resamples: int = 1000, seed: int = 0
 ) -> dict[str, Measured]:
     """Return the metrics of picture scores: ``auroc average_precision f1 f1_max``.
 
@@ -81,22 +81,23 @@ def image_metrics(
         (N) true for anomalous.
     scores
         (N) larger is stranger.
-    threshold
-        A score above it is called anomalous; chosen without these pictures.
+    called
+        (N) true for what is called anomalous, at thresholds that were chosen without these pictures.
     resamples, seed
         Of the bootstrap intervals; f1_max has none, because it is fitted on the labels.
     """
 
-    def statistics(truth: Labels, values: Scores) -> Mapping[str, Metric]:
-        ranking = ranked(truth, values)
+    def statistics(drawn: Places) -> Mapping[str, Metric]:
+        ranking = ranked(labels[drawn], scores[drawn])
         return {
             "auroc": auroc_of(ranking),
             "average_precision": average_precision_of(ranking),
-            "f1": f1_at(truth, values, threshold),
+            "f1": f1_of(labels[drawn], called[drawn]),
         }
 
-    spread = intervals(statistics, labels, scores, resamples=resamples, seed=seed)
-    measured = {name: Measured(value, spread[name]) for name, value in statistics(labels, scores).items()}
+    spread = resampled(statistics, labels, resamples=resamples, seed=seed)
+    values = statistics(np.arange(labels.size))
+    measured = {name: Measured(value, spread[name]) for name, value in values.items()}
     return {**measured, "f1_max": Measured(f1_max_of(ranked(labels, scores))[0])}
 
 
@@ -106,7 +107,7 @@ PIXEL_METRICS = ("pixel_auroc", "aupro", "aupimo", "pixel_f1", "pixel_f1_max", "
 def pixel_metrics(
     pictures: Pictures,
     label: Labelling,
-    threshold: float,
+    limits: Float[np.ndarray, " N"],
     *,
     faulty: Bool[np.ndarray, " N"],
     resamples: int = 1000,
@@ -120,15 +121,15 @@ def pixel_metrics(
         The truth and the map of each picture.
     label
         Finds the connected regions (8-connected) of a mask.
-    threshold
-        A pixel above it is called a defect; chosen without these pictures.
+    limits
+        (N) a pixel above its picture's limit is called a defect; chosen without these pictures.
     faulty
         (N) true for faulty pictures.
     resamples, seed
         Of the bootstrap intervals over pictures; pixel_f1_max has none, because it is fitted on the masks.
     """
     rankings = rank_pixels(pictures, label)
-    counts = count_pixels(pictures, threshold)
+    counts = count_pixels(pictures, limits)
     values = {
         "pixel_auroc": pixel_auroc(rankings),
         "aupro": aupro(rankings),
@@ -138,7 +139,7 @@ def pixel_metrics(
     found = {"aupimo": _mean(aupimo(pictures, faulty), resamples, seed)}
     if rankings.by_pixel.missing():
         return found | {name: Measured(value) for name, value in values.items()} | _f1_max(rankings)
-    tables = tabulate(pictures, label, quantile_edges(rankings.by_pixel.scores), threshold)
+    tables = tabulate(pictures, label, quantile_edges(rankings.by_pixel.scores), limits)
     spread = pixel_intervals(tables, faulty, resamples=resamples, seed=seed)
     return (
         found

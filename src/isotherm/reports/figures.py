@@ -17,17 +17,20 @@ NORMAL_COLOUR, ANOMALOUS_COLOUR = "#0072b2", "#d55e00"
 """Blue and vermilion of Okabe and Ito, which colour-blind readers tell apart."""
 MANY = 12
 """With more groups than this their curves share one legend entry, and their rows get no names."""
-LOG_RATIO = 30.0
-"""A logarithmic axis where the largest score is so many times the smallest."""
+FAR = 30.0
+"""Where scores lie so far out, the axis becomes logarithmic beyond `NEAR`."""
+NEAR = 5.0
+SCORE_LABEL = "score [deviations above the median of held-out normals]"
 
 
 @dataclass(frozen=True, eq=False)
 class ScoreGroup:
-    """The pictures of one site: true for anomalous (N), and scores over the threshold (N)."""
+    """The pictures of one site: true for anomalous (N), their standings (N), and those of their thresholds (N)."""
 
     name: str
     labels: Bool[np.ndarray, " N"]
     scores: Float[np.ndarray, " N"]
+    limits: Float[np.ndarray, " N"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,28 +59,33 @@ def error_analysis(title: str, groups: Sequence[ScoreGroup], roc: Sequence[Curve
 
 
 def _draw_scores(axes: Axes, groups: Sequence[ScoreGroup]) -> None:
-    every = np.concatenate([group.scores for group in groups])
-    logarithmic = every.min() > 0 and every.max() / every.min() > LOG_RATIO
-    if logarithmic:
-        axes.set_xscale("log")
+    scale_scores(axes, np.concatenate([group.scores for group in groups]))
     if len(groups) == 1:
-        _draw_histograms(axes, groups[0], logarithmic=bool(logarithmic))
+        _draw_histograms(axes, groups[0])
     else:
         _draw_rows(axes, groups)
-    axes.axvline(1.0, color="0.3", linestyle="--", linewidth=1, label="threshold")
-    axes.set_xlabel("score / threshold")
+    axes.set_xlabel(SCORE_LABEL)
     axes.set_title("scores")
     axes.legend(fontsize=8)
 
 
-def _draw_histograms(axes: Axes, group: ScoreGroup, *, logarithmic: bool) -> None:
-    low, high = float(group.scores.min()), float(group.scores.max())
-    space = np.geomspace if logarithmic else np.linspace
-    edges = space(low, high if high > low else low + 1e-6, 41)
+def scale_scores(axes: Axes, scores: Float[np.ndarray, " N"]) -> None:
+    """Make the axis of scores logarithmic beyond `NEAR` where some lie far out."""
+    if float(np.abs(scores).max()) > FAR:
+        axes.set_xscale("symlog", linthresh=NEAR, linscale=1.5)
+
+
+def _draw_histograms(axes: Axes, group: ScoreGroup) -> None:
+    scale = axes.xaxis.get_transform()
+    low, high = scale.transform(np.array([group.scores.min(), group.scores.max()])).tolist()
+    edges = scale.inverted().transform(np.linspace(low, high if high > low else low + 1e-6, 41))
     for truth, name, colour in ((False, "normal", NORMAL_COLOUR), (True, "anomalous", ANOMALOUS_COLOUR)):
         chosen = group.scores[group.labels == truth]
         if chosen.size:
             axes.hist(chosen, edges.tolist(), color=colour, alpha=0.6, label=f"{name} ({chosen.size})")
+    for limit in np.unique(group.limits):
+        name = "threshold" if limit == group.limits.min() else "_"
+        axes.axvline(limit, color="0.3", linestyle="--", linewidth=1, label=name)
     axes.set_ylabel("pictures")
 
 
@@ -91,6 +99,10 @@ def _draw_rows(axes: Axes, groups: Sequence[ScoreGroup]) -> None:
         axes.scatter(
             np.concatenate(values), np.concatenate(places), s=14, color=colour, alpha=0.6, linewidths=0, label=name
         )
+    for row, group in enumerate(groups):
+        limits = np.unique(group.limits)
+        name = "threshold" if row == 0 else "_"
+        axes.vlines(limits, row - 0.4, row + 0.4, color="0.3", linestyle="--", linewidth=1, label=name)
     axes.set_ylim(len(groups) - 0.5, -0.5)
     if len(groups) <= MANY:
         axes.set_yticks(range(len(groups)), [group.name for group in groups])

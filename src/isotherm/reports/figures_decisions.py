@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
@@ -12,9 +14,17 @@ from matplotlib.ticker import PercentFormatter
 from isotherm.evaluation.calibration import FalseAlarmCurve, Reliability
 from isotherm.evaluation.cost import CostCurve
 from isotherm.evaluation.ranking import Undefined
-from isotherm.reports.figures import ANOMALOUS_COLOUR, LOG_RATIO, NORMAL_COLOUR
+from isotherm.reports.figures import ANOMALOUS_COLOUR, NORMAL_COLOUR, SCORE_LABEL, scale_scores
 
 CHOSEN_COLOUR = "#009e73"
+
+
+@dataclass(frozen=True, eq=False)
+class Thresholds:
+    """Standings: the thresholds of the models (N, one a picture), and the one chosen on a validation part, if any."""
+
+    of_models: Float[np.ndarray, " N"]
+    chosen: float | None
 
 
 def decisions_figure(
@@ -22,7 +32,7 @@ def decisions_figure(
     false_alarms: FalseAlarmCurve | Undefined,
     probability: Reliability | Undefined,
     cost: CostCurve | Undefined,
-    chosen: float | None,
+    thresholds: Thresholds,
 ) -> bytes:
     """Draw false alarm calibration, reliability of the fault probability and the cost curve; returns a PNG.
 
@@ -30,8 +40,6 @@ def decisions_figure(
     ----------
     probability
         Without it (no validation part) its panel is left out.
-    chosen
-        The relative threshold that was chosen on a validation part, None without one.
     """
     panels = 2 if isinstance(probability, Undefined) else 3
     figure = Figure(figsize=(5 * panels, 4.8), dpi=100, layout="constrained")
@@ -40,7 +48,7 @@ def decisions_figure(
     _draw_false_alarms(left, false_alarms)
     if not isinstance(probability, Undefined):
         _draw_reliability(middle[0], probability)
-    _draw_cost(right, cost, chosen)
+    _draw_cost(right, cost, thresholds)
     stream = io.BytesIO()
     figure.savefig(stream, format="png", metadata={"Software": None})
     return stream.getvalue()
@@ -84,24 +92,27 @@ def _draw_reliability(axes: Axes, found: Reliability) -> None:
     axes.legend(fontsize=8, loc="upper left")
 
 
-def _draw_cost(axes: Axes, curve: CostCurve | Undefined, chosen: float | None) -> None:
+def _draw_cost(axes: Axes, curve: CostCurve | Undefined, marks: Thresholds) -> None:
     axes.set_title("cost of the decisions")
-    axes.set(xlabel="threshold / threshold of the model", ylabel="expected cost a picture")
+    axes.set(xlabel=SCORE_LABEL.replace("score", "threshold"), ylabel="expected cost a picture")
     if isinstance(curve, Undefined):
         _say(axes, curve.reason)
         return
     thresholds = curve.thresholds
-    if thresholds[0] > 0 and thresholds[-1] / thresholds[0] > LOG_RATIO:
-        axes.set_xscale("log")
+    scale_scores(axes, thresholds)
     for low, high, colour, name in (
         (0.0 * curve.costs, curve.miss_costs, ANOMALOUS_COLOUR, "misses"),
         (curve.miss_costs, curve.costs, NORMAL_COLOUR, "false alarms"),
     ):
         axes.fill_between(thresholds, low, high, step="post", color=colour, alpha=0.25, linewidth=0, label=name)
     axes.step(thresholds, curve.costs, where="post", color="black", linewidth=1.2, label="both, on the judged pictures")
-    axes.axvline(1.0, color="0.4", linestyle="--", linewidth=1.2, label="threshold of the model")
-    if chosen is not None:
-        axes.axvline(chosen, color=CHOSEN_COLOUR, linewidth=1.6, label="chosen on the validation part")
+    lowest, highest = float(marks.of_models.min()), float(marks.of_models.max())
+    if highest > lowest:
+        axes.axvspan(lowest, highest, color="0.5", alpha=0.15, linewidth=0, label="thresholds of the models")
+    else:
+        axes.axvline(lowest, color="0.4", linestyle="--", linewidth=1.2, label="threshold of the model")
+    if marks.chosen is not None:
+        axes.axvline(marks.chosen, color=CHOSEN_COLOUR, linewidth=1.6, label="chosen on the validation part")
     trivial = min(float(curve.costs[0]), float(curve.costs[-1]))
     axes.axhline(trivial, color="0.7", linestyle=":", linewidth=1.4, label="without a model")
     axes.set_ylim(0, 1.08 * float(np.max(curve.costs)))

@@ -18,19 +18,19 @@ from isotherm.datasets.splits import some
 from isotherm.evaluation.comparison import DeLong, McNemar, delong, differences, mcnemar
 from isotherm.evaluation.ranking import Undefined
 from isotherm.evaluation.summary import Measured
-from isotherm.workflows.decisions import labels_and_scores
+from isotherm.workflows.decisions import called_of, labels_and_scores
 from isotherm.workflows.evaluation_result import SCORES, Evaluation
-from isotherm.workflows.judging import RELATIVE_LIMIT
 
 COMPARISON = "comparison.json"
 
 
 @dataclass(frozen=True)
 class OtherScores:
-    """The relative scores, and the labels, of the pictures that an earlier evaluation reported on, by name."""
+    """What an earlier evaluation reported on, by picture: standings, decisions and labels."""
 
     folder: Path
     scores: Mapping[str, float]
+    called: Mapping[str, bool]
     anomalous: Mapping[str, bool]
 
 
@@ -46,7 +46,8 @@ def read_scores(folder: Path) -> OtherScores:
     try:
         with path.open(newline="", encoding="utf-8") as stream:
             rows = [row for row in csv.DictReader(stream) if row["status"] == "ok" and row["used_for"] == "test"]
-        scores = {row["image"]: float(row["relative_score"]) for row in rows}
+        scores = {row["image"]: float(row["standing"]) for row in rows}
+        called = {row["image"]: row["prediction"] == "Anomaly" for row in rows}
         anomalous = {row["image"]: row["label"] == "Anomaly" for row in rows}
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read; name the output folder of `isotherm evaluate`: {error}") from error
@@ -54,7 +55,7 @@ def read_scores(folder: Path) -> OtherScores:
         raise DataError(f"{path}: is no table of scores that this version wrote ({error})") from error
     if not all(map(math.isfinite, scores.values())):
         raise DataError(f"{path}: a score is not a finite number")
-    return OtherScores(folder, scores, anomalous)
+    return OtherScores(folder, scores, called, anomalous)
 
 
 def compare(evaluation: Evaluation, other: OtherScores, *, resamples: int, seed: int) -> dict[str, Any]:
@@ -75,8 +76,8 @@ def compare(evaluation: Evaluation, other: OtherScores, *, resamples: int, seed:
         raise DataError(f"{other.folder}: labels {some(torn)} differently")
     labels, first = labels_and_scores(shared)
     second = np.array([other.scores[item.sample.name] for item in shared], dtype=np.float64)
-    limits = (RELATIVE_LIMIT, RELATIVE_LIMIT)
-    found = differences(labels, first, second, limits, resamples=resamples, seed=seed)
+    called = called_of(shared), np.array([other.called[item.sample.name] for item in shared], dtype=np.bool_)
+    found = differences(labels, first, second, called, resamples=resamples, seed=seed)
     return {
         "other": str(other.folder),
         "images": {"normal": int((~labels).sum()), "anomalous": int(labels.sum())},
@@ -92,7 +93,7 @@ def compare(evaluation: Evaluation, other: OtherScores, *, resamples: int, seed:
         },
         "delong": _plain_delong(delong(labels, first, second)),
         "mcnemar": {
-            name: _plain_mcnemar(mcnemar(labels[part], first[part] > RELATIVE_LIMIT, second[part] > RELATIVE_LIMIT))
+            name: _plain_mcnemar(mcnemar(labels[part], called[0][part], called[1][part]))
             for name, part in (("all", labels | ~labels), ("normal", ~labels), ("anomalous", labels))
         },
         "definitions": _DEFINITIONS,

@@ -24,12 +24,12 @@ from isotherm.evaluation.calibration import (
     fit_platt,
     reliability,
 )
-from isotherm.evaluation.cost import CostCurve, Costs, cost_at, cost_curve, without_a_model
+from isotherm.evaluation.cost import CostCurve, Costs, cost_curve, cost_of, without_a_model
 from isotherm.evaluation.delay import Course, Delays, detection_delays
-from isotherm.evaluation.metrics import f1_at
+from isotherm.evaluation.metrics import f1_of
 from isotherm.evaluation.ranking import Metric, Undefined
 from isotherm.evaluation.summary import Measured
-from isotherm.workflows.judging import RELATIVE_LIMIT, Judged
+from isotherm.workflows.judging import Judged
 
 Order = Literal["table", "name"]
 NO_VALIDATION = "no labelled validation part: set one apart with --validation-share"
@@ -39,7 +39,7 @@ NO_VALIDATION = "no labelled validation part: set one apart with --validation-sh
 class Decisions:
     """Curves for the figure, and everything as plain values.
 
-    ``chosen`` is the relative threshold of least cost on the validation part, None without one.
+    ``chosen`` is the standing of least cost on the validation part, None without one.
     """
 
     false_alarms: FalseAlarmCurve | Undefined
@@ -89,16 +89,21 @@ def decide(judged: Sequence[Judged], validation: Sequence[Judged], settings: Dec
         "validation": _counts(validation),
         "false_alarm_calibration": _plain_false_alarms(false_alarms),
         "fault_probability": _plain_reliability(probability, platt),
-        "cost": _plain_cost(labels, scores, chosen, settings),
+        "cost": _plain_cost(judged, chosen, settings),
         "delay": _plain_delay(_delays(judged, settings)),
     }
     return Decisions(false_alarms, probability, cost, None if isinstance(chosen, Undefined) else chosen, plain)
 
 
 def labels_and_scores(judged: Sequence[Judged]) -> tuple[Bool[np.ndarray, " N"], Float[np.ndarray, " N"]]:
-    """Return true for anomalous (N), and the relative scores (N)."""
+    """Return true for anomalous (N), and the standings (N)."""
     labels = np.array([item.sample.anomalous for item in judged], dtype=np.bool_)
-    return labels, np.array([item.relative for item in judged], dtype=np.float64)
+    return labels, np.array([item.standing for item in judged], dtype=np.float64)
+
+
+def called_of(judged: Sequence[Judged]) -> Bool[np.ndarray, " N"]:
+    """Return true for what its model calls anomalous (N)."""
+    return np.array([item.called for item in judged], dtype=np.bool_)
 
 
 def _counts(judged: Sequence[Judged]) -> dict[str, int]:
@@ -174,43 +179,43 @@ def _cheapest(validation: Sequence[Judged], costs: Costs) -> float | Undefined:
     return curve if isinstance(curve, Undefined) else curve.cheapest()
 
 
-def _plain_cost(
-    labels: Bool[np.ndarray, " N"],
-    scores: Float[np.ndarray, " N"],
-    chosen: float | Undefined,
-    settings: DecisionSettings,
-) -> dict[str, Any]:
+def _plain_cost(judged: Sequence[Judged], chosen: float | Undefined, settings: DecisionSettings) -> dict[str, Any]:
+    labels, scores = labels_and_scores(judged)
     costs = settings.costs
     curve = cost_curve(labels, scores, costs)
     least: Metric = curve if isinstance(curve, Undefined) else float(curve.costs.min())
     return {
         "costs": asdict(costs),
         "share_of_faulty": costs.share_of_faulty(labels),
-        "at_the_models_threshold": _at(labels, scores, RELATIVE_LIMIT, settings),
+        "at_the_models_threshold": _at(labels, called_of(judged), settings),
         "at_the_chosen_threshold": (
-            Measured(chosen).to_mapping() if isinstance(chosen, Undefined) else _at(labels, scores, chosen, settings)
+            Measured(chosen).to_mapping()
+            if isinstance(chosen, Undefined)
+            else {**_chosen_scores(judged, chosen), **_at(labels, scores > chosen, settings)}
         ),
         "without_a_model": Measured(without_a_model(labels, costs)).to_mapping(),
         "least_on_these_labels": Measured(least).to_mapping(),
     }
 
 
-def _at(
-    labels: Bool[np.ndarray, " N"], scores: Float[np.ndarray, " N"], threshold: float, settings: DecisionSettings
-) -> dict[str, Any]:
+def _chosen_scores(judged: Sequence[Judged], chosen: float) -> dict[str, Any]:
+    """Return the standing that was chosen, and which score that is for the model of each fold."""
+    return {"standing": chosen, "threshold_of_fold": {item.fold: item.yardstick.value(chosen) for item in judged}}
+
+
+def _at(labels: Bool[np.ndarray, " N"], called: Bool[np.ndarray, " N"], settings: DecisionSettings) -> dict[str, Any]:
     def statistics(drawn: np.ndarray) -> dict[str, Metric]:
         return {
-            "cost": cost_at(labels[drawn], scores[drawn], threshold, settings.costs),
-            "f1": f1_at(labels[drawn], scores[drawn], threshold),
+            "cost": cost_of(labels[drawn], called[drawn], settings.costs),
+            "f1": f1_of(labels[drawn], called[drawn]),
         }
 
     spread = resampled(statistics, labels, resamples=settings.resamples, seed=settings.seed)
     values = statistics(np.arange(labels.size))
     return {
-        "relative_threshold": threshold,
         **{name: Measured(value, spread[name]).to_mapping() for name, value in values.items()},
-        "misses": int(((scores <= threshold) & labels).sum()),
-        "false_alarms": int(((scores > threshold) & ~labels).sum()),
+        "misses": int((~called & labels).sum()),
+        "false_alarms": int((called & ~labels).sum()),
     }
 
 
@@ -230,7 +235,7 @@ def _delays(judged: Sequence[Judged], settings: DecisionSettings) -> Delays | Un
         Course(
             name,
             np.array([item.sample.anomalous for item in items], dtype=np.bool_),
-            np.array([item.relative > RELATIVE_LIMIT for item in items], dtype=np.bool_),
+            called_of(items),
         )
         for name, items in courses.items()
     ]

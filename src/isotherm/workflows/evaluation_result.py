@@ -20,8 +20,8 @@ from isotherm.datasets.splits import Fold
 from isotherm.evaluation.metrics import auroc, precision_recall_curve, ranked
 from isotherm.evaluation.ranking import roc_curve
 from isotherm.evaluation.summary import DEFINITIONS, Measured, image_metrics, pixel_metrics, without_masks
-from isotherm.workflows.decisions import Decisions, DecisionSettings, apart, decide, labels_and_scores
-from isotherm.workflows.judging import RELATIVE_LIMIT, Judged, Judgement, TruthAndMaps, Unjudged, scorable
+from isotherm.workflows.decisions import Decisions, DecisionSettings, apart, called_of, decide, labels_and_scores
+from isotherm.workflows.judging import Judged, Judgement, TruthAndMaps, Unjudged, scorable
 from isotherm.workflows.models import TrainedModel
 
 METRICS, SCORES, FIGURE, DECISIONS = "metrics.json", "scores.csv", "error_analysis.png", "decisions.png"
@@ -103,8 +103,9 @@ def summed_up(
 
 
 _POOLING = (
-    "each picture's score is divided by the threshold of the model that judged it, and each map by that model's pixel "
-    "threshold, so that pictures judged by different models are ranked together; 1 is the threshold"
+    "pictures that different models have judged are ranked together by how many standard deviations of the model's "
+    "held-out normal scores a score lies above their median (maps: of their largest map values); decisions are made by "
+    "each model's own threshold"
 )
 
 
@@ -121,12 +122,13 @@ def _failed(unjudged: Sequence[Unjudged], site: str) -> int:
 
 def _measure(judged: Sequence[Judged], resamples: int, seed: int) -> dict[str, Any]:
     labels, scores = labels_and_scores(judged)
+    called = called_of(judged)
     counts = {"images": len(judged), "normal": int((~labels).sum()), "anomalous": int(labels.sum())}
-    images = image_metrics(labels, scores, RELATIVE_LIMIT, resamples=resamples, seed=seed)
+    images = image_metrics(labels, scores, called, resamples=resamples, seed=seed)
     return {
         "counts": counts | {"masks": sum(item.sample.mask is not None for item in judged)},
         "image": _plain(images),
-        "called": _called(labels, scores > RELATIVE_LIMIT),
+        "called": _called(labels, called),
         "pixel": _plain(_pixels(judged, resamples, seed)),
     }
 
@@ -144,7 +146,7 @@ def _pixels(judged: Sequence[Judged], resamples: int, seed: int) -> dict[str, Me
     if not any(item.sample.mask is not None for item in judged):
         return without_masks("no masks")
     pictures = TruthAndMaps(judged)
-    return pixel_metrics(pictures, label, RELATIVE_LIMIT, faulty=pictures.faulty, resamples=resamples, seed=seed)
+    return pixel_metrics(pictures, label, pictures.limits, faulty=pictures.faulty, resamples=resamples, seed=seed)
 
 
 def _plain(measured: dict[str, Measured]) -> dict[str, Any]:
@@ -158,7 +160,7 @@ def _kinds(judged: Sequence[Judged], resamples: int, seed: int) -> dict[str, Any
     found = {}
     for kind, items in sorted(kinds.items()):
         labels, scores = labels_and_scores([*items, *normal])
-        images = image_metrics(labels, scores, RELATIVE_LIMIT, resamples=resamples, seed=seed)
+        images = image_metrics(labels, scores, called_of([*items, *normal]), resamples=resamples, seed=seed)
         found[kind] = {"counts": {"anomalous": len(items), "normal": len(normal)}, "image": _plain(images)}
     return found
 
@@ -208,7 +210,7 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
 
 COLUMNS = (
     *("image", "site", "kind", "group", "label", "fold", "status", "error"),
-    *("score", "percentile", "threshold", "relative_score", "prediction", "mask", "used_for"),
+    *("score", "percentile", "threshold", "standing", "prediction", "mask", "used_for"),
 )
 
 
@@ -219,8 +221,8 @@ def scores_csv(evaluation: Evaluation) -> str:
     writer.writerow(COLUMNS)
     for use, items in (("test", evaluation.judged), ("validation", evaluation.validation)):
         for item in items:
-            prediction = "Anomaly" if item.relative > RELATIVE_LIMIT else "Normal"
-            numbers = [repr(value) for value in (item.score, item.percentile, item.threshold, item.relative)]
+            prediction = "Anomaly" if item.called else "Normal"
+            numbers = [repr(value) for value in (item.score, item.percentile, item.threshold, item.standing)]
             writer.writerow([*_who(item), "ok", "", *numbers, prediction, _mask(item), use])
     for lost in evaluation.unjudged:
         writer.writerow([*_who(lost), "failed", lost.error, "", "", "", "", "", _mask(lost), ""])
@@ -251,7 +253,10 @@ def _figure(evaluation: Evaluation) -> bytes:
         if ranking.missing() is None:
             roc.append(Curve(name, *roc_curve(ranking)))
             recall.append(Curve(name, *precision_recall_curve(ranking)))
-    groups = [ScoreGroup(name, *labels_and_scores(items)) for name, items in sites.items()]
+    groups = [
+        ScoreGroup(name, *labels_and_scores(items), np.array([item.limit for item in items]))
+        for name, items in sites.items()
+    ]
     return error_analysis(_title(evaluation), groups, roc, recall)
 
 
@@ -263,7 +268,9 @@ def _title(evaluation: Evaluation) -> str:
 
 
 def _decisions_figure(evaluation: Evaluation) -> bytes:
-    from isotherm.reports.figures_decisions import decisions_figure
+    from isotherm.reports.figures_decisions import Thresholds, decisions_figure
 
     found = evaluation.decisions
-    return decisions_figure(_title(evaluation), found.false_alarms, found.probability, found.cost, found.chosen)
+    limits = np.array([item.limit for item in evaluation.judged])
+    marks = Thresholds(limits, found.chosen)
+    return decisions_figure(_title(evaluation), found.false_alarms, found.probability, found.cost, marks)

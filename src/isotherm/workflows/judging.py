@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import overload
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, Float64
 
 from isotherm.anomaly.inputs import resize
+from isotherm.anomaly.threshold import Yardstick
 from isotherm.core.errors import DataError
 from isotherm.core.progress import Progress
 from isotherm.core.scene import SceneEdit
@@ -25,8 +26,6 @@ from isotherm.workflows.reading import Outcome, read_many
 
 GRID_PX = 1024
 """Maps and masks of larger pictures are compared on a grid with this longer side [px]."""
-RELATIVE_LIMIT = 1.0
-"""The threshold of relative scores and relative maps."""
 
 
 @dataclass(frozen=True)
@@ -86,13 +85,16 @@ class Judged:
     ----------
     p_value, held_out
         How often a normal picture would look at least so strange, by the scores of so many held-out normal pictures.
-    relative
-        The score over the fold's threshold, so that pictures judged by different models can be ranked together; above
-        1 the picture is called anomalous.
+    called
+        Whether the score is above the fold's threshold.
+    yardstick
+        Where the fold's held-out normal scores lie, so that pictures that different models have judged can be ranked
+        together.
     size
         Height and width of the picture [px].
-    map
-        (h w) float32: the anomaly map over the fold's pixel threshold; None where no masks are scored.
+    map, map_limit
+        (h w) float32: the anomaly map and the pixel threshold, measured in the same way by the held-out pictures'
+        largest map values; the map is None where no masks are scored.
     """
 
     sample: Sample
@@ -102,9 +104,21 @@ class Judged:
     p_value: float
     held_out: int
     threshold: float
-    relative: float
+    called: bool
+    yardstick: Yardstick
     size: tuple[int, int]
     map: Float32[np.ndarray, "_ _"] | None
+    map_limit: float
+
+    @property
+    def standing(self) -> float:
+        """Return how many deviations the score lies above the median of the held-out normal scores."""
+        return float(self.yardstick.standing(np.float64(self.score)))
+
+    @property
+    def limit(self) -> float:
+        """Return where the threshold lies in the same measure."""
+        return float(self.yardstick.standing(np.float64(self.threshold)))
 
 
 @dataclass(frozen=True)
@@ -174,6 +188,7 @@ def _judged(
     model: TrainedModel, sample: Sample, scored: Scored, *, fold: str, size: tuple[int, int], with_map: bool
 ) -> Judged:
     limits = model.calibration
+    maps = limits.map_yardstick()
     return Judged(
         sample=sample,
         fold=fold,
@@ -182,19 +197,12 @@ def _judged(
         p_value=limits.p_value(scored.score),
         held_out=limits.scores.size,
         threshold=limits.threshold,
-        relative=float(relative(np.float64(scored.score), limits.threshold)),
+        called=scored.anomalous,
+        yardstick=limits.yardstick(),
         size=size,
-        map=np.asarray(relative(scored.map, limits.pixel_threshold), dtype=np.float32) if with_map else None,
+        map=maps.standing(scored.map).astype(np.float32) if with_map else None,
+        map_limit=float(maps.standing(np.float64(limits.pixel_threshold))),
     )
-
-
-def relative(values: np.ndarray | np.float64, threshold: float) -> np.ndarray | np.float64:
-    """Return scores over a threshold; above 1 is above the threshold.
-
-    A threshold that is not positive (normal pictures that are all alike, or a plug-in's own unit) cannot divide; there
-    the distance above it counts from 1.
-    """
-    return values / threshold if threshold > 0 else values - threshold + 1
 
 
 class TruthAndMaps(Sequence[tuple[Bool[np.ndarray, "_ _"], Float32[np.ndarray, "_ _"]]]):
@@ -214,6 +222,11 @@ class TruthAndMaps(Sequence[tuple[Bool[np.ndarray, "_ _"], Float32[np.ndarray, "
     def faulty(self) -> Bool[np.ndarray, " N"]:
         """Return true for each faulty picture (N)."""
         return np.array([item.sample.anomalous for item in self._judged], dtype=np.bool_)
+
+    @property
+    def limits(self) -> Float64[np.ndarray, " N"]:
+        """Return the pixel limit of each picture (N)."""
+        return np.array([item.map_limit for item in self._judged], dtype=np.float64)
 
     @overload
     def __getitem__(self, place: int) -> tuple[np.ndarray, np.ndarray]: ...

@@ -120,8 +120,7 @@ def _pixel_threshold(before: ScoreCalibration, judged: Sequence[Judged]) -> floa
     _, at = f1_max_of(rank_pixels(TruthAndMaps(judged), label).by_pixel)
     if at is None:
         return None
-    # The maps stand over the pixel threshold of before (`judging.relative`).
-    return at * before.pixel_threshold if before.pixel_threshold > 0 else at + before.pixel_threshold - 1
+    return before.map_yardstick().value(at)
 
 
 def _moved_along(before: ScoreCalibration, threshold: float) -> float:
