@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 COLUMNS = 3
-LABEL_PX = 13.0
-"""Labels closer than this to one another in height [px] are moved apart."""
+MARKER_PX, LETTER_PX, LINE_PX = 7.0, 7.5, 13.0
+"""Half a marker, the width of a letter and the height of a line [px], all generously."""
+SHIFTS_PX = tuple(sorted((float(shift) for shift in range(-120, 121, 3)), key=abs))
 FRONT_COLOUR = "#009e73"
 
 
@@ -58,23 +61,31 @@ def _draw(axes: Axes, name: str, points: Sequence[Point]) -> None:
         axes.text(0.5, 0.5, "no result", ha="center", va="center", color="0.3", transform=axes.transAxes)
         return
     axes.set_xscale("log")
-    speeds = np.array([point.speed for point in points])
-    # Room for the names on the right.
-    axes.set_xlim(speeds.min() / 1.4, max(speeds.max() / speeds.min(), 2.0) ** 1.5 * speeds.min() * 1.3)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlim(*_limits(np.array([point.speed for point in points])))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0, 7.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
     front = _front(points)
     axes.plot(
-        [p.speed for p in front], [p.accuracy for p in front], color=FRONT_COLOUR, alpha=0.4, linewidth=5, zorder=1
-    )
+        [point.speed for point in front], [point.accuracy for point in front], color=FRONT_COLOUR, alpha=0.3,
+        linewidth=6, solid_capstyle="round", zorder=1, label="no other is better in both",
+    )  # fmt: skip
     for place, point in enumerate(points):
         colour = f"C{place % 10}"
         if not np.isnan(point.low):
-            axes.plot([point.speed] * 2, [point.low, point.high], color=colour, alpha=0.45, linewidth=1.6, zorder=2)
+            axes.plot([point.speed] * 2, [point.low, point.high], color=colour, alpha=0.4, linewidth=1.6, zorder=2)
         axes.plot([point.speed], [point.accuracy], "o", color=colour, markersize=8, zorder=3)
     axes.grid(color="0.92")
     axes.set_axisbelow(True)
+    if len(front) > 1:
+        axes.legend(fontsize=8, loc="lower right")
+
+
+def _limits(speeds: Float[np.ndarray, " P"]) -> tuple[float, float]:
+    """Return an axis of at least a factor of 4 that leaves its right third to the names."""
+    low, high = float(speeds.min()), float(speeds.max())
+    room = max(high / low, 2.5)
+    return low / room**0.15, low * room**1.7
 
 
 def _front(points: Sequence[Point]) -> list[Point]:
@@ -91,28 +102,28 @@ def _label(axes: Axes, points: Sequence[Point]) -> None:
     if not points:
         return
     places = axes.transData.transform([(point.speed, point.accuracy) for point in points])
-    heights = _spread_out(places[:, 1])
-    for index, (point, height) in enumerate(zip(points, heights, strict=True)):
-        shift = height - places[index, 1]
-        axes.annotate(
-            point.name, (point.speed, point.accuracy), xytext=(10, shift * 72 / 100), textcoords="offset points",
-            fontsize=9, va="center", color=f"C{index % 10}",
-            arrowprops={"arrowstyle": "-", "color": "0.75", "linewidth": 0.8} if abs(shift) > 2 else None,
+    shifts = _shifts([point.name for point in points], places)
+    for index, (point, shift) in enumerate(zip(points, shifts, strict=True)):
+        text = axes.annotate(
+            point.name, (point.speed, point.accuracy), xytext=(12, shift * 72 / 100), textcoords="offset points",
+            fontsize=9, va="center", color=f"C{index % 10}", zorder=4,
+            arrowprops={"arrowstyle": "-", "color": "0.7", "linewidth": 0.8, "shrinkB": 4} if abs(shift) > 12 else None,
         )  # fmt: skip
+        # So that it can be read over the intervals of other points.
+        text.set_path_effects([withStroke(linewidth=3, foreground="white")])
 
 
-def _spread_out(heights: np.ndarray) -> np.ndarray:
-    """Return the heights with neighbours at least `LABEL_PX` apart, each close to where it was."""
-    order = np.argsort(heights)
-    moved = heights[order].astype(np.float64)
-    for _ in range(200):
-        gaps = np.diff(moved)
-        close = gaps < LABEL_PX - 1e-6
-        if not close.any():
-            break
-        push = np.where(close, (LABEL_PX - gaps) / 2, 0.0)
-        moved[1:] += push
-        moved[:-1] -= push
-    spread = np.empty_like(moved)
-    spread[order] = moved
-    return spread
+def _shifts(names: Sequence[str], places: Float[np.ndarray, "P 2"]) -> list[float]:
+    """Return how far up [px] each name is moved so that it lies over no point and no other name, where that can be."""
+    taken = [(x - MARKER_PX, x + MARKER_PX, y) for x, y in places.tolist()]
+    shifts = []
+    for name, (x, y) in zip(names, places.tolist(), strict=True):
+        left, right = x + MARKER_PX + 2, x + 14 + LETTER_PX * len(name)
+        free = [shift for shift in SHIFTS_PX if not _hits(left, right, y + shift, taken)]
+        shifts.append(free[0] if free else 0.0)
+        taken.append((left, right, y + shifts[-1]))
+    return shifts
+
+
+def _hits(left: float, right: float, height: float, taken: Sequence[tuple[float, float, float]]) -> bool:
+    return any(left < end and start < right and abs(height - other) < LINE_PX for start, end, other in taken)

@@ -229,7 +229,12 @@ def _variants(entry: Table, place: str) -> Iterator[MethodVariant]:
     for choice in product(*varied.values()):
         values = given | dict(zip(varied, choice, strict=True))
         _checked(values, (method.config_type, TrainSettings), place, ("name", "label"))
-        parts = [f"{key}={value}" for key, value in zip(varied, choice, strict=True) if len(varied[key]) > 1]
+        # A name says enough; a number needs to be told of what.
+        parts = [
+            value if isinstance(value, str) else f"{key}={value}"
+            for key, value in zip(varied, choice, strict=True)
+            if len(varied[key]) > 1
+        ]
         config: object = _some(method.config_type, values, place)
         yield MethodVariant(" ".join([label, *parts]), name, config, _part(TrainSettings, values))
 
