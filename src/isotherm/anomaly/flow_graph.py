@@ -114,6 +114,8 @@ class Flows:
             source = CachedMaps(images, replace(self.taps, strides=(shape.stride,)), validation, seed, report)
             learnt = {"mean": source.mean, "deviation": source.deviation, **learn(shape, source, report)}
             arrays |= {f"{shape.stride}.{name}": array for name, array in learnt.items()}
+            # The maps of one scale make room for those of the next.
+            del source
         return self._detector(arrays)
 
     def load(self, arrays: Arrays) -> GraphDetector:
