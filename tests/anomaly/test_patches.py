@@ -127,3 +127,6 @@ def test_a_model_needs_the_weights_it_was_trained_with(cache: Path, method: obje
         method.load(arrays, config)
     with pytest.raises(ModelError, match="needs the weights"):
         method.load(arrays, method.config_type())
+    second.path.unlink()
+    with pytest.raises(ModelError, match=rf"needs the weights {first.digest[:12]}.* here are: none; add"):
+        method.load(arrays, config)

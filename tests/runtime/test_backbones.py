@@ -74,7 +74,7 @@ def assert_same(found: np.ndarray, expected: np.ndarray) -> None:
     ],
 )
 def test_resnet_equals_torch(name: str, reference: type[ResNet]) -> None:
-    network, images = randomised(reference()), pictures(64, 96)
+    network, images = randomised(reference()), pictures(32, 64)
     found = run(loaded(name, arrays(network)), images, (4, 8, 16, 32))
     with torch.inference_mode():
         expected = network.maps(standardised(images))
@@ -82,8 +82,9 @@ def test_resnet_equals_torch(name: str, reference: type[ResNet]) -> None:
         assert_same(got, want.numpy())
 
 
-@pytest.mark.parametrize(("name", "patch", "positions"), [("dinov2_vits14", 14, 37), ("dinov3_vits16", 16, 0)])
-@pytest.mark.parametrize("cells", [(3, 5), (4, 2)])
+@pytest.mark.parametrize(
+    ("name", "patch", "positions", "cells"), [("dinov2_vits14", 14, 37, (3, 5)), ("dinov3_vits16", 16, 0, (4, 2))]
+)
 def test_transformer_equals_torch(name: str, patch: int, positions: int, cells: tuple[int, int]) -> None:
     network, images = randomised(Transformer(patch, positions)), pictures(patch * cells[0], patch * cells[1])
     (found,) = run(loaded(name, arrays(network)), images, (patch,))

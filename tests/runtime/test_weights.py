@@ -234,7 +234,7 @@ def test_hdf5_files_that_refer_to_others_or_hold_no_numbers(cache: Path) -> None
     for name, fill in cases.items():
         with h5py.File(cache / name, "w") as file:
             fill(file)
-        with pytest.raises(ModelError, match=r"an HDF5 file (that refers|with)"):
+        with pytest.raises(ModelError, match=r"an HDF5 file (that refers|with)|arrays have more than"):
             add(cache / name, "vgg16")
 
 

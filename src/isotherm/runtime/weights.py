@@ -89,7 +89,7 @@ def choose_weights(name: str, source: WeightSource, digest: str | None = None) -
         They are part of an extra that is not installed.
     """
     here = present(name, source)
-    if digest is not None and digest not in here and here:
+    if digest is not None and digest not in here and (here or isinstance(source, Files)):
         raise _others(name, digest, here)
     if not here:
         raise _absent(name, source)
@@ -112,7 +112,7 @@ def load_weights(name: str, source: WeightSource, digest: str) -> Weights:
 
 
 def _others(name: str, digest: str, here: list[str]) -> ModelError:
-    known = ", ".join(f"{item[:12]}..." for item in here)
+    known = ", ".join(f"{item[:12]}..." for item in here) or "none"
     return ModelError(
         f"this needs the weights {digest[:12]}... of the backbone {name!r}, and here are: {known}; "
         f"add the same weights (isotherm backbones add {name} FILE), or train again"
