@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 IMAGE = {"auroc": "AUROC", "average_precision": "AP", "f1": "F1", "f1_max": "F1-max*"}
-PIXEL = {"pixel_auroc": "pixel AUROC", "aupro": "AUPRO", "pixel_f1": "pixel F1", "iou": "IoU"}
+PIXEL = {"pixel_auroc": "pixel AUROC", "aupro": "AUPRO", "aupimo": "AUPIMO", "pixel_f1": "pixel F1", "iou": "IoU"}
 
 
 def cell(measured: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from labelled_scenes import write_site
 from mean_image_method import METHOD, MeanImage, MeanImageConfig
 from PIL import Image
 
+from isotherm.anomaly import ANOMALY_METHODS
 from isotherm.core.errors import ConfigError, OutputError, UnknownNameError, UsageError
 from isotherm.core.registry import Registry, Row
 from isotherm.workflows import benchmark as runner
@@ -255,3 +256,16 @@ def test_the_plot_is_drawn_whatever_there_is() -> None:
         with Image.open(io.BytesIO(plot(rows))) as picture:
             assert picture.width > 500
     assert plot(crowd[:1]) == plot(crowd[:1])
+
+
+@pytest.mark.real_data
+def test_the_file_of_the_results_table_is_right(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("solar", "substations"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "groups.csv").touch()
+    monkeypatch.setattr(benchmark_config, "ANOMALY_METHODS", ANOMALY_METHODS)
+    monkeypatch.setenv("ISOTHERM_DATA", str(data))
+    monkeypatch.setenv("ISOTHERM_PREPARED", str(tmp_path))
+    found = read_benchmark(Path(__file__).parents[2] / "benchmarks" / "results.toml")
+    assert len(found.data) == 4
+    assert len(found.cells) == 4 * 3 * len(found.methods)

@@ -8,6 +8,7 @@ folder     ``normal/`` and ``faulty/`` (or ``good/`` and ``bad/``); folders insi
 sites      ``<site>/normal`` and ``<site>/faulty``, with the same words and kinds
 items      ``<item>/<name>.<suffix>`` with its mask ``<name>_label.png`` (or ``_mask.png``) beside it; a picture whose
            mask is empty is normal
+table      ``labels.csv`` in the root, which names each picture and says what it is (`isotherm.datasets.label_table`)
 =========  ==========================================================================================================
 
 In ``folder`` and ``sites`` masks may lie in a folder of their own (``masks/`` in the root, or one that is named), under
@@ -24,12 +25,11 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from isotherm.core.errors import DataError, UnknownNameError
+from isotherm.datasets.label_table import FAULTY_NAMES, NORMAL_NAMES, TABLE, read_labels
 from isotherm.datasets.masks import mask_is_empty
 
-LayoutName = Literal["auto", "folder", "mvtec", "sites", "items"]
+LayoutName = Literal["auto", "folder", "mvtec", "sites", "items", "table"]
 Part = Literal["", "train", "test"]
-NORMAL_NAMES = ("normal", "good")
-FAULTY_NAMES = ("faulty", "bad", "anomaly", "defect")
 NORMAL_KIND = "normal"
 MASK_ENDINGS = ("_mask", "_label")
 _SUFFIX = re.compile(r"\.(png|jpe?g|tiff?|bmp)$", re.IGNORECASE)
@@ -128,11 +128,14 @@ _EXPECTED = {
     "mvtec": "expected train/good and test/<kind>",
     "folder": "expected normal/ and faulty/ (or good/ and bad/)",
     "sites": "expected <site>/normal and <site>/faulty",
+    "table": f"expected {TABLE} with the columns file and label",
     "items": "expected <item>/<name>.<suffix> with <name>_label.png or <name>_mask.png beside it",
 }
 
 
 def _recognise(root: Path) -> str:
+    if (root / TABLE).is_file():
+        return "table"
     children = _folders(root)
     names = {child.name.casefold() for child in children}
     if {"train", "test"} <= names:
@@ -196,7 +199,20 @@ def _read_items(root: Path) -> Iterator[Sample]:
                 yield replace(sample, mask=None if normal else mask, group=folder.name)
 
 
-_READERS = {"mvtec": _read_mvtec, "folder": _read_folder, "sites": _read_sites, "items": _read_items}
+def _read_table(root: Path) -> Iterator[Sample]:
+    for row in read_labels(root / TABLE):
+        kind = row.kind or (FAULTY_NAMES[0] if row.anomalous else NORMAL_KIND)
+        sample = _sample(root, row.path, normal=not row.anomalous, kind=kind, site=row.site or root.name)
+        yield replace(sample, mask=row.mask, group=row.group, order=row.order)
+
+
+_READERS = {
+    "mvtec": _read_mvtec,
+    "folder": _read_folder,
+    "sites": _read_sites,
+    "items": _read_items,
+    "table": _read_table,
+}
 
 
 def _sample(root: Path, path: Path, *, normal: bool, kind: str, site: str) -> Sample:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -14,12 +13,11 @@ import numpy as np
 
 from isotherm.core.errors import DataError, IsothermError
 from isotherm.core.files import sha256
+from isotherm.datasets.label_table import order_of, some
 from isotherm.datasets.layouts import LabelledImages, Sample
 from isotherm.formats.reading import load
 
 Protocol = Literal["fixed", "leave-one-site-out", "kfold"]
-NAMED = 5
-"""How many names a note lists before it only counts."""
 
 
 @dataclass(frozen=True)
@@ -102,12 +100,6 @@ def _notes(contradicting: Sequence[Sample], extra: Sequence[Sample], groups: dic
         yield f"groups that share a picture joined: {some(f'{group} with {into}' for group, into in groups.items())}"
 
 
-def some(names: Iterable[str]) -> str:
-    """Return the first few names, and how many more there are."""
-    every = list(names)
-    return ", ".join(every[:NAMED]) + (f" and {len(every) - NAMED} more" if len(every) > NAMED else "")
-
-
 def with_groups(images: LabelledImages, table: Path) -> LabelledImages:
     """Give each picture the group, and perhaps the order in it, that a CSV table names for it.
 
@@ -121,7 +113,7 @@ def with_groups(images: LabelledImages, table: Path) -> LabelledImages:
     """
     try:
         with table.open(newline="", encoding="utf-8-sig") as stream:
-            rows = {row["file"]: (row["group"], _number(table, row)) for row in csv.DictReader(stream)}
+            rows = {row["file"]: (row["group"], order_of(table, row)) for row in csv.DictReader(stream)}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{table}: cannot be read: {error}") from error
     except KeyError as error:
@@ -134,19 +126,6 @@ def with_groups(images: LabelledImages, table: Path) -> LabelledImages:
         raise DataError(f"{table}: names images that {images.root} does not hold: {some(absent)}")
     samples = (replace(each, group=rows[each.name][0], order=rows[each.name][1]) for each in images.samples)
     return replace(images, samples=tuple(samples))
-
-
-def _number(table: Path, row: dict[str, str]) -> float | None:
-    text = row.get("order")
-    if not text:
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise DataError(f"{table}: the order of {row['file']} is {text!r}, not a number")
-    return value
 
 
 def fixed(samples: Sequence[Sample], *, train_share: float, seed: int) -> list[Fold]:

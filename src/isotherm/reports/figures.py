@@ -20,7 +20,7 @@ MANY = 12
 FAR = 30.0
 """Where scores lie so far out, the axis becomes logarithmic beyond `NEAR`."""
 NEAR = 5.0
-SCORE_LABEL = "score [deviations above the median of held-out normals]"
+SCORE_LABEL = "score [deviations above the held-out median]"
 
 
 @dataclass(frozen=True, eq=False)

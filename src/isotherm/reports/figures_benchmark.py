@@ -61,7 +61,7 @@ def _draw(axes: Axes, name: str, points: Sequence[Point]) -> None:
         axes.text(0.5, 0.5, "no result", ha="center", va="center", color="0.3", transform=axes.transAxes)
         return
     axes.set_xscale("log")
-    axes.set_xlim(*_limits(np.array([point.speed for point in points])))
+    axes.set_xlim(*_limits([point.speed for point in points]))
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0, 7.0)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_locator(NullLocator())
@@ -81,9 +81,9 @@ def _draw(axes: Axes, name: str, points: Sequence[Point]) -> None:
         axes.legend(fontsize=8, loc="lower right")
 
 
-def _limits(speeds: Float[np.ndarray, " P"]) -> tuple[float, float]:
+def _limits(speeds: Sequence[float]) -> tuple[float, float]:
     """Return an axis of at least a factor of 4 that leaves its right third to the names."""
-    low, high = float(speeds.min()), float(speeds.max())
+    low, high = min(speeds), max(speeds)
     room = max(high / low, 2.5)
     return low / room**0.15, low * room**1.7
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from isotherm.core.errors import DataError
 from isotherm.core.files import write_whole
-from isotherm.datasets.splits import some
+from isotherm.datasets.label_table import some
 from isotherm.evaluation.comparison import DeLong, McNemar, delong, differences, mcnemar
 from isotherm.evaluation.ranking import Undefined
 from isotherm.evaluation.summary import Measured

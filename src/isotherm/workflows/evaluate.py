@@ -15,6 +15,7 @@ from isotherm.core.config import setting, to_mapping, validate
 from isotherm.core.errors import DataError
 from isotherm.core.files import sha256
 from isotherm.core.progress import Progress, silent
+from isotherm.datasets.label_table import some
 from isotherm.datasets.layouts import LabelledImages, LayoutName, Sample, load_layout
 from isotherm.datasets.splits import (
     Distinct,
@@ -24,7 +25,6 @@ from isotherm.datasets.splits import (
     fixed,
     kfold,
     leave_one_site_out,
-    some,
     with_groups,
 )
 from isotherm.evaluation.cost import Costs
