@@ -9,7 +9,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
@@ -28,7 +30,7 @@ from isotherm.core.scene import assumed_scene
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats.reader import CoarseHints, ReadHints
 from isotherm.radiometry.linear import TO_KELVIN, LinearCalibration
-from isotherm.workflows.models import BATCH, Scored, TrainedModel, load_model
+from isotherm.workflows.models import BATCH, Prepared, Scored, TrainedModel, at_once, load_model
 from isotherm.workflows.reading import Outcome, list_images, printable, read_many
 
 Picture: TypeAlias = str | Path | np.ndarray | Thermogram
@@ -118,6 +120,16 @@ def _region(mask: Bool[np.ndarray, "H W"], values: Float32[np.ndarray, "H W"]) -
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _Ready:
+    """An image that can be judged, or why it cannot."""
+
+    name: str
+    size: tuple[int, int] = (0, 0)
+    prepared: Prepared | None = None
+    error: str = ""
+
+
 class Model:
     """A trained model, ready to judge images; made by `isotherm.load`.
 
@@ -151,7 +163,7 @@ class Model:
         hints
             Unit and scale of files that cannot say them.
         jobs
-            Threads that decode files.
+            Threads that decode files, and threads that prepare images.
         coarse
             Decode plain JPEG pictures at a half, a quarter or an eighth of their size where the model's input is that
             much smaller. Quicker; the scores change a little, because the files are averaged otherwise.
@@ -167,44 +179,55 @@ class Model:
             A path does not exist, a folder is empty, or an array is no image.
         """
         several = [images] if isinstance(images, (str, Path, np.ndarray, Thermogram)) else images
-        found = _outcomes(several, self._coarse(hints) if coarse else hints, jobs)
+        found = self._prepared(_outcomes(several, self._coarse(hints) if coarse else hints, jobs), jobs)
         results = list[Prediction]()
         with on_device(self.device):
-            while batch := list(islice(found, BATCH)):
-                results += self._judge(batch)
+            while batch := list(islice(found, at_once(self.trained.inputs))):
+                results += self._judged(batch)
         return results
 
     def _coarse(self, hints: ReadHints | None) -> CoarseHints:
         height, width = self.trained.inputs.frame.canvas
         return CoarseHints(**to_mapping(hints or ReadHints()), picture_side=round((height * width) ** 0.5))  # type: ignore[arg-type]
 
-    def _judge(self, outcomes: list[Outcome]) -> Iterator[Prediction]:
-        thermograms = [each.thermogram for each in outcomes if each.thermogram is not None]
-        try:
-            scored = iter(list(self.trained.score_many(thermograms)))
-        except DataError as error:
-            if len(outcomes) == 1:
-                yield Prediction(outcomes[0].name, error=str(error))
-                return
-            # One image spoils its batch: each for itself.
+    def _prepared(self, outcomes: Iterator[Outcome], jobs: int) -> Iterator[_Ready]:
+        """Prepare images in threads, some ahead of those that are being judged."""
+        with ThreadPoolExecutor(max(1, jobs), thread_name_prefix="isotherm-prepare") as pool:
+            ahead: deque[Future[_Ready]] = deque()
             for outcome in outcomes:
-                yield from self._judge([outcome])
-            return
-        for outcome in outcomes:
-            yield self._prediction(outcome, next(scored) if outcome.thermogram is not None else None)
+                ahead.append(pool.submit(self._prepare, outcome))
+                if len(ahead) > 2 * BATCH:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
 
-    def _prediction(self, outcome: Outcome, scored: Scored | None) -> Prediction:
-        if scored is None or outcome.thermogram is None:
-            return Prediction(outcome.name, error=outcome.error)
-        return Prediction(
-            outcome.name,
-            outcome.thermogram.stored_size or outcome.thermogram.size,
-            scored.score,
-            scored.percentile,
-            scored.anomalous,
-            _scored=scored,
-            _model=self.trained,
-        )
+    def _prepare(self, outcome: Outcome) -> _Ready:
+        thermogram = outcome.thermogram
+        if thermogram is None:
+            return _Ready(outcome.name, error=outcome.error)
+        try:
+            prepared = self.trained.prepare(thermogram)
+        except DataError as error:
+            return _Ready(outcome.name, error=str(error))
+        return _Ready(outcome.name, thermogram.stored_size or thermogram.size, prepared)
+
+    def _judged(self, images: list[_Ready]) -> Iterator[Prediction]:
+        prepared = [each.prepared for each in images if each.prepared is not None]
+        scored = self.trained.judge(prepared) if prepared else iter(())
+        for image in images:
+            if image.prepared is None:
+                yield Prediction(image.name, error=image.error)
+                continue
+            found = next(scored)
+            yield Prediction(
+                image.name,
+                image.size,
+                found.score,
+                found.percentile,
+                found.anomalous,
+                _scored=found,
+                _model=self.trained,
+            )
 
 
 def load(model: str | Path, *, device: str = "auto") -> Model:

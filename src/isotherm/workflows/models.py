@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -52,6 +53,15 @@ class Scored:
 
 
 @dataclass(frozen=True, eq=False)
+class Prepared:
+    """An image as the network's input: its tiles, its own height and width, and the values that became 0 and 1."""
+
+    inputs: Inputs
+    size: tuple[int, int]
+    span: tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False)
 class TrainedModel:
     """A detector, how pictures become its inputs, and what its scores mean.
 
@@ -74,37 +84,45 @@ class TrainedModel:
         cannot be judged raises DataError here.
         """
         waiting = iter(thermograms)
-        while batch := list(islice(waiting, at_once(self.inputs))):
-            yield from self._scored(batch)
+        ahead: Future[list[Prepared]] | None = None
+        # While the detector works on one batch, the next one is prepared.
+        with ThreadPoolExecutor(1, thread_name_prefix="isotherm-prepare") as pool:
+            while batch := list(islice(waiting, at_once(self.inputs))):
+                coming = pool.submit(lambda batch=batch: [self.prepare(each) for each in batch])
+                if ahead is not None:
+                    yield from self.judge(ahead.result())
+                ahead = coming
+            if ahead is not None:
+                yield from self.judge(ahead.result())
 
-    def restore(self, scored: Scored, size: tuple[int, int]) -> Float32[np.ndarray, "H W"]:
-        """Return the map at a picture's `size`; above ``calibration.pixel_threshold`` lies the mask."""
-        return self.inputs.restore_map(scored.map, size)
+    def prepare(self, thermogram: Thermogram) -> Prepared:
+        """Bring an image to the network's input; raises DataError where it cannot be judged."""
+        self.inputs.check(thermogram)
+        shrunk = self.inputs.shrink(thermogram)
+        return Prepared(self.inputs.inputs(shrunk), thermogram.size, self.inputs.span_of(shrunk))
 
-    def _scored(self, thermograms: Sequence[Thermogram]) -> Iterator[Scored]:
-        for thermogram in thermograms:
-            self.inputs.check(thermogram)
-        shrunk = [self.inputs.shrink(thermogram) for thermogram in thermograms]
-        inputs = [self.inputs.inputs(each) for each in shrunk]
-        results = score_pictures(self.detector, self.inputs, inputs, sizes_of(thermograms))
-        for (score, values, reference), source in zip(results, shrunk, strict=True):
+    def judge(self, images: Sequence[Prepared]) -> Iterator[Scored]:
+        """Score prepared images, all at once."""
+        results = score_pictures(
+            self.detector, self.inputs, [each.inputs for each in images], [each.size for each in images]
+        )
+        for (score, values, reference), image in zip(results, images, strict=True):
             yield Scored(
                 score=score,
                 percentile=self.calibration.percentile_of(score),
                 anomalous=score > self.calibration.threshold,
                 map=values,
-                reference=None if reference is None else self.inputs.unscale(reference, self.inputs.span_of(source)),
+                reference=None if reference is None else self.inputs.unscale(reference, image.span),
             )
+
+    def restore(self, scored: Scored, size: tuple[int, int]) -> Float32[np.ndarray, "H W"]:
+        """Return the map at a picture's `size`; above ``calibration.pixel_threshold`` lies the mask."""
+        return self.inputs.restore_map(scored.map, size)
 
 
 def at_once(spec: InputSpec) -> int:
     """Return how many pictures are scored at once; fewer where each has many tiles."""
     return max(1, BATCH // len(spec.frame.tiles))
-
-
-def sizes_of(thermograms: Sequence[Thermogram]) -> list[tuple[int, int]]:
-    """Return height and width of each."""
-    return [thermogram.size for thermogram in thermograms]
 
 
 def score_pictures(
