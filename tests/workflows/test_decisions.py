@@ -10,22 +10,27 @@ from typing import Any
 import numpy as np
 import pytest
 from labelled_scenes import scene, write, write_site
+from mean_image_method import METHOD
 from PIL import Image
 
 from isotherm.anomaly.threshold import Yardstick
+from isotherm.cli.evaluate import table
 from isotherm.core.errors import DataError
 from isotherm.core.registry import Registry, Row
 from isotherm.datasets.layouts import Sample
 from isotherm.evaluation.cost import Costs
 from isotherm.evaluation.metrics import auroc
 from isotherm.workflows import evaluate as workflow
+from isotherm.workflows import models
 from isotherm.workflows.comparison import compare, read_scores, write_comparison
 from isotherm.workflows.decisions import DecisionSettings, apart, decide, labels_and_scores
-from isotherm.workflows.evaluate import EvaluateSettings, MethodToJudge, evaluate
+from isotherm.workflows.evaluate import EvaluateSettings, MethodToJudge, ModelToJudge, evaluate
 from isotherm.workflows.evaluation_result import Evaluation, write_evaluation
 from isotherm.workflows.judging import Judged, LabelledSource
-from isotherm.workflows.train import TrainSettings
+from isotherm.workflows.models import save_model
+from isotherm.workflows.train import FolderImages, TrainSettings, fit_model
 
+SMALL = TrainSettings(image_size=64)
 SETTINGS = DecisionSettings(Costs(cost_miss=10.0), "table", 100, 0)
 
 
@@ -33,6 +38,7 @@ SETTINGS = DecisionSettings(Costs(cost_miss=10.0), "table", 100, 0)
 def _methods(monkeypatch: pytest.MonkeyPatch) -> None:
     registry = Registry("anomaly method", Row("mean-image", "mean_image_method:METHOD", "for tests"))
     monkeypatch.setattr(workflow, "ANOMALY_METHODS", registry)
+    monkeypatch.setattr(models, "ANOMALY_METHODS", registry)
 
 
 def judged(name: str, *, faulty: bool, score: float, group: str = "", order: float | None = None) -> Judged:
@@ -99,6 +105,35 @@ def test_one_class_is_undefined_everywhere(keep: bool, reason: str) -> None:
     assert plain["fault_probability"]["expected_calibration_error"]["value"] is None
     assert (plain["false_alarm_calibration"]["error"]["value"] is None) == keep
     json.dumps(plain, allow_nan=False)
+
+
+@pytest.mark.parametrize("faulty", [True, False])
+def test_a_whole_test_set_of_one_class_is_written_with_its_reasons(tmp_path: Path, faulty: bool) -> None:
+    write_site(tmp_path / "plant", "A", normal=8, faulty=3)
+    normals = tmp_path / "plant" / "A" / "normal"
+    if faulty:
+        save_model(fit_model(FolderImages(normals, jobs=1), METHOD, settings=SMALL), tmp_path / "model")
+        subject: MethodToJudge | ModelToJudge = ModelToJudge(tmp_path / "model")
+    else:
+        for path in (tmp_path / "plant" / "A" / "faulty").iterdir():
+            path.unlink()
+        subject = MethodToJudge("mean-image", None, SMALL)
+    source = LabelledSource(tmp_path / "plant" / "A", masks=tmp_path / "plant" / "masks" / "A", jobs=1)
+    found = evaluate(source, subject, settings=EvaluateSettings(resamples=100, validation_share=0.3))
+    write_evaluation(found, tmp_path / "out")
+    text = (tmp_path / "out" / "metrics.json").read_text()
+    metrics = json.loads(text, parse_constant=pytest.fail)
+    image = metrics["pooled"]["image"]
+    reason = "no normal samples" if faulty else "no anomalous samples"
+    for name in ("auroc", "average_precision", "f1_max"):
+        assert (image[name]["value"], image[name]["reason"]) == (None, reason)
+    assert (image["f1"]["value"] is None) == (not faulty)
+    assert metrics["decisions"]["cost"]["at_the_chosen_threshold"]["value"] is None
+    assert metrics["decisions"]["fault_probability"]["expected_calibration_error"]["value"] is None
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "decisions.png", "error_analysis.png", "metrics.json", "scores.csv",
+    ]  # fmt: skip
+    assert "not defined: " in "\n".join(table(metrics))
 
 
 def test_delay_by_table_and_by_name() -> None:

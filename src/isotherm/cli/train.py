@@ -12,6 +12,7 @@ from isotherm.anomaly.tiles import Frame
 from isotherm.cli.flags import add_device, add_flags, chosen, from_flags
 from isotherm.cli.main import EXIT_SOME_FAILED
 from isotherm.cli.progress import bar
+from isotherm.core.config import settings_of
 from isotherm.core.errors import UsageError
 from isotherm.core.scene import SceneEdit
 from isotherm.evaluation.cost import Costs
@@ -55,7 +56,6 @@ def labelled_choice(arguments: argparse.Namespace) -> LabelledChoice | None:
         if arguments.labelled_masks is not None:
             raise UsageError("--labelled-masks needs --labelled")
         return None
-    given = (arguments.cost_miss, arguments.cost_false_alarm, arguments.prevalence)
     source = LabelledSource(
         root=arguments.labelled,
         masks=arguments.labelled_masks,
@@ -63,12 +63,18 @@ def labelled_choice(arguments: argparse.Namespace) -> LabelledChoice | None:
         hints=from_flags(ReadHints, arguments),
         jobs=arguments.jobs,
     )
-    return LabelledChoice(source, None if given == (None, None, None) else from_flags(Costs, arguments))
+    return LabelledChoice(source, from_flags(Costs, arguments) if _costs_given(arguments) else None)
+
+
+def _costs_given(arguments: argparse.Namespace) -> bool:
+    return any(getattr(arguments, item.name) is not None for item in settings_of(Costs))
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, write the model and say what came out; status 3 where some files could not be used."""
     method = ANOMALY_METHODS.get(arguments.method)
+    if arguments.labelled is None and _costs_given(arguments):
+        raise UsageError("costs choose a threshold on labelled images: give --threshold labels --labelled DIR too")
     source = FolderImages(
         arguments.normals,
         edit=from_flags(SceneEdit, arguments),

@@ -167,7 +167,8 @@ def _bins(probabilities: Probabilities) -> Int[np.ndarray, " N"]:
 def _ece_interval(labels: Labels, probabilities: Probabilities, resamples: int, seed: int) -> Interval | Undefined:
     if labels.size < 2:
         return Undefined("an interval needs two pictures; there is 1")
-    drawn = np.random.default_rng(seed).integers(0, labels.size, (resamples, labels.size))
+    rng = np.random.default_rng(seed)
+    drawn = (rng.integers(0, labels.size, labels.size) for _ in range(resamples))
     low, high = np.percentile([calibration_error(labels[row], probabilities[row]) for row in drawn], [2.5, 97.5])
     return Interval(float(low), float(high))
 
