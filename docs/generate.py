@@ -19,6 +19,7 @@ from isotherm.formats import FORMATS
 from isotherm.hotspots import HOTSPOT_METHODS
 from isotherm.hotspots.severity import SEVERITY_TABLES, load_table
 from isotherm.reports import REPORT_WRITERS
+from isotherm.runtime.backbones import BACKBONES
 
 REFERENCE = Path(__file__).parent / "reference"
 GENERATED = "<!-- Written by docs/generate.py from the code; change the code, then run `make docs-tables`. -->\n\n"
@@ -98,6 +99,8 @@ def methods_page() -> str:
             "## Anomaly methods\n\n",
             registry_table(ANOMALY_METHODS),
             *settings_sections(ANOMALY_METHODS),
+            "## Backbones\n\n",
+            registry_table(BACKBONES),
             "## Hotspot methods\n\n",
             registry_table(HOTSPOT_METHODS),
             *settings_sections(HOTSPOT_METHODS),

@@ -20,7 +20,7 @@ import openvino as ov
 from jaxtyping import Bool, Float32, Float64, Int32, Int64
 from openvino import opset13 as ops
 
-from isotherm.anomaly.graphs import GraphDetector, blurred, constant, finished, graph_inputs, keep_out, largest
+from isotherm.anomaly.graphs import GraphDetector, blurred, finished, graph_inputs, keep_out, largest
 from isotherm.anomaly.method import Arrays, Images
 from isotherm.anomaly.patches import (
     BACKBONE,
@@ -40,6 +40,7 @@ from isotherm.core.config import setting, validate
 from isotherm.core.errors import ConfigError, ModelError
 from isotherm.core.progress import Progress
 from isotherm.runtime.backbones import BACKBONES
+from isotherm.runtime.layers import constant, integers
 
 STRIDES = (4, 8, 16)
 """The paper's choice: the first three stages of the network."""
@@ -126,19 +127,15 @@ def distance_model(gaussians: Gaussians, config: PadimConfig) -> ov.Model:
     """Build the graph from pictures to Mahalanobis distances; the score is the largest value of the blurred map."""
     size, grid = gaussians.size, gaussians.taps.grid(gaussians.size)
     pixels, ignore = graph_inputs(size)
-    features = ops.gather(patch_node(gaussians.taps, pixels, size), ops.constant(gaussians.kept), _axes(2))
+    features = ops.gather(patch_node(gaussians.taps, pixels, size), ops.constant(gaussians.kept), integers(2))
     centred = ops.subtract(features, constant(gaussians.mean[None]))
-    by_cell = ops.transpose(centred, _axes(1, 0, 2))
+    by_cell = ops.transpose(centred, integers(1, 0, 2))
     white = ops.matmul(by_cell, constant(gaussians.whitening), False, True)
-    squared = ops.reduce_sum(ops.multiply(white, white), _axes(2), False)
-    distances = ops.sqrt(ops.transpose(squared, _axes(1, 0)))
-    maps = keep_out(ops.reshape(distances, _axes(-1, *grid), False), ignore, size, grid)
+    squared = ops.reduce_sum(ops.multiply(white, white), integers(2), False)
+    distances = ops.sqrt(ops.transpose(squared, integers(1, 0)))
+    maps = keep_out(ops.reshape(distances, integers(-1, *grid), False), ignore, size, grid)
     maps = blurred(maps, size, grid, config.blur_px)
     return finished((pixels, ignore), maps=maps, scores=largest(maps))
-
-
-def _axes(*axes: int) -> ov.Node:
-    return ops.constant(np.array(axes, np.int64))
 
 
 class _Sums:
