@@ -52,6 +52,8 @@ READ = 16
 """How many images are summed at once."""
 BLOCK = 256
 """How many cells are worked on at once."""
+TRIANGLE = 34
+"""Rows of the triangular matrices that are multiplied at once, each only up to its block's end."""
 
 
 @dataclass(frozen=True)
@@ -129,13 +131,26 @@ def distance_model(gaussians: Gaussians, config: PadimConfig) -> ov.Model:
     pixels, ignore = graph_inputs(size)
     features = ops.gather(patch_node(gaussians.taps, pixels, size), ops.constant(gaussians.kept), integers(2))
     centred = ops.subtract(features, constant(gaussians.mean[None]))
-    by_cell = ops.transpose(centred, integers(1, 0, 2))
-    white = ops.matmul(by_cell, constant(gaussians.whitening), False, True)
+    white = _whitened(ops.transpose(centred, integers(1, 0, 2)), gaussians.whitening)
     squared = ops.reduce_sum(ops.multiply(white, white), integers(2), False)
     distances = ops.sqrt(ops.transpose(squared, integers(1, 0)))
     maps = keep_out(ops.reshape(distances, integers(-1, *grid), False), ignore, size, grid)
     maps = blurred(maps, size, grid, config.blur_px)
     return finished((pixels, ignore), maps=maps, scores=largest(maps))
+
+
+def _whitened(by_cell: ov.Node, whitening: Float32[np.ndarray, "P d d"]) -> ov.Node:
+    """Multiply features (P N d) by the lower triangular matrices; the zeros above the diagonal are hardly touched.
+
+    With one image a request each matrix is read for a single vector, and reading is what takes the time.
+    """
+    size = whitening.shape[1]
+    parts = []
+    for start in range(0, size, TRIANGLE):
+        stop = min(start + TRIANGLE, size)
+        first = ops.slice(by_cell, integers(0), integers(stop), integers(1), integers(2))
+        parts.append(ops.matmul(first, constant(whitening[:, start:stop, :stop]), False, True))
+    return ops.concat(parts, 2) if len(parts) > 1 else parts[0]
 
 
 class _Sums:
