@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from overlaid_scenes import RAINBOW, Drawing, coloured, overlaid, temperatures
@@ -115,6 +117,21 @@ def test_one_image_does_not_depend_on_others() -> None:
     assert np.array_equal(spec.prepare(scene(2)).pixels, alone)
 
 
+def test_each_site_has_its_span_and_a_new_site_that_of_its_images() -> None:
+    def at(site: str, seed: int, offset: float) -> Thermogram:
+        return replace(scene(seed, offset, 10), site=site)
+
+    pictures = [at("desert", seed, 50) for seed in range(3)] + [at("coast", seed, 5) for seed in range(3)]
+    spec = InputSpec.learn(pictures, FRAME, InputChoices(span="site"))
+    assert set(spec.sites) == {"desert", "coast"}
+    desert, coast = (spec.prepare(at(*place)).pixels for place in (("desert", 7, 50.0), ("coast", 7, 5.0)))
+    assert desert == pytest.approx(coast, abs=0.01)
+    # A warm day stays one at a site that is known, and cannot be told at a new one.
+    assert spec.prepare(at("coast", 7, 12)).pixels.mean() > coast.mean() + 0.3
+    new = [spec.prepare(at("new", 7, offset)).pixels for offset in (5.0, 12.0)]
+    assert new[0] == pytest.approx(new[1], abs=1e-4)
+
+
 # --- overlays ---------------------------------------------------------------------------------------------------------
 
 
@@ -188,13 +205,14 @@ def test_what_a_picture_looks_like() -> None:
 def stored() -> InputSpec:
     drawing = overlaid(1, RAINBOW)
     model = OverlayModel(find(drawing.picture))
-    return InputSpec("picture", 0, 255, FRAME, "image", 12.5, "local", 0.25, model)
+    return InputSpec("picture", 0, 255, FRAME, "site", 12.5, "local", 0.25, model, {"a": (1.0, 90.5)})
 
 
 def test_everything_is_stored_with_the_model() -> None:
     spec = stored()
     found = InputSpec.from_mapping(spec.to_mapping())
-    assert (found.span, found.least, found.channels, found.steepest) == ("image", 12.5, "local", 0.25)
+    assert (found.span, found.least, found.channels, found.steepest) == ("site", 12.5, "local", 0.25)
+    assert found.sites == {"a": (1.0, 90.5)}
     assert found.overlays is not None
     assert spec.overlays is not None
     assert np.array_equal(found.overlays.constant, spec.overlays.constant)

@@ -131,3 +131,12 @@ def test_links_to_folders_are_not_followed(folder: Path) -> None:
 @pytest.mark.parametrize(("failures", "total", "status"), [(0, 3, 0), (1, 3, 3), (3, 3, 1), (0, 0, 0)])
 def test_exit_status(failures: int, total: int, status: int) -> None:
     assert exit_status(failures, total) == status
+
+
+def test_the_first_folder_of_a_name_is_the_site(folder: Path) -> None:
+    sites = {
+        outcome.name: outcome.thermogram.site
+        for outcome in read_many(list_images(folder), root=folder)
+        if outcome.thermogram is not None
+    }
+    assert sites == {"b/1.png": "b", "b/a/2.png": "b", "IR_9.png": "", "IR_10.png": ""}

@@ -8,7 +8,7 @@ takes the weather out. What is drawn into a picture is ignored and filled from i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -26,7 +26,7 @@ from isotherm.core.thermogram import Thermogram
 __all__ = ["InputChoices", "InputSpec", "Kind", "Shrunk", "SpanLearner", "kind_of", "resize", "shrink", "visible"]
 
 Kind = Literal["temperature", "picture"]
-SpanName = Literal["training", "image"]
+SpanName = Literal["training", "image", "site"]
 OverlayChoice = Literal["auto", "on", "off"]
 Span = tuple[float, float]
 """The values that become 0 and 1."""
@@ -42,7 +42,8 @@ class InputChoices:
     Parameters
     ----------
     span
-        ``training``: from low to high values of the training set; ``image``: of each picture itself.
+        ``training``: from low to high values of the training set; ``image``: of each picture itself; ``site``: of the
+        training pictures of its site, or of the picture itself where its site has never been seen.
     channels
         See `isotherm.anomaly.channels`.
     overlays
@@ -70,10 +71,13 @@ class Shrunk:
     ignore
         (H W), true where a pixel is not part of the scene: added border, something drawn into the picture, or a gap
         without temperature; None where all of them are.
+    site
+        Where the picture is from.
     """
 
     values: Shaped[np.ndarray, "_ H W"]
     ignore: Bool[np.ndarray, "H W"] | None
+    site: str = ""
 
     @property
     def nbytes(self) -> int:
@@ -137,8 +141,8 @@ def shrink(thermogram: Thermogram, frame: Frame, overlays: OverlayModel | None =
         ignore = empty if ignore is None else ignore | empty
     values = np.moveaxis(resized, 2, 0) if resized.ndim == 3 else resized[None]
     if place[2:] == frame.canvas:
-        return Shrunk(values, ignore)
-    return Shrunk(*_bordered(values, ignore, place, frame.canvas))
+        return Shrunk(values, ignore, thermogram.site)
+    return Shrunk(*_bordered(values, ignore, place, frame.canvas), thermogram.site)
 
 
 def _picture(thermogram: Thermogram) -> tuple[Shaped[np.ndarray, "H W *C"], Bool[np.ndarray, "H W"] | None]:
@@ -190,13 +194,15 @@ class InputSpec:
     frame
         The size that pictures are brought to, and the network input that tiles it.
     span
-        Whether pictures are placed in the training set's span, or each in its own.
+        Whether pictures are placed in the training set's span, each in its own, or in that of their site.
     least
         The narrowest span of a single picture [°C or grey levels].
     channels, steepest
         What the three channels hold, and the gradient [span/px] that becomes 1.
     overlays
         What all training pictures show at the same place; None where overlays are not looked for.
+    sites
+        The span of each site that was learnt from, where spans go by site.
     """
 
     kind: Kind
@@ -208,6 +214,7 @@ class InputSpec:
     channels: ChannelNames = "grey"
     steepest: float = 1.0
     overlays: OverlayModel | None = None
+    sites: Mapping[str, Span] = field(default_factory=dict)
 
     @classmethod
     def learn(cls, thermograms: Iterable[Thermogram], frame: Frame, choices: InputChoices | None = None) -> InputSpec:
@@ -257,6 +264,8 @@ class InputSpec:
         """Return the values of this image that become 0 and 1."""
         if self.span == "training":
             return self.low, self.high
+        if self.span == "site" and shrunk.site in self.sites:
+            return self.sites[shrunk.site]
         return widened(_span(shrunk), self.least)
 
     def scale(self, shrunk: Shrunk) -> Input:
@@ -285,7 +294,9 @@ class InputSpec:
         """Return the fields, ready for JSON."""
         names = ("kind", "low", "high", "span", "least", "channels", "steepest")
         overlays = None if self.overlays is None else self.overlays.to_mapping()
-        return {name: getattr(self, name) for name in names} | {**asdict(self.frame), "overlays": overlays}
+        sites = {site: list(span) for site, span in self.sites.items()}
+        more = {**asdict(self.frame), "overlays": overlays, "sites": sites}
+        return {name: getattr(self, name) for name in names} | more
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> InputSpec:
@@ -302,8 +313,9 @@ class InputSpec:
                 channels=values["channels"],
                 steepest=float(values["steepest"]),
                 overlays=None if values["overlays"] is None else OverlayModel.from_mapping(values["overlays"]),
+                sites={str(site): (float(low), float(high)) for site, (low, high) in values["sites"].items()},
             )
-        except (IndexError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise ModelError(f"the description of its inputs is damaged: {error}") from error
         if not spec.sensible():
             raise ModelError(f"the description of its inputs makes no sense: {dict(values)}")
@@ -311,7 +323,8 @@ class InputSpec:
 
     def sensible(self) -> bool:
         """Say whether such a specification can have been learnt."""
-        positive = (self.high - self.low, self.least, self.steepest)
+        widths = (high - low for low, high in self.sites.values())
+        positive = (self.high - self.low, self.least, self.steepest, *widths)
         return (
             self.kind in _ONE
             and self.span in get_args(SpanName)
@@ -356,6 +369,7 @@ class SpanLearner:
         self._names: dict[Kind, list[str]] = {"temperature": [], "picture": []}
         self._samples: list[Float32[np.ndarray, " P"]] = []
         self._spans: list[Span] = []
+        self._sites: dict[str, list[Float32[np.ndarray, " P"]]] = {}
         self._gradients: list[Float32[np.ndarray, " P"]] = []
         self._deep = 0
 
@@ -379,8 +393,11 @@ class SpanLearner:
             self._look_closer(shrunk)
 
     def _look_closer(self, shrunk: Shrunk) -> None:
-        """Remember the image's own span, and how steep it is."""
+        """Remember the image's own span, some values for its site's, and how steep it is."""
         self._spans.append(_span(shrunk))
+        values = (shrunk.values if shrunk.ignore is None else shrunk.values[:, ~shrunk.ignore]).ravel()
+        sample = values[:: max(1, values.size // SAMPLE_PIXELS)].astype(np.float32)
+        self._sites.setdefault(shrunk.site, []).append(sample)
         steps = gradient(shrunk.values.mean(axis=0, dtype=np.float32))
         steps = steps[~shrunk.ignore] if shrunk.ignore is not None else steps.ravel()
         self._gradients.append(steps[:: max(1, steps.size // SAMPLE_PIXELS)])
@@ -408,7 +425,15 @@ class SpanLearner:
             channels=self.choices.channels,
             steepest=self._steepest(high - low, least),
             overlays=self._overlays(overlays, bool(picture)),
+            sites=self._site_spans(least) if self.choices.span == "site" else {},
         )
+
+    def _site_spans(self, least: float) -> dict[str, Span]:
+        spans = {}
+        for site, samples in self._sites.items():
+            low, high = np.percentile(np.concatenate(samples), (LOW_PERCENT, HIGH_PERCENT))
+            spans[site] = widened((float(low), float(high)), least)
+        return spans
 
     def _training_span(self, pictures: int) -> Span:
         if self._deep < pictures:
@@ -425,7 +450,8 @@ class SpanLearner:
         if not self._gradients:
             return 1.0
         widths = [width] * len(self._spans)
-        if self.choices.span == "image":
+        if self.choices.span != "training":
+            # A site's span is about that of its images.
             widths = [max(least, high - low) for low, high in self._spans]
         placed = np.concatenate([steps / width for steps, width in zip(self._gradients, widths, strict=True)])
         return max(float(np.percentile(placed, STEEPEST_PERCENT)), 1e-3)

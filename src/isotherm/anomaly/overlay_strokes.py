@@ -61,7 +61,8 @@ class Strokes:
         """The dark strokes (H W); found when they are asked for, as most pictures have none that matter."""
         radius = _radius(self.highest)
         closed = _extreme(_extreme(self.highest, radius, np.maximum), radius, np.minimum)
-        return (closed - self.highest > MIN_DARK_CONTRAST) & (self.highest < MAX_DARK)
+        dark: Mask = (closed - self.highest > MIN_DARK_CONTRAST) & (self.highest < MAX_DARK)
+        return dark
 
 
 def find_strokes(planes: Planes) -> Strokes:
@@ -82,7 +83,8 @@ def find_strokes(planes: Planes) -> Strokes:
 
 
 def _radius(plane: Plane) -> int:
-    return max(3, round(min(plane.shape) * STROKE_SHARE))
+    shorter: int = min(plane.shape)
+    return max(3, round(shorter * STROKE_SHARE))
 
 
 def _extreme(values: Plane, radius: int, pick: np.ufunc) -> Plane:

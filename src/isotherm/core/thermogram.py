@@ -90,6 +90,8 @@ class Thermogram:
         sha256 of the file's bytes, hexadecimal; empty for an array made in memory.
     stored_size
         Height and width of the picture in the file where it was decoded smaller on purpose; else None.
+    site
+        The name of the place or plant that it belongs to; empty where not known.
     """
 
     counts: Counts
@@ -104,6 +106,7 @@ class Thermogram:
     exif: bytes = field(default=b"", repr=False)
     digest: str = ""
     stored_size: tuple[int, int] | None = None
+    site: str = ""
 
     def __post_init__(self) -> None:
         self.counts.setflags(write=False)

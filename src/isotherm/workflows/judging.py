@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import overload
 
@@ -42,9 +42,14 @@ class SampleImages:
         return len(self.samples)
 
     def outcomes(self, indices: Sequence[int]) -> Iterator[Outcome]:
-        """Read these samples' files in the order given."""
+        """Read these samples' files in the order given; they belong to the sites that the layout names."""
         paths = [self.samples[index].path for index in indices]
-        return read_many(paths, root=self.root, edit=self.edit, hints=self.hints, jobs=self.jobs)
+        found = read_many(paths, root=self.root, edit=self.edit, hints=self.hints, jobs=self.jobs)
+        for index, outcome in zip(indices, found, strict=True):
+            if outcome.thermogram is None:
+                yield outcome
+            else:
+                yield replace(outcome, thermogram=replace(outcome.thermogram, site=self.samples[index].site))
 
     def all(self) -> Iterator[tuple[Sample, Outcome]]:
         """Read every sample's file, in order."""

@@ -7,7 +7,7 @@ import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -149,9 +149,15 @@ def read_inputs(
 def _read_one(item: Input, *, edit: SceneEdit, hints: ReadHints) -> Outcome:
     """Read one file; whatever is wrong with it is the outcome's ``error``."""
     try:
-        return Outcome(item.path, item.name, read_bytes(load(item.path), hints).edited(edit))
+        thermogram = read_bytes(load(item.path), hints).edited(edit)
+        return Outcome(item.path, item.name, replace(thermogram, site=site_of(item.name)))
     except IsothermError as error:
         return Outcome(item.path, item.name, None, " ".join(str(error).split()))
+
+
+def site_of(name: str) -> str:
+    """Return the site that a picture belongs to by its name: the first folder; empty where there is none."""
+    return name.split("/", 1)[0] if "/" in name else ""
 
 
 def exit_status(failures: int, total: int) -> int:

@@ -63,8 +63,9 @@ class TrainSettings:
     )
     span: SpanName = setting(  # noqa: RUF009
         "training",
-        "the temperatures that become 0 and 1: low and high ones of the training set, or of each image (takes the "
-        "weather out, and with it how hot an image is as a whole)",
+        "the temperatures that become 0 and 1: low and high ones of the training set, of each image (takes the weather "
+        "out, and with it how hot an image is as a whole), or of its site (first folder of its name; the image's own "
+        "for a site never seen)",
     )
     channels: ChannelNames = setting(  # noqa: RUF009
         "grey",
