@@ -78,6 +78,7 @@ class EfficientAdConfig(TrainingConfig):
     """Teacher and students, and how the students learn."""
 
     epochs: int = setting(60, "largest number of passes over the training images", low=1, high=100_000)
+    batch_size: int = setting(4, "images a step (paper: 1)", low=2, high=1024)
     learning_rate: float = setting(1e-3, "first step size of Adam (paper: 0.0001)", low=1e-6, high=1.0)
     backbone: str = setting(BACKBONE, BACKBONE_HELP)
     strides: str = setting("", STRIDES_HELP.format("8,16"))
