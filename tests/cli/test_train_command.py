@@ -118,3 +118,29 @@ def test_a_terminal_gets_bars(capsys: pytest.CaptureFixture[str], monkeypatch: p
     assert "reading: 100%" in text
     assert "epoch loss 0.25: 100%" in text
     assert text.count("2/2") >= 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--span", "image"], "span      of each image itself"),
+        (
+            ["--span", "site", "--channels", "local"],
+            "span      of each site (north, south), of the image itself elsewhere",
+        ),
+    ],
+)
+def test_the_choice_of_inputs_is_said_and_stored(
+    flags: list[str], said: str, shed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for place, file in enumerate(sorted(shed.iterdir())):
+        (shed / ("north", "south")[place % 2]).mkdir(exist_ok=True)
+        file.rename(shed / ("north", "south")[place % 2] / file.name)
+    assert main(words(shed, tmp_path / "m", *flags)) == 0
+    assert said in capsys.readouterr().out
+    inputs = load_model(tmp_path / "m").inputs
+    assert [inputs.span, inputs.channels] == [flags[1], "local" if "local" in flags else "grey"]
+    assert set(inputs.sites) == ({"north", "south"} if "site" in flags else set())
+    assert main(["inspect", str(shed), "--model", str(tmp_path / "m"), "-o", str(tmp_path / "out"), "--no-panels"]) == 0
+    assert main(["export", str(tmp_path / "m"), "-o", str(tmp_path / "graph")]) == 2
+    assert "cannot be exported: how its inputs are prepared is not part of the graph" in capsys.readouterr().err

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from isotherm.anomaly import ANOMALY_METHODS
+from isotherm.anomaly.inputs import InputSpec
 from isotherm.anomaly.tiles import Frame
 from isotherm.cli.flags import add_device, add_flags, chosen, from_flags
 from isotherm.cli.main import EXIT_SOME_FAILED
@@ -99,9 +100,10 @@ def _tell(model: TrainedModel, folder: Path) -> None:
     data, inputs = model.manifest["data"], model.inputs
     for item in data["skipped"]:
         print(f"isotherm: skipped {item['name']}: {item['error']}", file=sys.stderr)
-    unit = "°C" if inputs.kind == "temperature" else "grey levels"
     print(f"{folder}: {model.method}, learnt from {data['fitted_on']} of {data['images']} images")
-    print(f"  span      {inputs.low:.4g} .. {inputs.high:.4g} {unit}, {_sizes(inputs.frame)}")
+    print(f"  span      {_span(inputs)}, {_sizes(inputs.frame)}")
+    if inputs.overlays is not None:
+        print("  overlays  what is drawn into images is left out")
     print(f"  threshold {model.calibration.threshold:.6g}: {model.calibration.how}")
     print(f"  promise   false alarms on {model.calibration.false_alarms()} like these")
     if labelled := data.get("labelled"):
@@ -109,6 +111,15 @@ def _tell(model: TrainedModel, folder: Path) -> None:
             f"  labelled  {labelled['misses']} of {labelled['anomalous']} faulty missed, {labelled['false_alarms']} of "
             f"{labelled['normal']} normal called, on the images the threshold was chosen on: no promise"
         )
+
+
+def _span(inputs: InputSpec) -> str:
+    if inputs.span == "image":
+        return "of each image itself"
+    if inputs.span == "site":
+        return f"of each site ({', '.join(sorted(inputs.sites)) or 'none'}), of the image itself elsewhere"
+    unit = "°C" if inputs.kind == "temperature" else "grey levels"
+    return f"{inputs.low:.4g} .. {inputs.high:.4g} {unit}"
 
 
 def _sizes(frame: Frame) -> str:
