@@ -39,8 +39,10 @@ from isotherm.workflows.train import TrainSettings
 Part = Literal["development", "judged", "all"]
 NORMAL_CLASS = "No-Anomaly"
 BLOCKS = 10
-"""Blocks of consecutive ids in each class of the solar modules; every second one is for development."""
-HALVES_SEED = 123
+"""Blocks of consecutive ids in each class of the solar modules; the first ones are for development."""
+DEVELOPMENT_BLOCKS = ("0", "1", "2", "3")
+HALVES_SEED = {"kolektor": 123, "substations": 7}
+"""Of the halves; fixed before anything was judged."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +91,14 @@ SETS = {"kolektor": kolektor, "solar": solar, "substations": substations}
 HINTS = {"substations": ReadHints(scale=0.1, offset=-100.0, unit="c")}
 
 
-def development_groups(pictures: Iterable[Picture]) -> set[str]:
-    """Return the half of the groups for choosing: every second of those with and of those without a fault."""
+def development_groups(name: str, pictures: Iterable[Picture]) -> set[str]:
+    """Return the groups for choosing: every second of those with and of those without a fault, in random order."""
     groups: dict[str, bool] = {}
     for picture in pictures:
         groups[picture.group] = groups.get(picture.group, False) or picture.file.startswith("faulty")
-    rng = np.random.default_rng(HALVES_SEED)
+    if name == "solar":
+        return {group for group in groups if group.split()[-1] in DEVELOPMENT_BLOCKS}
+    rng = np.random.default_rng(HALVES_SEED[name])
     chosen: set[str] = set()
     for faulty in (True, False):
         names = sorted(group for group, found in groups.items() if found is faulty)
@@ -124,13 +128,18 @@ def line(name: str, judged: list[Judged]) -> str:
     """Return a row of the table: AUROC of these pictures with its interval."""
     labels = np.array([item.sample.anomalous for item in judged])
     scores = np.array([item.score for item in judged], np.float64)
+    return f"| {name} | {int((~labels).sum())} | {int(labels.sum())} | {measured(labels, scores)} |"
 
-    def measured(drawn: np.ndarray, values: np.ndarray) -> dict[str, Any]:
+
+def measured(labels: np.ndarray, scores: np.ndarray) -> str:
+    """Return AUROC with its interval."""
+
+    def statistics(drawn: np.ndarray, values: np.ndarray) -> dict[str, Any]:
         return {"auroc": auroc(drawn, values)}
 
-    value, interval = auroc(labels, scores), intervals(measured, labels, scores)["auroc"]
+    value, interval = auroc(labels, scores), intervals(statistics, labels, scores)["auroc"]
     bounds = f" [{interval.low:.3f}, {interval.high:.3f}]" if isinstance(interval, Interval) else ""
-    return f"| {name} | {int((~labels).sum())} | {int(labels.sum())} | {value:.3f}{bounds} |"
+    return f"{value:.3f}{bounds}"
 
 
 def parts_of(judged: list[Judged]) -> Iterator[tuple[str, list[Judged]]]:
@@ -143,7 +152,7 @@ def parts_of(judged: list[Judged]) -> Iterator[tuple[str, list[Judged]]]:
 
 def run(pictures: list[Picture], out: Path, options: argparse.Namespace) -> None:
     """Lay out, evaluate with each seed, and print."""
-    chosen = development_groups(pictures)
+    chosen = development_groups(options.set, pictures)
     group_of = {picture.file: picture.group for picture in pictures}
     used = [each for each in pictures if options.part != "development" or each.group in chosen]
     lay_out(used, out)

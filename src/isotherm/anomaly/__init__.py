@@ -36,6 +36,11 @@ ANOMALY_METHODS: Registry[AnomalyMethod] = Registry(
     ),
     Row("fastflow", "isotherm.anomaly.fastflow:METHOD", "likelihood of feature maps under a normalising flow", "train"),
     Row("cflow", "isotherm.anomaly.cflow:METHOD", "likelihood of feature vectors, given where they are", "train"),
+    Row(
+        "statistics",
+        "isotherm.anomaly.statistics:METHOD",
+        "how far hot parts stand out from their object, without a network",
+    ),
     Row("fusion", "isotherm.anomaly.fusion:METHOD", "maps of one or several methods over what is normal at each place"),
 )
 

@@ -19,6 +19,7 @@ COMMANDS = {
     "formats": "list the file formats that can be read",
     "hotspots": "find hot regions, measure them and judge their severity",
     "train": "learn what normal looks like from a folder of images",
+    "head": "let a model learn from labelled images which of the unusual is faulty",
     "inspect": "score, mask, measure and report images",
     "evaluate": "measure a method or a model on labelled images",
     "benchmark": "evaluate methods on data sets with several seeds, into one table and one plot",

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from isotherm.anomaly import ANOMALY_METHODS
+from isotherm.anomaly.head import with_stored_head, without_head
 from isotherm.anomaly.inputs import InputSpec
 from isotherm.anomaly.method import Detector, Inputs
 from isotherm.anomaly.threshold import ScoreCalibration
@@ -213,7 +214,7 @@ def _assemble(manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -> Traine
     method = ANOMALY_METHODS.get(parts["method"])
     config: object = from_mapping(method.config_type, parts["config"])
     return TrainedModel(
-        detector=method.load(arrays, config),
+        detector=with_stored_head(method.load(without_head(arrays), config), arrays),
         method=parts["method"],
         config=config,
         inputs=InputSpec.from_mapping(parts["inputs"]),

@@ -1,0 +1,113 @@
+"""Statistics: how unusual the numbers are that describe how hot parts stand out from their object.
+
+No network: `isotherm.anomaly.picture_statistics` describes a picture by 49 numbers, a Gaussian of normal pictures says
+how unusual they are (Mahalanobis distance), and the map is the local contrast within the object. A base line that
+trains in seconds, and the description that a labelled head learns from (`isotherm head`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32
+
+from isotherm.anomaly.graphs import IGNORED_SHARE
+from isotherm.anomaly.method import AnomalyMaps, Arrays, Images, Inputs
+from isotherm.anomaly.padim import shrink, whiten
+from isotherm.anomaly.picture_statistics import NAMES, describe
+from isotherm.anomaly.stored import stored
+from isotherm.core.config import setting, validate
+from isotherm.core.progress import Progress
+
+READ = 16
+CELL_PX = 8
+"""Side of a cell of the map [input px]; inputs are multiples of 32."""
+LEAST_SPREAD = 1e-3
+"""Least deviation of a statistic (a logarithm): where normal pictures agree, rounding must not explode."""
+
+
+@dataclass(frozen=True)
+class StatisticsConfig:
+    """Settings of the statistics."""
+
+    floor: float = setting(
+        0.05, "variance added to every statistic, as a share of its own among normal images", low=1e-6, high=10.0
+    )
+
+    def __post_init__(self) -> None:
+        validate(self)
+
+
+@dataclass(frozen=True, eq=False)
+class StatisticsDetector:
+    """A Gaussian of the statistics of normal pictures.
+
+    Parameters
+    ----------
+    mean
+        (D).
+    whitening
+        (D D); whitening @ (statistics - mean) has the identity as covariance.
+    """
+
+    mean: Float32[np.ndarray, " D"]
+    whitening: Float32[np.ndarray, "D D"]
+
+    def predict(self, inputs: Inputs) -> AnomalyMaps:
+        """Score N images of any size."""
+        described = describe(inputs)
+        maps = [_cells(each.contrast, out) for each, out in zip(described, inputs.ignored(), strict=True)]
+        scores = [float(np.linalg.norm(self.whitening @ (each.statistics - self.mean))) for each in described]
+        return AnomalyMaps(np.stack(maps), np.asarray(scores, np.float32))
+
+    def arrays(self) -> Arrays:
+        """Return the Gaussian."""
+        return {"mean": self.mean, "whitening": self.whitening}
+
+
+def _cells(contrast: Float32[np.ndarray, "H W"], out: np.ndarray) -> Float32[np.ndarray, "h w"]:
+    """Return the largest contrast of each cell; the picture's least kept value where it is to be ignored."""
+    height, width = (side // CELL_PX for side in contrast.shape)
+    shape = (height, CELL_PX, width, CELL_PX)
+    cells: np.ndarray = contrast.reshape(shape).max(axis=(1, 3))
+    kept = out.reshape(shape).mean(axis=(1, 3)) <= IGNORED_SHARE
+    if kept.any():
+        cells[~kept] = cells[kept].min()
+    return cells
+
+
+class Statistics:
+    """The method's pair of functions."""
+
+    name = "statistics"
+    config_type = StatisticsConfig
+
+    def fit(
+        self,
+        images: Images,
+        config: StatisticsConfig,
+        seed: int,  # noqa: ARG002
+        progress: Progress,
+    ) -> StatisticsDetector:
+        """Fit one Gaussian to all images; nothing is random."""
+        rows: list[np.ndarray] = []
+        for inputs in images.batches(READ):
+            rows.extend(each.statistics for each in describe(inputs))
+            progress(len(rows), len(images), "statistics")
+        statistics = np.stack(rows)
+        spread = np.maximum(statistics.std(axis=0), LEAST_SPREAD)
+        standard = (statistics - statistics.mean(axis=0)) / spread
+        covariance = (standard.T @ standard / len(standard))[None]
+        whitening = whiten(shrink(covariance, np.array([len(standard)]), config.floor))[0] / spread
+        return StatisticsDetector(statistics.mean(axis=0).astype(np.float32), whitening.astype(np.float32))
+
+    def load(self, arrays: Arrays, config: StatisticsConfig) -> StatisticsDetector:  # noqa: ARG002
+        """Rebuild the detector; raises ModelError where the arrays do not fit together."""
+        count = len(NAMES)
+        return StatisticsDetector(
+            stored(arrays, "mean", np.float32, count), stored(arrays, "whitening", np.float32, count, count)
+        )
+
+
+METHOD = Statistics()
