@@ -45,7 +45,7 @@ def test_from_a_file_to_a_table(config: Path, tmp_path: Path, capsys: pytest.Cap
     assert main(argv) == 0
     text = capsys.readouterr().out
     assert "1/1 plant, mean-image, seed 0: AUROC 1.000" in text
-    assert "| plant | mean-image | 2 | 2 | 1.000" in text
+    assert "| plant | fixed | mean-image | 2 | 2 | 1.000" in text
     assert text.endswith("benchmark.csv, benchmark.md, benchmark.png\n")
     assert main(argv) == 1
     assert "go on with --resume" in capsys.readouterr().err

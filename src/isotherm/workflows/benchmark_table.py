@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from isotherm.workflows.benchmark_config import Benchmark, Cell
+from isotherm.workflows.evaluate import EvaluateSettings
 
 TABLE_CSV, TABLE_MD, FIGURE = "benchmark.csv", "benchmark.md", "benchmark.png"
 IMAGE = {"auroc": "AUROC", "average_precision": "AP", "f1": "F1", "f1_max": "F1-max\\*"}
@@ -71,7 +72,7 @@ def _row(cells: Sequence[Found]) -> TableRow:
     return TableRow(
         data=first.data.name,
         method=first.method.label,
-        protocol=first.data.settings.protocol,
+        protocol=_protocol(first.data.settings),
         seeds=len(good),
         failed=len(cells) - len(good),
         normal=round(float(np.mean([each["normal"] for each in counts]))) if counts else 0,
@@ -84,6 +85,10 @@ def _row(cells: Sequence[Found]) -> TableRow:
         timings={name: float(np.mean([each["timings"][name] for each in good])) for name in TIMINGS} if good else {},
         errors=tuple(f"seed {cell.seed}: {error}" for cell, _, error in cells if error),
     )
+
+
+def _protocol(settings: EvaluateSettings) -> str:
+    return f"{settings.folds} folds" if settings.protocol == "kfold" else settings.protocol
 
 
 def _spread(measured: Sequence[Mapping[str, Any]]) -> Spread | None:
@@ -128,12 +133,13 @@ def table_markdown(rows: Sequence[TableRow], benchmark: Benchmark) -> str:
     """Return one table, the best mean of each data set in bold, then what the numbers mean, then what failed."""
     shown = [name for name in (*IMAGE, *PIXEL) if any(row.metrics[name] for row in rows)]
     titles = {**IMAGE, **PIXEL}
-    head = ["data", "method", "normal", "anomalous", *(titles[name] for name in shown)]
+    head = ["data", "protocol", "method", "normal", "anomalous", *(titles[name] for name in shown)]
     lines = [[*head, "train [CPU s]", "images/s", "model [MB]"]]
-    lines.append(["---"] * 4 + ["---:"] * (len(lines[0]) - 4))
+    lines.append(["---"] * 3 + ["---:"] * (len(lines[0]) - 3))
     for row in rows:
         cells = [_cell(row, name, best=_is_best(row, name, rows)) for name in shown]
-        lines.append([row.data, row.method, str(row.normal), str(row.anomalous), *cells, *_speeds(row)])
+        counts = [str(row.normal), str(row.anomalous)] if row.seeds else ["", ""]
+        lines.append([row.data, row.protocol, row.method, *counts, *cells, *_speeds(row)])
     text = "\n".join("| " + " | ".join(_escaped(cell) for cell in line) + " |" for line in lines)
     return f"{text}\n\n{_legend(rows, benchmark)}"
 
@@ -176,12 +182,6 @@ def _legend(rows: Sequence[TableRow], benchmark: Benchmark) -> str:
         "pictures, its ends averaged over seeds]. Bold: the best mean of a data set; differences within the intervals "
         "mean little. – not defined for these data. \\* fitted on the judged labels: an upper bound, no promise. "
         "Training: CPU seconds of all folds together. images/s: from files to scores.",
-        "",
-        *(
-            f"- {data.name}: {data.settings.protocol}"
-            + (f" ({data.settings.folds} folds)" if data.settings.protocol == "kfold" else "")
-            for data in benchmark.data
-        ),
     ]
     failed = [(row, error) for row in rows for error in row.errors]
     if failed:

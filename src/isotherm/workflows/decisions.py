@@ -32,6 +32,21 @@ from isotherm.evaluation.summary import Measured
 from isotherm.workflows.judging import Judged
 
 Order = Literal["table", "name"]
+DEFINITIONS = {
+    "false_alarm_calibration": (
+        "how often normal pictures were called against how often their p-values by held-out normal scores said, over "
+        "all rates; error: the mean distance; error_by_chance: what a perfectly calibrated model would have on average"
+    ),
+    "fault_probability": (
+        "probability of a fault by Platt's logistic function of the score, fitted on the validation part; expected "
+        "calibration error over ten bins of equal width, Brier score"
+    ),
+    "cost": (
+        "expected cost a picture; the chosen threshold is that of least cost on the validation part; "
+        "least_on_these_labels is fitted on the judged labels, an upper bound of what can be had"
+    ),
+    "delay": "pictures of an asset from its first faulty one to the first alarm; infinite where there is none",
+}
 NO_VALIDATION = "no labelled validation part: set one apart with --validation-share"
 
 

@@ -20,6 +20,7 @@ from isotherm.datasets.splits import Fold
 from isotherm.evaluation.metrics import auroc, precision_recall_curve, ranked
 from isotherm.evaluation.ranking import roc_curve
 from isotherm.evaluation.summary import DEFINITIONS, Measured, image_metrics, pixel_metrics, without_masks
+from isotherm.workflows.decisions import DEFINITIONS as DECISION_DEFINITIONS
 from isotherm.workflows.decisions import Decisions, DecisionSettings, apart, called_of, decide, labels_and_scores
 from isotherm.workflows.judging import Judged, Judgement, TruthAndMaps, Unjudged, scorable
 from isotherm.workflows.models import TrainedModel
@@ -97,7 +98,7 @@ def summed_up(
         "pooled": pooled | {"failed": len(unjudged)},
         "decisions": decisions.plain,
         "timings": _timings(runs),
-        "definitions": {**DEFINITIONS, "scores": _POOLING},
+        "definitions": {**DEFINITIONS, **DECISION_DEFINITIONS, "scores": _POOLING},
     }
     return Evaluation(tuple(judged), tuple(validation), unjudged, decisions, metrics)
 
