@@ -1,6 +1,6 @@
 """Training the autoencoder: the fit loop against the same network in plain float32.
 
-    python benchmarks/bench_autoencoder.py [--loss]
+    python benchmarks/bench_autoencoder.py [--loss] [--threads N]
 
 Both take the same steps on the same pictures of 256 px, in batches of 8, with the same augmentation: the plain form
 eagerly in float32 with torch's usual layout and Adam, the fit loop as it is (`isotherm.nn.fitting`: channels last,
@@ -24,7 +24,7 @@ from isotherm.anomaly.method import Inputs
 from isotherm.core.progress import silent
 from isotherm.nn.augment import augmented
 from isotherm.nn.autoencoder import AUTOENCODER
-from isotherm.nn.fitting import FitPlan, _Course, fit_lessons, has_bfloat16
+from isotherm.nn.fitting import Course, FitPlan, fit_lessons, has_bfloat16
 from isotherm.nn.lessons import Lesson, Lessons
 from isotherm.nn.losses import squared_error
 from isotherm.runtime.compiled import cores
@@ -39,10 +39,14 @@ TARGET, SAME = 3.0, 0.02
 def main() -> int:
     parser = argparse.ArgumentParser(description="training the autoencoder against plain float32")
     parser.add_argument("--loss", action="store_true", help="compare validation losses too (some minutes)")
-    compare = parser.parse_args().loss
-    torch.set_num_threads(cores())
+    parser.add_argument("--threads", type=int, default=cores(), help="threads of torch (default: all cores)")
+    arguments = parser.parse_args()
+    compare = arguments.loss
+    torch.set_num_threads(arguments.threads)
     has = "with" if has_bfloat16(torch.device("cpu")) else "without"
-    print(f"pictures of {SIZE} px, batches of {BATCH}, {cores()} cores {has} bfloat16, median of {ROUNDS} steps")
+    print(
+        f"pictures of {SIZE} px, batches of {BATCH}, {arguments.threads} threads, {has} bfloat16, {ROUNDS} steps"
+    )
     ratio = measure({"plain float32": plain(), "fit loop": fitted()})
     print(f"fit loop {ratio:.2f} x plain float32; wanted {TARGET:g} x")
     return int(ratio < TARGET) | (int(not same_loss()) if compare else 0)
@@ -89,8 +93,8 @@ def plain_step(
 def fitted() -> Callable[[], object]:
     network = AUTOENCODER.build().to(memory_format=torch.channels_last)
     network.train()
-    course, pictures = _Course(network, AUTOENCODER, PLAN, torch.Generator().manual_seed(0)), lesson(scenes(BATCH))
-    return lambda: course._step(pictures)
+    course, pictures = Course(network, AUTOENCODER, PLAN, torch.Generator().manual_seed(0)), lesson(scenes(BATCH))
+    return lambda: course.step(pictures)
 
 
 def measure(forms: dict[str, Callable[[], object]]) -> float:

@@ -129,7 +129,7 @@ def fit_lessons(
     # bfloat16 and this layout together: benchmarks/bench_autoencoder.py says how much they bring.
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     scored = task.corrupt(lessons.validation, torch.Generator().manual_seed(SCORED_WITH))
-    course = _Course(network, task, plan, torch.Generator().manual_seed(seed))
+    course = Course(network, task, plan, torch.Generator().manual_seed(seed))
     best, best_loss, best_epoch = copy.deepcopy(network.state_dict()), math.inf, 0
     for epoch in range(1, plan.epochs + 1):
         loss = course.epoch(lessons.chunks())
@@ -157,7 +157,7 @@ def has_bfloat16(device: torch.device) -> bool:
     return device.type == "cuda" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-class _Course:
+class Course:
     """The network's weights on their way down."""
 
     def __init__(self, network: nn.Module, task: Task[Any], plan: FitPlan, generator: torch.Generator) -> None:
@@ -176,11 +176,12 @@ class _Course:
             for members in torch.split(torch.randperm(len(chunk), generator=self._generator), self._plan.batch_size):
                 # Batch normalisation needs two: the last picture of an odd number is taken twice.
                 pair = members.expand(2) if len(members) == 1 else members
-                total, count = total + self._step(chunk.pick(pair)) * len(members), count + len(members)
+                total, count = total + self.step(chunk.pick(pair)) * len(members), count + len(members)
         self._done += 1
         return total / count
 
-    def _step(self, lesson: Lesson) -> float:
+    def step(self, lesson: Lesson) -> float:
+        """Learn from a few pictures once; returns their loss."""
         if self._plan.augment:
             lesson = augmented(lesson, self._generator)
         lesson = self._task.corrupt(lesson, self._generator).to(self._device)
