@@ -103,3 +103,21 @@ def test_the_default_method_from_the_command_line(
     assert "A     6       2" in text
     assert "all   12      4" in text
     assert "AUPRO" in text
+
+
+@pytest.mark.usefixtures("_small_method")
+def test_two_evaluations_are_compared(plant: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = ["evaluate", str(plant), "--protocol", "leave-one-site-out", "--image-size", "64", "--resamples", "100"]
+    assert main([*argv, "-o", str(tmp_path / "one")]) == 0
+    capsys.readouterr()
+    assert main([*argv, "-o", str(tmp_path / "two"), "--gain", "3", "--compare", str(tmp_path / "one")]) == 0
+    text = capsys.readouterr().out
+    assert f"compared with {tmp_path / 'one'} on 12 normal and 4 anomalous images:" in text
+    # A gain changes the unit alone.
+    assert "AUROC  1.000  1.000  0.000 [0.000 0.000]" in text
+    assert "DeLong test of the AUROCs: both models order every picture alike" in text
+    assert "McNemar test of the decisions, all: both models decide alike on every picture" in text
+    assert (tmp_path / "two" / "comparison.json").is_file()
+    assert main([*argv, "-o", str(tmp_path / "three"), "--compare", str(tmp_path / "none")]) == 1
+    assert "name the output folder of `isotherm evaluate`" in capsys.readouterr().err
+    assert not (tmp_path / "three").exists()

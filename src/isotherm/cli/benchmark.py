@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from isotherm.cli.flags import add_device
 from isotherm.cli.main import EXIT_FAILED, EXIT_SOME_FAILED
 from isotherm.cli.progress import bar
 from isotherm.workflows.benchmark import CellResult, run_benchmark
@@ -19,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for the results")
     parser.add_argument("--resume", action="store_true", help="go on with a benchmark that was interrupted")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="threads that decode images (default 2)")
+    add_device(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -35,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     parser.add_argument("--method", metavar="NAME", help=f"train one of {names} in each fold (default {METHOD})")
     parser.add_argument("--model", type=Path, metavar="MODEL_DIR", help="judge a trained model instead")
     parser.add_argument("--masks", type=Path, metavar="DIR", help="folder of defect masks, by path or by file name")
-    parser.add_argument("--groups", type=Path, metavar="CSV", help="table (file, group) of images that share a fold")
+    parser.add_argument(
+        "--groups", type=Path, metavar="CSV", help="table (file, group, perhaps order) of images that share a fold"
+    )
     text = "output folder of an earlier evaluation, to compare with on the same images"
     parser.add_argument("--compare", type=Path, metavar="OTHER_OUT", help=text)
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="threads that decode images (default 2)")
