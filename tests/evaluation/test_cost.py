@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isotherm.core.errors import ConfigError
-from isotherm.evaluation.cost import CostCurve, Costs, cost_at, cost_curve, without_a_model
-from isotherm.evaluation.metrics import f1_at, f1_max
+from isotherm.evaluation.cost import CostCurve, Costs, cost_of, cost_curve, without_a_model
+from isotherm.evaluation.metrics import f1_of, f1_max
 from isotherm.evaluation.ranking import Undefined
 
 LABELS = np.array([True, True, False, False, False, False])
@@ -19,7 +19,7 @@ SCORES = np.array([3.0, 1.5, 2.0, 1.0, 1.0, 0.5])
 def test_by_hand() -> None:
     costs = Costs(cost_miss=10, cost_false_alarm=1, prevalence=0.1)
     # Above 1.5 one of two faults and one of four normals are called: 0.1 * 10 * 1/2 + 0.9 * 1 * 1/4.
-    assert cost_at(LABELS, SCORES, 1.5, costs) == pytest.approx(0.725)
+    assert cost_of(LABELS, SCORES > 1.5, costs) == pytest.approx(0.725)
     # Called nothing: 0.1 * 10; called everything: 0.9.
     assert without_a_model(LABELS, costs) == pytest.approx(0.9)
     curve = cost_curve(LABELS, SCORES, costs)
@@ -34,7 +34,7 @@ def test_by_hand() -> None:
 
 @settings(deadline=None, max_examples=50)
 @given(st.integers(0, 10_000), st.sampled_from([0.0, 1.0, 20.0]), st.sampled_from([None, 0.02, 0.7]))
-def test_the_curve_is_the_cost_at_its_thresholds_and_nothing_is_cheaper(
+def test_the_curve_is_the_cost_of_its_thresholds_and_nothing_is_cheaper(
     seed: int, miss: float, prevalence: float | None
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -43,10 +43,10 @@ def test_the_curve_is_the_cost_at_its_thresholds_and_nothing_is_cheaper(
     costs = Costs(miss, 1.0, prevalence)
     curve = cost_curve(labels, scores, costs)
     assert isinstance(curve, CostCurve)
-    swept = [cost_at(labels, scores, float(threshold), costs) for threshold in curve.thresholds]
+    swept = [cost_of(labels, scores > threshold, costs) for threshold in curve.thresholds]
     np.testing.assert_allclose(curve.costs, swept, atol=1e-12)
-    least = cost_at(labels, scores, curve.cheapest(), costs)
-    assert all(least <= cost_at(labels, scores, t, costs) + 1e-12 for t in np.linspace(-1, 10, 60))
+    least = cost_of(labels, scores > curve.cheapest(), costs)
+    assert all(least <= cost_of(labels, scores > t, costs) + 1e-12 for t in np.linspace(-1, 10, 60))
     assert least <= without_a_model(labels, costs) + 1e-12
 
 
@@ -58,7 +58,7 @@ def test_the_threshold_of_best_f1_reaches_f1_max(seed: int) -> None:
     scores = rng.integers(0, 12, 20) + 3.0 * labels
     curve = cost_curve(labels, scores, Costs())
     assert isinstance(curve, CostCurve)
-    assert f1_at(labels, scores, curve.best_f1(labels)) == pytest.approx(f1_max(labels, scores)[0])
+    assert f1_of(labels, scores > curve.best_f1(labels)) == pytest.approx(f1_max(labels, scores)[0])
 
 
 def test_neighbouring_floats_stay_apart() -> None:
@@ -72,7 +72,7 @@ def test_neighbouring_floats_stay_apart() -> None:
 def test_one_class_has_no_cost() -> None:
     for labels, reason in (([True, True], "no normal samples"), ([False, False], "no anomalous samples")):
         truth, scores = np.array(labels), np.array([1.0, 2.0])
-        assert cost_at(truth, scores, 1.0, Costs()) == Undefined(reason)
+        assert cost_of(truth, scores > 1.0, Costs()) == Undefined(reason)
         assert cost_curve(truth, scores, Costs()) == Undefined(reason)
         assert without_a_model(truth, Costs()) == Undefined(reason)
 

@@ -13,8 +13,8 @@ from isotherm.evaluation.bootstrap import Interval, intervals
 from isotherm.evaluation.metrics import (
     auroc,
     average_precision,
-    f1_at,
     f1_max,
+    f1_of,
     precision_recall_curve,
     ranked,
 )
@@ -48,11 +48,11 @@ def test_f1_agrees_with_scikit_learn_and_is_nowhere_above_f1_max(
     case: tuple[np.ndarray, np.ndarray], threshold: float
 ) -> None:
     labels, scores = case
-    f1 = f1_at(labels, scores, threshold)
+    f1 = f1_of(labels, scores > threshold)
     assert f1 == pytest.approx(reference.f1_score(labels, scores > threshold, zero_division=0.0))
     best, at = f1_max(labels, scores)
     assert best >= f1
-    assert f1_at(labels, scores, at) == best
+    assert f1_of(labels, scores > at) == best
 
 
 @settings(deadline=None, max_examples=60)
@@ -94,12 +94,8 @@ def test_one_class_gives_no_number_but_the_reason(labels: list[bool], reason: st
 
 
 def test_f1_needs_anomalous_pictures_only() -> None:
-    assert f1_at(np.array([True, True]), np.array([1.0, 3.0]), 2.0) == pytest.approx(2 / 3)
-    assert f1_at(np.array([False]), np.array([1.0]), 2.0) == Undefined("no anomalous samples")
-
-
-def test_a_score_equal_to_the_threshold_is_normal() -> None:
-    assert f1_at(np.array([True]), np.array([2.0]), 2.0) == 0.0
+    assert f1_of(np.array([True, True]), np.array([False, True])) == pytest.approx(2 / 3)
+    assert f1_of(np.array([False]), np.array([False])) == Undefined("no anomalous samples")
 
 
 def test_nan_is_refused() -> None:

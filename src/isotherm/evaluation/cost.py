@@ -103,11 +103,6 @@ def _between(ascending: Float[np.ndarray, " D"]) -> Float[np.ndarray, " K"]:
     return np.concatenate([[below], middles, ascending[-1:]])
 
 
-def cost_at(labels: Labels, scores: Scores, threshold: float, costs: Costs) -> Metric:
-    """Return the expected cost a picture of calling every score above `threshold`; undefined for one class."""
-    return cost_of(labels, scores > threshold, costs)
-
-
 def cost_of(labels: Labels, called: Bool[np.ndarray, " N"], costs: Costs) -> Metric:
     """Return the expected cost a picture of decisions (N, true: called anomalous); undefined for one class."""
     missing = _one_class(labels)

@@ -59,11 +59,6 @@ def precision_recall_curve(ranking: Ranking) -> tuple[Float[np.ndarray, " K"], F
     return hits / hits[-1], hits / (hits + ranking.false_positives())
 
 
-def f1_at(labels: Labels, scores: Scores, threshold: float) -> Metric:
-    """Return the F1 of calling every score above `threshold` anomalous; undefined where nothing is anomalous."""
-    return f1_of(labels, scores > threshold)
-
-
 def f1_of(labels: Labels, called: Bool[np.ndarray, " N"]) -> Metric:
     """Return the F1 of decisions (N, true: called anomalous); undefined where nothing is anomalous."""
     return f1_of_counts(int(np.sum(called & labels)), int(np.sum(called & ~labels)), int(np.sum(~called & labels)))

@@ -18,7 +18,7 @@
 
     [[method]]
     name = "patchcore"              # and any of its settings; each value of a list is a method of its own
-    coreset_share = [0.01, 0.1]
+    coreset_ratio = [0.01, 0.1]
 
 A setting of a method wins over the same of a data set, and that over the one for all.
 """
