@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isotherm.core.errors import ConfigError
-from isotherm.evaluation.cost import CostCurve, Costs, cost_of, cost_curve, without_a_model
-from isotherm.evaluation.metrics import f1_of, f1_max
+from isotherm.evaluation.cost import CostCurve, Costs, cost_curve, cost_of, without_a_model
+from isotherm.evaluation.metrics import f1_max, f1_of
 from isotherm.evaluation.ranking import Undefined
 
 LABELS = np.array([True, True, False, False, False, False])
