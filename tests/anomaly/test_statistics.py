@@ -128,7 +128,7 @@ def test_the_score_is_a_mahalanobis_distance() -> None:
     normal = normal_pictures(12, seed=1)
     detector = METHOD.fit(BatchImages(normal), StatisticsConfig(), 0, silent)
     rows = np.stack([each.statistics for each in describe(normal)])
-    white = (rows - detector.mean) @ detector.whitening.T
+    white = (rows - detector.normal.mean) @ detector.normal.whitening.T
     np.testing.assert_allclose(detector.predict(normal).scores, np.linalg.norm(white, axis=1), rtol=1e-4)
     # Shrinking and the floor make normal pictures look a little too near, never too far.
     assert 0 < np.mean(white**2) < 1.01
@@ -137,4 +137,4 @@ def test_the_score_is_a_mahalanobis_distance() -> None:
 def test_damaged_arrays_are_refused() -> None:
     detector = METHOD.fit(BatchImages(normal_pictures(4, seed=1)), StatisticsConfig(), 0, silent)
     with pytest.raises(ModelError, match="shape"):
-        METHOD.load({**detector.arrays(), "mean": detector.mean[1:]}, StatisticsConfig())
+        METHOD.load({**detector.arrays(), "mean": detector.normal.mean[1:]}, StatisticsConfig())

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
 
 from isotherm.anomaly.graphs import IGNORED_SHARE
 from isotherm.anomaly.method import AnomalyMaps, Arrays, Images, Inputs
@@ -40,8 +40,8 @@ class StatisticsConfig:
 
 
 @dataclass(frozen=True, eq=False)
-class StatisticsDetector:
-    """A Gaussian of the statistics of normal pictures.
+class Gaussian:
+    """What the statistics of normal pictures look like.
 
     Parameters
     ----------
@@ -54,16 +54,37 @@ class StatisticsDetector:
     mean: Float32[np.ndarray, " D"]
     whitening: Float32[np.ndarray, "D D"]
 
+    @classmethod
+    def fit(cls, statistics: Float64[np.ndarray, "N D"], config: StatisticsConfig) -> Gaussian:
+        """Fit it to normal pictures; the covariance is shrunk as PaDiM's."""
+        spread = np.maximum(statistics.std(axis=0), LEAST_SPREAD)
+        standard = (statistics - statistics.mean(axis=0)) / spread
+        covariance = (standard.T @ standard / len(standard))[None]
+        whitening = whiten(shrink(covariance, np.array([len(standard)]), config.floor))[0] / spread
+        return cls(statistics.mean(axis=0).astype(np.float32), whitening.astype(np.float32))
+
+    def distances(self, statistics: Float64[np.ndarray, "N D"]) -> Float64[np.ndarray, " N"]:
+        """Return the Mahalanobis distances of pictures."""
+        # One picture at a time, so that rounding does not depend on the batch.
+        return np.array([np.linalg.norm(self.whitening @ (row - self.mean)) for row in statistics], np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class StatisticsDetector:
+    """The distance to a Gaussian of the statistics of normal pictures, and a map of local contrast."""
+
+    normal: Gaussian
+
     def predict(self, inputs: Inputs) -> AnomalyMaps:
         """Score N images of any size."""
         described = describe(inputs)
         maps = [_cells(each.contrast, out) for each, out in zip(described, inputs.ignored(), strict=True)]
-        scores = [float(np.linalg.norm(self.whitening @ (each.statistics - self.mean))) for each in described]
-        return AnomalyMaps(np.stack(maps), np.asarray(scores, np.float32))
+        distances = self.normal.distances(np.stack([each.statistics for each in described]))
+        return AnomalyMaps(np.stack(maps), distances.astype(np.float32))
 
     def arrays(self) -> Arrays:
         """Return the Gaussian."""
-        return {"mean": self.mean, "whitening": self.whitening}
+        return {"mean": self.normal.mean, "whitening": self.normal.whitening}
 
 
 def _cells(contrast: Float32[np.ndarray, "H W"], out: np.ndarray) -> Float32[np.ndarray, "h w"]:
@@ -95,19 +116,16 @@ class Statistics:
         for inputs in images.batches(READ):
             rows.extend(each.statistics for each in describe(inputs))
             progress(len(rows), len(images), "statistics")
-        statistics = np.stack(rows)
-        spread = np.maximum(statistics.std(axis=0), LEAST_SPREAD)
-        standard = (statistics - statistics.mean(axis=0)) / spread
-        covariance = (standard.T @ standard / len(standard))[None]
-        whitening = whiten(shrink(covariance, np.array([len(standard)]), config.floor))[0] / spread
-        return StatisticsDetector(statistics.mean(axis=0).astype(np.float32), whitening.astype(np.float32))
+        return StatisticsDetector(Gaussian.fit(np.stack(rows), config))
 
     def load(self, arrays: Arrays, config: StatisticsConfig) -> StatisticsDetector:  # noqa: ARG002
         """Rebuild the detector; raises ModelError where the arrays do not fit together."""
         count = len(NAMES)
-        return StatisticsDetector(
-            stored(arrays, "mean", np.float32, count), stored(arrays, "whitening", np.float32, count, count)
+        mean, whitening = (
+            stored(arrays, "mean", np.float32, count),
+            stored(arrays, "whitening", np.float32, count, count),
         )
+        return StatisticsDetector(Gaussian(mean, whitening))
 
 
 METHOD = Statistics()
