@@ -63,5 +63,5 @@ def test_onnx_runtime_gives_what_the_detector_gives(name: str, config: object) -
     np.testing.assert_allclose(scores, expected.scores, rtol=1e-3, atol=1e-3 * scale)
     for count in (1, 2):
         few_maps, few_scores = answers(session, faulty[:count])
-        np.testing.assert_allclose(few_maps, maps[:count], rtol=1e-4, atol=1e-5 * scale)
-        np.testing.assert_allclose(few_scores, scores[:count], rtol=1e-4, atol=1e-5 * scale)
+        np.testing.assert_allclose(few_maps, maps[:count], rtol=1e-3, atol=1e-3 * scale)
+        np.testing.assert_allclose(few_scores, scores[:count], rtol=1e-3, atol=1e-3 * scale)
