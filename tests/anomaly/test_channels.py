@@ -183,7 +183,7 @@ def test_filling_sees_the_surroundings_only(colours: int) -> None:
     whole = values[..., 0] if colours == 1 else values
     found, ignore = resized_without(whole, hidden, (64, 64))
     assert found.shape[:2] == (64, 64)
-    assert np.all(found == 100)
+    assert np.abs(found.astype(int) - 100).max() <= 1
     assert ignore.mean() == pytest.approx(hidden.mean(), abs=0.02)
     everything, ignored = resized_without(whole, np.ones_like(hidden), (64, 64))
     assert ignored.all()

@@ -30,13 +30,21 @@ def resized_without(
     """
     weight = resize((~hidden).astype(np.float32), size)
     planes = picture[..., None] if picture.ndim == 2 else picture
-    visible = np.where(hidden[..., None], 0, planes).astype(np.float32)
-    sums = np.stack([resize(np.ascontiguousarray(plane), size) for plane in np.moveaxis(visible, 2, 0)])
-    filled = np.moveaxis(_filled(sums, weight), 0, 2)
+    visible = planes.copy()
+    visible[hidden] = 0
+    filled = np.moveaxis(_filled(_resized(visible, size), weight), 0, 2)
     if picture.dtype == np.uint8:
         filled = np.clip(np.rint(filled), 0, 255)
     result = filled.astype(picture.dtype)
     return (result[..., 0] if picture.ndim == 2 else result), weight < SEEN
+
+
+def _resized(planes: Shaped[np.ndarray, "h w C"], size: Size) -> Float32[np.ndarray, "C H W"]:
+    """Resize each channel; a coloured picture at once and as bytes, which is many times faster."""
+    if planes.dtype == np.uint8 and planes.shape[2] == 3:
+        picture = Image.fromarray(planes).resize((size[1], size[0]), Image.Resampling.BILINEAR)
+        return np.moveaxis(np.asarray(picture, dtype=np.float32), 2, 0)
+    return np.stack([resize(plane.astype(np.float32), size) for plane in np.moveaxis(planes, 2, 0)])
 
 
 def _filled(sums: Float32[np.ndarray, "C H W"], weight: Float32[np.ndarray, "H W"]) -> Float32[np.ndarray, "C H W"]:
