@@ -13,7 +13,7 @@ from PIL import Image
 
 import isotherm
 from isotherm.anomaly.padim import PadimConfig
-from isotherm.core.errors import ConfigError, DataError, ModelError
+from isotherm.core.errors import ConfigError, DataError, ModelError, UsageError
 from isotherm.runtime import engines
 from isotherm.workflows.train import TrainSettings, train
 
@@ -99,7 +99,7 @@ def test_coarse(tmp_path: Path) -> None:
         picture[100:140, 200:240] += np.uint8(50 * (place == 6))
         Image.fromarray(picture).save(tmp_path / "normals" / f"{place}.jpg", quality=95)
     (tmp_path / "normals" / "6.jpg").rename(tmp_path / "faulty.jpg")
-    settings = TrainSettings(image_size=64)
+    settings = TrainSettings(image_size=64, ignore_overlays="off")
     train(
         tmp_path / "normals", tmp_path / "m", method_name="padim", config=PadimConfig(dimensions=20), settings=settings
     )
@@ -109,6 +109,9 @@ def test_coarse(tmp_path: Path) -> None:
     assert coarse.map.shape == (240, 320)
     assert coarse.score != whole.score
     assert coarse.score == pytest.approx(whole.score, rel=0.1)
+    train(tmp_path / "normals", tmp_path / "m", method_name="padim", config=PadimConfig(dimensions=20))
+    with pytest.raises(UsageError, match="train with --ignore-overlays off"):
+        isotherm.load(tmp_path / "m").predict(tmp_path / "faulty.jpg", coarse=True)
 
 
 @pytest.mark.parametrize(

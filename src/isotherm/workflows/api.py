@@ -24,7 +24,7 @@ from PIL import Image
 
 from isotherm.core.config import to_mapping
 from isotherm.core.device import on_device
-from isotherm.core.errors import DataError
+from isotherm.core.errors import DataError, UsageError
 from isotherm.core.regions import label
 from isotherm.core.scene import assumed_scene
 from isotherm.core.thermogram import Thermogram
@@ -166,7 +166,8 @@ class Model:
             Threads that decode files, and threads that prepare images.
         coarse
             Decode plain JPEG pictures at a half, a quarter or an eighth of their size where the model's input is that
-            much smaller. Quicker; the scores change a little, because the files are averaged otherwise.
+            much smaller. Quicker; the scores change a little, because the files are averaged otherwise. Only for models
+            trained with ``--ignore-overlays off``: in a smaller picture overlays are not found again.
 
         Returns
         -------
@@ -177,6 +178,8 @@ class Model:
         ------
         DataError
             A path does not exist, a folder is empty, or an array is no image.
+        UsageError
+            `coarse` with a model that leaves overlays out.
         """
         several = [images] if isinstance(images, (str, Path, np.ndarray, Thermogram)) else images
         found = self._prepared(_outcomes(several, self._coarse(hints) if coarse else hints, jobs), jobs)
@@ -187,6 +190,11 @@ class Model:
         return results
 
     def _coarse(self, hints: ReadHints | None) -> CoarseHints:
+        if self.trained.inputs.overlays is not None:
+            raise UsageError(
+                "coarse decoding is not for this model: it leaves overlays out, which are not found again in a smaller "
+                "picture; train with --ignore-overlays off where there are none"
+            )
         height, width = self.trained.inputs.frame.canvas
         return CoarseHints(**to_mapping(hints or ReadHints()), picture_side=round((height * width) ** 0.5))  # type: ignore[arg-type]
 
