@@ -154,7 +154,10 @@ def torch_device(name: str) -> torch.device:
 
 def has_bfloat16(device: torch.device) -> bool:
     """Say whether the device computes in bfloat16; a processor that only imitates it is slower than in float32."""
-    return device.type == "cuda" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    if device.type == "cuda":
+        return True
+    # torch also says yes (`mkldnn._is_mkldnn_bf16_supported`) where AVX-512 without bfloat16 has to imitate it.
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 class Course:
