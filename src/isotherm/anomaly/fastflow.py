@@ -52,7 +52,7 @@ class FastFlowConfig:
         8, "steps of each flow, by turns of 3 x 3 and 1 x 1 convolutions (paper: 8)", low=1, high=64
     )
     hidden_ratio: float = setting(1.0, "width of a coupling's network, in kept channels (paper: 1)", low=0.1, high=8.0)
-    steps: int = setting(500, "most training steps of each flow (paper: 500 passes)", low=1, high=1_000_000)
+    steps: int = setting(1000, "most training steps of each flow (paper: 500 passes)", low=1, high=1_000_000)
     patience: int = setting(
         5, "twentieths of the steps without a better held-out likelihood before it stops", low=1, high=20
     )
