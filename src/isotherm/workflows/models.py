@@ -89,7 +89,7 @@ class TrainedModel:
         # While the detector works on one batch, the next one is prepared.
         with ThreadPoolExecutor(1, thread_name_prefix="isotherm-prepare") as pool:
             while batch := list(islice(waiting, at_once(self.inputs))):
-                coming = pool.submit(lambda batch=batch: [self.prepare(each) for each in batch])
+                coming = pool.submit(self._prepare_all, batch)
                 if ahead is not None:
                     yield from self.judge(ahead.result())
                 ahead = coming
@@ -101,6 +101,9 @@ class TrainedModel:
         self.inputs.check(thermogram)
         shrunk = self.inputs.shrink(thermogram)
         return Prepared(self.inputs.inputs(shrunk), thermogram.size, self.inputs.span_of(shrunk))
+
+    def _prepare_all(self, thermograms: Sequence[Thermogram]) -> list[Prepared]:
+        return [self.prepare(thermogram) for thermogram in thermograms]
 
     def judge(self, images: Sequence[Prepared]) -> Iterator[Scored]:
         """Score prepared images, all at once."""
