@@ -167,6 +167,8 @@ def run(pictures: list[Picture], out: Path, options: argparse.Namespace) -> None
         judged = [each for each in found if options.part != "judged" or group_of[each.sample.name] not in chosen]
         for name, part in parts_of(judged):
             print(line(f"seed {seed}, {name}", part))
+        if len(found) > len(judged):
+            print(line(f"seed {seed}, both halves, for comparison", list(found)))
         print(f"  ({time.process_time() - started:.0f} s of CPU)", flush=True)
 
 
