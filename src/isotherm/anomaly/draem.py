@@ -11,8 +11,8 @@ how much a pixel lies beyond the span (squared): what is hotter than all trainin
 References
 ----------
 V. Zavrtanik et al., DRAEM: a discriminatively trained reconstruction embedding for surface anomaly detection, ICCV
-2021: both networks (section 3.1, 3.2), simulation (3.3, equation 2; noise above 0.5, opacity 0.1 to 1, half of the
-pictures), losses (equations 1 and 3: squared error + SSIM + focal), score (3.4: mean of 21 x 21, then the maximum).
+2021: both networks (section 3.1, 3.2), simulation (3.3; noise above 0.5, opacity 0.1 to 1, half of the pictures),
+losses (squared error + SSIM + focal), score (3.4: mean of 21 x 21, then the maximum).
 
 Changed, mostly for two cores:
 

@@ -17,10 +17,10 @@ standard deviation of 0.2 on a grid 8 times coarser than the picture, U-Net with
 
 Changed, mostly for two cores:
 
-- a fifth of the paper's channels, and no stage at full size (`isotherm.nn.unet`);
+- 16 channels in the first stage, and no stage at full size (`isotherm.nn.unet`);
 - blobs of 8, 16 or 32 px and a strength between nothing and twice the paper's for each picture, so that no size and no
   strength is the only one that is taken off;
-- passes until the held-out loss rests, at most 60, in place of 67,000 steps of 16.
+- passes until the held-out loss rests, at most 60, with a step size that falls as a cosine.
 
 torch is needed for fitting alone; loading and predicting run on OpenVINO.
 """

@@ -57,7 +57,7 @@ def coarse_noise(count: int, size: tuple[int, int], cell_px: int, generator: tor
     """Return smooth noise (N 1 H W) of mean 0 and standard deviation about 1 whose blobs are some `cell_px` wide.
 
     White noise on a grid of cells, drawn larger bilinearly and moved by a random part of a cell, so that no pixel lies
-    on the grid more often than another (Kascenas et al., 2022, section 3.1).
+    on the grid more often than another (after A. Kascenas et al., MIDL 2022).
     """
     rows, columns = (math.ceil(side / cell_px) + 1 for side in size)
     small = torch.randn(count, 1, rows, columns, generator=generator)
