@@ -17,7 +17,7 @@ losses (squared error + SSIM + focal), score (3.4: mean of 21 x 21, then the max
 Changed, mostly for two cores:
 
 - an eighth of the paper's channels in the first network (16 in place of 128) and a quarter in the second (16 in place
-  of 64), and no stage at full size (`isotherm.nn.unet`): about a hundredth of the work for a picture;
+  of 64), and no stage at full size (`isotherm.nn.unet`): a small part of the work for a picture;
 - textures are made here, not taken from photographs, and half of the faults are patches of heat;
 - SSIM of the grey picture; a Gaussian of 6 px in place of the mean of 21 x 21, which has the same variance;
 - at most 60 passes at 10 times the step size, falling as a cosine, in place of 700.

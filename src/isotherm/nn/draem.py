@@ -80,7 +80,7 @@ def with_faults(lesson: Lesson, generator: torch.Generator) -> Lesson:
 
 
 def _stained(pictures: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Lay a texture over the pictures where Perlin noise is high (DRAEM, section 3.3); returns it and where (N 1 H W)."""
+    """Lay a texture over the pictures where Perlin noise is high (section 3.3); returns it and where (N 1 H W)."""
     count, size = len(pictures), (pictures.shape[2], pictures.shape[3])
     where = (perlin(count, size, generator) > STAIN).float()
     opacity = MIN_OPACITY + (1 - MIN_OPACITY) * torch.rand(count, 1, 1, 1, generator=generator)

@@ -3,8 +3,8 @@
 A picture of 3 channels has 12 numbers in each square of 2 x 2 pixels, which is less than the first stage keeps, so that
 nothing sharp is lost by it.
 
-Source: O. Ronneberger et al., U-Net, MICCAI 2015; changed: strided convolutions in place of pooling, batch normalisation,
-padding, and one convolution in place of two on the way up.
+Source: O. Ronneberger et al., U-Net, MICCAI 2015; changed: strided convolutions in place of pooling, batch
+normalisation, padding, and one convolution in place of two on the way up.
 """
 
 from __future__ import annotations
