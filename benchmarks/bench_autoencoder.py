@@ -44,9 +44,7 @@ def main() -> int:
     compare = arguments.loss
     torch.set_num_threads(arguments.threads)
     has = "with" if has_bfloat16(torch.device("cpu")) else "without"
-    print(
-        f"pictures of {SIZE} px, batches of {BATCH}, {arguments.threads} threads, {has} bfloat16, {ROUNDS} steps"
-    )
+    print(f"pictures of {SIZE} px, batches of {BATCH}, {arguments.threads} threads, {has} bfloat16, {ROUNDS} steps")
     ratio = measure({"plain float32": plain(), "fit loop": fitted()})
     print(f"fit loop {ratio:.2f} x plain float32; wanted {TARGET:g} x")
     return int(ratio < TARGET) | (int(not same_loss()) if compare else 0)
