@@ -53,6 +53,11 @@ def test_the_command_writes_a_model_that_ranks_by_the_head(plant: Path, headed: 
     assert scores[faulty].min() > 0
 
 
+def test_the_model_is_not_judged_on_what_its_head_has_learnt_from(plant: Path, headed: Path) -> None:
+    with pytest.raises(DataError, match="learnt from all 16 pictures"):
+        evaluate(LabelledSource(plant / "labelled" / "B", jobs=1), ModelToJudge(headed))
+
+
 def test_the_model_says_what_its_head_has_learnt_from(headed: Path, model: TrainedModel) -> None:
     loaded = load_model(headed)
     record = loaded.manifest["data"]["head"]

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -180,13 +181,15 @@ def _model_fold(model: TrainedModel, images: LabelledImages, pictures: Distinct)
 def _learnt_from(model: TrainedModel, images: LabelledImages, pictures: Distinct) -> frozenset[str]:
     """Return the digests of the pictures that a model has learnt from, as far as it says; empty where it does not.
 
-    A manifest may list them (``image_digests``). One that holds only the digest of the whole set is compared with what
-    people learn from: all normal pictures of the folder, its training part, or one site's.
+    A manifest may list them (``image_digests``), and the labelled ones that a threshold or a head has learnt from. One
+    that holds only the digest of the whole set is compared with what people learn from: all normal pictures of the
+    folder, its training part, or one site's.
     """
     data = model.manifest.get("data", {})
+    labelled = [data.get(part, {}).get("image_digests", ()) for part in ("labelled", "head")]
     listed = data.get("image_digests")
     if listed is not None:
-        return frozenset(listed) | frozenset(data.get("labelled", {}).get("image_digests", ()))
+        return frozenset(chain(listed, *labelled))
     normal = [sample for sample in images.samples if not sample.anomalous]
     candidates = [normal, [sample for sample in normal if sample.part == "train"]]
     candidates += [[sample for sample in normal if sample.site == site] for site in {each.site for each in normal}]
