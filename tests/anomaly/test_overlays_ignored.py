@@ -10,6 +10,7 @@ from overlaid_scenes import IRON, Drawing, coloured, temperatures
 from PIL import Image
 
 from isotherm.core.config import from_mapping
+from isotherm.hotspots.measure import HotspotSettings
 from isotherm.workflows.inspect import InspectSettings, inspect
 from isotherm.workflows.models import TrainedModel, load_model
 from isotherm.workflows.train import TrainSettings, train
@@ -58,3 +59,14 @@ def test_a_date_raises_no_alarm_and_is_not_marked(folders: tuple[Path, Path], tm
     assert marked["off"] > 0.3
     assert abs(excess["auto"]) < 0.1
     assert marked["auto"] == 0
+
+
+def test_hotspots_without_a_model_are_not_print(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    printed = folders[1]
+    counts = {}
+    for choice in ("off", "auto"):
+        hotspots = from_mapping(HotspotSettings, {"ignore_overlays": choice})
+        settings = InspectSettings(hotspots=hotspots, panels=False, reports=("csv",))
+        found = inspect(printed, tmp_path / choice, settings=settings)
+        counts[choice] = sum(len(item.findings) for item in found.results)
+    assert counts["auto"] < counts["off"]

@@ -410,3 +410,24 @@ def test_hot_resistors_are_counted_and_reach_the_printed_scale(
     if count == 2:
         # Two equal resistors in series carry the same current.
         assert highest[0] - highest[1] < 2
+
+
+def test_what_is_drawn_into_a_picture_is_never_hot_and_counts_for_no_reference() -> None:
+    picture = two_spots()
+    drawn = np.zeros(picture.shape, np.bool_)
+    hottest = np.unravel_index(picture.argmax(), picture.shape)
+    drawn[max(0, hottest[0] - 8) : hottest[0] + 9, max(0, hottest[1] - 8) : hottest[1] + 9] = True
+    method = HOTSPOT_METHODS.get("otsu")
+    options: dict[str, Any] = {"config": method.config_type(), "settings": HotspotSettings()}
+    all_found, _ = hot_regions(thermal(picture), method, **options)
+    found, mask = hot_regions(thermal(picture), method, **options, drawn=drawn)
+    assert len(found) == len(all_found) - 1
+    assert not (mask & drawn).any()
+    assert found[0].region.peak == all_found[1].region.peak
+
+
+def test_overlays_are_looked_for_where_they_are_asked_for() -> None:
+    warm, grey = thermal(two_spots()), plain(np.zeros((8, 8), np.uint8))
+    asked = {choice: HotspotSettings(ignore_overlays=choice) for choice in ("auto", "on", "off")}  # type: ignore[arg-type]
+    assert [each.without_overlays(warm) for each in asked.values()] == [False, True, False]
+    assert [each.without_overlays(grey) for each in asked.values()] == [True, True, False]

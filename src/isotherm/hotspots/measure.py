@@ -43,6 +43,11 @@ class HotspotSettings:
         "auto takes what the severity table asks for, else the median",
     )
     reference_box: str | None = setting(None, "the region to compare with, as x,y,width,height [px]")
+    ignore_overlays: Literal["auto", "on", "off"] = setting(
+        "auto",
+        "leave out what is drawn into images (logos, read-outs, markers, scales, frames): auto does so in pictures "
+        "without temperatures",
+    )
     load_percent: float | None = setting(
         None, "load of the equipment [% of its rating], for severity tables that ask for it", low=0, high=1000
     )
@@ -55,6 +60,10 @@ class HotspotSettings:
             parse_box(self.reference_box)
             if self.reference not in ("auto", "region"):
                 raise ConfigError(f"reference_box goes with reference 'region', not {self.reference!r}")
+
+    def without_overlays(self, thermogram: Thermogram) -> bool:
+        """Say whether what is drawn into this picture is to be left out; the caller finds it."""
+        return self.ignore_overlays == "on" or (self.ignore_overlays == "auto" and not thermogram.radiometric)
 
     def considered(self, values: Values) -> Values:
         """Return the values with NaN in place of those that are to be ignored."""
@@ -108,9 +117,15 @@ def hot_regions(
     config: Any,
     settings: HotspotSettings,
     table: SeverityTable | None = None,
+    drawn: Mask | None = None,
 ) -> tuple[tuple[Finding, ...], Mask]:
-    """Return what `find_hotspots` returns, and the mask (H W) of these regions."""
+    """Return what `find_hotspots` returns, and the mask (H W) of these regions.
+
+    What is true in `drawn` (H W) is no part of the scene: it is never hot, and counts for no reference.
+    """
     values = thermogram.values()
+    if drawn is not None:
+        values = np.where(drawn, np.float32(np.nan), values)
     labels, count = _hot_regions(values, method, _for_picture(config, thermogram), settings)
     measuring = _Measuring(thermogram, values, settings, table)
     return measuring.findings(labels, count, kind="hotspot", origin=method.name), labels > 0

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 
+from isotherm.anomaly.inputs import visible
+from isotherm.anomaly.overlays import OverlayModel, find
 from isotherm.core.errors import DataError
 from isotherm.core.files import write_whole
 from isotherm.core.findings import AnomalyResult, Finding, ImageResult
@@ -68,8 +70,9 @@ class Examiner:
             The hotspot rule cannot be applied to this picture, or its score is not a number.
         """
         values = thermogram.values()
+        drawn = self._drawn(thermogram)
         findings, hot = hot_regions(
-            thermogram, self.method, config=self.config, settings=self.hotspots, table=self.table
+            thermogram, self.method, config=self.config, settings=self.hotspots, table=self.table, drawn=drawn
         )
         anomaly, expectation, mask = None, None, hot
         if scored is not None:
@@ -77,6 +80,9 @@ class Examiner:
             findings = _unjudged(findings)
             expectation = self._expectation(scored, thermogram)
             mask = expectation.map > expectation.threshold
+            if drawn is not None and self.model is not None and self.model.inputs.overlays is not None:
+                # A model that was told to read what is drawn may say so.
+                mask &= ~drawn
             anomaly = self._verdict(scored, mask)
             findings += self._anomalies(thermogram, scored, expectation.map, mask)
         height, width = thermogram.size
@@ -95,6 +101,13 @@ class Examiner:
             notes=thermogram.notes,
         )
         return Examination(result, values, mask, expectation)
+
+    def _drawn(self, thermogram: Thermogram) -> Bool[np.ndarray, "H W"] | None:
+        """Return where something is drawn into the picture; None where that is not asked."""
+        if not self.hotspots.without_overlays(thermogram):
+            return None
+        known = self.model.inputs.overlays if self.model is not None else None
+        return find(visible(thermogram), known or OverlayModel.empty())
 
     def _expectation(self, scored: Scored, thermogram: Thermogram) -> Expectation:
         assert self.model is not None
