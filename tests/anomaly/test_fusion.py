@@ -136,7 +136,7 @@ def test_members_are_looked_at_with_pictures_they_have_not_learnt_from() -> None
 
     MEMBERS["recording"] = Recording("recording", 8)
     normal = pictures(7)
-    fitted(normal, FusionConfig(members="recording", folds=3))
+    fitted(normal, FusionConfig(members="recording", parts=3))
     first = normal.pixels[:, 0, 0, 0]
     assert [sorted(np.flatnonzero(np.isin(first, part)).tolist()) for part in learnt] == [
         list(range(7)),

@@ -54,7 +54,7 @@ class FusionConfig:
     """Settings of the fusion."""
 
     members: str = setting("patchcore", "methods that are joined, with their default settings, separated by commas")
-    folds: int = setting(2, "parts of the normal images, each looked at by members that learnt from the others", low=2)
+    parts: int = setting(2, "parts of the normal images, each looked at by members that learnt from the others", low=2)
     smooth_px: float = setting(
         24.0,
         "how far normal maps are averaged over neighbouring places, in pixels of the network input",
@@ -290,14 +290,14 @@ class _Fitting:
     def yardstick(self, config: FusionConfig) -> Yardstick:
         places = _Places()
         count = len(self.images)
-        folds = min(config.folds, count)
+        parts = min(config.parts, count)
         # Neighbours in the order of reading look alike (an item, a row of modules): parts are blocks of neighbours.
-        part = np.arange(count) * folds // count
-        for fold in range(folds):
+        part = np.arange(count) * parts // count
+        for number in range(parts):
             # A single image has nothing but itself to be looked at with.
-            others = part != fold if folds > 1 else part == fold
-            detector = self._fit(Part(self.images, others), f"part {fold + 1}/{folds}, ")
-            for inputs in Part(self.images, part == fold).batches(READ):
+            others = part != number if parts > 1 else part == number
+            detector = self._fit(Part(self.images, others), f"part {number + 1}/{parts}, ")
+            for inputs in Part(self.images, part == number).batches(READ):
                 places.add(detector.predict(inputs).maps, inputs)
         return places.yardstick(self.images.size, config.smooth_px)
 

@@ -1,0 +1,23 @@
+"""The flags of every method stand beside those of the commands that take a method."""
+
+from __future__ import annotations
+
+import argparse
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from isotherm.anomaly import ANOMALY_METHODS
+from isotherm.hotspots import HOTSPOT_METHODS
+
+CALLS = [(command, name) for command in ("train", "evaluate") for name in ANOMALY_METHODS.names()]
+CALLS += [("hotspots", name) for name in HOTSPOT_METHODS.names()]
+
+
+@pytest.mark.parametrize(("command", "name"), CALLS)
+def test_no_two_flags_have_one_name(command: str, name: str) -> None:
+    parser = argparse.ArgumentParser()
+    arguments = ["pictures", "-o", "out", "--method", name]
+    import_module(f"isotherm.cli.{command}").add_arguments(parser, arguments)
+    assert parser.parse_args(arguments).output == Path("out")
