@@ -27,13 +27,11 @@ from isotherm.anomaly.patches import (
     BACKBONE_HELP,
     STRIDES_HELP,
     Taps,
-    choose_taps,
+    TapsConfig,
     parameter,
     patch_node,
-    stored_taps,
-    strides_of,
 )
-from isotherm.core.config import setting, validate
+from isotherm.core.config import setting
 from isotherm.core.progress import Progress
 from isotherm.runtime.compiled import Compiled, Precision
 from isotherm.runtime.layers import constant, integers
@@ -43,7 +41,7 @@ LEAST_SQUARE = 1e-12
 
 
 @dataclass(frozen=True)
-class AnomalyDinoConfig:
+class AnomalyDinoConfig(TapsConfig):
     """Settings of AnomalyDINO."""
 
     backbone: str = setting("dinov2_vits14", BACKBONE_HELP)
@@ -56,18 +54,6 @@ class AnomalyDinoConfig:
     )
     blur_px: float = setting(4.0, "Gaussian blur of the map, in pixels of the network input", low=0.0, high=64.0)
     precision: Literal["f32", "bf16"] = setting("f32", "arithmetic of the network: exact, or faster and coarser")
-
-    def __post_init__(self) -> None:
-        validate(self)
-        self.tapped()
-
-    def tapped(self) -> tuple[int, ...]:
-        """Return the strides of the feature maps."""
-        return strides_of(self.backbone, self.strides, ())
-
-    def check_weights(self) -> None:
-        """Raise an error where the weights of the network are not here."""
-        choose_taps(self.backbone, self.tapped())
 
 
 def _detector(bank: Bank, config: AnomalyDinoConfig) -> GraphDetector:
@@ -124,13 +110,13 @@ class AnomalyDino:
         ModelError
             The weights of the transformer are not here; says how to get them.
         """
-        taps = choose_taps(config.backbone, config.tapped())
+        taps = config.taps()
         compiled = _compile(taps, images.size, config.precision)
         return _detector(learn_bank(images, taps, compiled, Share(1.0, config.max_rows, seed), progress), config)
 
     def load(self, arrays: Arrays, config: AnomalyDinoConfig) -> GraphDetector:
         """Rebuild the detector; raises ModelError where the arrays do not fit together, or the network is another."""
-        taps = stored_taps(arrays, config.backbone, config.tapped())
+        taps = config.stored_taps(arrays)
         return _detector(stored_bank(arrays, taps), config)
 
 

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import openvino as ov
-from jaxtyping import Float32
 from openvino import opset13 as ops
 
 from isotherm.anomaly.graphs import GraphDetector, graph_inputs
@@ -29,6 +28,7 @@ from isotherm.anomaly.stored import stored, stored_size
 from isotherm.anomaly.training import TrainingConfig, check_count, needs_torch, plan_of
 from isotherm.core.config import setting
 from isotherm.core.progress import Progress
+from isotherm.runtime.layers import by_channel
 
 _DOWN = ((3, 32), (32, 64), (64, 128), (128, 256), (256, 128))
 _UP = ((128, 256), (256, 128), (128, 64), (64, 32), (32, 3))
@@ -104,16 +104,12 @@ def _redraw(picture: ov.Node, arrays: Mapping[str, np.ndarray]) -> ov.Node:
     for index in range(len(_DOWN)):
         weight = ops.constant(arrays[f"encoder.{index}.weight"])
         features = ops.convolution(features, weight, [2, 2], [1, 1], [1, 1], [1, 1])
-        features = ops.relu(features + _per_channel(arrays[f"encoder.{index}.bias"]))
+        features = ops.relu(features + by_channel(arrays[f"encoder.{index}.bias"]))
     for index in range(len(_UP)):
         weight = ops.constant(arrays[f"decoder.{index}.weight"])
         features = ops.convolution_backprop_data(
             features, weight, strides=[2, 2], pads_begin=[1, 1], pads_end=[1, 1], dilations=[1, 1]
         )
-        features = features + _per_channel(arrays[f"decoder.{index}.bias"])
+        features = features + by_channel(arrays[f"decoder.{index}.bias"])
         features = ops.relu(features) if index < len(_UP) - 1 else ops.sigmoid(features)
     return features
-
-
-def _per_channel(values: Float32[np.ndarray, " D"]) -> ov.Node:
-    return ops.constant(values.reshape(1, -1, 1, 1))

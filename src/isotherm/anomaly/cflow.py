@@ -36,8 +36,11 @@ from isotherm.anomaly.feature_cache import CachedMaps
 from isotherm.anomaly.flow_graph import Flows, FlowShape, check_torch, place_encoding
 from isotherm.anomaly.graphs import GraphDetector
 from isotherm.anomaly.method import Arrays, Images
-from isotherm.anomaly.patches import BACKBONE, BACKBONE_HELP, STRIDES_HELP, Taps, choose_taps, stored_taps, strides_of
-from isotherm.core.config import setting, validate
+from isotherm.anomaly.patches import (
+    Taps,
+    TapsConfig,
+)
+from isotherm.core.config import setting
 from isotherm.core.progress import Progress
 from isotherm.runtime.backbones import BACKBONES
 
@@ -47,11 +50,11 @@ ENCODING = 64
 
 
 @dataclass(frozen=True)
-class CFlowConfig:
+class CFlowConfig(TapsConfig):
     """How the flows look and learn."""
 
-    backbone: str = setting(BACKBONE, BACKBONE_HELP)
-    strides: str = setting("", STRIDES_HELP.format("8,16 or the network's own"))
+    default_strides = STRIDES
+
     couplings: int = setting(8, "steps of each flow (paper: 8)", low=1, high=64)
     width: int = setting(128, "width of a coupling's network (authors' code: about 300)", low=1, high=4096)
     steps: int = setting(1000, "most training steps of each flow (paper: 200 passes)", low=1, high=1_000_000)
@@ -64,18 +67,10 @@ class CFlowConfig:
     validation: float = setting(0.1, "share of the normal images that decides when to stop", low=0.01, high=0.5)
     blur_px: float = setting(4.0, "Gaussian blur of the map, in pixels of the network input", low=0.0, high=64.0)
 
-    def __post_init__(self) -> None:
-        validate(self)
-        self.tapped()
-
-    def tapped(self) -> tuple[int, ...]:
-        """Return the strides of the feature maps."""
-        return strides_of(self.backbone, self.strides, STRIDES)
-
     def check_weights(self) -> None:
         """Raise an error where torch, or the weights of the network, are not here."""
         check_torch("training CFLOW")
-        choose_taps(self.backbone, self.tapped())
+        super().check_weights()
 
 
 class CFlow:
@@ -107,12 +102,12 @@ class CFlow:
                 source, places, plan, couplings=config.couplings, width=config.width, seed=seed, progress=report
             )
 
-        flows = _flows(choose_taps(config.backbone, config.tapped()), config)
+        flows = _flows(config.taps(), config)
         return flows.fit(images, learn, validation=config.validation, seed=seed, progress=progress)
 
     def load(self, arrays: Arrays, config: CFlowConfig) -> GraphDetector:
         """Rebuild the detector, without torch; raises ModelError where the arrays do not fit together."""
-        return _flows(stored_taps(arrays, config.backbone, config.tapped()), config).load(arrays)
+        return _flows(config.stored_taps(arrays), config).load(arrays)
 
 
 def _flows(taps: Taps, config: CFlowConfig) -> Flows:

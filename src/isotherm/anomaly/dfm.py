@@ -38,7 +38,6 @@ from openvino import opset13 as ops
 from isotherm.anomaly.graphs import (
     GraphDetector,
     blurred,
-    constant,
     finished,
     graph_inputs,
     ignored_cells,
@@ -47,24 +46,19 @@ from isotherm.anomaly.graphs import (
 )
 from isotherm.anomaly.method import Arrays, Images
 from isotherm.anomaly.patches import (
-    BACKBONE,
-    BACKBONE_HELP,
-    STRIDES_HELP,
     Taps,
-    choose_taps,
+    TapsConfig,
     kept_cells,
     parameter,
-    stored_taps,
-    strides_of,
     to_grid,
 )
 from isotherm.anomaly.stored import stored, stored_size
-from isotherm.core.config import setting, validate
+from isotherm.core.config import setting
 from isotherm.core.errors import DataError, ModelError
 from isotherm.core.progress import Progress
 from isotherm.runtime.backbones import BACKBONES
 from isotherm.runtime.compiled import Compiled, Precision
-from isotherm.runtime.layers import integers
+from isotherm.runtime.layers import constant, integers
 
 STRIDES = (8, 16)
 GRID_STRIDE = 16
@@ -79,11 +73,11 @@ Rows = Float32[np.ndarray, "N F"]
 
 
 @dataclass(frozen=True)
-class DfmConfig:
+class DfmConfig(TapsConfig):
     """Settings of DFM."""
 
-    backbone: str = setting(BACKBONE, BACKBONE_HELP)
-    strides: str = setting("", STRIDES_HELP.format("8,16 or the network's own"))
+    default_strides = STRIDES
+
     variance: float = setting(0.97, "share of the variance that the components keep", low=0.1, high=1.0)
     max_components: int = setting(64, "most components that are kept, whatever the share", low=1, high=512)
     score: Literal["peak", "fre", "nll"] = setting(
@@ -91,18 +85,6 @@ class DfmConfig:
     )
     blur_px: float = setting(4.0, "Gaussian blur of the map, in pixels of the network input", low=0.0, high=64.0)
     precision: Literal["f32", "bf16"] = setting("f32", "arithmetic of the network: exact, or faster and coarser")
-
-    def __post_init__(self) -> None:
-        validate(self)
-        self.tapped()
-
-    def tapped(self) -> tuple[int, ...]:
-        """Return the strides of the feature maps."""
-        return strides_of(self.backbone, self.strides, STRIDES)
-
-    def check_weights(self) -> None:
-        """Raise an error where the weights of the network are not here."""
-        choose_taps(self.backbone, self.tapped())
 
 
 class Components:
@@ -241,7 +223,7 @@ class Dfm:
             One picture alone: it does not vary.
         """
         del seed
-        taps = choose_taps(config.backbone, config.tapped())
+        taps = config.taps()
         if len(images) < 2:
             raise DataError(f"DFM needs at least 2 normal images to learn from, not {len(images)}")
         passes = _Passes(images, taps, config.precision, progress)
@@ -260,7 +242,7 @@ class Dfm:
 
     def load(self, arrays: Arrays, config: DfmConfig) -> GraphDetector:
         """Rebuild the detector; raises ModelError where the arrays do not fit together."""
-        taps = stored_taps(arrays, config.backbone, config.tapped())
+        taps = config.stored_taps(arrays)
         size = stored_size(arrays)
         shape = (taps.dimensions, *grid_of(taps, size))
         directions = stored(arrays, "directions", np.float32, None, *shape)

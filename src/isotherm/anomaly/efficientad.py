@@ -40,17 +40,13 @@ import openvino as ov
 from jaxtyping import Float32
 from openvino import opset13 as ops
 
-from isotherm.anomaly.graphs import GraphDetector, blurred, constant, finished, graph_inputs, keep_out, largest
+from isotherm.anomaly.graphs import GraphDetector, blurred, finished, graph_inputs, keep_out, largest
 from isotherm.anomaly.method import Arrays, Images
 from isotherm.anomaly.patches import (
-    BACKBONE,
-    BACKBONE_HELP,
     STRIDES_HELP,
     Taps,
-    choose_taps,
+    TapsConfig,
     parameter,
-    stored_taps,
-    strides_of,
     to_grid,
 )
 from isotherm.anomaly.redrawing import beyond_span, channel_mean, within_span
@@ -61,6 +57,7 @@ from isotherm.core.config import setting
 from isotherm.core.errors import ModelError
 from isotherm.core.progress import Progress
 from isotherm.runtime.compiled import Compiled
+from isotherm.runtime.layers import by_channel, constant, integers
 
 STRIDES = (8, 16)
 STRIDE = 8
@@ -74,13 +71,14 @@ _DILATIONS = (1, 2, 4)
 
 
 @dataclass(frozen=True)
-class EfficientAdConfig(TrainingConfig):
+class EfficientAdConfig(TapsConfig, TrainingConfig):
     """Teacher and students, and how the students learn."""
+
+    default_strides = STRIDES
 
     epochs: int = setting(60, "largest number of passes over the training images", low=1, high=100_000)
     batch_size: int = setting(4, "images a step (paper: 1)", low=2, high=1024)
     learning_rate: float = setting(1e-3, "first step size of Adam (paper: 0.0001)", low=1e-6, high=1.0)
-    backbone: str = setting(BACKBONE, BACKBONE_HELP)
     strides: str = setting("", STRIDES_HELP.format("8,16"))
     width: int = setting(32, "channels of the student's first stage (paper: 128)", low=4, high=256)
     narrow: int = setting(64, "numbers that tell the autoencoder all about a picture (paper: 64)", low=4, high=512)
@@ -88,18 +86,6 @@ class EfficientAdConfig(TrainingConfig):
         0.99, "share of the student's errors that are too small to count (paper: 0.999)", low=0.0, high=0.9999
     )
     blur_px: float = setting(4.0, "Gaussian blur of the map, in pixels of the network input", low=0.0, high=64.0)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.tapped()
-
-    def tapped(self) -> tuple[int, ...]:
-        """Return the strides of the feature maps that are joined."""
-        return strides_of(self.backbone, self.strides, STRIDES)
-
-    def check_weights(self) -> None:
-        """Raise an error where the weights of the network are not here."""
-        choose_taps(self.backbone, self.tapped())
 
     def students(self, features: int, size: tuple[int, int]) -> StudentShape:
         """Return the shape of the networks that learn `features` of pictures of `size`."""
@@ -129,7 +115,7 @@ class EfficientAd:
             from isotherm.nn.fitting import FitPlan, fit_lessons, torch_device
             from isotherm.nn.lessons import Lessons
             from isotherm.nn.students import Scale, Students, held_out_maps, imitation
-        taps = choose_taps(config.backbone, config.tapped())
+        taps = config.taps()
         plan = FitPlan(**plan_of(config), last_rate=LAST_RATE, augment=False)
         torch_device(plan.device)
         check_count(images, "EfficientAD")
@@ -144,7 +130,7 @@ class EfficientAd:
 
     def load(self, arrays: Arrays, config: EfficientAdConfig) -> GraphDetector:
         """Rebuild a detector, without torch; raises ModelError where the arrays do not fit together."""
-        taps = stored_taps(arrays, config.backbone, config.tapped())
+        taps = config.stored_taps(arrays)
         kept = {"size": arrays["size"], **taps.arrays()} if stored_size(arrays) else {}
         kept |= config.students(taps.dimensions, stored_size(arrays)).check(arrays)
         for name in ("feature_mean", "feature_deviation"):
@@ -199,14 +185,14 @@ def _model(arrays: Arrays, taps: Taps, config: EfficientAdConfig) -> ov.Model:
     shown = within_span(pixels)
     shape = config.students(taps.dimensions, size)
     local, imitated = shape.student(shown, arrays)
-    mean, deviation = (constant(arrays[name].reshape(1, -1, 1, 1)) for name in ("feature_mean", "feature_deviation"))
+    mean, deviation = (by_channel(arrays[name]) for name in ("feature_mean", "feature_deviation"))
     truth = ops.divide(ops.subtract(teacher_node(taps, shown, size), mean), deviation)
     errors = zip(((truth, local), (shape.autoencoder(shown, arrays), imitated)), arrays["quantiles"], strict=True)
     first, second = (_levelled(channel_mean(ops.squared_difference(*pair)), limits) for pair, limits in errors)
     kept = ops.multiply(beyond_span(pixels), ops.subtract(constant(1.0), ignore))
     beyond = ops.avg_pool(kept, [STRIDE, STRIDE], [0, 0], [0, 0], [STRIDE, STRIDE], True)
     strange = ops.add(ops.multiply(ops.add(first, second), constant(0.5)), beyond)
-    maps = keep_out(ops.squeeze(strange, ops.constant(np.array([1], np.int64))), ignore, size, grid)
+    maps = keep_out(ops.squeeze(strange, integers(1)), ignore, size, grid)
     maps = blurred(maps, size, grid, config.blur_px)
     return finished((pixels, ignore), maps=maps, scores=largest(maps))
 

@@ -20,13 +20,12 @@ from isotherm.anomaly.feature_cache import CachedMaps
 from isotherm.anomaly.graphs import (
     GraphDetector,
     blurred,
-    constant,
-    constant_of,
     finished,
     graph_inputs,
     ignored_cells,
     keep_out,
     largest,
+    resized_maps,
 )
 from isotherm.anomaly.method import Arrays, Images
 from isotherm.anomaly.patches import Taps
@@ -34,7 +33,7 @@ from isotherm.anomaly.stored import stored, stored_size
 from isotherm.core.errors import MissingExtraError, ModelError
 from isotherm.core.progress import Progress
 from isotherm.runtime.backbones import BACKBONES
-from isotherm.runtime.layers import integers
+from isotherm.runtime.layers import by_channel, constant, integers
 
 CLAMP = 2.0
 """Largest log-scale of a coupling (as in `isotherm.nn.flows`)."""
@@ -180,7 +179,7 @@ def place_encoding(grid: tuple[int, int], length: int) -> Float32[np.ndarray, "P
 def _standardised(arrays: Arrays, shape: FlowShape, features: ov.Node, out: ov.Node) -> ov.Node:
     """Return features of mean 0 and deviation 1; cells that do not count hold the mean, as while learning."""
     mean, deviation = arrays[f"{shape.stride}.mean"], arrays[f"{shape.stride}.deviation"]
-    values = ops.multiply(ops.subtract(features, _per_channel(mean)), _per_channel(1 / deviation))
+    values = ops.multiply(ops.subtract(features, by_channel(mean)), by_channel(1 / deviation))
     # Single vectors do not see one another.
     return values if shape.encoding else ops.select(ops.unsqueeze(out, integers(1)), constant(0.0), values)
 
@@ -216,14 +215,14 @@ def _step(part: Arrays, shape: FlowShape, values: ov.Node, bias: np.ndarray) -> 
     """Return the values (N D h w) after a step, and the log-scales (N C h w) of its coupling."""
     kept_channels = shape.channels // 2
     gain = np.exp(part["log_gain"])
-    values = ops.add(ops.multiply(values, _per_channel(gain)), _per_channel(part["bias"] * gain))
+    values = ops.add(ops.multiply(values, by_channel(gain)), by_channel(part["bias"] * gain))
     kept, changed = _split(values, kept_channels, shape.channels - kept_channels)
     hidden = ops.relu(ops.add(_convolved(kept, part["subnet.first.weight"]), constant(bias)))
-    raw = ops.add(_convolved(hidden, part["subnet.last.weight"]), _per_channel(part["subnet.last.bias"]))
+    raw = ops.add(_convolved(hidden, part["subnet.last.weight"]), by_channel(part["subnet.last.bias"]))
     log_scale, shift = _split(raw, shape.channels - kept_channels, shape.channels - kept_channels)
     log_scale = ops.multiply(ops.tanh(ops.multiply(log_scale, constant(1 / CLAMP))), constant(CLAMP))
     changed = ops.add(ops.multiply(changed, ops.exp(log_scale)), shift)
-    shuffled = ops.gather(ops.concat([kept, changed], 1), constant_of(part["order"]), integers(1))
+    shuffled = ops.gather(ops.concat([kept, changed], 1), ops.constant(part["order"]), integers(1))
     return shuffled, log_scale
 
 
@@ -234,7 +233,7 @@ def _convolved(values: ov.Node | ov.Output, weight: np.ndarray) -> ov.Node:
 
 
 def _split(values: ov.Node, first: int, second: int) -> tuple[ov.Output, ov.Output]:
-    parts = ops.variadic_split(values, constant_of(np.array(1, np.int64)), integers(first, second))
+    parts = ops.variadic_split(values, ops.constant(np.array(1, np.int64)), integers(first, second))
     return parts.output(0), parts.output(1)
 
 
@@ -242,17 +241,4 @@ def _resized(maps: ov.Node, grid: tuple[int, int], wanted: tuple[int, int]) -> o
     """Bring maps (N h w) to another grid."""
     if grid == wanted:
         return maps
-    axes, sides = integers(2, 3), integers(*wanted)
-    resized = ops.interpolate(
-        ops.unsqueeze(maps, integers(1)),
-        sides,
-        "linear_onnx",
-        "sizes",
-        coordinate_transformation_mode="half_pixel",
-        axes=axes,
-    )
-    return ops.squeeze(resized, integers(1))
-
-
-def _per_channel(values: np.ndarray) -> ov.Node:
-    return constant(values.reshape(1, -1, 1, 1))
+    return resized_maps(maps, wanted)

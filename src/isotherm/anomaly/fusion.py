@@ -25,20 +25,21 @@ from openvino import opset13 as ops
 
 from isotherm.anomaly import ANOMALY_METHODS
 from isotherm.anomaly.graphs import (
-    IGNORED_SHARE,
     GraphDetector,
-    constant,
     finished,
     graph_inputs,
     keep_out,
     largest,
+    resized_maps,
     smoothing,
 )
 from isotherm.anomaly.method import AnomalyMethod, Arrays, Detector, Exportable, Images, Inputs
+from isotherm.anomaly.patches import scene_cells
 from isotherm.anomaly.stored import stored, stored_size
 from isotherm.core.config import setting, validate
 from isotherm.core.errors import ConfigError, ModelError
 from isotherm.core.progress import Progress
+from isotherm.runtime.layers import constant
 
 READ = 16
 """How many held-out images are looked at together."""
@@ -127,7 +128,7 @@ class _Places:
         self._sums: Float64[np.ndarray, "3 h w"] | None = None
 
     def add(self, maps: Float32[np.ndarray, "N h w"], inputs: Inputs) -> None:
-        kept = kept_places(inputs, (maps.shape[1], maps.shape[2])).astype(np.float64)
+        kept = scene_cells(inputs, (maps.shape[1], maps.shape[2])).astype(np.float64)
         sums = np.stack([kept.sum(axis=0), (kept * maps).sum(axis=0), (kept * maps * maps).sum(axis=0)])
         self._sums = sums if self._sums is None else self._sums + sums
 
@@ -152,21 +153,6 @@ def _spread_out(
     down, across = (smoothing(cells, side / cells, sigma_px) for cells, side in zip(values.shape, size, strict=True))
     blurred: np.ndarray = down @ values @ across.T
     return blurred
-
-
-def kept_places(inputs: Inputs, grid: tuple[int, int]) -> Bool[np.ndarray, "N h w"]:
-    """Say which cells of a map are part of the scene; where they are no whole pixels, by the pixel in the middle."""
-    if inputs.ignore is None:
-        return np.ones((len(inputs), *grid), np.bool_)
-    if all(side % cells == 0 for side, cells in zip(inputs.size, grid, strict=True)):
-        rows, columns = (side // cells for side, cells in zip(inputs.size, grid, strict=True))
-        blocks = inputs.ignore.reshape(len(inputs), grid[0], rows, grid[1], columns)
-        kept: np.ndarray = blocks.mean(axis=(2, 4)) <= IGNORED_SHARE
-        return kept
-    down, across = (
-        ((np.arange(cells) + 0.5) * side / cells).astype(int) for side, cells in zip(inputs.size, grid, strict=True)
-    )
-    return ~inputs.ignore[:, down[:, None], across]
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,7 +197,7 @@ def fused_model(members: Sequence[Member], size: tuple[int, int]) -> ov.Model:
         shape = member.yardstick.mean.shape
         standardised = keep_out(member.yardstick.apply(outputs["maps"]), inputs[1], size, (shape[0], shape[1]))
         peaks.append(largest(standardised))
-        maps.append(standardised if shape == grid else _resized(standardised, grid))
+        maps.append(standardised if shape == grid else resized_maps(standardised, (grid[0], grid[1])))
         if place == 0:
             more = {name: outputs[name] for name in ("references", "resembles") if name in outputs}
     return finished(inputs, maps=_mean(maps), scores=_mean(peaks), **more)
@@ -232,27 +218,11 @@ def _node(value: ov.Output) -> ov.Node:
     return node if node.get_output_size() == 1 else ops.concat([value], 0)
 
 
-def _resized(maps: ov.Node, grid: tuple[int, ...]) -> ov.Node:
-    resized = ops.interpolate(
-        ops.unsqueeze(maps, _whole(1)),
-        _whole(*grid),
-        "linear_onnx",
-        "sizes",
-        coordinate_transformation_mode="half_pixel",
-        axes=_whole(2, 3),
-    )
-    return ops.squeeze(resized, _whole(1))
-
-
 def _mean(nodes: Sequence[ov.Node]) -> ov.Node:
     total = nodes[0]
     for node in nodes[1:]:
         total = ops.add(total, node)
     return total if len(nodes) == 1 else ops.multiply(total, constant(1 / len(nodes)))
-
-
-def _whole(*numbers: int) -> ov.Node:
-    return ops.constant(np.array(numbers, np.int64))
 
 
 class Fusion:

@@ -19,6 +19,7 @@ from isotherm.anomaly.method import AnomalyMaps, Arrays, Inputs
 from isotherm.anomaly.thumbnails import Thumbnails
 from isotherm.runtime.compiled import Precision
 from isotherm.runtime.engines import Engine, engine
+from isotherm.runtime.layers import constant, integers, resized
 
 IGNORED_SHARE = 0.25
 """A cell of a map is left out where more than this share of its pixels is to be ignored."""
@@ -110,8 +111,8 @@ def keep_out(maps: ov.Node, ignore: ov.Node, size: tuple[int, int], grid: tuple[
     """
     out = ignored_cells(ignore, size, grid)
     kept_only = ops.select(out, constant(np.finfo(np.float32).max), maps)
-    least = ops.reduce_min(kept_only, _axes(1, 2), True)
-    return ops.select(out, ops.minimum(least, ops.reduce_max(maps, _axes(1, 2), True)), maps)
+    least = ops.reduce_min(kept_only, integers(1, 2), True)
+    return ops.select(out, ops.minimum(least, ops.reduce_max(maps, integers(1, 2), True)), maps)
 
 
 def ignored_cells(ignore: ov.Node, size: tuple[int, int], grid: tuple[int, int]) -> ov.Node:
@@ -126,20 +127,18 @@ def _shares(ignore: ov.Node, size: tuple[int, int], grid: tuple[int, int]) -> ov
         shares = ops.avg_pool(ignore, steps, [0, 0], [0, 0], steps, True)
     else:
         # Where cells and pixels do not match (a stride of 14), the pixel in the middle speaks for the cell.
-        shares = ops.interpolate(
-            ignore,
-            constant_of(np.array(grid, np.int64)),
-            "linear_onnx",
-            "sizes",
-            coordinate_transformation_mode="half_pixel",
-            axes=constant_of(np.array([2, 3], np.int64)),
-        )
-    return ops.squeeze(shares, _axes(1))
+        shares = resized(ignore, grid)
+    return ops.squeeze(shares, integers(1))
+
+
+def resized_maps(maps: ov.Node, grid: tuple[int, int]) -> ov.Node:
+    """Bring maps (N h w) to another grid."""
+    return ops.squeeze(resized(ops.unsqueeze(maps, integers(1)), grid), integers(1))
 
 
 def largest(maps: ov.Node) -> ov.Node:
     """Return the largest value (N) of each map (N h w)."""
-    return ops.reduce_max(maps, _axes(1, 2), False)
+    return ops.reduce_max(maps, integers(1, 2), False)
 
 
 def blurred(maps: ov.Node, size: tuple[int, int], grid: tuple[int, int], sigma_px: float) -> ov.Node:
@@ -162,17 +161,3 @@ def smoothing(cells: int, step_px: float, sigma_px: float) -> Float32[np.ndarray
     kernel = np.exp(-0.5 * ((places[:, None] - places[None]) / sigma_px) ** 2)
     scaled: np.ndarray = kernel / kernel.sum(axis=1, keepdims=True)
     return scaled.astype(np.float32)
-
-
-def constant(values: object) -> ov.Node:
-    """Return a float32 constant of a graph."""
-    return constant_of(np.ascontiguousarray(values, dtype=np.float32))
-
-
-def constant_of(values: np.ndarray) -> ov.Node:
-    """Return a constant of a graph, of the array's own type."""
-    return ops.constant(values)
-
-
-def _axes(*axes: int) -> ov.Node:
-    return ops.constant(np.array(axes, np.int64))

@@ -23,20 +23,16 @@ from openvino import opset13 as ops
 from isotherm.anomaly.graphs import GraphDetector, blurred, finished, graph_inputs, keep_out, largest
 from isotherm.anomaly.method import Arrays, Images
 from isotherm.anomaly.patches import (
-    BACKBONE,
-    BACKBONE_HELP,
     STRIDES_HELP,
     Taps,
-    choose_taps,
+    TapsConfig,
     compile_patches,
     kept_cells,
     patch_node,
-    stored_taps,
-    strides_of,
 )
 from isotherm.anomaly.stored import stored, stored_size
 from isotherm.anomaly.thumbnails import Thumbnails, thumbnail
-from isotherm.core.config import setting, validate
+from isotherm.core.config import setting
 from isotherm.core.errors import ConfigError, ModelError
 from isotherm.core.progress import Progress
 from isotherm.runtime.backbones import BACKBONES
@@ -57,30 +53,23 @@ TRIANGLE = 34
 
 
 @dataclass(frozen=True)
-class PadimConfig:
+class PadimConfig(TapsConfig):
     """Settings of PaDiM."""
 
-    backbone: str = setting(BACKBONE, BACKBONE_HELP)
+    default_strides = STRIDES
+
     strides: str = setting("", STRIDES_HELP.format("4,8,16 or the network's own"))
     dimensions: int = setting(100, "features that are kept, drawn at random", low=2, high=1024)
     blur_px: float = setting(4.0, "Gaussian blur of the map, in pixels of the network input", low=0.0, high=64.0)
     precision: Literal["f32", "bf16"] = setting("f32", "arithmetic of the network: exact, or faster and coarser")
 
     def __post_init__(self) -> None:
-        validate(self)
+        super().__post_init__()
         available = BACKBONES.get(self.backbone).dimensions(self.tapped())
         if self.dimensions > available:
             raise ConfigError(
                 f"dimensions must be at most {available}, what the feature maps have, not {self.dimensions}"
             )
-
-    def tapped(self) -> tuple[int, ...]:
-        """Return the strides of the feature maps."""
-        return strides_of(self.backbone, self.strides, STRIDES)
-
-    def check_weights(self) -> None:
-        """Raise an error where the weights of the network are not here."""
-        choose_taps(self.backbone, self.tapped())
 
 
 @dataclass(frozen=True, eq=False)
@@ -255,7 +244,7 @@ class Padim:
 
     def fit(self, images: Images, config: PadimConfig, seed: int, progress: Progress) -> GraphDetector:
         """Fit one Gaussian for each cell of the grid, over all images."""
-        taps = choose_taps(config.backbone, config.tapped())
+        taps = config.taps()
         size, grid = images.size, taps.grid(images.size)
         chosen = np.random.default_rng(seed).permutation(taps.dimensions)[: config.dimensions]
         kept = np.sort(chosen).astype(np.int32)
@@ -275,7 +264,7 @@ class Padim:
 
     def load(self, arrays: Arrays, config: PadimConfig) -> GraphDetector:
         """Rebuild the detector; raises ModelError where the arrays do not fit together, or the network is another."""
-        taps, size = stored_taps(arrays, config.backbone, config.tapped()), stored_size(arrays)
+        taps, size = config.stored_taps(arrays), stored_size(arrays)
         grid, count = taps.grid(size), config.dimensions
         cells = grid[0] * grid[1]
         kept = stored(arrays, "kept", np.int32, count)

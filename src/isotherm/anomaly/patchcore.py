@@ -19,17 +19,12 @@ from isotherm.anomaly.graphs import GraphDetector, blurred, finished, graph_inpu
 from isotherm.anomaly.memory import Bank, Share, learn_bank, nearest_squares, products, stored_bank, votes
 from isotherm.anomaly.method import Arrays, Images
 from isotherm.anomaly.patches import (
-    BACKBONE,
-    BACKBONE_HELP,
-    STRIDES_HELP,
     Cells,
-    choose_taps,
+    TapsConfig,
     compile_patches,
     patch_node,
-    stored_taps,
-    strides_of,
 )
-from isotherm.core.config import setting, validate
+from isotherm.core.config import setting
 from isotherm.core.progress import Progress
 from isotherm.runtime.layers import constant, integers
 
@@ -39,11 +34,11 @@ AVERAGE = 3
 
 
 @dataclass(frozen=True)
-class PatchCoreConfig:
+class PatchCoreConfig(TapsConfig):
     """Settings of PatchCore."""
 
-    backbone: str = setting(BACKBONE, BACKBONE_HELP)
-    strides: str = setting("", STRIDES_HELP.format("8,16 or the network's own"))
+    default_strides = STRIDES
+
     coreset_ratio: float = setting(0.1, "share of the normal patches that is kept", low=0.0001, high=1.0)
     max_rows: int = setting(
         2048, "most patches that are kept, whatever the share; inspection time grows with it", low=16, high=200_000
@@ -53,18 +48,6 @@ class PatchCoreConfig:
     )
     blur_px: float = setting(4.0, "Gaussian blur of the map, in pixels of the network input", low=0.0, high=64.0)
     precision: Literal["f32", "bf16"] = setting("f32", "arithmetic of the network: exact, or faster and coarser")
-
-    def __post_init__(self) -> None:
-        validate(self)
-        self.tapped()
-
-    def tapped(self) -> tuple[int, ...]:
-        """Return the strides of the feature maps."""
-        return strides_of(self.backbone, self.strides, STRIDES)
-
-    def check_weights(self) -> None:
-        """Raise an error where the weights of the network are not here."""
-        choose_taps(self.backbone, self.tapped())
 
 
 def _detector(bank: Bank, config: PatchCoreConfig) -> GraphDetector:
@@ -119,14 +102,14 @@ class PatchCore:
 
     def fit(self, images: Images, config: PatchCoreConfig, seed: int, progress: Progress) -> GraphDetector:
         """Choose the core set of the normal patches (`isotherm.anomaly.memory.learn_bank`)."""
-        taps = choose_taps(config.backbone, config.tapped())
+        taps = config.taps()
         compiled = compile_patches(taps, images.size, config.precision, average=AVERAGE)
         share = Share(config.coreset_ratio, config.max_rows, seed)
         return _detector(learn_bank(images, taps, compiled, share, progress), config)
 
     def load(self, arrays: Arrays, config: PatchCoreConfig) -> GraphDetector:
         """Rebuild the detector; raises ModelError where the arrays do not fit together, or the network is another."""
-        taps = stored_taps(arrays, config.backbone, config.tapped())
+        taps = config.stored_taps(arrays)
         return _detector(stored_bank(arrays, taps), config)
 
 

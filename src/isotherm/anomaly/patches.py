@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 import openvino as ov
@@ -18,10 +19,11 @@ from openvino import opset13 as ops
 from isotherm.anomaly.graphs import IGNORED_SHARE
 from isotherm.anomaly.method import Arrays, Images, Inputs
 from isotherm.anomaly.stored import stored
+from isotherm.core.config import setting, validate
 from isotherm.core.errors import ConfigError
 from isotherm.runtime.backbones import BACKBONES
 from isotherm.runtime.compiled import Compiled, Precision
-from isotherm.runtime.layers import integers
+from isotherm.runtime.layers import integers, resized
 
 BACKBONE = "efficientnet_lite0"
 BACKBONE_HELP = "network that gives the features; `isotherm backbones` lists them"
@@ -93,6 +95,37 @@ def stored_taps(arrays: Arrays, backbone: str, strides: Sequence[int]) -> Taps:
     return Taps(backbone, BACKBONES.get(backbone).chosen(digest), tuple(strides))
 
 
+@dataclass(frozen=True)
+class TapsConfig:
+    """Which feature maps of which network; a method's configuration adds its own settings."""
+
+    default_strides: ClassVar[tuple[int, ...]] = ()
+    """The maps that an empty `strides` stands for; empty for the network's own."""
+
+    backbone: str = setting(BACKBONE, BACKBONE_HELP)
+    strides: str = setting("", STRIDES_HELP.format("8,16 or the network's own"))
+
+    def __post_init__(self) -> None:
+        validate(self)
+        self.tapped()
+
+    def tapped(self) -> tuple[int, ...]:
+        """Return the strides of the feature maps."""
+        return strides_of(self.backbone, self.strides, self.default_strides)
+
+    def check_weights(self) -> None:
+        """Raise an error where the weights of the network are not here."""
+        self.taps()
+
+    def taps(self) -> Taps:
+        """Return the feature maps to learn from (`choose_taps`)."""
+        return choose_taps(self.backbone, self.tapped())
+
+    def stored_taps(self, arrays: Arrays) -> Taps:
+        """Return the feature maps that a model was trained on (`stored_taps`)."""
+        return stored_taps(arrays, self.backbone, self.tapped())
+
+
 def strides_of(backbone: str, text: str, default: Sequence[int]) -> tuple[int, ...]:
     """Return the strides that a setting names.
 
@@ -157,14 +190,7 @@ def to_grid(node: ov.Node, stride: int, grid_stride: int, grid: tuple[int, int],
         return ops.avg_pool(node, [step, step], [0, 0], [0, 0], [step, step], True)
     if stride == grid_stride:
         return node
-    return ops.interpolate(
-        node,
-        integers(*grid),
-        "linear_onnx",
-        "sizes",
-        coordinate_transformation_mode="half_pixel",
-        axes=integers(2, 3),
-    )
+    return resized(node, grid)
 
 
 def parameter(size: tuple[int, int]) -> ov.Node:
@@ -187,21 +213,29 @@ def inputs_one_by_one(images: Images) -> Iterator[Inputs]:
 
 
 def kept_cells(inputs: Inputs, grid: tuple[int, int]) -> Bool[np.ndarray, "N P"]:
-    """Say which cells of the grid (h w), row by row, are part of the scene and may be learnt from.
+    """Say which cells of the grid (h w), row by row, may be learnt from.
 
-    A cell is left out where more than `IGNORED_SHARE` of its pixels is to be ignored or, where cells and pixels do not
-    match (a stride of 14), the one in its middle; a picture of which nothing would be left keeps all of its cells.
+    That is those of the scene; a picture of which nothing would be left keeps all of its cells.
+    """
+    kept = scene_cells(inputs, grid).reshape(len(inputs), -1)
+    kept[~kept.any(axis=1)] = True
+    return kept
+
+
+def scene_cells(inputs: Inputs, grid: tuple[int, int]) -> Bool[np.ndarray, "N h w"]:
+    """Say which cells of the grid (h w) are part of the scene.
+
+    A cell is not where more than `IGNORED_SHARE` of its pixels is to be ignored or, where cells and pixels do not match
+    (a stride of 14), the one in its middle.
     """
     if inputs.ignore is None:
-        return np.ones((len(inputs), grid[0] * grid[1]), np.bool_)
+        return np.ones((len(inputs), *grid), np.bool_)
     if any(side % cells for side, cells in zip(inputs.size, grid, strict=True)):
         rows, columns = (_middles(side, cells) for side, cells in zip(inputs.size, grid, strict=True))
-        kept = ~inputs.ignore[:, rows[:, None], columns].reshape(len(inputs), -1)
-    else:
-        down, across = (side // cells for side, cells in zip(inputs.size, grid, strict=True))
-        blocks = inputs.ignore.reshape(len(inputs), grid[0], down, grid[1], across)
-        kept = blocks.mean(axis=(2, 4)).reshape(len(inputs), -1) <= IGNORED_SHARE
-    kept[~kept.any(axis=1)] = True
+        return ~inputs.ignore[:, rows[:, None], columns]
+    down, across = (side // cells for side, cells in zip(inputs.size, grid, strict=True))
+    blocks = inputs.ignore.reshape(len(inputs), grid[0], down, grid[1], across)
+    kept: np.ndarray = blocks.mean(axis=(2, 4)) <= IGNORED_SHARE
     return kept
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import openvino as ov
 from openvino import opset13 as ops
 
-from isotherm.anomaly.graphs import blurred, constant, finished, keep_out, largest
+from isotherm.anomaly.graphs import blurred, finished, keep_out, largest
+from isotherm.runtime.layers import constant, integers
 
 MAP_STRIDE = 4
 """Maps are averaged over squares of this side [px]: after the smoothing nothing is lost."""
@@ -27,7 +27,7 @@ def beyond_span(pixels: ov.Node) -> ov.Node:
 
 def channel_mean(values: ov.Node) -> ov.Node:
     """Return the mean (N 1 H W) over the channels of (N D H W)."""
-    return ops.reduce_mean(values, ops.constant(np.array([1], np.int64)), keep_dims=True)
+    return ops.reduce_mean(values, integers(1), keep_dims=True)
 
 
 def smooth_map(values: ov.Node, ignore: ov.Node, size: tuple[int, int], blur_px: float) -> ov.Node:
@@ -38,7 +38,7 @@ def smooth_map(values: ov.Node, ignore: ov.Node, size: tuple[int, int], blur_px:
     sides, grid = [MAP_STRIDE, MAP_STRIDE], (size[0] // MAP_STRIDE, size[1] // MAP_STRIDE)
     kept = ops.multiply(values, ops.subtract(constant(1.0), ignore))
     small = ops.avg_pool(kept, sides, [0, 0], [0, 0], sides, True)
-    maps = blurred(ops.squeeze(small, ops.constant(np.array([1], np.int64))), size, grid, blur_px)
+    maps = blurred(ops.squeeze(small, integers(1)), size, grid, blur_px)
     return keep_out(maps, ignore, size, grid)
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import openvino as ov
 from openvino import opset13 as ops
 
-from isotherm.anomaly.graphs import constant
 from isotherm.anomaly.method import Arrays
 from isotherm.anomaly.stored import stored
+from isotherm.runtime.layers import by_channel, constant, integers
 
 Shapes = Iterator[tuple[str, tuple[int, ...]]]
 
@@ -97,9 +97,9 @@ def _spread(features: ov.Node, arrays: Arrays, name: str, *, stride: int, reach:
 
 
 def _bias(arrays: Arrays, name: str) -> ov.Node:
-    return constant(arrays[f"{name}.bias"].reshape(1, -1, 1, 1))
+    return by_channel(arrays[f"{name}.bias"])
 
 
 def _channels(features: ov.Node, start: int, stop: int) -> ov.Node:
-    edges = (ops.constant(np.array([place], np.int64)) for place in (start, stop, 1, 1))
+    edges = (integers(place) for place in (start, stop, 1, 1))
     return ops.slice(features, *edges)

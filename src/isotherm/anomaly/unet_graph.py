@@ -9,9 +9,9 @@ import numpy as np
 import openvino as ov
 from openvino import opset13 as ops
 
-from isotherm.anomaly.graphs import constant
 from isotherm.anomaly.method import Arrays
 from isotherm.anomaly.stored import stored
+from isotherm.runtime.layers import constant
 
 
 @dataclass(frozen=True)

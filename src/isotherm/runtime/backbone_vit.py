@@ -22,7 +22,7 @@ from jaxtyping import Float32
 from openvino import opset13 as ops
 
 from isotherm.runtime.backbone import Backbone
-from isotherm.runtime.layers import Tensors, constant, integers
+from isotherm.runtime.layers import Tensors, constant, integers, resized
 from isotherm.runtime.resampling import bicubic
 from isotherm.runtime.vit_names import authors_names
 from isotherm.runtime.weight_sources import Download, Files
@@ -106,14 +106,7 @@ def _maps(plan: Plan, tensors: Tensors, pixels: ov.Node, strides: Sequence[int])
 def _stretched(pixels: ov.Node, size: tuple[int, int], given: tuple[int, int]) -> ov.Node:
     if size == given:
         return pixels
-    return ops.interpolate(
-        pixels,
-        integers(*size),
-        "linear_onnx",
-        "sizes",
-        coordinate_transformation_mode="half_pixel",
-        axes=integers(2, 3),
-    )
+    return resized(pixels, size)
 
 
 @dataclass(frozen=True, eq=False)

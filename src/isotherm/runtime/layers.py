@@ -41,18 +41,30 @@ def integers(*values: int) -> ov.Node:
     return ops.constant(np.array(values, np.int64))
 
 
+def resized(node: ov.Node, size: tuple[int, int]) -> ov.Node:
+    """Resize feature maps (N D h w) bilinearly to `size` (height, width); pixels count at their middles."""
+    return ops.interpolate(
+        node,
+        integers(*size),
+        "linear_onnx",
+        "sizes",
+        coordinate_transformation_mode="half_pixel",
+        axes=integers(2, 3),
+    )
+
+
 def convolution(
     node: ov.Node, kernel: Float32[np.ndarray, "O I K K"], bias: Float32[np.ndarray, " O"], geometry: Geometry
 ) -> ov.Node:
     """Add a convolution and its bias."""
-    return ops.add(ops.convolution(node, constant(kernel), *_arguments(geometry)), _by_channel(bias))
+    return ops.add(ops.convolution(node, constant(kernel), *_arguments(geometry)), by_channel(bias))
 
 
 def depthwise(
     node: ov.Node, kernel: Float32[np.ndarray, "C 1 K K"], bias: Float32[np.ndarray, " C"], geometry: Geometry
 ) -> ov.Node:
     """Add a convolution that filters each channel by itself, and its bias."""
-    return ops.add(ops.group_convolution(node, constant(kernel[:, None]), *_arguments(geometry)), _by_channel(bias))
+    return ops.add(ops.group_convolution(node, constant(kernel[:, None]), *_arguments(geometry)), by_channel(bias))
 
 
 def max_pool(node: ov.Node, *, size: int, pad: int) -> ov.Node:
@@ -66,13 +78,14 @@ def _arguments(geometry: Geometry) -> tuple[list[int], list[int], list[int], lis
     return [geometry.stride] * 2, pad, pad, [1, 1], "same_upper" if geometry.pad is None else "explicit"
 
 
-def _by_channel(values: Float32[np.ndarray, " C"]) -> ov.Node:
+def by_channel(values: Float32[np.ndarray, " C"]) -> ov.Node:
+    """Return a constant (1 C 1 1), one value for each channel of feature maps (N C h w)."""
     return constant(values.reshape(1, -1, 1, 1))
 
 
 def normalised(pixels: ov.Node, mean: Float32[np.ndarray, " 3"], std: Float32[np.ndarray, " 3"]) -> ov.Node:
     """Return (pixels - mean) / std of each colour, what a network was trained on."""
-    return ops.divide(ops.subtract(pixels, _by_channel(mean)), _by_channel(std))
+    return ops.divide(ops.subtract(pixels, by_channel(mean)), by_channel(std))
 
 
 def folded(
