@@ -88,7 +88,7 @@ def substations(data: Path) -> Iterator[Picture]:
 
 
 SETS = {"kolektor": kolektor, "solar": solar, "substations": substations}
-HINTS = {"substations": ReadHints(scale=0.1, offset=-100.0, unit="c")}
+HINTS = {"substations": ReadHints(step=0.1, offset=-100.0, unit="c")}
 
 
 def development_groups(name: str, pictures: Iterable[Picture]) -> set[str]:

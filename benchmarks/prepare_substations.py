@@ -3,7 +3,7 @@
     ISOTHERM_DATA=DATA python benchmarks/prepare_substations.py OUT
 
 OUT gets links ``normal/<name>.png`` and ``faulty/<site>/<name>.png``, and ``groups.csv``. The pictures hold counts:
-°C = count * 0.1 - 100 (``--scale 0.1 --offset -100 --unit c``).
+°C = count * 0.1 - 100 (``--step 0.1 --offset -100 --unit c``).
 """
 
 from __future__ import annotations

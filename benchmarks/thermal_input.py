@@ -32,7 +32,7 @@ from isotherm.workflows.evaluation_result import Evaluation, write_evaluation
 from isotherm.workflows.judging import Judged
 from isotherm.workflows.train import TrainSettings
 
-CELSIUS_X10 = ReadHints(scale=0.1, offset=-100.0, unit="c")
+CELSIUS_X10 = ReadHints(step=0.1, offset=-100.0, unit="c")
 Convert = Callable[[np.ndarray], np.ndarray]
 
 

@@ -17,7 +17,7 @@ from isotherm.core.config import Setting, settings_of
 from isotherm.core.registry import Registry
 from isotherm.formats import FORMATS
 from isotherm.hotspots import HOTSPOT_METHODS
-from isotherm.hotspots.severity import SEVERITY_TABLES, load_table
+from isotherm.measurement.severity import SEVERITY_TABLES, load_table
 from isotherm.reports import REPORT_WRITERS
 from isotherm.runtime.backbones import BACKBONES
 

@@ -95,7 +95,7 @@ def test_nothing_to_read(
 
 
 @pytest.mark.parametrize(
-    "flags", [["--emissivity", "1.5"], ["--emissivity", "nan"], ["--offset", "3"], ["--scale", "0"]]
+    "flags", [["--emissivity", "1.5"], ["--emissivity", "nan"], ["--offset", "3"], ["--step", "0"]]
 )
 def test_bad_settings_are_bad_usage(flags: list[str], flir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(flir), *flags]) == 2
@@ -105,7 +105,7 @@ def test_bad_settings_are_bad_usage(flags: list[str], flir: Path, capsys: pytest
 def test_scale_and_unit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "plane.png"
     path.write_bytes(encoded(np.array([[1200, 1301]], np.uint16), "PNG"))
-    assert main(["info", str(path), "--json", "--scale", "0.1", "--offset", "-100", "--unit", "c"]) == 0
+    assert main(["info", str(path), "--json", "--step", "0.1", "--offset", "-100", "--unit", "c"]) == 0
     (row,) = json.loads(capsys.readouterr().out)
     assert row["temperatures"]["max_c"] == pytest.approx(30.1, abs=1e-3)
     assert row["parameters"] == {}

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from isotherm.core.errors import FormatError
 from isotherm.formats import FORMATS, ReadHints, read_bytes
+from isotherm.formats.reader import FormatCard
 from isotherm.testing.formats import check_image_reader
 from thermal_files import FlirFile, encoded, exif_block, npy, ramp
 
@@ -19,7 +20,7 @@ GREY = np.arange(192, dtype=np.uint8).reshape(12, 16)
 RGB = np.stack([GREY, GREY[::-1], GREY[:, ::-1]], axis=-1)
 CELSIUS = np.linspace(18, 60, 192, dtype=np.float32).reshape(12, 16)
 CSV = "\n".join(";".join(f"{value:.1f}".replace(".", ",") for value in row) for row in CELSIUS).encode()
-SCALE = ReadHints(scale=0.1, offset=-100.0, unit="c")
+SCALE = ReadHints(step=0.1, offset=-100.0, unit="c")
 
 SAMPLES: list[tuple[str, str, bytes, ReadHints | None]] = [
     ("flir", "jpeg", FlirFile(gps=(49.0, 8.4, 120.0)).jpeg(exif=exif_block()), None),
@@ -63,6 +64,7 @@ class Greedy:
     """Breaks one promise after the other, so that the check itself is checked."""
 
     name = "greedy"
+    card = FormatCard("any", ".npy", "°C", "documented")
 
     def __init__(self, *, raises: type[Exception] = FormatError, empty: bool = False) -> None:
         self.raises, self.empty = raises, empty

@@ -38,7 +38,7 @@ def test_png_declared_wins_over_the_guess_and_the_hint_over_both() -> None:
     data = declared(counts, json.dumps({"scale": 0.005, "offset": -100, "unit": "c"}))
     np.testing.assert_allclose(read_bytes(data).celsius(), counts * 0.005 - 100, atol=1e-3)
     assert read_bytes(data).notes == ()
-    hinted = read_bytes(data, ReadHints(scale=0.01, unit="k")).celsius()
+    hinted = read_bytes(data, ReadHints(step=0.01, unit="k")).celsius()
     np.testing.assert_allclose(hinted, counts / 100 - 273.15, atol=1e-3)
 
 
@@ -75,7 +75,7 @@ def test_npy_counts() -> None:
     assert (grey.radiometric, grey.counts.dtype) == (False, np.uint8)
     with pytest.raises(FormatError, match="need a scale"):
         read_bytes(npy(np.arange(6).reshape(2, 3)))
-    assert read_bytes(npy(np.arange(6).reshape(2, 3)), ReadHints(scale=1.0, unit="c")).celsius()[1, 2] == pytest.approx(
+    assert read_bytes(npy(np.arange(6).reshape(2, 3)), ReadHints(step=1.0, unit="c")).celsius()[1, 2] == pytest.approx(
         5
     )
 
@@ -246,5 +246,5 @@ def test_csv_any_matrix_survives(seed: int, height: int, width: int, separator: 
 
 
 def test_an_offset_alone_is_refused() -> None:
-    with pytest.raises(ConfigError, match="offset needs scale"):
+    with pytest.raises(ConfigError, match="offset needs step"):
         ReadHints(offset=3.0)

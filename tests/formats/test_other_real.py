@@ -61,7 +61,7 @@ def test_formats_of_later_versions_are_named(name: str, data: Path) -> None:
 
 def test_sixteen_bit_planes_with_their_scale(data: Path) -> None:
     folder = data / "substations/celsius_x10_png16"
-    hints = ReadHints(scale=0.1, offset=-100, unit="c")
+    hints = ReadHints(step=0.1, offset=-100, unit="c")
     line = isotherm.read(folder / "Line_1.png", hints).celsius()
     assert (line.min(), line.max()) == (pytest.approx(-37.3, abs=1e-3), pytest.approx(-5.2, abs=1e-3))
     raw = np.frombuffer((data / "camera_files/guide_tp8/Line_1.JPG").read_bytes(), "<i2", 384 * 288, 209536)

@@ -48,7 +48,7 @@ def test_colour_and_luma() -> None:
 
 
 def test_it_never_gives_degrees() -> None:
-    thermogram = read_bytes(encoded(RGB, "PNG"), ReadHints(scale=0.1))
+    thermogram = read_bytes(encoded(RGB, "PNG"), ReadHints(step=0.1))
     assert not thermogram.radiometric
     assert any("scale not used" in note for note in thermogram.notes)
     with pytest.raises(DataError, match="no temperatures"):

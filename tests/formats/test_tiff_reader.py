@@ -64,7 +64,7 @@ def packbits(numbers: np.ndarray, order: str, **tags: Entry) -> bytes:
 @pytest.mark.parametrize("dtype", [np.float32, np.uint16, np.int16, np.int32])
 def test_numbers_that_pillow_unpacks_are_in_the_right_byte_order(order: str, dtype: type) -> None:
     numbers = np.abs(CELSIUS).astype(dtype)
-    thermogram = read_bytes(packbits(numbers, order), ReadHints(scale=1.0, unit="c"))
+    thermogram = read_bytes(packbits(numbers, order), ReadHints(step=1.0, unit="c"))
     np.testing.assert_array_equal(thermogram.counts, numbers)
     assert thermogram.counts.dtype.isnative
 
@@ -100,7 +100,7 @@ def test_packings(compression: str) -> None:
 def test_types_and_byte_orders(dtype: str, options: dict[str, object]) -> None:
     numbers = np.abs(CELSIUS).astype(dtype)
     byteorder = dtype[0] if dtype[0] in "<>" else "<"
-    thermogram = read_bytes(tiff(numbers, byteorder=byteorder, **options), ReadHints(unit="c", scale=1.0))
+    thermogram = read_bytes(tiff(numbers, byteorder=byteorder, **options), ReadHints(unit="c", step=1.0))
     np.testing.assert_array_equal(thermogram.counts, numbers)
     assert thermogram.counts.dtype.isnative
 
@@ -163,17 +163,17 @@ def test_counts_of_no_known_scale_stay_sixteen_bit_grey_levels() -> None:
 
 def test_hinted_scale_wins_over_the_guess() -> None:
     counts = ramp(low=1000, high=1700)
-    thermogram = read_bytes(tiff(counts), ReadHints(scale=0.1, offset=-100, unit="c"))
+    thermogram = read_bytes(tiff(counts), ReadHints(step=0.1, offset=-100, unit="c"))
     np.testing.assert_allclose(thermogram.celsius(), counts * 0.1 - 100, atol=1e-3)
     assert thermogram.notes == ()
-    assert "°C" in read_bytes(tiff(counts), ReadHints(scale=0.1)).notes[0]
+    assert "°C" in read_bytes(tiff(counts), ReadHints(step=0.1)).notes[0]
 
 
 def test_whole_numbers_of_other_types_need_a_scale() -> None:
     counts = ramp().astype(np.int32) - 20_000
     with pytest.raises(FormatError, match="need a scale"):
         read_bytes(tiff(counts))
-    celsius = read_bytes(tiff(counts.astype(np.int16)), ReadHints(scale=0.1, unit="c")).celsius()
+    celsius = read_bytes(tiff(counts.astype(np.int16)), ReadHints(step=0.1, unit="c")).celsius()
     np.testing.assert_allclose(celsius[counts > -2700], counts[counts > -2700] * 0.1, atol=1e-2)
 
 

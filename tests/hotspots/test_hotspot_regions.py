@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
 from isotherm.core.regions import clean, closed, dilate, drop_small, erode, label, opened
-from isotherm.hotspots.outlines import outline, outlines
+from isotherm.measurement.outlines import outline, outlines
 
 EIGHT = np.ones((3, 3))
 masks = hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=14))

@@ -15,15 +15,16 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
 from isotherm.core.errors import ConfigError, DataError
-from isotherm.core.findings import Box, Finding
+from isotherm.core.findings import Finding
 from isotherm.core.regions import label
 from isotherm.core.scene import ZERO_CELSIUS_K, Param, Scene, SceneEdit, Source, assumed_scene
+from isotherm.core.shapes import Box
 from isotherm.core.thermogram import Camera, Thermogram
 from isotherm.formats import read
 from isotherm.hotspots import HOTSPOT_METHODS
 from isotherm.hotspots.measure import HotspotSettings, find_hotspots, hot_regions, measure_mask, stats_of
-from isotherm.hotspots.region_stats import region_stats
-from isotherm.hotspots.severity import SEVERITY_TABLES, table_from_json
+from isotherm.measurement.region_stats import region_stats
+from isotherm.measurement.severity import SEVERITY_TABLES, table_from_json
 from isotherm.radiometry.linear import stored_temperatures
 
 SIMILAR, AMBIENT = SEVERITY_TABLES["neta-similar"], SEVERITY_TABLES["neta-ambient"]

@@ -15,7 +15,7 @@ from isotherm.core.scene import SceneEdit
 from isotherm.formats import ReadHints
 from isotherm.hotspots import HOTSPOT_METHODS
 from isotherm.hotspots.measure import HotspotSettings
-from isotherm.hotspots.severity import SEVERITY_TABLES, load_table
+from isotherm.measurement.severity import SEVERITY_TABLES, load_table
 from isotherm.reports import REPORT_WRITERS
 from isotherm.reports.content import facts, ranked
 from isotherm.workflows.inspect import SEVERITY, InspectSettings, inspect

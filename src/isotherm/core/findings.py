@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from isotherm.core.scene import Param
+from isotherm.core.shapes import Box
 from isotherm.core.thermogram import Camera
 
 Status = Literal["ok", "failed"]
@@ -20,16 +21,6 @@ class TemperatureStats:
     max_c: float
     mean_c: float
     std_c: float
-
-
-@dataclass(frozen=True)
-class Box:
-    """Upper left corner, width and height [px]."""
-
-    x: int
-    y: int
-    width: int
-    height: int
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from jaxtyping import Bool, Int, Int32
+from jaxtyping import Bool, Float, Int, Int32
 
 Mask = Bool[np.ndarray, "H W"]
+Values = Float[np.ndarray, "H W"]
 Labels = Int32[np.ndarray, "H W"]
 
 

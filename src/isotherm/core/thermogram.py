@@ -8,8 +8,10 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Num, UInt8
 
+from isotherm.core.capture import CameraPalette, Pose, VisualPhoto
 from isotherm.core.errors import DataError
 from isotherm.core.scene import ZERO_CELSIUS_K, Scene, SceneEdit, Source
+from isotherm.core.shapes import Marked
 
 Counts = Num[np.ndarray, "H W"]
 Temperatures = Float[np.ndarray, "H W"]
@@ -21,7 +23,7 @@ class Calibration(Protocol):
 
     @property
     def kind(self) -> str:
-        """The name shown to users: planck, linear, vendor ..."""
+        """The name shown to users: planck, linear, vendor, or estimated where colours were turned into degrees."""
         ...
 
     @property
@@ -92,6 +94,16 @@ class Thermogram:
         Height and width of the picture in the file where it was decoded smaller on purpose; else None.
     site
         The name of the place or plant that it belongs to; empty where not known.
+    visual
+        The photo of the same view, where the file holds one.
+    regions
+        The spots, boxes and lines that the camera's user drew, and later those of the user of isotherm.
+    palette
+        The colours in which the camera showed the picture.
+    pose
+        How a drone's camera looked.
+    sensor_size
+        Height and width of the sensor where the array is larger than that (enlarged by the camera); else None.
     """
 
     counts: Counts
@@ -107,6 +119,11 @@ class Thermogram:
     digest: str = ""
     stored_size: tuple[int, int] | None = None
     site: str = ""
+    visual: VisualPhoto | None = field(default=None, repr=False)
+    regions: tuple[Marked, ...] = ()
+    palette: CameraPalette | None = field(default=None, repr=False)
+    pose: Pose | None = None
+    sensor_size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         self.counts.setflags(write=False)
@@ -117,6 +134,11 @@ class Thermogram:
     def radiometric(self) -> bool:
         """Whether the counts have temperatures."""
         return self.calibration is not None
+
+    @property
+    def estimated(self) -> bool:
+        """Whether the temperatures were read back from colours: near the truth at best, never a measurement."""
+        return self.calibration is not None and self.calibration.kind == "estimated"
 
     @property
     def deep(self) -> bool:

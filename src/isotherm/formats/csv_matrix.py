@@ -13,7 +13,7 @@ from jaxtyping import Float64
 from isotherm.core.errors import FormatError, TooLargeError
 from isotherm.core.scene import assumed_scene
 from isotherm.core.thermogram import Thermogram
-from isotherm.formats.reader import MAX_PIXELS, ReadHints
+from isotherm.formats.reader import MAX_PIXELS, FormatCard, ReadHints
 from isotherm.formats.scaling import KELVIN_ABOVE, of_temperatures
 from isotherm.radiometry.linear import Unit
 
@@ -37,6 +37,13 @@ class CsvReader:
     """Numbers with ``;``, tab, ``,`` or blanks between, decimal point or comma, with or without header lines."""
 
     name = "csv"
+    card = FormatCard(
+        makers="Fluke SmartView and other programs' exports",
+        suffixes=".csv .txt",
+        numbers="°C, °F or K",
+        evidence="proven",
+        source="files of the programs",
+    )
 
     def recognises(self, data: bytes) -> bool:
         """Say whether the beginning of these bytes is text with rows of equally many numbers."""
@@ -219,7 +226,7 @@ def _one_line(matrix: Matrix) -> tuple[Smaller, tuple[str, ...]]:
 
 def _doubt(numbers: Smaller, declared: Unit | None, hints: ReadHints) -> tuple[str, ...]:
     """Return a note where the unit is not said and the numbers look like kelvin."""
-    said = declared or hints.unit or hints.scale
+    said = declared or hints.unit or hints.step
     if said or not np.nanmin(numbers, initial=np.inf) > KELVIN_ABOVE:
         return ()
     return (f"every number of this CSV is above {KELVIN_ABOVE:g}: taken as °C (give the unit if they are kelvin)",)

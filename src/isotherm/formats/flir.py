@@ -12,7 +12,7 @@ from isotherm.formats import fff, flir_camera, jpeg
 from isotherm.formats.cursor import Cursor
 from isotherm.formats.exif import read_exif
 from isotherm.formats.raster import open_picture, pixels
-from isotherm.formats.reader import MAX_PIXELS, ReadHints
+from isotherm.formats.reader import ALL_PARAMETERS, MAX_PIXELS, FormatCard, ReadHints
 
 _PIXELS = 32
 _PNG, _JPEG_LS = b"\x89PNG", b"\xff\xd8"
@@ -22,6 +22,15 @@ class FlirReader:
     """Raw counts with Planck constants; the preview picture is never touched, so it may be damaged."""
 
     name = "flir"
+    card = FormatCard(
+        makers="FLIR; DJI Zenmuse XT, XT2, XTR",
+        suffixes=".jpg .fff",
+        numbers="counts with Planck constants",
+        evidence="proven",
+        changeable=ALL_PARAMETERS,
+        extras=("position",),
+        source="Exiftool's FLIR.pm; FLIR's user manuals",
+    )
 
     def recognises(self, data: bytes) -> bool:
         """Say whether this is an FFF file or a JPEG with FLIR segments."""

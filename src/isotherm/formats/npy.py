@@ -11,7 +11,7 @@ from isotherm.core.errors import FormatError, TooLargeError
 from isotherm.core.scene import assumed_scene
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats.cursor import Cursor
-from isotherm.formats.reader import MAX_PIXELS, ReadHints
+from isotherm.formats.reader import MAX_PIXELS, FormatCard, ReadHints
 from isotherm.formats.scaling import CAMERA_STEPS, Meaning, of_counts, of_temperatures
 
 _MAGIC = b"\x93NUMPY"
@@ -22,6 +22,13 @@ class NpyReader:
     """A two-dimensional array: floats are °C unless hinted otherwise, 16-bit numbers counts, 8-bit ones grey levels."""
 
     name = "npy"
+    card = FormatCard(
+        makers="NumPy",
+        suffixes=".npy",
+        numbers="°C or K as floats; counts with a step; grey levels",
+        evidence="documented",
+        source="NumPy NEP 1",
+    )
 
     def recognises(self, data: bytes) -> bool:
         """Say whether these bytes begin like an NPY file."""
@@ -47,7 +54,7 @@ def _meaning(numbers: np.ndarray, hints: ReadHints) -> tuple[np.ndarray, Meaning
         return numbers, Meaning(None)
     meaning = of_counts(numbers, hints, "NPY", steps=CAMERA_STEPS)
     if meaning.calibration is None and numbers.dtype != np.uint16:
-        raise FormatError(f"NPY: whole numbers of type {numbers.dtype} need a scale (give scale, offset and unit)")
+        raise FormatError(f"NPY: whole numbers of type {numbers.dtype} need a scale (give step, offset and unit)")
     return numbers, meaning
 
 

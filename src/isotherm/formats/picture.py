@@ -9,7 +9,7 @@ from isotherm.core.thermogram import Thermogram
 from isotherm.formats import jpeg
 from isotherm.formats.exif import read_exif
 from isotherm.formats.raster import open_picture, plain_picture
-from isotherm.formats.reader import CoarseHints, ReadHints
+from isotherm.formats.reader import CoarseHints, FormatCard, ReadHints
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _SIGNATURES = (_PNG, jpeg.SIGNATURE, b"BM", b"GIF87a", b"GIF89a")
@@ -24,6 +24,14 @@ class PictureReader:
     """
 
     name = "picture"
+    card = FormatCard(
+        makers="any",
+        suffixes=".jpg .png .bmp .gif .webp",
+        numbers="grey levels and colours, no temperatures",
+        evidence="documented",
+        extras=("position",),
+        source="the picture formats' specifications",
+    )
 
     def recognises(self, data: bytes) -> bool:
         """Say whether these bytes begin like a picture."""
@@ -45,7 +53,7 @@ class PictureReader:
             notes.append(
                 f"EXIF orientation {exif.orientation} is not applied: positions are those of the stored pixels"
             )
-        if hints.scale is not None:
+        if hints.step is not None:
             notes.append("scale not used: a picture of 8 bits holds no temperatures")
         return Thermogram(
             counts=picture.luma,

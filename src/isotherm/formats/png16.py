@@ -12,7 +12,7 @@ from isotherm.core.scene import assumed_scene
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats.exif import read_exif
 from isotherm.formats.raster import headers, open_picture, pixels
-from isotherm.formats.reader import ReadHints
+from isotherm.formats.reader import FormatCard, ReadHints
 from isotherm.formats.scaling import CENTIKELVIN, Meaning, of_counts
 from isotherm.radiometry.linear import TO_KELVIN, linear
 
@@ -25,6 +25,14 @@ class Png16Reader:
     """16-bit grey PNG: radiometric where a scale is known, else grey levels of 16 bits."""
 
     name = "png16"
+    card = FormatCard(
+        makers="isotherm, data sets",
+        suffixes=".png",
+        numbers="16-bit counts with a step",
+        evidence="documented",
+        extras=("position",),
+        source="PNG specification",
+    )
 
     def recognises(self, data: bytes) -> bool:
         """Say whether this is a PNG of 16 bits and one channel."""
@@ -34,7 +42,7 @@ class Png16Reader:
         """Decode the counts; the scale is the user's, else the file's (text chunk), else guessed as 0.01 K."""
         image = open_picture(data, "16-bit PNG", ("PNG",))
         counts = pixels(image, "16-bit PNG").astype(np.uint16)
-        declared = None if hints.scale is not None else _declared(image)
+        declared = None if hints.step is not None else _declared(image)
         meaning = declared or of_counts(counts, hints, "16-bit PNG", steps=CENTIKELVIN)
         block = image.info.get("exif", b"")
         block = block.removeprefix(b"Exif\0\0") if isinstance(block, bytes) else b""

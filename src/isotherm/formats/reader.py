@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -19,20 +20,51 @@ MAX_FILE_BYTES = 512 * 1024 * 1024
 class ReadHints:
     """What a file cannot say by itself and the user may: the unit of its numbers and the scale of its counts.
 
-    With ``scale`` the temperature is ``counts * scale + offset`` in ``unit``.
+    With ``step`` the temperature is ``counts * step + offset`` in ``unit``; with ``scale`` the colours of a picture are
+    read by the colour scale that is drawn into it.
     """
 
-    scale: float | None = setting(None, "temperature step of one count, in the unit (16-bit TIFF and PNG)", low=1e-9)
-    offset: float | None = setting(None, "temperature of count 0, in the unit; 0 where only a scale is given")
+    step: float | None = setting(None, "temperature step of one count, in the unit (16-bit TIFF and PNG)", low=1e-9)
+    offset: float | None = setting(None, "temperature of count 0, in the unit; 0 where only a step is given")
     unit: Literal["c", "f", "k"] | None = setting(None, "unit of the file's numbers: c, f or k")
+    scale: str | None = setting(
+        None,
+        "ends of the colour scale that is visible in a picture without temperatures, as low,high in the unit (°C where "
+        "none is given): its colours become estimated temperatures",
+    )
+    frame: int = setting(0, "which frame of a sequence is read, from 0; negative counts from the end")
     formula: Literal["single-path", "thermimage"] = setting(
         "single-path", "measurement formula of FLIR files; thermimage reproduces results of programs with half paths"
     )
 
     def __post_init__(self) -> None:
         validate(self)
-        if self.offset is not None and self.scale is None:
-            raise ConfigError("ReadHints: offset needs scale (temperature = counts * scale + offset)")
+        if self.offset is not None and self.step is None:
+            raise ConfigError("ReadHints: offset needs step (temperature = counts * step + offset)")
+        if self.scale is not None:
+            self.scale_ends()
+
+    def scale_ends(self) -> tuple[float, float] | None:
+        """Return the low and the high end of the visible colour scale, in ``unit``; None where not given.
+
+        Raises
+        ------
+        ConfigError
+            Not two rising numbers.
+        """
+        if self.scale is None:
+            return None
+        low, _, high = self.scale.partition(",")
+        try:
+            ends = float(low), float(high)
+        except ValueError:
+            ends = math.nan, math.nan
+        if not (math.isfinite(ends[0]) and math.isfinite(ends[1]) and ends[0] < ends[1]):
+            raise ConfigError(
+                f"ReadHints: scale is the low and the high end of the visible colour scale, such as 7.8,52.6; "
+                f"not {self.scale!r} (the temperature step of one count is called step)"
+            )
+        return ends
 
 
 @dataclass(frozen=True)
@@ -52,6 +84,58 @@ class CoarseHints(ReadHints):
         return next((step for step in (8, 4, 2) if height * width >= (step * self.picture_side) ** 2), 1)
 
 
+Evidence = Literal["proven", "documented", "experimental"]
+
+
+@dataclass(frozen=True)
+class FormatCard:
+    """What a reader supports, for ``isotherm formats`` and the documentation.
+
+    Parameters
+    ----------
+    makers
+        Cameras and programs that write the format.
+    suffixes
+        The usual ends of file names, with blanks between; they decide nothing.
+    numbers
+        What the numbers are: "counts with Planck constants", "°C", "grey levels, no temperatures" ...
+    evidence
+        "proven" against real files, "documented" by a specification, or "experimental": the layout is known from other
+        programs' source alone, no real file was at hand.
+    changeable
+        Names of the scene's parameters that change temperatures; empty where none does.
+    frames
+        Whether one file may hold many frames.
+    extras
+        What else is read: "photo", "alignment", "position", "camera regions", "palette", "pose" ...
+    needs
+        The extra or program that it needs beside the base install; empty where nothing.
+    source
+        Where the layout is from.
+    """
+
+    makers: str
+    suffixes: str
+    numbers: str
+    evidence: Evidence
+    changeable: tuple[str, ...] = ()
+    frames: bool = False
+    extras: tuple[str, ...] = ()
+    needs: str = ""
+    source: str = ""
+
+
+ALL_PARAMETERS = (
+    "emissivity",
+    "reflected_k",
+    "atmosphere_k",
+    "humidity",
+    "distance_m",
+    "window_transmission",
+    "window_k",
+)
+
+
 @runtime_checkable
 class ImageReader(Protocol):
     """One maker's format, in one file, as one registry row.
@@ -60,6 +144,7 @@ class ImageReader(Protocol):
     """
 
     name: str
+    card: FormatCard
 
     def recognises(self, data: bytes) -> bool:
         """Say whether these bytes (a whole file) are of this format; never raises."""

@@ -28,10 +28,10 @@ class Meaning:
 
 
 def hinted(hints: ReadHints, *, nodata: float | None = None) -> Meaning:
-    """Return the meaning that the user gave by ``scale`` (and ``offset``, ``unit``)."""
-    assert hints.scale is not None
-    notes = () if hints.unit else ("unit of the given scale taken as °C",)
-    return Meaning(linear(hints.scale, hints.offset or 0.0, hints.unit or "c", nodata=nodata), notes)
+    """Return the meaning that the user gave by ``step`` (and ``offset``, ``unit``)."""
+    assert hints.step is not None
+    notes = () if hints.unit else ("unit of the given step taken as °C",)
+    return Meaning(linear(hints.step, hints.offset or 0.0, hints.unit or "c", nodata=nodata), notes)
 
 
 def of_temperatures(
@@ -41,7 +41,7 @@ def of_temperatures(
 
     Where nobody says the unit and every number is above 150, they are taken as kelvin, and a note says so.
     """
-    if hints.scale is not None:
+    if hints.step is not None:
         return hinted(hints, nodata=nodata)
     unit = hints.unit or declared
     if unit is None and _all_above(numbers, KELVIN_ABOVE, nodata):
@@ -59,18 +59,18 @@ def _all_above(numbers: Numbers, limit: float, nodata: float | None) -> bool:
 def of_counts(
     counts: Numbers, hints: ReadHints, what: str, *, steps: tuple[float, ...], nodata: float | None = None
 ) -> Meaning:
-    """Return the meaning of whole-number counts: by the hinted scale, or by the first plausible one of `steps`.
+    """Return the meaning of whole-number counts: by the hinted step, or by the first plausible one of `steps`.
 
     A step [K] is plausible where it puts every count into 200..600 K; counts of 0 and of the type's maximum may be
     dead pixels and are not asked. Where none is, the numbers are grey levels.
     """
-    if hints.scale is not None:
+    if hints.step is not None:
         return hinted(hints, nodata=nodata)
     for step in steps:
         if _plausible(counts, step, nodata):
-            note = f"scale of this {what} guessed: {step:.2f} K (change it with scale, offset and unit)"
+            note = f"scale of this {what} guessed: {step:.2f} K (change it with step, offset and unit)"
             return Meaning(linear(step, 0.0, "k", nodata=nodata), (note,))
-    return Meaning(None, (f"the scale of this {what} is not known: read as grey levels (give scale, offset, unit)",))
+    return Meaning(None, (f"the scale of this {what} is not known: read as grey levels (give step, offset, unit)",))
 
 
 def _plausible(counts: Numbers, step: float, nodata: float | None) -> bool:

@@ -15,7 +15,7 @@ from isotherm.formats.exif import DESCRIPTION, ORIENTATION, read_capture, read_e
 from isotherm.formats.float_tiff import CELSIUS
 from isotherm.formats.ifd import directory_offsets
 from isotherm.formats.raster import open_picture, pixels, plain_picture
-from isotherm.formats.reader import ReadHints
+from isotherm.formats.reader import FormatCard, ReadHints
 from isotherm.formats.scaling import CAMERA_STEPS, Meaning, of_counts, of_temperatures
 from isotherm.formats.tiff_numbers import Page, decode, first_page
 from isotherm.radiometry.linear import Unit
@@ -28,6 +28,14 @@ class TiffReader:
     """TIFF, classic and BigTIFF: one page, one channel of numbers, or a plain picture."""
 
     name = "tiff"
+    card = FormatCard(
+        makers="FLIR Duo and Tau, drone software, isotherm",
+        suffixes=".tif .tiff",
+        numbers="°C or K as floats; 16-bit counts with a step",
+        evidence="documented",
+        extras=("position",),
+        source="TIFF 6.0; BigTIFF; GDAL's nodata tag",
+    )
 
     def recognises(self, data: bytes) -> bool:
         """Say whether these bytes begin like a TIFF."""
@@ -106,7 +114,7 @@ def _meaning(numbers: np.ndarray, page: Page, hints: ReadHints) -> Meaning:
         return of_temperatures(numbers, hints, "TIFF", declared=declared, nodata=nodata)
     meaning = of_counts(numbers, hints, "TIFF", steps=CAMERA_STEPS, nodata=nodata)
     if meaning.calibration is None and numbers.dtype != np.uint16:
-        raise FormatError(f"TIFF: whole numbers of type {numbers.dtype} need a scale (give scale, offset and unit)")
+        raise FormatError(f"TIFF: whole numbers of type {numbers.dtype} need a scale (give step, offset and unit)")
     return meaning
 
 

@@ -12,7 +12,7 @@ from isotherm.core.errors import ConfigError, DataError
 from isotherm.core.scene import ZERO_CELSIUS_K
 from isotherm.core.thermogram import Thermogram
 from isotherm.hotspots.method import Mask, Values
-from isotherm.hotspots.reference import box_maximum, finite_median, parse_box
+from isotherm.measurement.reference import box_maximum, finite_median, parse_box
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from isotherm.core.regions import Labels, closed, drop_small, label, opened
 from isotherm.core.scene import Source
 from isotherm.core.thermogram import Thermogram
 from isotherm.hotspots.method import HotspotMethod, Mask, PictureConfig, Values
-from isotherm.hotspots.outlines import outlines
-from isotherm.hotspots.reference import Reference, ambient_reference, box_reference, median_reference, parse_box
-from isotherm.hotspots.region_stats import RegionStats, region_stats, stats_of
-from isotherm.hotspots.severity import SeverityTable
+from isotherm.measurement.outlines import outlines
+from isotherm.measurement.reference import Reference, ambient_reference, box_reference, median_reference, parse_box
+from isotherm.measurement.region_stats import RegionStats, region_stats, stats_of
+from isotherm.measurement.severity import SeverityTable
 
 __all__ = ["HotspotSettings", "find_hotspots", "hot_regions", "measure_mask", "stats_of"]
 

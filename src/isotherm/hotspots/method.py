@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
-from jaxtyping import Bool, Float
-
+from isotherm.core.regions import Mask, Values
 from isotherm.core.thermogram import Thermogram
 
-Values = Float[np.ndarray, "H W"]
-Mask = Bool[np.ndarray, "H W"]
+__all__ = ["HotspotMethod", "Mask", "PictureConfig", "Values"]
 
 
 @runtime_checkable

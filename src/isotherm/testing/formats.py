@@ -36,7 +36,7 @@ def check_image_reader(reader: ImageReader, sample: bytes, hints: ReadHints | No
         A promise is broken; the message says which.
     """
     hints = hints or ReadHints()
-    _require(isinstance(reader, ImageReader), "it must have name, recognises and decode")
+    _require(isinstance(reader, ImageReader), "it must have name, card, recognises and decode")
     _require(reader.name == reader.name.lower().strip() != "", "its name must be lower-case and not empty")
     _require(reader.recognises(sample) is True, "it must recognise the sample")
     _require(reader.recognises(b"") is False, "it must not recognise an empty file")

@@ -7,7 +7,6 @@ from pathlib import PurePath
 
 from isotherm.core.findings import (
     AnomalyResult,
-    Box,
     Finding,
     ImageResult,
     Inspection,
@@ -16,6 +15,7 @@ from isotherm.core.findings import (
     Verdict,
 )
 from isotherm.core.scene import Param, Source
+from isotherm.core.shapes import Box
 from isotherm.core.thermogram import Camera
 from isotherm.reports.content import Report, build_report
 from isotherm.reports.writer import ReportWriter

@@ -21,7 +21,7 @@ from isotherm.core.scene import Param
 from isotherm.core.thermogram import Thermogram
 from isotherm.hotspots.measure import HotspotSettings, hot_regions, measure_mask, stats_of
 from isotherm.hotspots.method import HotspotMethod
-from isotherm.hotspots.severity import SeverityTable
+from isotherm.measurement.severity import SeverityTable
 from isotherm.reports.content import facts
 from isotherm.reports.drawing import Span
 from isotherm.reports.panels import Expectation, View, draw_panel

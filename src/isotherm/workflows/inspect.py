@@ -30,7 +30,7 @@ from isotherm.core.scene import SceneEdit
 from isotherm.formats import ReadHints
 from isotherm.hotspots import HOTSPOT_METHODS
 from isotherm.hotspots.measure import HotspotSettings
-from isotherm.hotspots.severity import SeverityTable, load_table
+from isotherm.measurement.severity import SeverityTable, load_table
 from isotherm.reports import REPORT_WRITERS
 from isotherm.reports.content import Report, build_report
 from isotherm.reports.pictures import for_page

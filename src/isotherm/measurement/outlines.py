@@ -8,8 +8,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from jaxtyping import Int
 
-from isotherm.core.regions import Labels, label
-from isotherm.hotspots.method import Mask
+from isotherm.core.regions import Labels, Mask, label
 
 Contour: TypeAlias = tuple[tuple[float, float], ...]
 

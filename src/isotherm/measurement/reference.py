@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Float
 
 from isotherm.core.errors import ConfigError, DataError
-from isotherm.core.findings import Box
+from isotherm.core.regions import Values
 from isotherm.core.scene import ZERO_CELSIUS_K, Scene, Source
-from isotherm.hotspots.method import Values
+from isotherm.core.shapes import Box
 
 Comparison = Literal["similar", "ambient"]
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isotherm.core.errors import ConfigError, UnknownNameError
-from isotherm.hotspots.severity import SEVERITY_TABLES, load_table, table_from_json
+from isotherm.measurement.severity import SEVERITY_TABLES, load_table, table_from_json
 
 TABLES = sorted(SEVERITY_TABLES)
 

@@ -25,7 +25,7 @@ from typing import Any, cast, get_args
 
 from isotherm.core.errors import ConfigError, UnknownNameError
 from isotherm.core.findings import Verdict
-from isotherm.hotspots.reference import Comparison
+from isotherm.measurement.reference import Comparison
 
 _NUMBER = r"[-+]?\d+(?:\.\d+)?"
 _INTERVAL = re.compile(rf"\s*([\[(])\s*({_NUMBER})\s*,\s*({_NUMBER}|inf)\s*([\])])\s*")
@@ -295,7 +295,7 @@ def _check_intervals(table: str, intervals: tuple[Interval, ...]) -> None:
 
 
 def _built_in() -> dict[str, SeverityTable]:
-    folder = files("isotherm.hotspots") / "tables"
+    folder = files("isotherm.measurement") / "tables"
     tables = [
         table_from_json(item.read_text(encoding="utf-8"), where=item.name)
         for item in sorted(folder.iterdir(), key=lambda item: item.name)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float64, Int
 
-from isotherm.core.findings import Box, TemperatureStats
-from isotherm.core.regions import Labels
-from isotherm.hotspots.method import Values
+from isotherm.core.findings import TemperatureStats
+from isotherm.core.regions import Labels, Values
+from isotherm.core.shapes import Box
 
 
 @dataclass(frozen=True, eq=False)
