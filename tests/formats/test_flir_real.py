@@ -7,6 +7,7 @@ also wrote into the file, and so the one test here that does not rest on anybody
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -42,14 +43,9 @@ HALF_PATH_EXCESS_K = {
     "thermal_parser/DJI_XTR.jpg": 0.326,
 }
 
-# IR_NNNN.jpg -> scale ends [°C] as printed into the picture; those of 127 and more are printed in whole degrees.
-LABELS = {
-    326: (21.8, 25.9), 327: (22.4, 26.5), 328: (22.3, 26.4), 331: (25.5, 40.8), 332: (25.8, 40.9), 333: (25.8, 40.9),
-    336: (26.3, 84.4), 337: (26.5, 83.9), 338: (26.4, 84.2), 341: (26.7, 127), 342: (26.7, 127), 343: (26.7, 128),
-    346: (26.3, 40.1), 347: (26.4, 40.1), 348: (26.3, 40.2), 351: (26.9, 82.3), 352: (27.1, 82.3), 353: (27.2, 82.4),
-    356: (27.2, 129), 357: (27.4, 129), 358: (27.4, 130), 361: (26.8, 39.8), 362: (27.0, 39.9), 363: (26.9, 40.0),
-    366: (25.4, 80.1), 367: (25.1, 80.2), 368: (25.1, 80.1), 371: (24.8, 129), 372: (25.0, 130), 373: (25.8, 130),
-}  # fmt: skip
+# File -> scale ends [°C] as printed into the picture; those of 127 and more are printed in whole degrees.
+with (Path(__file__).parents[1] / "printed_labels.csv").open(encoding="utf-8") as _stream:
+    LABELS = {row["file"]: (float(row["low_c"]), float(row["high_c"])) for row in csv.DictReader(_stream)}
 _WHOLE_DEGREES_FROM = 127
 
 
@@ -75,8 +71,8 @@ def test_the_thermimage_formula_reproduces_the_known_excess(name: str, data: Pat
 def label_errors_k(data: Path, hints: ReadHints, low_c: float, high_c: float) -> np.ndarray:
     """Return read minus printed temperatures of the labels between two bounds."""
     errors = []
-    for number, printed in LABELS.items():
-        thermogram = isotherm.read(data / "resistive_circuit" / f"IR_{number:04d}.jpg", hints)
+    for name, printed in LABELS.items():
+        thermogram = isotherm.read(data / "resistive_circuit" / name, hints)
         read = thermogram.display_span_c()
         assert read is not None
         errors += [a - b for a, b in zip(read, printed, strict=True) if low_c <= b < high_c]
