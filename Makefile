@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP_INSTALL := -m pip install --quiet
 WORKERS ?= 2
 
-.PHONY: help demo test check format lint types contracts docs docs-tables bench size lock clean
+.PHONY: help demo test check format lint types contracts docs docs-tables bench fuzz size lock clean
 
 help:  ## Say what the targets do
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,9 @@ docs-tables: $(DEV)/installed  ## Write the generated pages of the documentation
 
 bench: $(DEV)/installed  ## Run the benchmarks; they print ratios
 	for script in benchmarks/bench_*.py; do $(DEV)/bin/python $$script || exit 1; done
+
+fuzz: $(DEV)/installed  ## Try 20,000 damaged files on every reader (ARGS="flir --count 100000 --seed 1")
+	$(DEV)/bin/python benchmarks/fuzz_formats.py $(ARGS)
 
 size: $(BASE)/installed  ## Print the size of the base install
 	$(BASE)/bin/python benchmarks/install_size.py
