@@ -126,18 +126,14 @@ def test_camera_and_place(data: Path) -> None:
     assert len(xt2.exif) > 1000
 
 
-def test_a_sequence_says_that_its_first_frame_is_read(data: Path) -> None:
+def test_a_sequence_says_which_frame_is_read(data: Path) -> None:
     notes = isotherm.read(data / "camera_files/thermimage/SampleSEQ.seq").notes
-    assert "a sequence: the first frame is read" in notes
+    assert "frame 0 of a sequence of 2 (numbered from 0)" in notes
 
 
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [("exiftool/FLIR.jpg", "raw PNG of mode RGB"), ("thermimage/SampleCSQ.csq", "JPEG-LS")],
-)
-def test_files_without_readable_pixels_say_why(name: str, reason: str, data: Path) -> None:
-    with pytest.raises(FormatError, match=reason) as caught:
-        isotherm.read(data / "camera_files" / name)
+def test_a_file_without_readable_pixels_says_why(data: Path) -> None:
+    with pytest.raises(FormatError, match="raw PNG of mode RGB") as caught:
+        isotherm.read(data / "camera_files/exiftool/FLIR.jpg")
     assert caught.value.offset is not None
 
 

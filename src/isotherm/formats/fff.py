@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from isotherm.core.errors import FormatError
 from isotherm.formats import jpeg
 from isotherm.formats.cursor import Cursor, Order
+from isotherm.formats.mapped import MappedFile
 
 MAGICS = (b"FFF\0", b"AFF\0")
 RAW, CAMERA, GPS = 0x01, 0x20, 0x2B
@@ -20,10 +21,9 @@ _HEADER, _ENTRY, _MAX_RECORDS = 64, 32, 1024
 
 @dataclass(frozen=True, eq=False)
 class Container:
-    """One frame: its records by type (the first of each), and the length of the frame in bytes."""
+    """One frame: its records by type (the first of each)."""
 
     records: dict[int, Cursor]
-    length: int
 
     def record(self, kind: int, what: str) -> Cursor:
         """Return the record of a type; raises FormatError where there is none."""
@@ -65,22 +65,88 @@ def read_container(cursor: Cursor) -> Container:
     FormatError
         The header or the directory is damaged. A single record that lies outside the file is left out.
     """
+    head = _head(cursor)
+    table = cursor.part(head.start, head.count * _ENTRY, "FLIR directory", order=head.order)
+    records: dict[int, Cursor] = {}
+    for entry in _entries(table, len(cursor)):
+        record = cursor.part(entry.offset, entry.length, f"FLIR record 0x{entry.kind:02x}", order=head.order)
+        records.setdefault(entry.kind, record)
+    return Container(records)
+
+
+@dataclass(frozen=True)
+class FrameLayout:
+    """Where in a file a frame and its records lie (type -> offset in the frame and length), and its byte order."""
+
+    offset: int
+    length: int
+    order: Order
+    places: dict[int, tuple[int, int]]
+
+    def record(self, file: MappedFile, kind: int) -> Cursor | None:
+        """Return the record of a type; None where the frame has none."""
+        if kind not in self.places:
+            return None
+        start, length = self.places[kind]
+        start += self.offset
+        return Cursor(file.read(start, length), self.order, f"FLIR record 0x{kind:02x}", origins=((0, start),))
+
+
+def frame_layout(file: MappedFile, offset: int) -> FrameLayout:
+    """Return where the frame at `offset` of a sequence ends, from its header and directory alone.
+
+    Raises
+    ------
+    FormatError
+        No frame begins there, or its directory is damaged.
+    """
+    what = "FLIR frame"
+    head = _head(Cursor(file.read(offset, _HEADER), ">", what, origins=((0, offset),)))
+    start = offset + head.start
+    table = Cursor(file.read(start, head.count * _ENTRY), head.order, what, origins=((0, start),))
+    entries = _entries(table, len(file) - offset)
+    # Of several records of one type the first counts: it comes last here.
+    places = {entry.kind: (entry.offset, entry.length) for entry in reversed(entries)}
+    return FrameLayout(offset, _end(head, entries), head.order, places)
+
+
+@dataclass(frozen=True)
+class _Head:
+    """Where the directory is, how many entries it has, and the byte order of both."""
+
+    order: Order
+    start: int
+    count: int
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One record of the directory: its type, and where in the frame it lies."""
+
+    kind: int
+    offset: int
+    length: int
+
+
+def _head(cursor: Cursor) -> _Head:
     if cursor.take(0, 4) not in MAGICS:
         raise cursor.error("does not begin with FFF or AFF", 0)
-    cursor = cursor.part(0, len(cursor), cursor.what, order=_order(cursor))
+    cursor = cursor.part(0, _HEADER, cursor.what, order=_order(cursor))
     start, count = cursor.u32(0x18), cursor.u32(0x1C)
     if count > _MAX_RECORDS:
         raise cursor.error(f"a directory of {count} records; at most {_MAX_RECORDS} make sense", 0x1C)
-    records: dict[int, Cursor] = {}
-    end = max(_HEADER, start + count * _ENTRY)
-    for index in range(count):
-        entry = cursor.part(start + index * _ENTRY, _ENTRY, "FLIR directory")
-        kind, offset, length = entry.u16(0), entry.u32(12), entry.u32(16)
-        if kind == 0 or length == 0 or offset + length > len(cursor):
-            continue
-        end = max(end, offset + length)
-        records.setdefault(kind, cursor.part(offset, length, f"FLIR record 0x{kind:02x}"))
-    return Container(records, end)
+    return _Head(cursor.order, start, count)
+
+
+def _entries(table: Cursor, length: int) -> list[_Entry]:
+    """Return the entries that are used and lie inside a frame of at most `length` bytes."""
+    places = range(0, len(table) - _ENTRY + 1, _ENTRY)
+    found = [_Entry(table.u16(place), table.u32(place + 12), table.u32(place + 16)) for place in places]
+    return [entry for entry in found if entry.kind and entry.length and entry.offset + entry.length <= length]
+
+
+def _end(head: _Head, entries: list[_Entry]) -> int:
+    return max(_HEADER, head.start + head.count * _ENTRY, *(entry.offset + entry.length for entry in entries))
 
 
 def _order(cursor: Cursor) -> Order:

@@ -88,21 +88,21 @@ def camera(record: Cursor, exif: Camera) -> Camera:
         serial=record.text(0x104, 16) or exif.serial,
         lens=record.text(0x170, 32) or exif.lens,
         field_of_view_deg=round(field_of_view, 3) if 0 < field_of_view < 360 else None,
-        taken_at=_taken_at(record) or exif.taken_at,
+        taken_at=moment.isoformat(timespec="milliseconds") if (moment := taken_at(record)) else exif.taken_at,
     )
 
 
-def _taken_at(record: Cursor) -> str:
-    """Return the time as ISO 8601 with its zone; empty where the record holds none."""
+def taken_at(record: Cursor) -> datetime | None:
+    """Return the time in the camera's zone; None where the record holds none."""
     if len(record) < 0x38E:
-        return ""
+        return None
     seconds, minutes_west = record.u32(0x384), record.i16(0x38C)
     milliseconds = record.u32(0x388) & 0xFFFF
     if seconds == 0 or abs(minutes_west) > 14 * 60:
-        return ""
+        return None
     zone = timezone(timedelta(minutes=-minutes_west))
     moment = datetime.fromtimestamp(seconds, UTC) + timedelta(milliseconds=min(milliseconds, 999))
-    return moment.astimezone(zone).isoformat(timespec="milliseconds")
+    return moment.astimezone(zone)
 
 
 def display_span(record: Cursor) -> tuple[float, float] | None:

@@ -10,6 +10,7 @@ from isotherm.core.files import sha256
 from isotherm.core.registry import Registry, Row
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats.reader import MAX_FILE_BYTES, ImageReader, ReadHints
+from isotherm.formats.sequences import HEAD_BYTES, head_of, one_frame, sequence_reader
 
 FORMATS: Registry[ImageReader] = Registry(
     "format",
@@ -42,14 +43,14 @@ _LATER = (
 
 
 def read(path: str | Path, hints: ReadHints | None = None) -> Thermogram:
-    """Read one file of any known format.
+    """Read one file of any known format; of a sequence one frame.
 
     Parameters
     ----------
     path
         The file; its name and suffix do not matter.
     hints
-        Unit and scale, where the file cannot say them.
+        Unit and scale, where the file cannot say them, and which frame of a sequence.
 
     Raises
     ------
@@ -58,11 +59,20 @@ def read(path: str | Path, hints: ReadHints | None = None) -> Thermogram:
     FormatError
         It is of no known format, or damaged; the message says where.
     """
-    data = load(path)
     try:
-        return read_bytes(data, hints)
+        return read_file(path, hints)
     except FormatError as error:
         raise type(error)(f"{path}: {error.reason}", error.offset) from error
+
+
+def read_file(path: str | Path, hints: ReadHints | None = None) -> Thermogram:
+    """Read one file; as `read`, but the messages of FormatErrors do not name the file.
+
+    A sequence is mapped into memory, so that it may be larger than `MAX_FILE_BYTES`.
+    """
+    hints = hints or ReadHints()
+    reader = sequence_reader(head_of(path))
+    return one_frame(reader, path, hints) if reader else read_bytes(load(path), hints)
 
 
 def load(path: str | Path) -> bytes:
@@ -81,11 +91,22 @@ def read_bytes(data: bytes, hints: ReadHints | None = None) -> Thermogram:
     """Read one file's bytes; see `read`."""
     if not data:
         raise FormatError("the file is empty (0 bytes)")
+    hints = hints or ReadHints()
+    sequences = sequence_reader(data[:HEAD_BYTES])
+    if sequences is not None:
+        return one_frame(sequences, data, hints)
     for reader in FORMATS:
         if reader.recognises(data):
-            return replace(reader.decode(data, hints or ReadHints()), digest=sha256(data))
+            return _decoded(reader, data, hints)
     known = ", ".join(FORMATS.names())
     later = next(
         (f" (looks like {what}, which is not read yet)" for magic, what in _LATER if data.startswith(magic)), ""
     )
     raise FormatError(f"of no known format{later}; known: {known}", 0)
+
+
+def _decoded(reader: ImageReader, data: bytes, hints: ReadHints) -> Thermogram:
+    found = reader.decode(data, hints)
+    asked = f"frame {hints.frame} was asked for: this file holds one picture"
+    notes = () if hints.frame in (0, -1) or reader.card.frames else (asked,)
+    return replace(found, digest=sha256(data), notes=(*found.notes, *notes))

@@ -1,0 +1,65 @@
+"""The raw pixels of a FLIR frame: plain samples, PNG with swapped bytes, or JPEG-LS."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import UInt16
+from PIL import PngImagePlugin  # noqa: F401 (the plug-in for the packed frames)
+
+from isotherm.core.errors import TooLargeError
+from isotherm.formats import fff, jpeg_ls
+from isotherm.formats.cursor import Cursor
+from isotherm.formats.raster import open_picture, pixels
+from isotherm.formats.reader import MAX_PIXELS
+
+_PIXELS = 32
+_PNG, _JPEG = b"\x89PNG", b"\xff\xd8\xff"
+
+
+def declared_size(record: Cursor) -> tuple[int, int]:
+    """Return height and width as the raw record (0x01) declares them.
+
+    Raises
+    ------
+    FormatError
+        They hold nothing, or more than `MAX_PIXELS` (TooLargeError).
+    """
+    record = fff.marked(record.part(0, min(len(record), _PIXELS), record.what), 2)
+    width, height = record.u16(2), record.u16(4)
+    if width * height > MAX_PIXELS:
+        raise TooLargeError(f"{width} x {height} pixels; at most {MAX_PIXELS} are decoded", record.place(2))
+    if width * height == 0:
+        raise record.error(f"{width} x {height} pixels hold nothing", 2)
+    return height, width
+
+
+def counts(record: Cursor) -> UInt16[np.ndarray, "H W"]:
+    """Return the counts of a raw record, in native byte order; raises FormatError where they are damaged."""
+    height, width = declared_size(record)
+    record = fff.marked(record, 2)
+    head = record.take(_PIXELS, min(4, len(record) - _PIXELS)) if len(record) > _PIXELS else b""
+    if head == _PNG:
+        return _from_png(record, height, width)
+    if head.startswith(_JPEG) and len(record) - _PIXELS < 2 * width * height:
+        return _from_jpeg_ls(record, height, width)
+    raw = record.take(_PIXELS, 2 * width * height)
+    return np.frombuffer(raw, record.order + "u2").reshape(height, width).astype(np.uint16)
+
+
+def _from_png(record: Cursor, height: int, width: int) -> UInt16[np.ndarray, "H W"]:
+    """Return counts that are packed as PNG; the cameras write them in it with their bytes swapped."""
+    data = record.take(_PIXELS, len(record) - _PIXELS)
+    image = open_picture(data, "FLIR raw PNG", ("PNG",))
+    if image.mode not in ("I;16", "I;16B"):
+        raise record.error(f"raw PNG of mode {image.mode}; 16-bit grey is needed", _PIXELS)
+    if image.size != (width, height):
+        raise record.error(f"raw PNG of {image.size[0]} x {image.size[1]} pixels; {width} x {height} declared", _PIXELS)
+    return pixels(image, "FLIR raw PNG").astype(np.uint16).byteswap()
+
+
+def _from_jpeg_ls(record: Cursor, height: int, width: int) -> UInt16[np.ndarray, "H W"]:
+    block = record.part(_PIXELS, len(record) - _PIXELS, "FLIR raw JPEG-LS", order=">")
+    found = jpeg_ls.declared_size(block)
+    if found != (height, width):
+        raise block.error(f"{found[1]} x {found[0]} pixels; {width} x {height} declared", 0)
+    return jpeg_ls.decode(block)
