@@ -24,8 +24,8 @@ import numpy as np
 from PIL import Image
 
 from isotherm.anomaly.inputs import visible
-from isotherm.anomaly.overlays import find
 from isotherm.formats import ReadHints
+from isotherm.formats.overlays import find
 from isotherm.formats.reading import read
 from isotherm.workflows.evaluate import EvaluateSettings, LabelledSource, MethodToJudge, evaluate
 from isotherm.workflows.evaluation_result import Evaluation, write_evaluation

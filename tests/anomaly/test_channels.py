@@ -12,11 +12,11 @@ from test_inputs import Kelvin, warm
 from isotherm.anomaly.channels import gradient, local_contrast, three_channels
 from isotherm.anomaly.filling import resized_without
 from isotherm.anomaly.inputs import InputChoices, InputSpec, shrink, visible
-from isotherm.anomaly.overlays import OverlayModel, find
 from isotherm.anomaly.tiles import Frame
 from isotherm.core.errors import ModelError
 from isotherm.core.scene import ZERO_CELSIUS_K, assumed_scene
 from isotherm.core.thermogram import Thermogram
+from isotherm.formats.overlays import OverlayModel, find
 
 FRAME = Frame((192, 256), (192, 256))
 

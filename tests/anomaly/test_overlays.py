@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from overlaid_scenes import IRON, RAINBOW, Drawing, coloured, overlaid, temperatures
 
-from isotherm.anomaly.overlays import OverlayModel, find, learn
 from isotherm.core.errors import ModelError
 from isotherm.core.regions import dilate
+from isotherm.formats.overlays import OverlayModel, find, learn
 
 
 def share_marked(found: np.ndarray, where: np.ndarray) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from isotherm.anomaly.overlays import find, learn
+from isotherm.formats.overlays import find, learn
 
 pytestmark = pytest.mark.real_data
 

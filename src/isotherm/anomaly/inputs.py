@@ -18,10 +18,10 @@ from PIL import Image
 from isotherm.anomaly.channels import ChannelNames, gradient, three_channels
 from isotherm.anomaly.filling import resized_without
 from isotherm.anomaly.method import Inputs
-from isotherm.anomaly.overlays import OverlayModel, find
 from isotherm.anomaly.tiles import STEP, Frame, Size, resize
 from isotherm.core.errors import DataError, ModelError
 from isotherm.core.thermogram import Thermogram
+from isotherm.formats.overlays import OverlayModel, find
 
 __all__ = ["InputChoices", "InputSpec", "Kind", "Shrunk", "SpanLearner", "kind_of", "resize", "shrink", "visible"]
 

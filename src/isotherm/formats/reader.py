@@ -30,7 +30,7 @@ class ReadHints:
     scale: str | None = setting(
         None,
         "ends of the colour scale that is visible in a picture without temperatures, as low,high in the unit (°C where "
-        "none is given): its colours become estimated temperatures",
+        "none is given), or auto to read them by OCR (extra ocr): its colours become estimated temperatures",
     )
     frame: int = setting(0, "which frame of a sequence is read, from 0; negative counts from the end")
     formula: Literal["single-path", "thermimage"] = setting(
@@ -41,18 +41,17 @@ class ReadHints:
         validate(self)
         if self.offset is not None and self.step is None:
             raise ConfigError("ReadHints: offset needs step (temperature = counts * step + offset)")
-        if self.scale is not None:
-            self.scale_ends()
+        self.scale_ends()
 
     def scale_ends(self) -> tuple[float, float] | None:
-        """Return the low and the high end of the visible colour scale, in ``unit``; None where not given.
+        """Return the low and the high end of the visible colour scale, in ``unit``; None for ``auto`` or not given.
 
         Raises
         ------
         ConfigError
             Not two rising numbers.
         """
-        if self.scale is None:
+        if self.scale is None or self.scale == "auto":
             return None
         low, _, high = self.scale.partition(",")
         try:

@@ -12,13 +12,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32
 
 from isotherm.anomaly.inputs import visible
-from isotherm.anomaly.overlays import OverlayModel, find
 from isotherm.core.errors import DataError
 from isotherm.core.files import write_whole
 from isotherm.core.findings import AnomalyResult, Finding, ImageResult
 from isotherm.core.regions import label
 from isotherm.core.scene import Param
 from isotherm.core.thermogram import Thermogram
+from isotherm.formats.overlays import OverlayModel, find
 from isotherm.hotspots.measure import HotspotSettings, hot_regions, measure_mask, stats_of
 from isotherm.hotspots.method import HotspotMethod
 from isotherm.measurement.severity import SeverityTable

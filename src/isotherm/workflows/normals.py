@@ -17,7 +17,6 @@ from jaxtyping import Bool
 
 from isotherm.anomaly.inputs import Input, InputChoices, InputSpec, Shrunk, SpanLearner, shrink, visible
 from isotherm.anomaly.method import Inputs
-from isotherm.anomaly.overlays import OverlayModel, learn
 from isotherm.anomaly.tiles import Frame, Size
 from isotherm.core.errors import DataError
 from isotherm.core.files import sha256
@@ -25,6 +24,7 @@ from isotherm.core.progress import Progress
 from isotherm.core.scene import SceneEdit
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats import ReadHints
+from isotherm.formats.overlays import OverlayModel, learn
 from isotherm.workflows.reading import Outcome, list_images, read_many
 
 CACHE_BYTES = 384 * 1024**2

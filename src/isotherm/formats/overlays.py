@@ -17,11 +17,11 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from PIL import Image
 
-from isotherm.anomaly.overlay_bars import find_bars, find_frames
-from isotherm.anomaly.overlay_prints import find_prints
-from isotherm.anomaly.overlay_strokes import Mask, Strokes, find_strokes
 from isotherm.core.errors import ModelError
 from isotherm.core.regions import dilate, label
+from isotherm.formats.overlay_bars import find_bars, find_frames
+from isotherm.formats.overlay_prints import find_prints
+from isotherm.formats.overlay_strokes import Mask, Strokes, find_strokes
 
 Picture = UInt8[np.ndarray, "H W *C"]
 AnySize = UInt8[np.ndarray, "..."]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
 
-from isotherm.anomaly.overlay_strokes import Mask, Planes
+from isotherm.formats.overlay_strokes import Mask, Planes
 
 Colours = UInt8[np.ndarray, "3 P"]
 Ramp = Int[np.ndarray, "3 _"]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Int
 
-from isotherm.anomaly.overlay_strokes import Mask, PerPiece, Pieces, Plane, Strokes, pieces_of, rims, tones
 from isotherm.core.regions import label
+from isotherm.formats.overlay_strokes import Mask, PerPiece, Pieces, Plane, Strokes, pieces_of, rims, tones
 
 Lines = Int[np.ndarray, "_ _"]
 
