@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from isotherm.core.errors import ConfigError, DataError
+from isotherm.core.findings import Contour
 from isotherm.core.scene import Param, SceneEdit, Source, assumed_scene
 from isotherm.core.thermogram import Calibration, Thermogram
 from isotherm.radiometry.linear import linear
@@ -94,3 +95,14 @@ def test_edits_that_a_file_cannot_honour_are_said_and_change_no_temperature() ->
     assert edited.scene.atmosphere_k.value == pytest.approx(313.15)
     assert edited.scene.atmosphere_k.source == "user"
     assert found.edited(SceneEdit()) is found
+
+
+def test_a_contour_holds_half_pixels_exactly_and_compares_like_a_tuple() -> None:
+    points = ((2.5, 3.5), (6.0, -0.5), (1e4 + 0.5, 8.0))
+    contour = Contour(points)
+    assert (len(contour), tuple(contour), contour) == (3, points, points)
+    assert (contour[1], contour[-1], contour[:2]) == (points[1], points[-1], points[:2])
+    assert not Contour()
+    assert contour != Contour(points[:2])
+    with pytest.raises(IndexError):
+        contour[3]

@@ -64,7 +64,7 @@ def test_csv_has_exactly_the_columns_in_their_order() -> None:
 
     assert first == (
         "image,status,error,score,percentile,threshold,prediction,anomaly_area_px,max_c,mean_c,std_c,hotspot_count,"
-        "hotspot_area_px,hottest_x,hottest_y,delta_t_c,severity,severity_table,radiometric"
+        "hotspot_area_px,hottest_x,hottest_y,delta_t_c,severity,severity_table,radiometric,estimated,uncertainty_k"
     )
     assert first == ",".join(COLUMNS)
     assert CSV.filename == "results.csv"
@@ -79,6 +79,7 @@ def test_csv_has_one_row_for_each_input_in_input_order() -> None:
         "prediction": "", "anomaly_area_px": "", "max_c": "80.000", "mean_c": "24.250", "std_c": "1.500",
         "hotspot_count": "1", "hotspot_area_px": "20", "hottest_x": "5", "hottest_y": "6", "delta_t_c": "55.000",
         "severity": "1", "severity_table": "neta-similar", "radiometric": "true",
+        "estimated": "false", "uncertainty_k": "",
     }  # fmt: skip
 
 

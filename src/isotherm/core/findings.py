@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from itertools import chain
+from typing import Any, Literal, overload
 
 from isotherm.core.scene import Param
 from isotherm.core.shapes import Box
@@ -23,6 +26,45 @@ class TemperatureStats:
     std_c: float
 
 
+class Contour(Sequence[tuple[float, float]]):
+    """Points (x, y) [px] in a few bytes each, because a run keeps all its findings until the reports are written.
+
+    The coordinates are held as 32-bit floats, which are exact for the half pixels of outlines.
+    """
+
+    __slots__ = ("_numbers",)
+
+    def __init__(self, points: Iterable[Sequence[float]] = ()) -> None:
+        self._numbers = array("f", chain.from_iterable(points))
+
+    def __len__(self) -> int:
+        return len(self._numbers) // 2
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[float, float]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Contour: ...
+    def __getitem__(self, index: int | slice) -> tuple[float, float] | Contour:
+        numbers = self._numbers
+        if isinstance(index, slice):
+            return Contour((numbers[2 * i], numbers[2 * i + 1]) for i in range(len(self))[index])
+        place = 2 * range(len(self))[index]
+        return numbers[place], numbers[place + 1]
+
+    def __iter__(self) -> Iterator[tuple[float, float]]:
+        numbers = iter(self._numbers)
+        return zip(numbers, numbers, strict=True)
+
+    def __eq__(self, other: object) -> bool:
+        return tuple(self) == tuple(other) if isinstance(other, (Contour, tuple)) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        return f"Contour({list(self)})"
+
+
 @dataclass(frozen=True)
 class Region:
     """A connected set of pixels.
@@ -34,7 +76,7 @@ class Region:
     area_px: int
     box: Box
     peak: tuple[int, int]
-    contour: tuple[tuple[float, float], ...] = ()
+    contour: Contour = field(default_factory=Contour)
     area_mm2: float | None = None
 
 
@@ -89,7 +131,11 @@ class AnomalyResult:
 
 @dataclass(frozen=True)
 class ImageResult:
-    """One row of an inspection: one input file, read or not."""
+    """One row of an inspection: one input file, read or not.
+
+    ``estimated`` says that the temperatures were read back from colours; ``uncertainty_k`` is the standard uncertainty
+    of the highest temperature [K].
+    """
 
     image: str
     status: Status
@@ -98,6 +144,8 @@ class ImageResult:
     height: int = 0
     width: int = 0
     radiometric: bool = False
+    estimated: bool = False
+    uncertainty_k: float | None = None
     temperatures: TemperatureStats | None = None
     anomaly: AnomalyResult | None = None
     findings: tuple[Finding, ...] = ()

@@ -40,6 +40,15 @@ class Calibration(Protocol):
         ...
 
 
+@runtime_checkable
+class ChecksScene(Protocol):
+    """A calibration that takes only some values of the scene's parameters, beside its protocol."""
+
+    def check(self, scene: Scene) -> tuple[str, ...]:
+        """Return what a user should know about this scene, one sentence each; raises DataError where it is refused."""
+        ...
+
+
 @dataclass(frozen=True)
 class Camera:
     """What took the picture; empty strings and None where the file does not say."""
@@ -187,7 +196,8 @@ class Thermogram:
         """Return the same counts seen through an edited scene.
 
         What this calibration does not honour is kept in the scene all the same (the air temperature is also the
-        reference of a delta-T, the distance gives areas), but changes no temperature, and a note says so.
+        reference of a delta-T, the distance gives areas), but changes no temperature, and a note says so. Raises
+        DataError where the calibration refuses a value.
         """
         if not edit.values():
             return self
@@ -195,4 +205,7 @@ class Thermogram:
         notes = self.notes
         if ignored:
             notes = (*notes, f"{', '.join(ignored)}: {self.format} files do not support it, no temperature changes")
-        return replace(self, scene=self.scene.edited(edit, source), notes=notes)
+        scene = self.scene.edited(edit, source)
+        if isinstance(self.calibration, ChecksScene):
+            notes = (*notes, *self.calibration.check(scene))
+        return replace(self, scene=scene, notes=notes)

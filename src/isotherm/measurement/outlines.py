@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from itertools import chain, islice
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int
 
+from isotherm.core.findings import Contour
 from isotherm.core.regions import Labels, Mask, label
-
-Contour: TypeAlias = tuple[tuple[float, float], ...]
 
 # Right, down, left, up: to turn right on the screen is to add 1.
 _DX, _DY = np.array([1, 0, -1, 0]), np.array([0, 1, 0, -1])
@@ -34,7 +33,7 @@ def outline(mask: Mask) -> Contour:
     See `outlines`; an empty mask has an empty outline.
     """
     every = outlines(*label(mask))
-    return every[0] if every else ()
+    return every[0] if every else Contour()
 
 
 def outlines(labels: Labels, count: int) -> tuple[Contour, ...]:
@@ -65,7 +64,7 @@ def outlines(labels: Labels, count: int) -> tuple[Contour, ...]:
     rings = _walks(starts.tolist(), edges.after.tolist(), corner.tolist())
     visited = list(chain.from_iterable(rings))
     points = zip((x2[visited] / 2).tolist(), (y2[visited] / 2).tolist(), strict=True)
-    return tuple(tuple(islice(points, len(ring))) for ring in rings)
+    return tuple(Contour(islice(points, len(ring))) for ring in rings)
 
 
 def _edges(hot: Mask) -> _Edges:

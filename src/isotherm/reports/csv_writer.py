@@ -17,6 +17,7 @@ COLUMNS = (
     "image", "status", "error", "score", "percentile", "threshold", "prediction", "anomaly_area_px",
     "max_c", "mean_c", "std_c", "hotspot_count", "hotspot_area_px", "hottest_x", "hottest_y",
     "delta_t_c", "severity", "severity_table", "radiometric",
+    "estimated", "uncertainty_k",
 )  # fmt: skip
 
 
@@ -59,11 +60,13 @@ def _anomaly(result: ImageResult) -> dict[str, str]:
 
 
 def _temperatures(result: ImageResult) -> dict[str, str]:
-    radiometric = {"radiometric": "true" if result.radiometric else "false"}
+    radiometric = {name: "true" if getattr(result, name) else "false" for name in ("radiometric", "estimated")}
     stats = result.temperatures
     if stats is None:
         return radiometric
     numbers = {"max_c": stats.max_c, "mean_c": stats.mean_c, "std_c": stats.std_c}
+    if result.uncertainty_k is not None:
+        numbers["uncertainty_k"] = result.uncertainty_k
     return radiometric | {name: f"{value:.3f}" for name, value in numbers.items()}
 
 

@@ -8,6 +8,8 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from isotherm.core.findings import Contour
+
 T = TypeVar("T")
 
 
@@ -16,7 +18,9 @@ def dumps(value: Any, *, indent: int | None = None) -> str:
     return json.dumps(value, default=_members, ensure_ascii=False, allow_nan=False, indent=indent)
 
 
-def _members(value: Any) -> dict[str, Any]:
+def _members(value: Any) -> dict[str, Any] | list[Any]:
+    if isinstance(value, Contour):
+        return list(value)
     if not is_dataclass(value) or isinstance(value, type):
         raise TypeError(f"{type(value).__name__} has no JSON form")
     return {item.name: getattr(value, item.name) for item in fields(value)}

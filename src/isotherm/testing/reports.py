@@ -7,6 +7,7 @@ from pathlib import PurePath
 
 from isotherm.core.findings import (
     AnomalyResult,
+    Contour,
     Finding,
     ImageResult,
     Inspection,
@@ -89,7 +90,7 @@ def _result(image: str, max_c: float | None = None, grade: str | None = None, ra
 
 
 def _finding(max_c: float | None, grade: str | None, rank: int) -> Finding:
-    corners = ((2.5, 3.5), (6.5, 3.5), (6.5, 8.5), (2.5, 8.5))
+    corners = Contour(((2.5, 3.5), (6.5, 3.5), (6.5, 8.5), (2.5, 8.5)))
     region = Region(20, Box(3, 4, 4, 5), (5, 6), corners, area_mm2=12.5 if max_c else None)
     reason = "" if grade else "criterion not applicable: the picture holds no temperatures"
     verdict = Verdict("neta-similar", grade, rank, "repair immediately" if grade else "", reason)

@@ -93,6 +93,7 @@ class Examiner:
             height=height,
             width=width,
             radiometric=thermogram.radiometric,
+            estimated=thermogram.estimated,
             temperatures=stats_of(values) if thermogram.radiometric else None,
             anomaly=anomaly,
             findings=findings,
