@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 
 from isotherm.core.config import setting, validate
+from isotherm.core.errors import ConfigError
 
 ZERO_CELSIUS_K = 273.15
 
@@ -58,6 +60,13 @@ class Scene:
         }
         return replace(self, **changes)
 
+    def with_sigmas(self, sigmas: Mapping[str, float]) -> Scene:
+        """Return a scene with these standard uncertainties (in the parameters' own units) in place of what was known.
+
+        See `sigmas_from_edge` for the names and units that people type.
+        """
+        return replace(self, **{name: replace(self.params()[name], sigma=sigma) for name, sigma in sigmas.items()})
+
 
 def assumed_scene() -> Scene:
     """Return the scene that is assumed where a file says nothing (blackbody-like, 20 °C, 1 m)."""
@@ -92,13 +101,47 @@ class SceneEdit:
 
     def values(self) -> dict[str, float]:
         """Return the edited values under the scene's own names and units (kelvin, fractions)."""
-        named = {
-            "emissivity": self.emissivity,
-            "reflected_k": None if self.reflected_c is None else self.reflected_c + ZERO_CELSIUS_K,
-            "atmosphere_k": None if self.atmosphere_c is None else self.atmosphere_c + ZERO_CELSIUS_K,
-            "humidity": None if self.humidity_percent is None else self.humidity_percent / 100,
-            "distance_m": self.distance_m,
-            "window_transmission": self.window_transmission,
-            "window_k": None if self.window_c is None else self.window_c + ZERO_CELSIUS_K,
+        given = {name: getattr(self, name) for name in EDGE_NAMES}
+        return {
+            EDGE_NAMES[name].scene: value / EDGE_NAMES[name].per_unit + EDGE_NAMES[name].offset
+            for name, value in given.items()
+            if value is not None
         }
-        return {name: value for name, value in named.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class EdgeName:
+    """A scene parameter as people type it: ``value of the scene = typed / per_unit + offset``."""
+
+    scene: str
+    unit: str = "1"
+    per_unit: float = 1.0
+    offset: float = 0.0
+
+
+EDGE_NAMES: dict[str, EdgeName] = {
+    "emissivity": EdgeName("emissivity"),
+    "reflected_c": EdgeName("reflected_k", "°C", offset=ZERO_CELSIUS_K),
+    "atmosphere_c": EdgeName("atmosphere_k", "°C", offset=ZERO_CELSIUS_K),
+    "humidity_percent": EdgeName("humidity", "%", per_unit=100.0),
+    "distance_m": EdgeName("distance_m", "m"),
+    "window_transmission": EdgeName("window_transmission"),
+    "window_c": EdgeName("window_k", "°C", offset=ZERO_CELSIUS_K),
+}
+"""The names of flags, sidecars and results, and what they are called in a `Scene`."""
+
+
+def sigmas_from_edge(sigmas: Mapping[str, float]) -> dict[str, float]:
+    """Return standard uncertainties given by flag names and units (percent for humidity) as a scene's own.
+
+    Raises
+    ------
+    ConfigError
+        An unknown name, or a number that is negative or not finite.
+    """
+    for name, sigma in sigmas.items():
+        if name not in EDGE_NAMES:
+            raise ConfigError(f"sigma: unknown parameter {name!r}; known: {', '.join(EDGE_NAMES)}")
+        if not 0 <= sigma < float("inf"):
+            raise ConfigError(f"sigma: {name} must be a finite number from 0 up, not {sigma!r}")
+    return {EDGE_NAMES[name].scene: sigma / EDGE_NAMES[name].per_unit for name, sigma in sigmas.items()}

@@ -1,0 +1,306 @@
+"""How far a temperature may be off: a linear budget (GUM), and a Monte Carlo check of it.
+
+Sources: *Guide to the Expression of Uncertainty in Measurement* (JCGM 100:2008), 5.1.2 (sum of squares), 5.1.3 note 2
+(the effect of an input is half the change between input + u and input - u) and 6.2 (coverage factor); its Supplement 1
+(JCGM 101:2008), propagation of distributions. What is not known from the user is a type-B judgement (4.3): each
+standard uncertainty here carries its reason, and can be replaced (`Param.sigma`, `UncertaintySettings`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float
+
+from isotherm.core.config import setting, validate
+from isotherm.core.scene import ZERO_CELSIUS_K, Param, Scene, Source
+from isotherm.core.thermogram import Calibration, Counts, Temperatures, Thermogram
+
+ROOT3 = math.sqrt(3)
+
+
+@dataclass(frozen=True)
+class UncertaintySettings:
+    """What is assumed about the camera, and how the result is stated."""
+
+    accuracy_k: float = setting(
+        2.0, "accuracy of the camera, as its data sheet says: at least this, rectangular [K]", low=0, high=100
+    )
+    accuracy_percent: float = setting(
+        2.0, "accuracy of the camera: or this share of the reading in °C, the larger counts [%]", low=0, high=100
+    )
+    noise_k: float = setting(0.05, "noise of one pixel (NETD) [K]", low=0, high=100)
+    coverage: float = setting(2.0, "coverage factor k of expanded uncertainties; 2 is about 95 %", low=0.1, high=10)
+    draws: int = setting(1000, "draws of the Monte Carlo check; 0 leaves it out", low=0, high=1_000_000)
+    same_surface: bool = setting(
+        False, "the regions of a delta have one and the same emissivity (identical parts), so its error is common"
+    )
+
+    def __post_init__(self) -> None:
+        validate(self)
+
+    def camera_k(self, celsius: float) -> float:
+        """Return the standard uncertainty [K] of a blackbody's reading: the data sheet's limit over the root of 3."""
+        return max(self.accuracy_k, self.accuracy_percent / 100 * abs(celsius)) / ROOT3
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A standard uncertainty in the parameter's own unit, and why it is believed."""
+
+    sigma: float
+    reason: str
+
+
+_GUESSED = (Source.CAMERA_DEFAULT, Source.ASSUMED)
+# Parameter -> standard uncertainty where (the user, the file, nobody) said its value.
+_SIGMAS: dict[str, tuple[float, float, float]] = {
+    "emissivity": (0.02, 0.03, 0.05),
+    "reflected_k": (2.0, 3.0, 5.0),
+    "atmosphere_k": (1.0, 2.0, 5.0),
+    "humidity": (0.05, 0.1, 0.2),
+    "window_transmission": (0.02, 0.02, 0.05),
+    "window_k": (2.0, 3.0, 5.0),
+}
+_DISTANCE_SHARES = (0.05, 0.1, 0.5)
+_RANGEFINDER_SHARE = 0.01
+_BOUNDS: dict[str, tuple[float, float]] = {
+    "emissivity": (0.01, 1.0),
+    "reflected_k": (1.0, math.inf),
+    "atmosphere_k": (1.0, math.inf),
+    "humidity": (0.0, 1.0),
+    "distance_m": (0.0, math.inf),
+    "window_transmission": (0.01, 1.0),
+    "window_k": (1.0, math.inf),
+}
+
+
+def spread_of(name: str, param: Param) -> Spread:
+    """Return the standard uncertainty of a scene's parameter: its own where known, else one for its source.
+
+    A value typed by a person is taken as looked at and meant, one in the file as set with less care, and a default or
+    an assumption as nearly unknown.
+    """
+    if param.sigma is not None:
+        return Spread(param.sigma, "given")
+    if name == "window_transmission" and param.value == 1.0:
+        return Spread(0.0, "no window")
+    group = _group(param.source)
+    said = f"type B, value from {param.source.replace('-', ' ')}"
+    if name != "distance_m":
+        return Spread(_SIGMAS[name][group], said)
+    share = _RANGEFINDER_SHARE if param.source == Source.RANGEFINDER else _DISTANCE_SHARES[group]
+    return Spread(share * param.value, f"{said}: {share:.0%}")
+
+
+def _group(source: Source) -> int:
+    if source in _GUESSED:
+        return 2
+    return 1 if source == Source.FILE else 0
+
+
+@dataclass(frozen=True)
+class Shift:
+    """A parameter moved down and up by its standard uncertainty, as far as its bounds allow.
+
+    The change of a temperature between ``low`` and ``high`` times ``share`` is the effect of one standard uncertainty.
+    """
+
+    name: str
+    sigma: float
+    unit: str
+    reason: str
+    low: Scene
+    high: Scene
+    share: float
+
+
+def shifts(calibration: Calibration, scene: Scene) -> Iterator[Shift]:
+    """Yield a shift for each parameter that this calibration honours and that is not known exactly."""
+    for name, param in scene.params().items():
+        spread = spread_of(name, param)
+        if name not in calibration.supports or spread.sigma == 0:
+            continue
+        low, high = (_bounded(name, param.value + sign * spread.sigma) for sign in (-1, 1))
+        yield Shift(
+            name=name,
+            sigma=spread.sigma,
+            unit=param.unit,
+            reason=spread.reason,
+            low=replace(scene, **{name: replace(param, value=low)}),
+            high=replace(scene, **{name: replace(param, value=high)}),
+            share=spread.sigma / (high - low) if high > low else 0.0,
+        )
+
+
+def _bounded(name: str, value: float) -> float:
+    lowest, highest = _BOUNDS[name]
+    return min(max(value, lowest), highest)
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """One line of a budget: an input's standard uncertainty (in its unit) and what it does to the temperature [K].
+
+    ``effect_k`` keeps its sign: positive where a larger input gives a higher temperature.
+    """
+
+    name: str
+    sigma: float
+    unit: str
+    effect_k: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """The budget of one temperature or difference, largest contribution first.
+
+    ``monte_carlo`` is the check of the linear form, where it was made; ``caveat`` what the budget leaves out.
+    """
+
+    contributions: tuple[Contribution, ...]
+    coverage: float
+    monte_carlo: MonteCarlo | None = None
+    caveat: str = ""
+
+    @property
+    def standard_k(self) -> float:
+        """The combined standard uncertainty [K]: the root of the sum of squares of uncorrelated contributions."""
+        return math.sqrt(sum(item.effect_k**2 for item in self.contributions))
+
+    @property
+    def expanded_k(self) -> float:
+        """The expanded uncertainty [K]: ``coverage`` standard uncertainties."""
+        return self.coverage * self.standard_k
+
+
+@dataclass(frozen=True)
+class MonteCarlo:
+    """What came out when the inputs were drawn at random: mean, standard deviation, and the middle 95 % [°C].
+
+    ``lost`` draws gave no temperature (the counts would lie below what the air and the reflection give).
+    """
+
+    draws: int
+    mean_c: float
+    std_k: float
+    low_c: float
+    high_c: float
+    lost: int = 0
+
+
+def budget(
+    contributions: Iterable[Contribution], coverage: float, *, caveat: str = "", monte_carlo: MonteCarlo | None = None
+) -> Uncertainty:
+    """Return the budget of these contributions, the largest first; what has no effect is left out."""
+    known = (item for item in contributions if item.effect_k != 0)
+    ranked = sorted(known, key=lambda item: -abs(item.effect_k))
+    return Uncertainty(tuple(ranked), coverage, monte_carlo, caveat)
+
+
+def amplification(calibration: Calibration, scene: Scene, count: float) -> float:
+    """Return by how much an error of the camera grows on the way to the object's temperature (about 1 / emissivity).
+
+    The camera's accuracy is stated for a blackbody before the lens. For counts with Planck constants this is the slope
+    of the object's temperature over that of such a blackbody, at this count; where the counts cannot be varied
+    (a vendor's program), 1 / emissivity; 1 where the file's temperatures are final.
+    """
+    if calibration.kind != "planck":
+        return 1 / scene.emissivity.value if "emissivity" in calibration.supports else 1.0
+    step = max(1.0, 1e-3 * abs(count))
+    ends = np.array([[count - step, count + step]])
+    objects, bodies = (np.diff(calibration.kelvin(ends, each))[0, 0] for each in (scene, _blackbody(scene)))
+    factor = float(objects / bodies) if bodies > 0 else math.nan
+    return factor if math.isfinite(factor) else 1 / scene.emissivity.value
+
+
+def _blackbody(scene: Scene) -> Scene:
+    """Return the scene of a calibration: emissivity 1, no air, no window."""
+    values = {"emissivity": 1.0, "distance_m": 0.0, "window_transmission": 1.0}
+    return replace(scene, **{name: replace(scene.params()[name], value=value) for name, value in values.items()})
+
+
+@runtime_checkable
+class KnowsItsSigma(Protocol):
+    """A calibration that says itself how far each pixel may be off, as one that reads colours does."""
+
+    def sigma_k(self, counts: Counts) -> Temperatures:
+        """Return the standard uncertainty [K] of each pixel (H W), everything included."""
+        ...
+
+
+def standard_uncertainty_k(
+    thermogram: Thermogram, place: tuple[int, int], settings: UncertaintySettings | None = None
+) -> float | None:
+    """Return the standard uncertainty [K] of one pixel, at `place` (x, y), in well under a millisecond.
+
+    None where there is none to state: no temperature there, or a vendor's program would have to run for each parameter.
+    `isotherm.measurement.budgets` gives the whole budget of regions and differences.
+    """
+    calibration, (x, y) = thermogram.calibration, place
+    if calibration is None:
+        return None
+    counts = thermogram.counts[y : y + 1, x : x + 1]
+    if isinstance(calibration, KnowsItsSigma):
+        return _finite(float(calibration.sigma_k(counts)[0, 0]))
+    if not can_draw(calibration):
+        return None
+    settings, scene = settings or UncertaintySettings(), thermogram.scene
+    kelvin = float(calibration.kelvin(counts, scene)[0, 0])
+    if not math.isfinite(kelvin):
+        return None
+    factor = amplification(calibration, scene, float(counts[0, 0]))
+    effects = [settings.camera_k(kelvin - ZERO_CELSIUS_K) * factor, settings.noise_k * factor]
+    for shift in shifts(calibration, scene):
+        low, high = (float(calibration.kelvin(counts, each)[0, 0]) for each in (shift.low, shift.high))
+        effects.append((high - low) * shift.share)
+    return _finite(math.hypot(*effects))
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def can_draw(calibration: Calibration) -> bool:
+    """Say whether random scenes are cheap here; a vendor's program would have to run for each."""
+    return calibration.kind in ("planck", "linear") or not calibration.supports
+
+
+def draw_scenes(
+    calibration: Calibration, scene: Scene, draws: int, rng: np.random.Generator
+) -> Iterator[tuple[Scene, dict[str, float]]]:
+    """Yield scenes with each honoured parameter drawn from a normal distribution, cut off at its bounds.
+
+    A normal distribution is the one to take where an estimate and its standard uncertainty are all that is known
+    (JCGM 101:2008, 6.4.7).
+    """
+    named = [(shift.name, shift.sigma) for shift in shifts(calibration, scene)]
+    params = scene.params()
+    normal = rng.standard_normal((draws, len(named)))
+    for row in normal:
+        values = {
+            name: _bounded(name, params[name].value + sigma * float(z))
+            for (name, sigma), z in zip(named, row, strict=True)
+        }
+        yield replace(scene, **{name: replace(params[name], value=value) for name, value in values.items()}), values
+
+
+def summary(celsius: Float[np.ndarray, " draws"]) -> MonteCarlo | None:
+    """Return the summary of drawn temperatures [°C]; None where none of them exists."""
+    known = celsius[np.isfinite(celsius)]
+    if not known.size:
+        return None
+    low, high = np.percentile(known, (2.5, 97.5))
+    return MonteCarlo(
+        draws=int(celsius.size),
+        mean_c=float(known.mean()),
+        std_k=float(known.std()),
+        low_c=float(low),
+        high_c=float(high),
+        lost=int(celsius.size - known.size),
+    )
