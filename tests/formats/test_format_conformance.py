@@ -7,8 +7,11 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
+from array_files import npz
+from guide_files import guide
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from irg_files import irg
 
 from isotherm.core.errors import FormatError
 from isotherm.formats import FORMATS, ReadHints, read_bytes
@@ -27,6 +30,9 @@ SAMPLES: list[tuple[str, str, bytes, ReadHints | None]] = [
     ("flir", "jpeg in three parts", FlirFile(record_order=">").jpeg(part_bytes=800), None),
     ("flir", "little-endian directory", FlirFile(directory_order="<").fff(), None),
     ("flir", "packed", FlirFile(packed=True, magic=b"AFF\0").fff(), None),
+    ("guide", "temperatures and photo", guide(), None),
+    ("irg", "sixteenths of a kelvin", irg(ramp(low=4600, high=5200), photo=encoded(RGB, "JPEG")), None),
+    ("irg", "tenths of a kelvin", irg(ramp(low=2900, high=3200), magic=b"\xba\xab"), None),
     ("tiff", "float", encoded(CELSIUS, "TIFF"), None),
     ("tiff", "counts", encoded(ramp(), "TIFF", compression="tiff_lzw"), SCALE),
     ("tiff", "colours", encoded(RGB, "TIFF"), None),
@@ -35,6 +41,8 @@ SAMPLES: list[tuple[str, str, bytes, ReadHints | None]] = [
     ("npy", "float64", npy(CELSIUS.astype(np.float64)), None),
     ("npy", "grey", npy(GREY), None),
     ("npy", "counts", npy(ramp(low=29000, high=31000)), None),
+    ("npz", "celsius", npz(celsius=CELSIUS, counts=ramp()), None),
+    ("npz", "table", npz(counts=ramp(low=0, high=999), lookup_table=np.linspace(280, 320, 1000)), None),
     ("csv", "decimal comma", CSV, None),
     ("csv", "utf-16", CSV.decode().encode("utf-16"), None),
     ("picture", "jpeg", encoded(RGB, "JPEG", exif=b"Exif\0\0" + exif_block()), None),

@@ -83,7 +83,8 @@ def test_npy_counts() -> None:
 @pytest.mark.parametrize(
     ("array", "reason"),
     [
-        (np.zeros((2, 3, 4)), "two dimensions"),
+        (np.zeros((2, 3, 4, 5)), "two dimensions"),
+        (np.zeros((20, 30, 3)), "two dimensions"),
         (np.zeros(5), "two dimensions"),
         (np.zeros((0, 4)), "two dimensions"),
         (np.zeros((2, 2), bool), "numbers"),
@@ -95,6 +96,17 @@ def test_npy_counts() -> None:
 def test_npy_of_other_shapes_and_types(array: np.ndarray, reason: str) -> None:
     with pytest.raises(FormatError, match=reason):
         read_bytes(npy(array))
+
+
+def test_npy_frames() -> None:
+    frames = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    first = read_bytes(npy(frames))
+    np.testing.assert_array_equal(first.counts, frames[0])
+    assert first.notes == ("frame 0 of 2 is read (they lie along axis 0; choose with frame)",)
+    np.testing.assert_array_equal(read_bytes(npy(frames), ReadHints(frame=-1)).counts, frames[1])
+    np.testing.assert_array_equal(read_bytes(npy(frames[:1])).counts, frames[0])
+    with pytest.raises(FormatError, match="no frame 2; the sequence has 2"):
+        read_bytes(npy(frames), ReadHints(frame=2))
 
 
 def test_npy_never_unpickles() -> None:
@@ -118,7 +130,7 @@ def test_npy_sizes_are_bounded_before_allocation() -> None:
         read_bytes(b"\x93NUMPY\x01\x00\xff\xff")
     with pytest.raises(FormatError, match="no description"):
         read_bytes(npy_header("__import__('os').system('true')"))
-    with pytest.raises(FormatError, match="two dimensions"):
+    with pytest.raises(FormatError, match=r"shape \(True, 3\) makes no sense"):
         read_bytes(npy_header(header % (True, 3), bytes(64)))
 
 

@@ -20,9 +20,12 @@ FORMATS: Registry[ImageReader] = Registry(
         "isotherm.formats.flir:READER",
         "FLIR R-JPEG and FFF frames, also DJI XT2 and XTR: counts with Planck constants",
     ),
+    Row("guide", "isotherm.formats.guide:READER", "Guide TP8 and TP8S: temperatures behind a JPEG, and the photo"),
+    Row("irg", "isotherm.formats.irg:READER", "IRG of InfiRay, HTI, Autel: temperatures and the photo"),
     Row("tiff", "isotherm.formats.tiff:READER", "TIFF: float °C or K, 16-bit counts with a scale, or a plain picture"),
     Row("png16", "isotherm.formats.png16:READER", "16-bit grey PNG: counts with a scale, or 16-bit grey levels"),
     Row("npy", "isotherm.formats.npy:READER", "NumPy array (H W): float °C, or counts with a scale"),
+    Row("npz", "isotherm.formats.npz:READER", "NumPy arrays by name: float °C, or counts with a scale"),
     Row(
         "csv",
         "isotherm.formats.csv_matrix:READER",
@@ -33,9 +36,6 @@ FORMATS: Registry[ImageReader] = Registry(
 
 # Thermal formats that isotherm has no reader for yet: a user who meets one should hear so.
 _LATER = (
-    (b"\xca\xac", "an InfiRay IRG file"),
-    (b"\xba\xab", "an HTI IRG file"),
-    (b"\x04\xa0", "an IRG file"),
     (b"FLIR Public", "a FLIR FPF file"),
     (b"FPF", "a FLIR FPF file"),
     (b"GTC_400C", "a Bosch GTC file"),

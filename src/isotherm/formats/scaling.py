@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Num
+from jaxtyping import Float, Num
 
+from isotherm.core.errors import FormatError
 from isotherm.formats.reader import ReadHints
-from isotherm.radiometry.linear import LinearCalibration, Unit, linear, stored_temperatures
+from isotherm.radiometry.linear import TO_KELVIN, LinearCalibration, Unit, linear, stored_temperatures
+from isotherm.radiometry.table import TableCalibration
 
 Numbers = Num[np.ndarray, "H W"]
 
@@ -23,7 +25,7 @@ KELVIN_ABOVE = 150.0
 class Meaning:
     """How numbers become kelvin (None: they are no temperatures), and what to tell the user about it."""
 
-    calibration: LinearCalibration | None
+    calibration: LinearCalibration | TableCalibration | None
     notes: tuple[str, ...] = ()
 
 
@@ -79,3 +81,30 @@ def _plausible(counts: Numbers, step: float, nodata: float | None) -> bool:
         return False
     low, high = PLAUSIBLE_K
     return bool(asked.min() * step >= low and asked.max() * step <= high)
+
+
+def of_array(numbers: Numbers, hints: ReadHints, what: str, *, declared: Unit | None = None) -> Meaning:
+    """Return the meaning of an array of any type: floats are temperatures, whole numbers counts, bytes grey levels.
+
+    Raises
+    ------
+    FormatError
+        Whole numbers of more than 16 bits or with a sign, and neither their unit nor their step is known.
+    """
+    if numbers.dtype.kind == "f" or declared is not None:
+        return of_temperatures(numbers, hints, what, declared=declared)
+    if numbers.dtype == np.uint8 and hints.step is None:
+        return Meaning(None)
+    meaning = of_counts(numbers, hints, what, steps=CAMERA_STEPS)
+    if meaning.calibration is None and numbers.dtype != np.uint16:
+        raise FormatError(f"{what}: whole numbers of type {numbers.dtype} need a scale (give step, offset and unit)")
+    return meaning
+
+
+def of_table(table: Float[np.ndarray, " N"], hints: ReadHints, what: str) -> Meaning:
+    """Return the meaning of counts that the file's own table turns into temperatures."""
+    unit: Unit = hints.unit or ("k" if _all_above(table[None], KELVIN_ABOVE, None) else "c")
+    slope, zero = TO_KELVIN[unit]
+    named = {"c": "°C", "f": "°F", "k": "kelvin"}[unit]
+    note = () if hints.unit else (f"unit of the table in this {what} guessed: {named} (change it with unit)",)
+    return Meaning(TableCalibration(table.astype(np.float64) * slope + zero), note)

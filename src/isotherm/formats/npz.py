@@ -1,0 +1,75 @@
+"""NumPy's NPZ: named arrays in a ZIP archive, such as ``isotherm convert`` writes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from isotherm.core.errors import FormatError
+from isotherm.core.thermogram import Thermogram
+from isotherm.formats import zip_members
+from isotherm.formats.arrays import NamedArray, chosen, table_among, thermogram_of
+from isotherm.formats.cursor import Cursor
+from isotherm.formats.npy_numbers import MAX_HEADER, Description, described, numbers
+from isotherm.formats.reader import MAX_PIXELS, FormatCard, ReadHints
+from isotherm.formats.zip_members import Member, members, unpacked
+
+_SUFFIX = ".npy"
+_MOST_ARRAYS = 256
+_MOST_BYTES = 4 * MAX_PIXELS
+"""Largest array that is unpacked [bytes]."""
+
+
+class NpzReader:
+    """Arrays by name: the one with the likeliest name (celsius, temperature, counts ...), then the largest."""
+
+    name = "npz"
+    card = FormatCard(
+        makers="NumPy, isotherm",
+        suffixes=".npz",
+        numbers="°C or K as floats; counts with a step or a table; grey levels",
+        evidence="documented",
+        frames=True,
+        source="NumPy NEP 1; PKWARE APPNOTE",
+    )
+
+    def recognises(self, data: bytes) -> bool:
+        """Say whether these bytes begin like a ZIP archive whose first member is an NPY array."""
+        length = int.from_bytes(data[26:28], "little")
+        return data.startswith(zip_members.SIGNATURE) and data[30 : 30 + length].endswith(_SUFFIX.encode())
+
+    def decode(self, data: bytes, hints: ReadHints) -> Thermogram:
+        """Decode the likeliest array, or one frame of it; nothing is ever unpickled."""
+        found = _arrays(data)
+        arrays = [array for array, _ in found]
+        choice = chosen(arrays, "NPZ")
+        picture = choice.frame_of(_numbers(data, dict(found)[choice.array]), hints.frame)
+        table = table_among(arrays)
+        levels = None if table is None else _numbers(data, dict(found)[table])
+        return thermogram_of(picture, choice, hints, name=self.name, what="NPZ", table=levels)
+
+
+def _arrays(data: bytes) -> list[tuple[NamedArray, Member]]:
+    """Return what the archive says about its arrays; what is no plain array is left out, unless all are."""
+    found, wrong = [], []
+    for member in members(data, "NPZ")[:_MOST_ARRAYS]:
+        if member.name.endswith(_SUFFIX):
+            try:
+                about = _described(zip_members.beginning(data, member, "NPZ", MAX_HEADER + 12), member)
+                found.append((NamedArray(member.name.removesuffix(_SUFFIX), about.shape, about.dtype), member))
+            except FormatError as error:
+                wrong.append(error)
+    if wrong and not found:
+        raise wrong[0]
+    return found
+
+
+def _described(raw: bytes, member: Member) -> Description:
+    return described(Cursor(raw, "<", f"NPZ: {member.name}", origins=((0, member.offset),)))
+
+
+def _numbers(data: bytes, member: Member) -> np.ndarray:
+    raw = unpacked(data, member, "NPZ", _MOST_BYTES)
+    return numbers(Cursor(raw, "<", f"NPZ: {member.name}", origins=((0, member.offset),)), _described(raw, member))
+
+
+READER = NpzReader()
