@@ -103,9 +103,6 @@ def _carried(data: bytes, maker: str) -> str:
         raw += len(segment.payload) if segment.marker in (jpeg.APP3, jpeg.APP4) else 0
     if maker.upper().startswith("DJI") and raw > _RAW_BYTES:
         return "DJI R-JPEG"
-    # Guide TP8: the visible picture as BMP behind the temperatures, both behind the JPEG (no marker of its own).
-    if data[430_720:430_722] == b"BM":
-        return "Guide TP8 thermal JPEG"
     return ""
 
 
