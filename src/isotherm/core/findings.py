@@ -100,7 +100,8 @@ class Finding:
     """Something at a place in a picture that deserves attention, whoever found it.
 
     ``origin`` is the name of the hotspot method, anomaly method or person. Temperatures and ``delta_t_c`` (over
-    ``reference``, in words, at ``reference_c``) are None where the picture holds none.
+    ``reference``, in words, at ``reference_c``) are None where the picture holds none. ``uncertainty_k`` is the
+    standard uncertainty of the highest temperature, None where none can be stated.
     """
 
     kind: Literal["hotspot", "anomaly"]
@@ -112,6 +113,7 @@ class Finding:
     reference_c: float | None = None
     severity: Verdict | None = None
     score: float | None = None
+    uncertainty_k: float | None = None
 
 
 @dataclass(frozen=True)

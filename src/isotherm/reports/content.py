@@ -176,7 +176,8 @@ def facts(result: ImageResult) -> str:
     elif result.temperatures is None:
         parts.append("no valid temperature")
     else:
-        parts.append(f"max {result.temperatures.max_c:.1f} °C")
+        max_c = f"{result.temperatures.max_c:.1f} °C"
+        parts.append(f"max about {max_c} (estimated from colours)" if result.estimated else f"max {max_c}")
     finding = foremost(result)
     if finding is None:
         parts.append("no hotspot")

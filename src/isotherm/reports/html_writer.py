@@ -62,6 +62,8 @@ class HtmlWriter:
             headline=facts,
             foremost=foremost,
             picture=lambda image: "data:image/jpeg;base64," + base64.b64encode(report.pictures[image]).decode(),
+            uncertain=_uncertain,
+            with_uncertainty=any(map(_uncertain, report.detailed)),
             places=_places,
             remarks=_remarks,
             origin=_origin,
@@ -110,6 +112,10 @@ def _verdict(report: Report) -> str:
     if attention == 0:
         return f"None of {pictures} was found to need attention by the criteria below."
     return f"{attention} of {pictures} {'needs' if attention == 1 else 'need'} attention."
+
+
+def _uncertain(result: ImageResult) -> bool:
+    return any(finding.uncertainty_k is not None for finding in result.findings)
 
 
 def _many(count: int, thing: str) -> str:

@@ -22,6 +22,7 @@ from isotherm.formats.overlays import OverlayModel, find
 from isotherm.hotspots.measure import HotspotSettings, hot_regions, measure_mask, stats_of
 from isotherm.hotspots.method import HotspotMethod
 from isotherm.measurement.severity import SeverityTable
+from isotherm.radiometry.uncertainty import standard_uncertainty_k
 from isotherm.reports.content import facts
 from isotherm.reports.drawing import Span
 from isotherm.reports.panels import Expectation, View, draw_panel
@@ -86,6 +87,10 @@ class Examiner:
             anomaly = self._verdict(scored, mask)
             findings += self._anomalies(thermogram, scored, expectation.map, mask)
         height, width = thermogram.size
+        findings = tuple(
+            replace(finding, uncertainty_k=standard_uncertainty_k(thermogram, finding.region.peak))
+            for finding in findings
+        )
         result = ImageResult(
             image=name,
             status="ok",
@@ -94,6 +99,7 @@ class Examiner:
             width=width,
             radiometric=thermogram.radiometric,
             estimated=thermogram.estimated,
+            uncertainty_k=standard_uncertainty_k(thermogram, _hottest(values)) if thermogram.radiometric else None,
             temperatures=stats_of(values) if thermogram.radiometric else None,
             anomaly=anomaly,
             findings=findings,
@@ -143,6 +149,12 @@ class Examiner:
             thermogram, mask, kind="anomaly", origin=self.model.method, settings=self.hotspots, table=self.table
         )
         return _scored(found if scored.anomalous else _unjudged(found), values, mask)
+
+
+def _hottest(values: Float[np.ndarray, "H W"]) -> tuple[int, int]:
+    """Return (x, y) of the highest value; of the first pixel where there is none."""
+    y, x = divmod(int(np.where(np.isfinite(values), values, -np.inf).argmax()), values.shape[1])
+    return x, y
 
 
 def _unjudged(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
