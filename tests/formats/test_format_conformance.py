@@ -12,6 +12,16 @@ from guide_files import guide
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from irg_files import irg
+from other_maker_files import (
+    BoschFile,
+    HikvisionFile,
+    InfraTecFile,
+    TestoFile,
+    UniTFile,
+    celsius,
+    hikvision_celsius_file,
+    photo,
+)
 
 from isotherm.core.errors import FormatError
 from isotherm.formats import FORMATS, ReadHints, read_bytes
@@ -45,6 +55,15 @@ SAMPLES: list[tuple[str, str, bytes, ReadHints | None]] = [
     ("npz", "table", npz(counts=ramp(low=0, high=999), lookup_table=np.linspace(280, 320, 1000)), None),
     ("csv", "decimal comma", CSV, None),
     ("csv", "utf-16", CSV.decode().encode("utf-16"), None),
+    ("hikvision", "counts", HikvisionFile().data(), None),
+    ("hikvision", "temperatures", hikvision_celsius_file(celsius(120, 160)), None),
+    ("bosch", "one segment", BoschFile().data(), None),
+    ("bosch", "two segments", BoschFile(celsius(192, 256), 600).data(), None),
+    ("testo", "measured", TestoFile(photo=photo()).data(), None),
+    ("testo", "plain", TestoFile(measured=False).data(), None),
+    ("uni-t", "upside down", UniTFile(turn="upside down").data(), None),
+    ("infratec", "plain", InfraTecFile().data(), None),
+    ("infratec", "packed sequence", InfraTecFile(compression=1, sequence=True).data(), None),
     ("picture", "jpeg", encoded(RGB, "JPEG", exif=b"Exif\0\0" + exif_block()), None),
     ("picture", "png", encoded(RGB, "PNG"), None),
     ("picture", "gif", encoded(GREY, "GIF"), None),

@@ -22,6 +22,15 @@ FORMATS: Registry[ImageReader] = Registry(
     ),
     Row("guide", "isotherm.formats.guide:READER", "Guide TP8 and TP8S: temperatures behind a JPEG, and the photo"),
     Row("irg", "isotherm.formats.irg:READER", "IRG of InfiRay, HTI, Autel: temperatures and the photo"),
+    Row(
+        "hikvision",
+        "isotherm.formats.hikvision:READER",
+        "HIKMICRO and Hikvision JPEG (experimental): °C, or counts between two known temperatures",
+    ),
+    Row("bosch", "isotherm.formats.bosch:READER", "Bosch GTC 400 C and 600 C JPEG (experimental): °C"),
+    Row("testo", "isotherm.formats.testo:READER", "Testo BMT (experimental): °C"),
+    Row("uni-t", "isotherm.formats.unit:READER", "Uni-T BMP (experimental): grey levels, no temperatures"),
+    Row("infratec", "isotherm.formats.infratec:READER", "InfraTec IRB (experimental): K, one or several frames"),
     Row("tiff", "isotherm.formats.tiff:READER", "TIFF: float °C or K, 16-bit counts with a scale, or a plain picture"),
     Row("png16", "isotherm.formats.png16:READER", "16-bit grey PNG: counts with a scale, or 16-bit grey levels"),
     Row("npy", "isotherm.formats.npy:READER", "NumPy array (H W): float °C, or counts with a scale"),
@@ -38,7 +47,6 @@ FORMATS: Registry[ImageReader] = Registry(
 _LATER = (
     (b"FLIR Public", "a FLIR FPF file"),
     (b"FPF", "a FLIR FPF file"),
-    (b"GTC_400C", "a Bosch GTC file"),
 )
 
 
