@@ -122,8 +122,14 @@ def test_the_camera_scale_is_read_as_counts_and_shown_as_temperatures() -> None:
 
 
 def test_pixels_outside_the_calibrated_range_are_said() -> None:
-    notes = read_bytes(FlirFile(raw_range=(17_000, 20_000)).fff()).notes
-    assert any("outside the camera's calibrated range" in note for note in notes)
+    above = int((ramp() > 20_000).sum())
+    below = int((ramp() < 17_500).sum())
+    notes = read_bytes(FlirFile(raw_range=(17_500, 20_000)).fff()).notes
+    assert notes == (
+        f"{above} px saturated: above the camera's calibrated range (counts over 20000), too hot to be exact",
+        f"{below} px under the camera's calibrated range (counts below 17500), too cold to be exact",
+    )
+    assert read_bytes(FlirFile(raw_range=(17_000, 24_000)).fff()).notes == ()
     assert read_bytes(FlirFile(raw_range=(0, 0)).fff()).notes == ()
 
 

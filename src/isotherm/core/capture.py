@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from jaxtyping import UInt8
@@ -24,11 +25,16 @@ class Alignment:
 
 @dataclass(frozen=True)
 class VisualPhoto:
-    """The photo of the same view, as the camera stored it: JPEG, PNG or BMP bytes, not yet decoded."""
+    """The photo of the same view, as the camera stored it: JPEG, PNG or BMP bytes, not yet decoded.
+
+    ``colours`` says what the three channels are: some cameras store luma and colour differences as if they were RGB.
+    `isotherm.formats.photos.photo_pixels` decodes it.
+    """
 
     data: bytes = field(repr=False)
     origin: str = "embedded"
     alignment: Alignment | None = None
+    colours: Literal["rgb", "ycbcr"] = "rgb"
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from isotherm.formats.ifd import (
 )
 
 DESCRIPTION, MAKE, MODEL, ORIENTATION, EXIF_IFD, GPS_IFD = 0x010E, 0x010F, 0x0110, 0x0112, 0x8769, 0x8825
-_TAKEN_AT, _OFFSET_TIME, _SERIAL, _LENS = 0x9003, 0x9011, 0xA431, 0xA434
+_TAKEN_AT, _OFFSET_TIME, _SERIAL, _LENS, _DIGITAL_ZOOM = 0x9003, 0x9011, 0xA431, 0xA434, 0xA404
 # Besides those: software, date, artist, copyright. All describe the capture, not the pixels.
 _SHARED_TAGS = (DESCRIPTION, MAKE, MODEL, ORIENTATION, 0x0131, 0x0132, 0x013B, 0x8298)
 # A maker's note holds offsets that break when it moves; interoperability and pixel sizes belong to the old picture.
@@ -48,11 +48,12 @@ class Capture:
 
 @dataclass(frozen=True)
 class Exif:
-    """What isotherm itself uses of an EXIF block."""
+    """What isotherm itself uses of an EXIF block; ``zoom`` is the digital zoom of what the camera showed."""
 
     camera: Camera = field(default_factory=Camera)
     position: Position | None = None
     orientation: int = 1
+    zoom: float = 1.0
 
 
 def read_capture(block: bytes) -> Capture:
@@ -77,10 +78,12 @@ def read_exif(block: bytes) -> Exif:
     """Return camera, position and orientation; whatever is damaged is left out, for it decides no temperature."""
     capture = read_capture(block)
     orientation = _number(capture.main, ORIENTATION, capture.order) or 1
+    zoom = _number(capture.nested.get(EXIF_IFD, {}), _DIGITAL_ZOOM, capture.order) or 1.0
     return Exif(
         camera=_camera(capture),
         position=_position(capture.nested.get(GPS_IFD, {}), capture.order),
         orientation=int(orientation) if orientation in range(1, 9) else 1,
+        zoom=zoom if 1 <= zoom <= 100 else 1.0,
     )
 
 

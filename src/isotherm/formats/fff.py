@@ -5,7 +5,7 @@ The directory is walked; nothing is searched for, because pixel data may hold an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from isotherm.core.errors import FormatError
 from isotherm.formats import jpeg
@@ -63,7 +63,7 @@ def read_container(cursor: Cursor) -> Container:
     Raises
     ------
     FormatError
-        The header or the directory is damaged. A single record that lies outside the file is left out.
+        The header or the directory is damaged. A single record that begins outside the file is left out.
     """
     head = _head(cursor)
     table = cursor.part(head.start, head.count * _ENTRY, "FLIR directory", order=head.order)
@@ -139,10 +139,15 @@ def _head(cursor: Cursor) -> _Head:
 
 
 def _entries(table: Cursor, length: int) -> list[_Entry]:
-    """Return the entries that are used and lie inside a frame of at most `length` bytes."""
+    """Return the entries that are used and begin inside a frame of at most `length` bytes.
+
+    A record that reaches over the end is as long as what is there of it: some files lack their last bytes, which
+    nothing needs. Where something needs them, the record's own bounds say so.
+    """
     places = range(0, len(table) - _ENTRY + 1, _ENTRY)
     found = [_Entry(table.u16(place), table.u32(place + 12), table.u32(place + 16)) for place in places]
-    return [entry for entry in found if entry.kind and entry.length and entry.offset + entry.length <= length]
+    used = [entry for entry in found if entry.kind and entry.length and entry.offset < length]
+    return [replace(entry, length=min(entry.length, length - entry.offset)) for entry in used]
 
 
 def _end(head: _Head, entries: list[_Entry]) -> int:

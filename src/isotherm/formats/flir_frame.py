@@ -7,9 +7,10 @@ from jaxtyping import UInt16
 
 from isotherm.core.errors import FormatError
 from isotherm.core.thermogram import Position, Thermogram
-from isotherm.formats import fff, flir_camera, flir_pixels
+from isotherm.formats import fff, flir_camera, flir_extras, flir_pixels
 from isotherm.formats.cursor import Cursor
 from isotherm.formats.exif import read_exif
+from isotherm.formats.flir_sensor import sensor_size
 from isotherm.formats.reader import ALL_PARAMETERS, FormatCard, ReadHints
 
 NAME = "flir"
@@ -20,7 +21,7 @@ CARD = FormatCard(
     evidence="proven",
     changeable=ALL_PARAMETERS,
     frames=True,
-    extras=("position",),
+    extras=("photo", "alignment", "position", "camera regions", "palette", "sensor size"),
     source="Exiftool's FLIR.pm; FLIR's user manuals",
 )
 
@@ -46,18 +47,27 @@ def decode_frame(cursor: Cursor, exif_block: bytes, hints: ReadHints) -> Thermog
     record = fff.marked(container.record(fff.CAMERA, "camera data"), 2)
     scene, notes = flir_camera.scene(record)
     calibration = flir_camera.calibration(record, hints.formula)
-    counts = flir_pixels.counts(container.record(fff.RAW, "raw pixels"))
+    raw = container.record(fff.RAW, "raw pixels")
+    counts = flir_pixels.counts(raw)
+    size = int(counts.shape[0]), int(counts.shape[1])
     exif = read_exif(exif_block)
+    camera = flir_camera.camera(record, exif.camera)
+    # Cameras that enlarge their pictures pack them; looking costs too much where plain samples need no decoding.
+    sensor, sensor_note = sensor_size(camera.model, counts, look=flir_pixels.packed(raw))
     return Thermogram(
         counts=counts,
         calibration=calibration,
         scene=scene,
         format=NAME,
-        camera=flir_camera.camera(record, exif.camera),
+        camera=camera,
         position=_position(container) or exif.position,
         display_span=flir_camera.display_span(record),
-        notes=(*notes, *_range_note(counts, calibration.raw_min, calibration.raw_max)),
+        notes=(*notes, *range_notes(counts, calibration.raw_min, calibration.raw_max), *filter(None, [sensor_note])),
         exif=exif_block,
+        visual=flir_extras.photo(container, size, exif.zoom),
+        regions=flir_extras.tools(container, size),
+        palette=flir_extras.palette(container),
+        sensor_size=sensor,
     )
 
 
@@ -70,8 +80,13 @@ def _position(container: fff.Container) -> Position | None:
         return None
 
 
-def _range_note(counts: UInt16[np.ndarray, "H W"], low: int | None, high: int | None) -> tuple[str, ...]:
-    if low is None or high is None:
+def range_notes(counts: UInt16[np.ndarray, "H W"], low: int | None, high: int | None) -> tuple[str, ...]:
+    """Say how many pixels lie outside the counts between which the camera is calibrated."""
+    if low is None or high is None or (low <= counts.min() and counts.max() <= high):
         return ()
-    outside = int(np.count_nonzero((counts < low) | (counts > high)))
-    return (f"{outside} px outside the camera's calibrated range (counts {low} to {high})",) if outside else ()
+    above, below = int(np.count_nonzero(counts > high)), int(np.count_nonzero(counts < low))
+    notes = (
+        (above, f"{above} px saturated: above the camera's calibrated range (counts over {high}), too hot to be exact"),
+        (below, f"{below} px under the camera's calibrated range (counts below {low}), too cold to be exact"),
+    )
+    return tuple(note for count, note in notes if count)

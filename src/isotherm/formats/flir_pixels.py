@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import UInt16
 from PIL import PngImagePlugin  # noqa: F401 (the plug-in for the packed frames)
 
-from isotherm.core.errors import TooLargeError
+from isotherm.core.errors import FormatError, TooLargeError
 from isotherm.formats import fff, jpeg_ls
 from isotherm.formats.cursor import Cursor
 from isotherm.formats.raster import open_picture, pixels
@@ -14,6 +14,7 @@ from isotherm.formats.reader import MAX_PIXELS
 
 _PIXELS = 32
 _PNG, _JPEG = b"\x89PNG", b"\xff\xd8\xff"
+_PNG_END, _JPEG_END = b"IEND", b"\xff\xd9"
 
 
 def declared_size(record: Cursor) -> tuple[int, int]:
@@ -31,6 +32,23 @@ def declared_size(record: Cursor) -> tuple[int, int]:
     if width * height == 0:
         raise record.error(f"{width} x {height} pixels hold nothing", 2)
     return height, width
+
+
+def packed(record: Cursor) -> bool:
+    """Say whether the pixels are a picture file of their own and no plain samples."""
+    return len(record) > _PIXELS + 4 and record.take(_PIXELS, 3) in (_PNG[:3], _JPEG)
+
+
+def complete(record: Cursor) -> bool:
+    """Say whether the pixels seem to be all there, without decoding them."""
+    try:
+        height, width = declared_size(record)
+    except FormatError:
+        return False
+    if not packed(record):
+        return len(record) >= _PIXELS + 2 * width * height
+    tail = record.take(max(_PIXELS, len(record) - 16), min(16, len(record) - _PIXELS))
+    return _PNG_END in tail or _JPEG_END in tail
 
 
 def counts(record: Cursor) -> UInt16[np.ndarray, "H W"]:

@@ -74,9 +74,11 @@ class FlirSequence:
             raise TooLargeError(f"more than {_MOST_FRAMES} frames", place)
         try:
             layout = fff.frame_layout(self._file, place)
+            raw = layout.record(self._file, fff.RAW) if place + layout.length >= len(self._file) else None
         except FormatError:
             return None
-        return layout if fff.RAW in layout.places else None
+        # The last frame may have been cut short when the recording stopped.
+        return layout if fff.RAW in layout.places and (raw is None or flir_pixels.complete(raw)) else None
 
     def __len__(self) -> int:
         """Return the number of whole frames; the first call walks through the file."""

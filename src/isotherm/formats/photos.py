@@ -1,0 +1,32 @@
+"""The photo beside the temperatures, decoded."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin  # noqa: F401 (the plug-ins for what cameras embed)
+
+from isotherm.core.capture import VisualPhoto
+from isotherm.core.errors import FormatError
+from isotherm.formats.colours import rgb_of_ycbcr
+from isotherm.formats.raster import open_picture, plain_picture
+
+
+def photo_pixels(photo: VisualPhoto) -> UInt8[np.ndarray, "H W 3"]:
+    """Return a photo's RGB pixels; raises FormatError where it is damaged.
+
+    The alignment of the photo refers to these pixels.
+    """
+    picture = plain_picture(open_picture(photo.data, "embedded photo", ("JPEG", "PNG", "BMP")), "embedded photo")
+    if picture.colour is None:
+        return np.repeat(picture.luma[..., None], 3, axis=-1)
+    return rgb_of_ycbcr(picture.colour) if photo.colours == "ycbcr" else picture.colour
+
+
+def photo_size(photo: VisualPhoto) -> tuple[int, int] | None:
+    """Return a photo's height and width without decoding it; None where its header is damaged."""
+    try:
+        image = open_picture(photo.data, "embedded photo", ("JPEG", "PNG", "BMP"))
+    except FormatError:
+        return None
+    return image.size[1], image.size[0]
