@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from isotherm.core.errors import DataError
 from isotherm.core.scene import SceneEdit, Source
-from isotherm.formats import ReadHints
+from isotherm.core.thermogram import Thermogram
+from isotherm.formats import ReadHints, read_bytes
 from isotherm.workflows import reading
 from isotherm.workflows.reading import exit_status, list_images, list_inputs, natural_key, read_inputs, read_many
 from thermal_files import FlirFile, encoded
@@ -88,12 +89,12 @@ def test_edits_and_hints_reach_every_file(tmp_path: Path) -> None:
 def test_only_a_few_files_are_held_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded, lock = [], threading.Lock()
 
-    def load(path: Path) -> bytes:
+    def load(path: Path, hints: ReadHints) -> Thermogram:
         with lock:
             loaded.append(path)
-        return PNG
+        return read_bytes(PNG, hints)
 
-    monkeypatch.setattr(reading, "load", load)
+    monkeypatch.setattr(reading, "read_file", load)
     outcomes = read_many([tmp_path / f"{number}.png" for number in range(100)], jobs=2)
     next(outcomes)
     time.sleep(0.1)
@@ -102,6 +103,21 @@ def test_only_a_few_files_are_held_ahead(tmp_path: Path, monkeypatch: pytest.Mon
     outcomes.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("isotherm-read")]
     assert len(loaded) <= 6
+
+
+def test_sidecars_are_no_pictures_and_are_read_with_theirs(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(FlirFile().jpeg())
+    (tmp_path / "a.jpg.isotherm.json").write_text('{"isotherm_sidecar": 1, "scene": {"emissivity": 0.7}}')
+    (tmp_path / "b.jpg").write_bytes(FlirFile().jpeg())
+    (tmp_path / "b.jpg.isotherm.json").write_text("{}")
+    assert [path.name for path in list_images(tmp_path)] == ["a.jpg", "b.jpg"]
+    changed, broken = read_many(list_images(tmp_path), edit=SceneEdit(reflected_c=30))
+    assert changed.thermogram is not None
+    assert changed.thermogram.scene.emissivity.value == 0.7
+    assert changed.thermogram.scene.reflected_k.value == pytest.approx(303.15)
+    assert changed.thermogram.notes[-1] == "a.jpg.isotherm.json: emissivity"
+    assert broken.thermogram is None
+    assert "b.jpg.isotherm.json: no sidecar of isotherm" in broken.error
 
 
 def test_odd_names(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from isotherm.core.errors import DataError, IsothermError
 from isotherm.core.scene import SceneEdit
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats.reader import ReadHints
-from isotherm.formats.reading import load, read_bytes
+from isotherm.formats.reading import read_file
+from isotherm.workflows.sidecar import is_sidecar, with_sidecars
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Outcome:
 
 
 def list_images(path: Path) -> list[Path]:
-    """Return a file as it is, or every regular file below a folder that is not hidden, in natural order.
+    """Return a file as it is, or every regular file below a folder that is not hidden and no sidecar, in natural order.
 
     Raises
     ------
@@ -78,7 +79,7 @@ def _files_below(root: Path) -> Iterator[Path]:
     for folder, folders, names in os.walk(root, onerror=_unlistable):
         folders[:] = [name for name in folders if not name.startswith(".")]
         places = (Path(folder, name) for name in names if not name.startswith("."))
-        yield from (place for place in places if place.is_file())
+        yield from (place for place in places if not is_sidecar(place) and place.is_file())
 
 
 def _unlistable(error: OSError) -> None:
@@ -147,9 +148,9 @@ def read_inputs(
 
 
 def _read_one(item: Input, *, edit: SceneEdit, hints: ReadHints) -> Outcome:
-    """Read one file; whatever is wrong with it is the outcome's ``error``."""
+    """Read one file and its sidecar; whatever is wrong with them is the outcome's ``error``."""
     try:
-        thermogram = read_bytes(load(item.path), hints).edited(edit)
+        thermogram = with_sidecars(read_file(item.path, hints), item.path, edit)
         return Outcome(item.path, item.name, replace(thermogram, site=site_of(item.name)))
     except IsothermError as error:
         return Outcome(item.path, item.name, None, " ".join(str(error).split()))
