@@ -1,0 +1,81 @@
+/** What is drawn over the picture: shapes, the cross, the hottest and the coldest pixel. */
+
+import { shown } from "./plane.js";
+import { bounds } from "./shapes.js";
+
+/** Add the outline of a shape to the path of a canvas; `scale` is shown over thermal pixels. */
+function trace(context, shape, scale) {
+  const at = (place) => (place + 0.5) * scale;
+  if (shape.shape === "ellipse") {
+    context.ellipse(at(shape.x), at(shape.y), shape.radius_x * scale, shape.radius_y * scale, 0, 0, 2 * Math.PI);
+  } else if (shape.shape === "line" || shape.shape === "polygon") {
+    const corners = shape.shape === "line" ? [[shape.x0, shape.y0], [shape.x1, shape.y1]] : shape.corners;
+    corners.forEach(([x, y]) => context.lineTo(at(x), at(y)));
+    if (shape.shape === "polygon" && !shape.open) context.closePath();
+  } else {
+    const [left, top, right, bottom] = bounds(shape);
+    context.rect(left * scale, top * scale, (right - left + 1) * scale, (bottom - top + 1) * scale);
+  }
+}
+
+/** Draw a shape and its label, dark below and light above, so that they show on any ground. */
+export function drawShape(context, shape, { scale, selected }) {
+  for (const [width, ink] of [[selected ? 5 : 4, "#000"], [selected ? 3 : 1.5, selected ? "#ffe14d" : "#fff"]]) {
+    context.beginPath();
+    trace(context, shape, scale);
+    context.lineWidth = width;
+    context.strokeStyle = ink;
+    context.stroke();
+  }
+  if (shape.label) {
+    const [left, top] = bounds(shape);
+    drawText(context, shape.label, left * scale + 3, top * scale - 5);
+  }
+}
+
+/** Write text that shows on any ground, kept inside the canvas. */
+export function drawText(context, text, x, y, ink = "#fff") {
+  context.font = "600 13px system-ui, sans-serif";
+  const width = context.measureText(text).width;
+  const left = Math.max(2, Math.min(x, context.canvas.clientWidth - width - 3));
+  const base = Math.max(13, Math.min(y, context.canvas.clientHeight - 4));
+  context.lineWidth = 3.5;
+  context.lineJoin = "round";
+  context.strokeStyle = "#000";
+  context.strokeText(text, left, base);
+  context.fillStyle = ink;
+  context.fillText(text, left, base);
+}
+
+/** Draw the cross at a place of the canvas; `size` is its pixels over those of the screen. */
+export function drawCross(context, x, y, size = 1) {
+  for (const [width, ink] of [[3.5, "#000"], [1.5, "#fff"]]) {
+    context.beginPath();
+    for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+      context.moveTo(x + 3 * size * dx, y + 3 * size * dy);
+      context.lineTo(x + 11 * size * dx, y + 11 * size * dy);
+    }
+    context.lineWidth = width * size;
+    context.strokeStyle = ink;
+    context.stroke();
+  }
+}
+
+/** Mark the hottest pixel by a red triangle above it, the coldest by a blue one below it. */
+export function drawExtremes(context, whole, scale, unit) {
+  if (!whole) return;
+  for (const [[x, y], value, ink, side] of [[whole.maxAt, whole.max, "#ff6b6b", -1], [whole.minAt, whole.min, "#6bc4ff", 1]]) {
+    const left = (x + 0.5) * scale, top = (y + 0.5) * scale;
+    context.beginPath();
+    context.moveTo(left, top);
+    context.lineTo(left - 6, top + 10 * side);
+    context.lineTo(left + 6, top + 10 * side);
+    context.closePath();
+    context.lineWidth = 3;
+    context.strokeStyle = "#000";
+    context.stroke();
+    context.fillStyle = ink;
+    context.fill();
+    drawText(context, shown(value, unit, Math.min(1, unit.digits)), left + 9, top + (side < 0 ? -3 : 13), ink);
+  }
+}

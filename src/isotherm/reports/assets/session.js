@@ -1,0 +1,116 @@
+/** What the user has drawn and chosen, without any page: regions, differences, isotherm, and the sidecar that keeps them. */
+
+import { decodePlane, decodeTable, isothermTest, statistics } from "./plane.js";
+import { deltaText, isothermText, mentions, parseDelta, parseIsotherm, renamedIn } from "./deltas.js";
+import { KINDS, pixelsOf } from "./shapes.js";
+
+const LABEL = /^\w{1,24}$/;
+const RESERVED = ["ambient", "median", "phases", "image"];
+
+export class Session {
+  /** Decode a page's data and the tables of regions that have scene parameters of their own. */
+  static async open(data) {
+    const plane = await decodePlane(data.plane);
+    const session = new Session(data, plane);
+    for (const region of session.regions) {
+      if (region.table) session.planes.set(region.label, plane.through(await decodeTable(region.table)));
+    }
+    return session;
+  }
+
+  constructor(data, plane) {
+    this.data = data;
+    this.plane = plane;
+    this.planes = new Map();
+    this.regions = data.regions.map((region) => ({ ...region }));
+    this.deltas = [...data.deltas];
+    this.otherIsotherms = data.isotherms.filter((text) => !parseIsotherm(text));
+    const [first] = data.isotherms.map(parseIsotherm).filter(Boolean);
+    this.isotherm = { mode: "off", low: null, high: null, colour: [64, 255, 96, 255], ...first };
+  }
+
+  /** Return the statistics of a region, or of the whole picture. */
+  measure(region = null) {
+    if (!region) return this.plane.whole;
+    const plane = this.planes.get(region.label) ?? this.plane;
+    return statistics(plane, pixelsOf(region, plane.width, plane.height));
+  }
+
+  profile(line) {
+    const plane = this.planes.get(line.label) ?? this.plane;
+    return pixelsOf(line, plane.width, plane.height).map((pixel) => plane.values[pixel]);
+  }
+
+  find(label) {
+    return this.regions.find((region) => region.label === label);
+  }
+
+  add(shape) {
+    const { letter } = KINDS[shape.shape];
+    let number = 1;
+    while (this.find(`${letter}${number}`)) number += 1;
+    const region = { label: `${letter}${number}`, ...shape, origin: "user" };
+    this.regions.push(region);
+    return region;
+  }
+
+  replace(region, changed) {
+    this.regions = this.regions.map((other) => (other === region ? changed : other));
+    return changed;
+  }
+
+  remove(region) {
+    this.regions = this.regions.filter((other) => other !== region);
+    this.deltas = this.deltas.filter((text) => !mentions(text, region.label));
+  }
+
+  /** Give a region another name; false where the name is taken or has other characters than letters, digits and _. */
+  rename(region, label) {
+    if (label === region.label) return true;
+    if (!LABEL.test(label) || this.find(label) || RESERVED.includes(label)) return false;
+    this.deltas = this.deltas.map((text) => renamedIn(text, region.label, label));
+    if (this.planes.has(region.label)) this.planes.set(label, this.planes.get(region.label));
+    this.planes.delete(region.label);
+    region.label = label;
+    return true;
+  }
+
+  addDelta(delta) {
+    const text = deltaText(delta);
+    if (!this.deltas.includes(text)) this.deltas.push(text);
+  }
+
+  /** Return a difference in kelvin (or levels), null where it cannot be computed here. */
+  difference(text) {
+    const delta = parseDelta(text, (label) => this.find(label)?.shape);
+    if (!delta) return null;
+    const first = this.measure(this.find(delta.a))?.[delta.aStat];
+    const second = delta.b === "ambient" ? this.data.ambient_c : this.measure(this.find(delta.b))?.[delta.bStat];
+    return Number.isFinite(first) && Number.isFinite(second) ? first - second : null;
+  }
+
+  /** Return which share of the pixels with a value the isotherm holds. */
+  isothermShare() {
+    const test = isothermTest(this.isotherm);
+    const values = this.plane.values;
+    return test ? values.reduce((count, value) => count + test(value), 0) / Math.max(1, this.plane.whole?.count ?? 0) : 0;
+  }
+
+  /** Return the sidecar: what it held before, with the regions, differences and isotherm of now. */
+  sidecar() {
+    const { sidecar, name, digest } = this.data;
+    const shown = isothermText(this.isotherm);
+    const filled = {
+      regions: this.regions.filter((region) => region.origin !== "camera").map(written),
+      deltas: this.deltas,
+      isotherms: [...(shown ? [shown] : []), ...this.otherIsotherms],
+    };
+    const lists = Object.fromEntries(Object.entries(filled).filter(([, list]) => list.length));
+    return { isotherm_sidecar: 1, image: name, ...(digest ? { image_sha256: digest } : {}), ...sidecar, ...lists };
+  }
+}
+
+/** Leave out what only the page knows. */
+function written({ origin, table, note, ...region }) {
+  return region;
+}

@@ -1,0 +1,230 @@
+"""A thermogram as data of the element ``<thermal-view>``: small, exact, plain JSON.
+
+Temperatures travel as they are in memory (float32, °C). A camera knows few distinct temperatures, one for each count,
+so that a picture is a table of them and a 16-bit number for each pixel; differences between neighbours, low bytes
+before high bytes, are what deflate packs best. The decoder is ``assets/plane.js``.
+"""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from isotherm.core.capture import CameraPalette
+from isotherm.core.regions import Values
+from isotherm.core.scene import ZERO_CELSIUS_K, Source
+from isotherm.core.shapes import Marked
+from isotherm.core.thermogram import Thermogram
+from isotherm.radiometry.uncertainty import standard_uncertainty_k
+from isotherm.reports import palette
+from isotherm.reports.drawing import Span
+from isotherm.reports.photos import PlacedPhoto, jpeg, page_photo
+
+MOST_STEPS = 65_536
+UNCERTAIN_AT = 12
+COVERAGE = 2.0
+"""Uncertainties are stated as expanded ones, k = 2 (about 95 %)."""
+LEAST_SPAN_K, LEAST_SPAN_LEVELS = 0.5, 1.0
+Unit = Literal["c", "f", "k"]
+
+
+@dataclass(frozen=True, eq=False)
+class Looks:
+    """How a page looks when it is opened; all of it can be changed there.
+
+    Parameters
+    ----------
+    palette
+        A name of `isotherm.reports.palette`, or "camera" where the file holds its camera's own.
+    span
+        The ends of the colours [°C or levels]; None for this picture's own.
+    unit
+        The unit that temperatures are shown in.
+    photo
+        The photo of the same view; None where there is none.
+    sidecar
+        What the picture's sidecar holds besides its regions; goes into the one that the page saves.
+    """
+
+    palette: str = "iron"
+    span: Span | None = None
+    unit: Unit = "c"
+    photo: PlacedPhoto | None = None
+    sidecar: Mapping[str, Any] = field(default_factory=dict)
+
+
+def view_data(name: str, thermogram: Thermogram, looks: Looks) -> dict[str, Any]:
+    """Return everything that the element shows, ready for JSON.
+
+    Raises
+    ------
+    FormatError
+        The photo is damaged or too large.
+    UnknownNameError
+        There is no palette of this name.
+    """
+    values = thermogram.values()
+    known = values[np.isfinite(values)]
+    tables = _palettes(thermogram)
+    rest = {key: value for key, value in looks.sidecar.items() if key in ("scene", "sigma", "material")}
+    return {
+        "name": name,
+        "digest": thermogram.digest,
+        "kind": kind_of(thermogram),
+        "unit": looks.unit,
+        "plane": encode_plane(values),
+        "palettes": tables,
+        "palette": looks.palette if looks.palette in tables else _known(looks.palette),
+        "span": _ends(looks.span or own_span(values, radiometric=thermogram.radiometric)),
+        "spans": _spans(thermogram, values, looks.span),
+        "stored": _stored(thermogram),
+        "regions": [_region(marked, thermogram, values) for marked in thermogram.regions],
+        "deltas": list(looks.sidecar.get("deltas", ())),
+        "isotherms": list(looks.sidecar.get("isotherms", ())),
+        "sidecar": rest,
+        "ambient_c": _ambient_c(thermogram),
+        "uncertainty": _uncertainty(thermogram, values) if known.size else None,
+        "photo": page_photo(looks.photo) if looks.photo else None,
+    }
+
+
+def kind_of(thermogram: Thermogram) -> str:
+    """Return what the values are: "measured" or "estimated" temperatures, or "levels" of grey."""
+    if not thermogram.radiometric:
+        return "levels"
+    return "estimated" if thermogram.estimated else "measured"
+
+
+def encode_plane(values: Values) -> dict[str, Any]:
+    """Return values (H W) float32, NaN where a pixel has none, as ``{encoding, width, height, data[, table]}``.
+
+    ``table``: ``data`` holds uint16 indexes into ``table`` (float32), each less the one before it (modulo 65536), the
+    low bytes of all pixels and then their high bytes. ``float32``: the four bytes of all values, lowest first. All
+    little-endian, deflated (zlib), base64.
+    """
+    height, width = values.shape
+    size = {"width": width, "height": height}
+    # All NaN are one.
+    table, indexes = np.unique(values, return_inverse=True)
+    if table.size > MOST_STEPS:
+        planes = np.ascontiguousarray(values, dtype="<f4").view(np.uint8).reshape(-1, 4).T
+        return {"encoding": "float32", **size, "data": _packed(planes.tobytes())}
+    steps = np.diff(indexes.ravel().astype(np.uint16), prepend=np.uint16(0)).astype("<u2")
+    planes = steps.view(np.uint8).reshape(-1, 2).T
+    return {"encoding": "table", **size, "data": _packed(planes.tobytes()), "table": _table(table)}
+
+
+def _packed(data: bytes) -> str:
+    return base64.b64encode(zlib.compress(data, 9)).decode()
+
+
+def _table(values: Float[np.ndarray, " K"]) -> str:
+    return _packed(values.astype("<f4").tobytes())
+
+
+def own_span(values: Values, *, radiometric: bool) -> Span:
+    """Return the span in which a picture is shown by itself: all but a few extreme pixels; all grey levels."""
+    return Span.of(values, least=LEAST_SPAN_K) if radiometric else Span.of(values, least=LEAST_SPAN_LEVELS)
+
+
+def _ends(span: Span) -> list[float]:
+    return [span.low, span.high]
+
+
+def _spans(thermogram: Thermogram, values: Values, fixed: Span | None) -> dict[str, list[float]]:
+    """Return the spans that can be chosen, by the text of their button."""
+    spans = {"auto": own_span(values, radiometric=thermogram.radiometric)}
+    if fixed is not None:
+        spans["set"] = fixed
+    known = values[np.isfinite(values)]
+    if known.size and known.min() < known.max():
+        spans["full"] = Span(float(known.min()), float(known.max()))
+    camera = thermogram.display_span_c()
+    if camera is not None and np.isfinite(camera).all() and camera[0] < camera[1]:
+        spans["camera"] = Span(*camera)
+    return {name: _ends(span) for name, span in spans.items()}
+
+
+def _palettes(thermogram: Thermogram) -> dict[str, str]:
+    tables = {name: palette.table(name) for name in palette.FOR_TEMPERATURES}
+    if thermogram.palette is not None and len(thermogram.palette.colours):
+        tables["camera"] = camera_table(thermogram.palette)
+    return {name: base64.b64encode(table.tobytes()).decode() for name, table in tables.items()}
+
+
+def camera_table(colours: CameraPalette) -> palette.Table:
+    """Return the camera's own palette as 256 colours."""
+    places = np.linspace(0, len(colours.colours) - 1, 256).round().astype(int)
+    table: palette.Table = colours.colours[places]
+    return table
+
+
+def _known(name: str) -> str:
+    # Asked for "camera" where the file holds none, a page still opens; an unknown name is an error.
+    if name == "camera":
+        return "iron"
+    palette.table(name)
+    return name
+
+
+def _stored(thermogram: Thermogram) -> str | None:
+    """Return the picture in its own colours where it is a coloured one without measured temperatures."""
+    return jpeg(thermogram.colour) if thermogram.colour is not None else None
+
+
+def _region(marked: Marked, thermogram: Thermogram, values: Values) -> dict[str, Any]:
+    found = {
+        "label": marked.label,
+        "shape": type(marked.shape).__name__.lower(),
+        **asdict(marked.shape),
+        "origin": marked.origin,
+    }
+    if marked.edit is None or not thermogram.radiometric:
+        return found
+    changed = {key: value for key, value in asdict(marked.edit).items() if value is not None}
+    table = _table_through(thermogram.edited(marked.edit, Source.USER).celsius(), values)
+    words = ", ".join(f"{key} {value:g}" for key, value in changed.items())
+    note = f"with {words}" if table else f"{words} set for it changes nothing here: see isotherm measure"
+    return {**found, "scene": changed, "note": note, **({"table": table} if table else {})}
+
+
+def _table_through(changed: Values, values: Values) -> str | None:
+    """Return another scene's temperature for each step of `encode_plane`; None where it is no function of the step."""
+    table, indexes = np.unique(values, return_inverse=True)
+    if table.size > MOST_STEPS:
+        return None
+    other = np.empty_like(table)
+    other[indexes.ravel()] = changed.ravel()
+    same = np.isclose(other[indexes.ravel()], changed.ravel(), rtol=0, atol=1e-3, equal_nan=True)
+    return _table(other) if same.all() else None
+
+
+def _ambient_c(thermogram: Thermogram) -> float | None:
+    atmosphere = thermogram.scene.atmosphere_k
+    if not thermogram.radiometric or atmosphere.source == Source.ASSUMED:
+        return None
+    return float(atmosphere.value - ZERO_CELSIUS_K)
+
+
+def _uncertainty(thermogram: Thermogram, values: Values) -> dict[str, list[float]] | None:
+    """Return the expanded uncertainty [K] at temperatures [°C] over the picture's range; None where it is not known."""
+    if not thermogram.radiometric:
+        return None
+    flat = values.ravel()
+    order = np.argsort(flat)[: int(np.isfinite(flat).sum())]
+    wanted = np.linspace(flat[order[0]], flat[order[-1]], UNCERTAIN_AT)
+    places = order[np.minimum(np.searchsorted(flat[order], wanted), order.size - 1)]
+    found = {}
+    for place in places:
+        y, x = divmod(int(place), values.shape[1])
+        sigma = standard_uncertainty_k(thermogram, (x, y))
+        if sigma is None:
+            return None
+        found[float(flat[place])] = COVERAGE * sigma
+    return {"at_c": list(found), "expanded_k": list(found.values())}

@@ -1,0 +1,133 @@
+"""The page of one picture: the element ``<thermal-view>`` with its data, in one file that needs nothing else.
+
+The scripts are modules in ``assets``; a page carries them joined into one, because a browser loads no modules beside a
+page that it opened from a disk.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+import isotherm
+from isotherm.core.thermogram import Thermogram
+from isotherm.reports.content import parameter_text
+from isotherm.reports.view_data import Looks, kind_of, view_data
+
+SCRIPTS = ("plane", "shapes", "deltas", "session", "photo", "plots", "marks", "parts", "style", "thermal-view")
+"""The modules of ``assets``, each after those that it imports."""
+_BADGES = {
+    "measured": "temperatures",
+    "estimated": "estimated from colours",
+    "levels": "no temperatures",
+}
+_IMPORT = re.compile(r"^import .*\n", re.MULTILINE)
+_EXPORT = re.compile(r"^export ", re.MULTILINE)
+
+
+def render_page(name: str, thermogram: Thermogram, looks: Looks) -> bytes:
+    """Return the page of one picture as UTF-8.
+
+    Raises
+    ------
+    FormatError
+        The photo is damaged or too large.
+    UnknownNameError
+        There is no palette of this name.
+    """
+    script = element_script()
+    kind = kind_of(thermogram)
+    page = _template().render(
+        name=name,
+        version=isotherm.__version__,
+        badge=_BADGES[kind],
+        kind=kind,
+        facts=_facts(thermogram),
+        parameters=_parameters(thermogram),
+        notes=thermogram.notes,
+        data=_in_page(view_data(name, thermogram, looks)),
+        script=Markup(script),  # noqa: S704 (our own files, no user's text)
+        policy="sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        style=_style(),
+    )
+    return page.encode("utf-8", "backslashreplace")
+
+
+@cache
+def element_script() -> str:
+    """Return the element's modules as one script."""
+    folder = files("isotherm.reports") / "assets"
+    texts = ((folder / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
+    return "\n" + "\n".join(_EXPORT.sub("", _IMPORT.sub("", text)) for text in texts)
+
+
+def _in_page(data: dict[str, Any]) -> Markup:
+    """Return data as JSON that cannot end its script element, whatever names it holds."""
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028"))  # noqa: S704
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("isotherm.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("view.html")
+
+
+@cache
+def _style() -> Markup:
+    return Markup((files("isotherm.reports") / "templates" / "style.css").read_text(encoding="utf-8"))  # noqa: S704
+
+
+def _facts(thermogram: Thermogram) -> list[tuple[str, str]]:
+    camera, (height, width) = thermogram.camera, thermogram.size
+    model = " ".join(filter(None, (camera.maker, camera.model)))
+    lens = ", ".join(filter(None, (camera.lens, f"{camera.field_of_view_deg:g}°" if camera.field_of_view_deg else "")))
+    rows = [
+        ("Camera", model + (f", serial {camera.serial}" if camera.serial else "")),
+        ("Lens", lens),
+        ("Taken", camera.taken_at),
+        ("Size", f"{width} × {height} px" + _sensor(thermogram)),
+        ("Position", _position(thermogram)),
+        ("Format", thermogram.format + (f", {thermogram.calibration.kind}" if thermogram.calibration else "")),
+        ("SHA-256", thermogram.digest),
+    ]
+    return [(title, text) for title, text in rows if text]
+
+
+def _sensor(thermogram: Thermogram) -> str:
+    if thermogram.sensor_size is None:
+        return ""
+    height, width = thermogram.sensor_size
+    return f" (sensor {width} × {height} px)"
+
+
+def _position(thermogram: Thermogram) -> str:
+    place, pose = thermogram.position, thermogram.pose
+    parts = []
+    if place is not None:
+        parts.append(f"{place.latitude_deg:.6f}, {place.longitude_deg:.6f}")
+        parts += [f"{place.altitude_m:g} m"] if place.altitude_m is not None else []
+    if pose is not None and pose.yaw_deg is not None and pose.pitch_deg is not None:
+        parts.append(f"looking {pose.yaw_deg % 360:.0f}° from north, {pose.pitch_deg:.0f}° up")
+    return ", ".join(parts)
+
+
+def _parameters(thermogram: Thermogram) -> list[tuple[str, str, str, bool]]:
+    """Return name, value and source of each parameter, and whether this file's temperatures depend on it."""
+    supports = thermogram.calibration.supports if thermogram.calibration else frozenset()
+    known = thermogram.scene.params().items() if supports else ()
+    return [(*parameter_text(name, param), str(param.source), name in supports) for name, param in known]

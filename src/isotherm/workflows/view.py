@@ -1,0 +1,173 @@
+"""Thermal pictures as pages to look at and to measure in, or with the edges of the photo over them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from isotherm.core.errors import DataError, IsothermError, OutputError
+from isotherm.core.files import make_folder, write_whole
+from isotherm.core.scene import SceneEdit
+from isotherm.core.thermogram import Thermogram
+from isotherm.formats.reader import ReadHints
+from isotherm.reports import palette
+from isotherm.reports.drawing import Span
+from isotherm.reports.edge_picture import draw_edges
+from isotherm.reports.photos import Nudge
+from isotherm.reports.view_data import Looks, Unit, own_span
+from isotherm.reports.view_page import render_page
+from isotherm.workflows.output_names import output_names
+from isotherm.workflows.reading import Input, Outcome, read_inputs
+from isotherm.workflows.sidecar import sidecar_path
+from isotherm.workflows.spans import SpanChoice, fixed_span
+from isotherm.workflows.visual import photo_of, required_photo
+
+_OURS = b'<meta name="generator" content="isotherm '
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True)
+class ViewSettings:
+    """How pictures are shown.
+
+    Parameters
+    ----------
+    palette, span, unit
+        See `isotherm.reports.view_data.Looks` and `isotherm.workflows.spans`.
+    edges
+        Write the picture with the photo's edges (PNG) in place of the page.
+    photo, nudge
+        A photo that the user names, and how it is moved.
+    edit, hints
+        As for every command that reads files.
+    """
+
+    palette: str = "iron"
+    span: SpanChoice = field(default_factory=SpanChoice)
+    unit: Unit = "c"
+    edges: bool = False
+    photo: Path | None = None
+    nudge: Nudge | None = None
+    edit: SceneEdit = field(default_factory=SceneEdit)
+    hints: ReadHints = field(default_factory=ReadHints)
+
+
+@dataclass(frozen=True)
+class Viewed:
+    """What became of one file: the path written, or the reason why none was."""
+
+    name: str
+    target: Path | None
+    error: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def targets(inputs: Sequence[Input], output: Path | None, *, edges: bool) -> list[Path]:
+    """Return the file that is written for each input.
+
+    Without `output` it lies in the working folder and is called as the picture (``IR_1.html``, ``IR_1-edges.png``). For
+    one picture `output` is that file, where its suffix says so, else a folder.
+    """
+    suffix = ".png" if edges else ".html"
+    if output is not None and len(inputs) == 1 and output.suffix.lower() == suffix and not output.is_dir():
+        return [output]
+    folder = Path() if output is None else output
+    ending = "-edges.png" if edges else ".html"
+    return [folder / f"{name}{ending}" for name in output_names([item.name for item in inputs])]
+
+
+def view(inputs: Sequence[Input], files: Sequence[Path], settings: ViewSettings) -> Iterator[Viewed]:
+    """Write one page, or one picture with edges, for each input, in order; a bad file stops nothing.
+
+    Raises
+    ------
+    UnknownNameError
+        There is no such palette.
+    OutputError
+        A folder cannot be made.
+    """
+    if settings.palette != "camera":
+        palette.table(settings.palette)
+    for folder in {file.parent for file in files}:
+        make_folder(folder)
+    read = _readable(inputs, settings) if settings.span.kind == "set" else iter(())
+    span = fixed_span(settings.span, read)
+    taken = {item.path.resolve() for item in inputs}
+    for outcome, file in zip(_outcomes(inputs, settings), files, strict=True):
+        yield _viewed(outcome, file, settings, span, protected=taken)
+
+
+def _outcomes(inputs: Sequence[Input], settings: ViewSettings) -> Iterator[Outcome]:
+    return read_inputs(inputs, edit=settings.edit, hints=settings.hints, jobs=min(2, len(inputs)))
+
+
+def _readable(inputs: Sequence[Input], settings: ViewSettings) -> Iterator[Thermogram]:
+    return (outcome.thermogram for outcome in _outcomes(inputs, settings) if outcome.thermogram is not None)
+
+
+def _viewed(outcome: Outcome, file: Path, settings: ViewSettings, span: Span | None, *, protected: set[Path]) -> Viewed:
+    thermogram = outcome.thermogram
+    if thermogram is None:
+        return Viewed(outcome.name, None, outcome.error)
+    try:
+        _refuse_strangers(file, protected)
+        draw = _edge_picture if settings.edges else _page
+        data, notes = draw(outcome, thermogram, settings, span)
+        write_whole(file, data)
+    except IsothermError as error:
+        return Viewed(outcome.name, None, " ".join(str(error).split()))
+    return Viewed(outcome.name, file, notes=notes)
+
+
+def _refuse_strangers(file: Path, protected: set[Path]) -> None:
+    """Raise OutputError where `file` is an input, or is there and is nothing that this command writes."""
+    if file.resolve() in protected:
+        raise OutputError(f"{file} is one of the pictures; originals are never written")
+    if not file.exists():
+        return
+    try:
+        with file.open("rb") as stream:
+            head = stream.read(2048)
+    except OSError as error:
+        raise OutputError(f"cannot write {file}: {error.strerror}") from error
+    if not (_OURS in head or (file.suffix.lower() == ".png" and head.startswith(_PNG))):
+        raise OutputError(f"{file} is there already and is no page of isotherm; choose another name with -o")
+
+
+def _page(
+    outcome: Outcome, thermogram: Thermogram, settings: ViewSettings, span: Span | None
+) -> tuple[bytes, tuple[str, ...]]:
+    photo, note = photo_of(thermogram, outcome.path, chosen=settings.photo, nudge=settings.nudge)
+    looks = Looks(
+        palette=settings.palette if thermogram.radiometric else "grey",
+        span=span if thermogram.radiometric else None,
+        unit=settings.unit,
+        photo=photo,
+        sidecar=_sidecar(outcome.path),
+    )
+    return render_page(outcome.path.name, thermogram, looks), (note,) if note else ()
+
+
+def _sidecar(image: Path) -> dict[str, Any]:
+    """Return what the picture's sidecar holds, which was checked when the picture was read; empty without one."""
+    path = sidecar_path(image)
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
+    return found if isinstance(found, dict) else {}
+
+
+def _edge_picture(
+    outcome: Outcome, thermogram: Thermogram, settings: ViewSettings, span: Span | None
+) -> tuple[bytes, tuple[str, ...]]:
+    photo = required_photo(thermogram, outcome.path, chosen=settings.photo, nudge=settings.nudge)
+    values, radiometric = thermogram.values(), thermogram.radiometric
+    shown = (span if radiometric else None) or own_span(values, radiometric=radiometric)
+    table = settings.palette if settings.palette != "camera" and radiometric else "grey" if not radiometric else "iron"
+    return draw_edges(outcome.path.name, values, shown, table=table, photo=photo), ()
