@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import io
+import sys
 import zipfile
+from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
-from array_files import npz
+from array_files import hdf5, mat5, mat73, npz
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.io import loadmat
 
+import isotherm
 from isotherm.core.errors import FormatError, TooLargeError
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats import ReadHints, read_bytes
@@ -141,3 +146,123 @@ def test_any_matrix_survives(seed: int, height: int, width: int, big: bool) -> N
     found: Thermogram = read_bytes(npz(frame=numbers))
     np.testing.assert_array_equal(found.counts, numbers)
     assert found.counts.dtype.isnative
+
+
+@pytest.mark.parametrize("compress", [False, True])
+@pytest.mark.parametrize("dtype", ["f8", "f4", "u2", "i4"])
+def test_mat_matrices(compress: bool, dtype: str) -> None:
+    numbers = (CELSIUS + 300).astype(dtype)
+    found = read_bytes(mat5({"kelvin": numbers}, compress=compress))
+    assert (found.format, found.counts.dtype) == ("mat", np.dtype(dtype))
+    np.testing.assert_array_equal(found.counts, numbers)
+    np.testing.assert_allclose(found.kelvin(), numbers, rtol=1e-6)
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_mat_structures_and_cells(compress: bool) -> None:
+    cells = np.empty((1, 3), dtype=object)
+    for index in range(3):
+        cells[0, index] = CELSIUS + index
+    data = mat5({"note": "text", "shot": {"camera": "x", "images": cells, "one": 1.0}}, compress=compress)
+    found = read_bytes(data, ReadHints(frame=2))
+    np.testing.assert_array_equal(found.counts, CELSIUS + 2)
+    assert "frame 2 of 3 is read" in found.notes[-1]
+
+
+def test_mat_frames_lie_along_the_last_axis() -> None:
+    frames = np.random.default_rng(0).normal(20, 5, (12, 16, 7)).astype(np.float32)
+    for data in (mat5({"temperature": frames}), mat73({"temperature": frames})):
+        np.testing.assert_array_equal(read_bytes(data, ReadHints(frame=4)).counts, frames[..., 4])
+
+
+def test_mat_whole_numbers_that_fit_into_bytes_are_greys_unless_the_unit_is_given() -> None:
+    data = mat5({"picture": np.arange(12.0).reshape(3, 4)})
+    # SciPy stores doubles as doubles; MATLAB stores these as bytes, which is done by hand here.
+    assert read_bytes(data).radiometric
+    packed = mat5({"picture": np.arange(12, dtype=np.uint8).reshape(3, 4)}, compress=False)
+    place = packed.index(b"\x09\0\0\0", 128)  # the class of the matrix: uint8
+    as_double = packed[:place] + b"\x06" + packed[place + 1 :]
+    assert not read_bytes(as_double).radiometric
+    assert read_bytes(as_double, ReadHints(unit="c")).celsius()[2, 3] == pytest.approx(11, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "data", [mat5({"c": np.ones((3, 4)) * 1j}), mat5({"t": "text"}), mat5({"b": np.ones((3, 4), bool)})]
+)
+def test_mat_without_plain_numbers(data: bytes) -> None:
+    with pytest.raises(FormatError, match="it holds nothing"):
+        read_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {}, {"chunks": (5, 7)}, {"chunks": (5, 7), "compression": "gzip"},
+        {"chunks": (4, 16), "compression": "gzip", "shuffle": True, "fletcher32": True},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("dtype", ["<f4", ">f8", "<u2", ">i4"])
+def test_hdf5_layouts(options: dict[str, object], dtype: str) -> None:
+    numbers = (CELSIUS + 300).astype(dtype)
+    found = read_bytes(hdf5({"group/kelvin": numbers}, **options))
+    assert (found.format, found.counts.dtype) == ("hdf5", np.dtype(dtype).newbyteorder("="))
+    np.testing.assert_array_equal(found.counts, numbers)
+
+
+def test_hdf5_units_are_attributes() -> None:
+    data = hdf5({"frame": CELSIUS}, units={"frame": "degF"})
+    assert read_bytes(data).celsius()[0, 0] == pytest.approx((-20 - 32) / 1.8, abs=1e-3)
+    assert read_bytes(hdf5({"frame": CELSIUS + 300}, units={"frame": "K"})).kelvin()[0, 0] == 280
+
+
+def test_hdf5_frames_of_chunks_and_a_table() -> None:
+    counts = np.random.default_rng(0).integers(0, 1000, (12, 16, 9)).astype(np.uint16)
+    table = np.linspace(280, 320, 1000)
+    arrays = {"Data/Tdata": counts, "MetaData/LookUpTable": table, "MetaData/DomainValues": np.arange(9.0)}
+    for data in (hdf5(arrays, chunks=(5, 16, 4), compression="gzip"), mat73(arrays, chunks=(4, 16, 5))):
+        found = read_bytes(data, ReadHints(frame=-2))
+        np.testing.assert_array_equal(found.counts, counts[..., 7])
+        np.testing.assert_allclose(found.kelvin(), table[counts[..., 7]], rtol=1e-6)
+
+
+def test_hdf5_links_to_other_files_are_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "raw").write_bytes(CELSIUS.tobytes())
+    stream = io.BytesIO()
+    with h5py.File(stream, "w") as file:
+        file.create_dataset("a", shape=CELSIUS.shape, dtype="f4", external=[(str(tmp_path / "raw"), 0, 1 << 20)])
+        file["b"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "/c")
+        file["d"] = h5py.SoftLink("/a")
+    with pytest.raises(FormatError, match="lies in other files, which are not opened"):
+        read_bytes(stream.getvalue())
+
+
+def test_hdf5_of_another_filter_says_so() -> None:
+    with pytest.raises(FormatError, match="packed with lzf; deflate and shuffle are read"):
+        read_bytes(hdf5({"a": CELSIUS}, compression="lzf"))
+
+
+def test_hdf5_without_its_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = hdf5({"a": CELSIUS})
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(FormatError, match=r"needs the extra 'formats': pip install"):
+        read_bytes(data)
+
+
+@pytest.mark.real_data
+def test_simulated_sequences(data: Path) -> None:
+    folder = data / "sequences/pythermondt"
+    first, other = (isotherm.read(folder / name, ReadHints(frame=20)) for name in ("expected1.hdf5", "source1.mat"))
+    with h5py.File(folder / "expected1.hdf5") as file:
+        kelvin = file["MetaData/LookUpTable"][()][file["Data/Tdata"][:, :, 20]]
+    np.testing.assert_array_equal(first.counts, other.counts)
+    for found in (first, other):
+        np.testing.assert_allclose(found.kelvin(), kelvin, atol=2e-5)
+
+
+@pytest.mark.real_data
+def test_real_cells_of_matlab_5(data: Path) -> None:
+    path = data / "sequences/huaiyoubuyi/F1.mat"
+    frames = np.stack(list(loadmat(path)["F1"][0, 0]["images"][0]))
+    found = isotherm.read(path, ReadHints(frame=20))
+    assert not found.radiometric
+    np.testing.assert_array_equal(found.counts, frames[20])

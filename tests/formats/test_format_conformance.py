@@ -7,13 +7,14 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from array_files import npz
+from array_files import hdf5, mat5, mat73, npz
 from guide_files import guide
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from irg_files import irg
 from other_maker_files import (
     BoschFile,
+    FlukeFile,
     HikvisionFile,
     InfraTecFile,
     TestoFile,
@@ -53,6 +54,11 @@ SAMPLES: list[tuple[str, str, bytes, ReadHints | None]] = [
     ("npy", "counts", npy(ramp(low=29000, high=31000)), None),
     ("npz", "celsius", npz(celsius=CELSIUS, counts=ramp()), None),
     ("npz", "table", npz(counts=ramp(low=0, high=999), lookup_table=np.linspace(280, 320, 1000)), None),
+    ("mat", "version 5", mat5({"celsius": CELSIUS, "note": "text"}, compress=False), None),
+    ("mat", "version 7 with a structure", mat5({"shot": {"raw": ramp(low=29000, high=31000), "camera": "x"}}), None),
+    ("mat", "version 7.3", mat73({"celsius": CELSIUS}), None),
+    ("hdf5", "deflated chunks", hdf5({"a/celsius": CELSIUS}, chunks=(5, 7), compression="gzip", shuffle=True), None),
+    ("hdf5", "plain", hdf5({"counts": ramp(low=29000, high=31000)}, units={"counts": "1"}), None),
     ("csv", "decimal comma", CSV, None),
     ("csv", "utf-16", CSV.decode().encode("utf-16"), None),
     ("hikvision", "counts", HikvisionFile().data(), None),
@@ -61,6 +67,7 @@ SAMPLES: list[tuple[str, str, bytes, ReadHints | None]] = [
     ("bosch", "two segments", BoschFile(celsius(192, 256), 600).data(), None),
     ("testo", "measured", TestoFile(photo=photo()).data(), None),
     ("testo", "plain", TestoFile(measured=False).data(), None),
+    ("fluke", "zip", FlukeFile().data(), None),
     ("uni-t", "upside down", UniTFile(turn="upside down").data(), None),
     ("infratec", "plain", InfraTecFile().data(), None),
     ("infratec", "packed sequence", InfraTecFile(compression=1, sequence=True).data(), None),

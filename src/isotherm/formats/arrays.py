@@ -28,6 +28,7 @@ _UNITS: tuple[tuple[Unit, re.Pattern[str]], ...] = (
 )
 _LEAST_TABLE, _MOST_TABLE = 256, 1 << 20
 _MOST_CHANNELS = 4
+_NAMED = 6
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,9 @@ def chosen(arrays: Sequence[NamedArray], what: str, *, frame_axis: int = 0) -> C
         held = ", ".join(f"{array.name} {array.shape} {array.dtype}" for array in arrays[:8]) or "nothing"
         raise FormatError(f"{what}: no array of two dimensions (height, width) of numbers; it holds {held}")
     best = min(able, key=_rank)
-    others = ", ".join(array.name for array in able if array is not best)
-    notes = (f"array {best.name!r} is read; also here: {others[:200]}",) if others else ()
+    others = [array.name for array in able if array is not best and not _is_line(array)]
+    more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+    notes = (f"array {best.name!r} is read; also here: {', '.join(others[:_NAMED])}{more}",) if others else ()
     return Choice(best, _frames_along(best, arrays, frame_axis), notes)
 
 
@@ -101,9 +103,14 @@ def _is_picture(array: NamedArray) -> bool:
     return numbers and len(array.shape) in (2, 3) and 0 not in array.shape and not channels
 
 
-def _rank(array: NamedArray) -> tuple[bool, int, int]:
+def _is_line(array: NamedArray) -> bool:
+    """Say whether this is a line or a single number, which MATLAB calls a matrix too."""
+    return sum(side > 1 for side in array.shape) < 2
+
+
+def _rank(array: NamedArray) -> tuple[bool, bool, int, int]:
     likely = next((place for place, word in enumerate(_LIKELY) if word in array.last), len(_LIKELY))
-    return bool(_UNLIKELY.search(array.last)), likely, -int(np.prod(array.shape, dtype=np.float64))
+    return _is_line(array), bool(_UNLIKELY.search(array.last)), likely, -int(np.prod(array.shape, dtype=np.float64))
 
 
 def _frames_along(array: NamedArray, arrays: Sequence[NamedArray], habit: int) -> int | None:

@@ -20,6 +20,7 @@ FORMATS: Registry[ImageReader] = Registry(
         "isotherm.formats.flir:READER",
         "FLIR R-JPEG and FFF frames, also DJI XT2 and XTR: counts with Planck constants",
     ),
+    Row("dji", "isotherm.formats.dji:READER", "DJI R-JPEG: temperatures through an optional reader, else the picture"),
     Row("guide", "isotherm.formats.guide:READER", "Guide TP8 and TP8S: temperatures behind a JPEG, and the photo"),
     Row("irg", "isotherm.formats.irg:READER", "IRG of InfiRay, HTI, Autel: temperatures and the photo"),
     Row(
@@ -28,25 +29,23 @@ FORMATS: Registry[ImageReader] = Registry(
         "HIKMICRO and Hikvision JPEG (experimental): °C, or counts between two known temperatures",
     ),
     Row("bosch", "isotherm.formats.bosch:READER", "Bosch GTC 400 C and 600 C JPEG (experimental): °C"),
+    Row("fluke", "isotherm.formats.fluke_is2:READER", "Fluke IS2 (experimental): °C, needs the extra 'formats'"),
     Row("testo", "isotherm.formats.testo:READER", "Testo BMT (experimental): °C"),
     Row("uni-t", "isotherm.formats.unit:READER", "Uni-T BMP (experimental): grey levels, no temperatures"),
     Row("infratec", "isotherm.formats.infratec:READER", "InfraTec IRB (experimental): K, one or several frames"),
+    Row("flir-fpf", "isotherm.formats.flir_fpf:READER", "FLIR FPF (experimental): K or °C"),
     Row("tiff", "isotherm.formats.tiff:READER", "TIFF: float °C or K, 16-bit counts with a scale, or a plain picture"),
     Row("png16", "isotherm.formats.png16:READER", "16-bit grey PNG: counts with a scale, or 16-bit grey levels"),
     Row("npy", "isotherm.formats.npy:READER", "NumPy array (H W): float °C, or counts with a scale"),
     Row("npz", "isotherm.formats.npz:READER", "NumPy arrays by name: float °C, or counts with a scale"),
+    Row("mat", "isotherm.formats.mat:READER", "MATLAB matrices by name: float °C, or counts with a scale"),
+    Row("hdf5", "isotherm.formats.hdf5:READER", "HDF5 datasets by name: float °C, or counts with a scale"),
     Row(
         "csv",
         "isotherm.formats.csv_matrix:READER",
         "CSV matrix: °C, °F or K, decimal point or comma, SmartView exports",
     ),
     Row("picture", "isotherm.formats.picture:READER", "JPEG, PNG, BMP, GIF, WebP: colours and greys, no temperatures"),
-)
-
-# Thermal formats that isotherm has no reader for yet: a user who meets one should hear so.
-_LATER = (
-    (b"FLIR Public", "a FLIR FPF file"),
-    (b"FPF", "a FLIR FPF file"),
 )
 
 
@@ -106,11 +105,7 @@ def read_bytes(data: bytes, hints: ReadHints | None = None) -> Thermogram:
     for reader in FORMATS:
         if reader.recognises(data):
             return _decoded(reader, data, hints)
-    known = ", ".join(FORMATS.names())
-    later = next(
-        (f" (looks like {what}, which is not read yet)" for magic, what in _LATER if data.startswith(magic)), ""
-    )
-    raise FormatError(f"of no known format{later}; known: {known}", 0)
+    raise FormatError(f"of no known format; known: {', '.join(FORMATS.names())}", 0)
 
 
 def _decoded(reader: ImageReader, data: bytes, hints: ReadHints) -> Thermogram:

@@ -91,7 +91,8 @@ def of_array(numbers: Numbers, hints: ReadHints, what: str, *, declared: Unit | 
     FormatError
         Whole numbers of more than 16 bits or with a sign, and neither their unit nor their step is known.
     """
-    if numbers.dtype.kind == "f" or declared is not None:
+    stated = declared is not None or (hints.unit is not None and numbers.dtype == np.uint8)
+    if numbers.dtype.kind == "f" or stated:
         return of_temperatures(numbers, hints, what, declared=declared)
     if numbers.dtype == np.uint8 and hints.step is None:
         return Meaning(None)
