@@ -8,6 +8,8 @@ from contextlib import suppress
 import numpy as np
 import pytest
 from array_files import hdf5, mat5, mat73, npz
+from drone_files import dji, ijpeg, xmp
+from flir_files import JpegLsFrame, fpf, palette_record, photo_record, pip_record, tools_record
 from guide_files import guide
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -35,15 +37,27 @@ RGB = np.stack([GREY, GREY[::-1], GREY[:, ::-1]], axis=-1)
 CELSIUS = np.linspace(18, 60, 192, dtype=np.float32).reshape(12, 16)
 CSV = "\n".join(";".join(f"{value:.1f}".replace(".", ",") for value in row) for row in CELSIUS).encode()
 SCALE = ReadHints(step=0.1, offset=-100.0, unit="c")
+EXTRAS = [
+    photo_record(encoded(RGB, "JPEG"), 12, 16),
+    pip_record(1.5, 2, -1),
+    palette_record(RGB[0], "Iron"),
+    tools_record((1, (5, 6), "1"), (2, (2, 3, 8, 4), "2"), (3, (8, 6, 12, 6, 8, 9), "3")),
+]
 
 SAMPLES: list[tuple[str, str, bytes, ReadHints | None]] = [
     ("flir", "jpeg", FlirFile(gps=(49.0, 8.4, 120.0)).jpeg(exif=exif_block()), None),
     ("flir", "jpeg in three parts", FlirFile(record_order=">").jpeg(part_bytes=800), None),
     ("flir", "little-endian directory", FlirFile(directory_order="<").fff(), None),
     ("flir", "packed", FlirFile(packed=True, magic=b"AFF\0").fff(), None),
+    ("dji", "without a reader", dji(packet=xmp(GpsLatitude="+49.0", GpsLongitude="+8.4")), None),
     ("guide", "temperatures and photo", guide(), None),
+    ("infiray-ijpeg", "two planes", ijpeg(ramp(low=18000, high=20000)), None),
     ("irg", "sixteenths of a kelvin", irg(ramp(low=4600, high=5200), photo=encoded(RGB, "JPEG")), None),
     ("irg", "tenths of a kelvin", irg(ramp(low=2900, high=3200), magic=b"\xba\xab"), None),
+    ("flir", "jpeg-ls", JpegLsFrame().fff(), None),
+    ("flir", "photo, tools and palette", FlirFile(extra_records=EXTRAS).jpeg(), None),
+    ("flir", "two frames", FlirFile().fff() + JpegLsFrame().fff(), ReadHints(frame=-1)),
+    ("flir-fpf", "float", fpf(CELSIUS), None),
     ("tiff", "float", encoded(CELSIUS, "TIFF"), None),
     ("tiff", "counts", encoded(ramp(), "TIFF", compression="tiff_lzw"), SCALE),
     ("tiff", "colours", encoded(RGB, "TIFF"), None),

@@ -10,7 +10,6 @@ from array import array
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from jaxtyping import Float64
@@ -20,14 +19,14 @@ from isotherm.core.files import sha256
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats import fff, flir_camera, flir_frame, flir_pixels
 from isotherm.formats.cursor import Cursor
-from isotherm.formats.mapped import MappedFile
+from isotherm.formats.mapped import MappedFrames
 from isotherm.formats.reader import MAX_FILE_BYTES, ReadHints
 from isotherm.formats.sequences import position_of
 
 _MOST_FRAMES = 1_000_000
 
 
-class FlirSequence:
+class FlirSequence(MappedFrames):
     """The frames of one file; the file is mapped, and walked only as far as the frames that were asked for.
 
     Parameters
@@ -46,8 +45,8 @@ class FlirSequence:
     """
 
     def __init__(self, source: str | Path | bytes, hints: ReadHints) -> None:
+        super().__init__(source)
         self._hints = hints
-        self._file = MappedFile(source)
         # Frame i lies between the edges i and i + 1.
         self._edges = array("Q", [0])
         self._walked_out = False
@@ -116,18 +115,6 @@ class FlirSequence:
         data = self._file.read(start, end - start)
         cursor = Cursor(data, ">", "FLIR frame", origins=((0, start),))
         return replace(flir_frame.decode_frame(cursor, b"", self._hints), digest=sha256(data))
-
-    def close(self) -> None:
-        """Close the file; may be called twice."""
-        self._file.close()
-
-    def __enter__(self) -> FlirSequence:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 class FlirSequenceReader:

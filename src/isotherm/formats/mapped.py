@@ -6,6 +6,7 @@ import mmap
 import os
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 from isotherm.core.errors import DataError, FormatError
 
@@ -80,10 +81,24 @@ class MappedFile:
             os.close(self._descriptor)
         self._map, self._descriptor, self._bytes, self._length = None, -1, b"", 0
 
-    def __enter__(self) -> MappedFile:
+
+class MappedFrames:
+    """What sequences of frames in one file share: the file, and that it is closed at the end of a ``with``."""
+
+    def __init__(self, source: str | Path | bytes) -> None:
+        self._file = MappedFile(source)
+
+    def close(self) -> None:
+        """Close the file; may be called twice."""
+        self._file.close()
+
+    def __enter__(self: Frames) -> Frames:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+Frames = TypeVar("Frames", bound=MappedFrames)

@@ -22,6 +22,7 @@ FORMATS: Registry[ImageReader] = Registry(
     ),
     Row("dji", "isotherm.formats.dji:READER", "DJI R-JPEG: temperatures through an optional reader, else the picture"),
     Row("guide", "isotherm.formats.guide:READER", "Guide TP8 and TP8S: temperatures behind a JPEG, and the photo"),
+    Row("infiray-ijpeg", "isotherm.formats.infiray_ijpeg:READER", "InfiRay P2 Pro IJPEG: temperatures in 1/64 K"),
     Row("irg", "isotherm.formats.irg:READER", "IRG of InfiRay, HTI, Autel: temperatures and the photo"),
     Row(
         "hikvision",

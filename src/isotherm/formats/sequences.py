@@ -39,6 +39,7 @@ class SequenceReader(Protocol):
 SEQUENCES: Registry[SequenceReader] = Registry(
     "sequence format",
     Row("flir", "isotherm.formats.flir_sequence:READER", "FLIR SEQ and CSQ: frames of counts with Planck constants"),
+    Row("telops", "isotherm.formats.telops:READER", "Telops HCC (experimental): frames of K or of counts"),
 )
 
 
