@@ -14,13 +14,12 @@ from isotherm.formats.reader import CoarseHints, FormatCard, ReadHints
 _PNG = b"\x89PNG\r\n\x1a\n"
 _SIGNATURES = (_PNG, jpeg.SIGNATURE, b"BM", b"GIF87a", b"GIF89a")
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
-_RAW_BYTES = 20_000
 
 
 class PictureReader:
     """JPEG, PNG, BMP, GIF and WebP as *qualitative* pictures.
 
-    A thermal file whose temperatures isotherm cannot read yet is shown as the picture it carries, and a note says so.
+    What was a thermal file once, and has lost its temperatures, is shown as the picture that is left; a note says so.
     """
 
     name = "picture"
@@ -44,7 +43,7 @@ class PictureReader:
         exif = read_exif(block)
         stored_size = _reduce(image, hints)
         picture = plain_picture(image, "picture")
-        notes = [*picture.notes, *_maker_note(data, exif.camera.maker)]
+        notes = [*picture.notes, *_maker_note(data)]
         if stored_size is not None:
             notes.append(f"decoded at {picture.luma.shape[0]} of {stored_size[0]} rows")
         if data.startswith(_PNG) and data[24:25] == b"\x10":
@@ -87,23 +86,12 @@ def _exif_of(info: dict[str | tuple[int, int], object]) -> bytes:
     return block.removeprefix(jpeg.EXIF_PREFIX) if isinstance(block, bytes) else b""
 
 
-def _maker_note(data: bytes, maker: str) -> tuple[str, ...]:
-    """Say whose thermal data this picture carries that isotherm has no reader for yet."""
-    found = _carried(data, maker)
-    return (f"{found}: its temperatures are not read yet, only its picture",) if found else ()
-
-
-def _carried(data: bytes, maker: str) -> str:
+def _maker_note(data: bytes) -> tuple[str, ...]:
+    """Say where a picture was a thermal file once: programs that export or shorten it keep the header."""
     if not data.startswith(jpeg.SIGNATURE):
-        return ""
-    raw = 0
-    for segment in jpeg.segments(data):
-        if segment.marker == jpeg.APP2 and segment.payload[4:9] == b"IJPEG":
-            return "InfiRay IJPEG"
-        raw += len(segment.payload) if segment.marker in (jpeg.APP3, jpeg.APP4) else 0
-    if maker.upper().startswith("DJI") and raw > _RAW_BYTES:
-        return "DJI R-JPEG"
-    return ""
+        return ()
+    marked = any(item.marker == jpeg.APP2 and item.payload[4:9] == b"IJPEG" for item in jpeg.segments(data))
+    return ("InfiRay IJPEG without its temperatures: only its picture is left",) if marked else ()
 
 
 READER = PictureReader()
