@@ -85,6 +85,10 @@ class View:
         Hotspots (outlined and numbered in this order) and anomalies (outlined).
     expectation
         None without a model.
+    span
+        The ends of the colours, the same for all panels of a set; None for this picture's own.
+    palette
+        The colours of temperatures, see `isotherm.reports.palette`.
     """
 
     title: str
@@ -95,6 +99,8 @@ class View:
     colour: UInt8[np.ndarray, "H W 3"] | None = None
     findings: tuple[Finding, ...] = ()
     expectation: Expectation | None = None
+    span: Span | None = None
+    palette: str = "iron"
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,11 +119,11 @@ class _Cell:
 def draw_panel(view: View) -> bytes:
     """Return the panel as PNG; the same view gives the same bytes."""
     fit = Fit.into(view.values.shape, BOX)
-    span = Span.of(view.values, least=LEAST_SPAN_K) if view.radiometric else None
+    span = (view.span or Span.of(view.values, least=LEAST_SPAN_K)) if view.radiometric else None
     cells = [_input(view, span, fit)]
     if view.expectation is not None:
         if view.expectation.reference is not None:
-            cells.append(_reference(view.expectation, span, fit))
+            cells.append(_reference(view.expectation, span, fit, view.palette))
         cells.append(_heatmap(view.expectation, fit))
     cells.append(_overlay(view, fit))
     return encode_png(np.asarray(_laid_out(view, cells)))
@@ -127,18 +133,18 @@ def _input(view: View, span: Span | None, fit: Fit) -> _Cell:
     if span is not None:
         known = view.values[np.isfinite(view.values)]
         extent = f"{known.min():.1f} … {known.max():.1f} °C" if known.size else "no valid temperature"
-        return _Cell(f"Input   {extent}", shade(view.values, span, "iron", fit), span, "iron")
+        return _Cell(f"Input   {extent}", shade(view.values, span, view.palette, fit), span, view.palette)
     if view.colour is not None:
         return _Cell("Input   colours, no temperatures", fit.resize(Image.fromarray(view.colour)))
     return _Cell("Input   grey levels, no temperatures", _grey(view, fit))
 
 
-def _reference(expectation: Expectation, span: Span | None, fit: Fit) -> _Cell:
+def _reference(expectation: Expectation, span: Span | None, fit: Fit, table: str) -> _Cell:
     assert expectation.reference is not None
     if span is not None:
         side = Fit(fit.width, fit.height, 0.5)  # smooth: the network's pixels are not the picture's
         return _Cell(
-            expectation.reference_name, shade(expectation.reference.mean(axis=0), span, "iron", side), span, "iron"
+            expectation.reference_name, shade(expectation.reference.mean(axis=0), span, table, side), span, table
         )
     levels = np.moveaxis(expectation.reference, 0, 2).clip(0, 255).astype(np.uint8)
     picture = Image.fromarray(np.ascontiguousarray(levels))

@@ -16,6 +16,15 @@ export function inPhoto({ scale_x, scale_y, offset_x, offset_y }, x, y) {
   return [x * scale_x + offset_x, y * scale_y + offset_y];
 }
 
+/** Draw into the photo what the thermal picture sees of it; `size` is the photo's pixels over those of the screen. */
+export function drawField(context, { scale_x, scale_y, offset_x, offset_y }, { width, height }, size) {
+  for (const [line, ink] of [[4, "#000"], [2, "#fff"]]) {
+    context.lineWidth = line * size;
+    context.strokeStyle = ink;
+    context.strokeRect(offset_x + 0.5 - scale_x / 2, offset_y + 0.5 - scale_y / 2, width * scale_x, height * scale_y);
+  }
+}
+
 /** Return a canvas with the edges of the photo in white, stronger where the edge is. */
 export function edgesOf(image) {
   const canvas = document.createElement("canvas");

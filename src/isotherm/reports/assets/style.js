@@ -19,8 +19,10 @@ h2 { font-size: 16px; margin: 0 0 8px; }
 p { margin: 4px 0; }
 .quiet { color: var(--quiet); font-size: 13px; }
 .warn { color: var(--warn); font-size: 13px; }
-.layout { display: grid; grid-template-columns: minmax(0, 1fr) minmax(330px, 400px); gap: 16px; align-items: start; }
-@media (max-width: 940px) { .layout { grid-template-columns: minmax(0, 1fr); } }
+.layout > * { min-width: 0; }
+.layout { display: grid; grid-template-columns: minmax(0, 1fr) minmax(340px, 440px); gap: 16px; align-items: start; }
+@media (max-width: 940px) { .layout > * { min-width: 0; }
+.layout { grid-template-columns: minmax(0, 1fr); } }
 .card { background: var(--paper); border: 1px solid var(--line); border-radius: 8px; padding: 12px 14px; margin: 0 0 14px; }
 .row { display: flex; flex-wrap: wrap; gap: 6px 10px; align-items: center; margin: 0 0 10px; }
 .row:last-child { margin-bottom: 0; }
@@ -43,11 +45,11 @@ label { display: inline-flex; gap: 6px; align-items: center; font-size: 14px; }
 output { display: block; font-size: 17px; font-weight: 600; margin: 10px 0 2px; min-height: 25px; overflow-wrap: anywhere; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 13.5px; }
-th, td { text-align: right; padding: 4px 6px; border-bottom: 1px solid var(--line); vertical-align: middle; white-space: nowrap; }
+th, td { text-align: right; padding: 4px 5px; border-bottom: 1px solid var(--line); vertical-align: middle; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
 thead th { color: var(--quiet); font-weight: 600; font-size: 12.5px; }
 tr.selected > * { background: color-mix(in srgb, var(--accent) 14%, transparent); }
-td input[type=text] { width: 62px; min-height: 26px; padding: 1px 6px; }
+th input[type=text] { width: 66px; min-height: 26px; padding: 1px 6px; }
 td button { min-height: 26px; padding: 0 8px; }
 tr.where td { border-bottom: 1px solid var(--line); color: var(--quiet); font-size: 12.5px; text-align: left; padding-top: 0; white-space: normal; }
 tr.numbers > * { border-bottom: 0; }

@@ -10,7 +10,7 @@ import { bytesOf, paint, shown, UNITS } from "./plane.js";
 import { describe, hit, KINDS, moved, shapeBetween } from "./shapes.js";
 import { drawCross, drawExtremes, drawShape } from "./marks.js";
 import { choice, make, numberField, optionsOf, regionTable, removable, save, STATISTICS } from "./parts.js";
-import { drawEdges, edgesOf, inPhoto, nudged } from "./photo.js";
+import { drawEdges, drawField, edgesOf, inPhoto, nudged } from "./photo.js";
 import { drawProfile, drawScale, prepared, profileText } from "./plots.js";
 import { Session } from "./session.js";
 import { STYLE } from "./style.js";
@@ -534,7 +534,8 @@ export class ThermalView extends HTMLElement {
     context.drawImage(image, 0, 0);
     const [x, y] = inPhoto(this.#alignment(), ...this.#cursor);
     const size = photo.width / Math.max(1, photo.clientWidth);
-    drawCross(context, x, y, size);
+    drawField(context, this.#alignment(), this.session.plane, size);
+    drawCross(context, x + 0.5, y + 0.5, size);
     const { dx, dy, zoom } = this.#hand;
     const { source } = this.session.data.photo.alignment;
     const flag = dx || dy || zoom !== 1 ? `; moved by hand, to keep it: --align ${dx},${dy},${zoom}` : "";
