@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from other_maker_files import (
     BoschFile,
+    FlukeFile,
     HikvisionFile,
     InfraTecFile,
     TestoFile,
@@ -21,13 +23,14 @@ from other_maker_files import (
 
 from isotherm.core.errors import FormatError, TooLargeError
 from isotherm.core.scene import Source
-from isotherm.formats import FORMATS, ReadHints, read_bytes
+from isotherm.formats import FORMATS, ReadHints, fluke_is2, read_bytes
 from isotherm.formats.experimental import NOTE
 from isotherm.radiometry.two_point import TwoPointCalibration
 from thermal_files import encoded, segment
 
 FILES = {
     "bosch": BoschFile().data(),
+    "fluke": FlukeFile().data(),
     "hikvision": HikvisionFile().data(),
     "infratec": InfraTecFile().data(),
     "testo": TestoFile().data(),
@@ -185,6 +188,7 @@ def test_two_points_are_exact_and_the_curve_between_them_is_not() -> None:
     assert sigma[1] == pytest.approx((326.65 - 323.15) / 3**0.5, abs=0.01)
     assert 0 < calibration.typical_sigma_k < sigma[1]
     assert calibration.supports == frozenset()
+    assert calibration.describe()["kind"] == "estimated"
 
 
 @settings(deadline=None, max_examples=30)
@@ -335,3 +339,90 @@ def test_unit_survives_a_picture_in_front_that_cannot_be_decoded() -> None:
     data = bytearray(UniTFile().data())
     struct.pack_into("<H", data, 28, 77)
     np.testing.assert_array_equal(read_bytes(bytes(data)).counts, UniTFile().grey)
+
+
+# --- Fluke
+
+
+def test_fluke_round_trip() -> None:
+    file = FlukeFile()
+    thermogram = read_bytes(file.data())
+    np.testing.assert_allclose(thermogram.celsius(), file.celsius(), atol=1e-3)
+    assert thermogram.notes == (NOTE,)
+    camera = thermogram.camera
+    assert (camera.maker, camera.model, camera.serial) == ("Fluke", "Ti000", "SN-7")
+    assert camera.taken_at == "2024-05-06T07:08:09"
+    assert thermogram.scene.emissivity.value == 0.9
+    assert thermogram.scene.reflected_k.value == pytest.approx(295.15)
+    assert thermogram.visual is not None
+    assert thermogram.visual.data == photo(48, 64)
+
+
+def test_fluke_doubts_a_picture_that_is_not_between_the_recorded_extremes() -> None:
+    good = FlukeFile().celsius()
+    assert read_bytes(FlukeFile(extremes=(float(good.min()), float(good.max()))).data()).notes == (NOTE,)
+    assert "the layout may be another one" in read_bytes(FlukeFile(extremes=(-3.0, 9.0)).data()).notes[1]
+
+
+def test_fluke_never_writes_where_an_archive_wants_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = FlukeFile(extra={"../outside.txt": b"x", "/tmp/isotherm-outside.txt": b"x"}).data()
+    assert read_bytes(data).size == (12, 16)
+    assert list(tmp_path.iterdir()) == []
+    assert not Path("/tmp/isotherm-outside.txt").exists()
+
+
+def test_fluke_bombs_are_refused_before_anything_is_unpacked() -> None:
+    for name in ("Images/Main/IR.data", "ImageProperties.json"):
+        data = FlukeFile(extra={name: b"\0" * 30_000_000}).data()
+        assert len(data) < 100_000
+        with pytest.raises(TooLargeError, match="30000000 bytes; at most"):
+            read_bytes(data)
+
+
+def test_fluke_damage_is_told() -> None:
+    reader = FORMATS.get("fluke")
+    with pytest.raises(FormatError, match=r"without Images/Main/IRImageInfo\.gpbenc"):
+        read_bytes(FlukeFile(left_out="Images/Main/IRImageInfo.gpbenc").data())
+    with pytest.raises(FormatError, match="does not contain the expected format"):
+        read_bytes(FlukeFile(extra={"CalibrationData.gpbenc": b"\0" * 40}).data())
+    with pytest.raises(FormatError, match="cannot reshape"):
+        read_bytes(FlukeFile(extra={"Images/Main/IR.data": b"\0" * 60}).data())
+    data = bytearray(FlukeFile().data())
+    data[data.index(b"IR.data") + 20] ^= 1
+    with pytest.raises(FormatError, match=r"damaged \(size or check sum\)|damaged deflate data"):
+        reader.decode(bytes(data), ReadHints())
+    with pytest.raises(FormatError, match="no directory at its end"):
+        reader.decode(bytes(data[:100]), ReadHints())
+
+
+def test_fluke_without_the_package_says_which_extra_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(FormatError, match=r"needs the extra 'formats': pip install 'isotherm\[formats\]'"):
+        read_bytes(FlukeFile(background_c=17.0).data())
+
+
+def test_fluke_files_that_take_too_long_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fluke_is2, "_PROGRAM", "import time; time.sleep(30)")
+    monkeypatch.setattr(fluke_is2, "_SECONDS", 0.5)
+    with pytest.raises(FormatError, match="took longer than"):
+        read_bytes(FlukeFile(background_c=18.0).data())
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("print('no json')", "gave no facts"),
+        ("print('[1]')", "gave no picture"),
+        ("print('{\"size\": [3, 3]}')", "needs 36 bytes"),
+        ("print('{\"size\": [1000000, 1000000]}')", "at most"),
+        ("import os; os.kill(os.getpid(), 9)", "too much memory"),
+    ],
+)
+def test_fluke_trusts_nothing_that_the_other_process_says(
+    program: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fluke_is2, "_PROGRAM", program)
+    fluke_is2._read.cache_clear()
+    with pytest.raises(FormatError, match=words):
+        read_bytes(FlukeFile(background_c=19.0).data())

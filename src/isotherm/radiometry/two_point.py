@@ -69,8 +69,8 @@ class TwoPointCalibration:
         return float(np.sqrt(np.mean(self._bend_k(np.linspace(0, 1, _SAMPLES)) ** 2 / 3)))
 
     def describe(self) -> dict[str, Any]:
-        """Return the two points, ready for JSON."""
-        return asdict(self)
+        """Return the two points and the typical standard uncertainty [K], ready for JSON."""
+        return {"kind": self.kind, **asdict(self), "typical_sigma_k": self.typical_sigma_k}
 
     def _position(self, counts: Counts) -> Float[np.ndarray, "H W"]:
         position: Float[np.ndarray, "H W"] = (counts - np.float64(self.low_count)) / (self.high_count - self.low_count)
