@@ -13,4 +13,8 @@ HOTSPOT_METHODS: Registry[HotspotMethod] = Registry(
     Row("percentile", "isotherm.hotspots.percentile:METHOD", "the hottest few percent of the picture"),
     Row("absolute", "isotherm.hotspots.absolute:METHOD", "everything from a given temperature up"),
     Row("delta_t", "isotherm.hotspots.delta_t:METHOD", "everything a given difference above a reference"),
+    Row("local_contrast", "isotherm.hotspots.local_contrast:METHOD", "what stands above the objects round it"),
+    Row("adaptive", "isotherm.hotspots.adaptive:METHOD", "mean and deviation of each pixel's surroundings (Niblack)"),
+    Row("region_growing", "isotherm.hotspots.region_growing:METHOD", "regions grown from pixels far above the usual"),
+    Row("kmeans", "isotherm.hotspots.kmeans:METHOD", "hot clusters of temperature, or of temperature and place"),
 )
