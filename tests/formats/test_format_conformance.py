@@ -73,6 +73,8 @@ SAMPLES: list[tuple[str, str, bytes, ReadHints | None]] = [
     ("mat", "version 7.3", mat73({"celsius": CELSIUS}), None),
     ("hdf5", "deflated chunks", hdf5({"a/celsius": CELSIUS}, chunks=(5, 7), compression="gzip", shuffle=True), None),
     ("hdf5", "plain", hdf5({"counts": ramp(low=29000, high=31000)}, units={"counts": "1"}), None),
+    ("text", "one line", ",".join(f"{value:.1f}" for value in np.linspace(18, 60, 768)).encode(), None),
+    ("text", "brackets", str(CELSIUS.round(1).tolist()).encode(), None),
     ("csv", "decimal comma", CSV, None),
     ("csv", "utf-16", CSV.decode().encode("utf-16"), None),
     ("hikvision", "counts", HikvisionFile().data(), None),

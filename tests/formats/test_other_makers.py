@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +115,14 @@ def test_testo_pixels_without_a_number_are_nan() -> None:
 )
 def test_a_bmp_with_numbers_that_are_no_temperatures_stays_a_picture(file: TestoFile) -> None:
     assert read_bytes(file.data()).format == "picture"
+
+
+def test_a_testo_file_of_heads_alone_takes_no_time() -> None:
+    heads = struct.pack("<4I", 28, 12, 4000, 3000) * 10_000
+    data = encoded(np.zeros((4, 4, 3), np.uint8), "BMP") + heads + bytes(48_000_000)
+    start = time.perf_counter()
+    assert not FORMATS.get("testo").recognises(data)
+    assert time.perf_counter() - start < 3
 
 
 # --- HIKMICRO, Hikvision

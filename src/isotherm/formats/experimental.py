@@ -23,6 +23,8 @@ NOTE = "experimental: this layout was never checked against a real file"
 
 PLAUSIBLE_C = (-200.0, 3500.0)
 """Temperatures that a thermal camera may store [°C]."""
+LEAST_SPREAD_C = 0.01
+"""Less than the noise of any thermal camera [°C]."""
 _BOUNDS = {
     "emissivity": (0.01, 1.0),
     "reflected_k": (100.0, 3300.0),
@@ -84,10 +86,10 @@ def plane(cursor: Cursor, offset: int, size: tuple[int, int], dtype: str) -> Cou
 
 
 def plausible(celsius: Num[np.ndarray, "H W"]) -> bool:
-    """Say whether every number could be a temperature in °C, and not all are the same."""
+    """Say whether every number could be a temperature in °C, and they differ as those of a real scene do."""
     low, high = PLAUSIBLE_C
     least, most = celsius.min(), celsius.max()
-    return bool(low <= least < most <= high)
+    return bool(low <= least and most <= high and most - least > LEAST_SPREAD_C)
 
 
 def extremes_note(celsius: Temperatures, recorded_c: tuple[float, float], *, step_c: float) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ _MOST_BYTES = {
 }
 _NEEDED = (_COUNTS, _CURVES, _PICTURE)
 _MOST_PHOTO_BYTES = 64_000_000
-_CPU_SECONDS, _SECONDS, _MEMORY, _DISK = 5, 60, 2 << 30, 64 << 20
+_CPU_SECONDS, _SECONDS, _MEMORY, _DISK = 4, 60, 2 << 30, 64 << 20
 _STEP_C = 0.2
 _FACTS = (
     "size", "Emissivity", "Transmission", "BackgroundTemp", "MinTemp", "MaxTemp", "CameraManufacturer", "CameraModel",
