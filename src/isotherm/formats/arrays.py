@@ -33,12 +33,13 @@ _NAMED = 6
 
 @dataclass(frozen=True)
 class NamedArray:
-    """What a file says about one of its arrays: its path in the file, shape, type, and unit where it is told."""
+    """What a file says about one of its arrays: its path in the file, shape, type, and unit and frame axis if told."""
 
     name: str
     shape: tuple[int, ...]
     dtype: np.dtype
     unit: str = ""
+    axis: int | None = None
 
     @property
     def last(self) -> str:
@@ -99,7 +100,7 @@ def chosen(arrays: Sequence[NamedArray], what: str, *, frame_axis: int = 0) -> C
 
 def _is_picture(array: NamedArray) -> bool:
     numbers = array.dtype.kind in "fiu" and array.dtype.itemsize <= 8
-    channels = len(array.shape) == 3 and array.shape[2] <= _MOST_CHANNELS < array.shape[0]
+    channels = len(array.shape) == 3 and array.axis is None and array.shape[2] <= _MOST_CHANNELS < array.shape[0]
     return numbers and len(array.shape) in (2, 3) and 0 not in array.shape and not channels
 
 
@@ -114,8 +115,8 @@ def _rank(array: NamedArray) -> tuple[bool, bool, int, int]:
 
 
 def _frames_along(array: NamedArray, arrays: Sequence[NamedArray], habit: int) -> int | None:
-    if len(array.shape) < 3:
-        return None
+    if len(array.shape) < 3 or array.axis is not None:
+        return array.axis
     if 1 in array.shape:
         return array.shape.index(1)
     lengths = {max(other.shape) for other in arrays if other.shape and _TIMES.search(other.last)}

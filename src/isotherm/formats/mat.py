@@ -57,7 +57,7 @@ def _arrays(data: bytes) -> list[tuple[NamedArray, Cells]]:
     for (name, dtype, shape), group in groupby(_whole(data), key=lambda item: (item.name, item.dtype, item.shape)):
         cells = tuple(group)
         array = NamedArray(name, shape, dtype)
-        found.append((replace(array, shape=(*shape, len(cells))) if len(cells) > 1 else array, cells))
+        found.append((replace(array, shape=(*shape, len(cells)), axis=len(shape)) if len(cells) > 1 else array, cells))
     return found
 
 

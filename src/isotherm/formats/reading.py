@@ -41,6 +41,7 @@ FORMATS: Registry[ImageReader] = Registry(
     Row("npz", "isotherm.formats.npz:READER", "NumPy arrays by name: float °C, or counts with a scale"),
     Row("mat", "isotherm.formats.mat:READER", "MATLAB matrices by name: float °C, or counts with a scale"),
     Row("hdf5", "isotherm.formats.hdf5:READER", "HDF5 datasets by name: float °C, or counts with a scale"),
+    Row("text", "isotherm.formats.text_matrix:READER", "text of small sensors (MLX90640 ...): °C, °F or K"),
     Row(
         "csv",
         "isotherm.formats.csv_matrix:READER",
