@@ -102,7 +102,7 @@ class InfraTecFile:
     scene: tuple[float, float, float, float] = (0.92, 3.5, 295.15, 294.15)
     longest_run: int = 255
 
-    def picture(self, positions: np.ndarray) -> bytes:
+    def picture(self, positions: np.ndarray, seconds: float = 0.0) -> bytes:
         height, width = positions.shape
         block = bytearray(1728)
         struct.pack_into("<4H", block, 0, 2, self.compression, width, height)
@@ -110,7 +110,7 @@ class InfraTecFile:
         struct.pack_into("<f", block, 40, self.scene[3])
         block[60:1084] = self.table.astype("<f4").tobytes()
         struct.pack_into("<2f", block, 1176, *self.range_k)
-        struct.pack_into("<d", block, 1624, 45_000.5)
+        struct.pack_into("<d", block, 1624, 45_000.5 + seconds / 86_400)
         for offset, text in {1226: b"VARIOCAM", 1286: b"Lens 1,0/30", 1534: b"S-0815"}.items():
             block[offset : offset + len(text)] = text
         return bytes(block) + (self.packed(positions) if self.compression else positions.astype("<u2").tobytes())
@@ -127,7 +127,7 @@ class InfraTecFile:
 
     def data(self) -> bytes:
         """Return header, directory and blocks; a sequence has its further pictures in entries behind the first."""
-        pictures = [self.picture(positions) for positions in self.positions]
+        pictures = [self.picture(positions, 0.04 * number) for number, positions in enumerate(self.positions)]
         head = b"\xffIRB\0" + (b"IRBIS 3\0" if self.sequence else b"IRBACS\0\0") + b"\0" * 8
         entries = len(pictures) if not self.sequence else 2
         file = bytearray((head + struct.pack("<3I", 0, 64, entries)).ljust(64, b"\0"))

@@ -24,8 +24,9 @@ from other_maker_files import (
 
 from isotherm.core.errors import FormatError, TooLargeError
 from isotherm.core.scene import Source
-from isotherm.formats import FORMATS, ReadHints, fluke_is2, read_bytes
+from isotherm.formats import FORMATS, ReadHints, fluke_is2, read, read_bytes
 from isotherm.formats.experimental import NOTE
+from isotherm.formats.sequences import open_sequence
 from isotherm.radiometry.two_point import TwoPointCalibration
 from thermal_files import encoded, segment
 
@@ -242,9 +243,31 @@ def test_infratec_frames(sequence: bool) -> None:
     file = InfraTecFile([np.full((2, 3), number * 256, np.uint16) for number in (10, 20, 30)], sequence=sequence)
     frames = [read_bytes(file.data(), ReadHints(frame=number)) for number in (0, 1, 2, -1)]
     assert [float(frame.kelvin()[0, 0]) for frame in frames] == pytest.approx(file.table[[10, 20, 30, 30]].tolist())
-    assert frames[3].notes[1] == "3 frames: frame 2 is read"
-    with pytest.raises(FormatError, match="3 pictures has no frame 3"):
+    with pytest.raises(FormatError, match="no frame 3; the sequence has 3"):
         read_bytes(file.data(), ReadHints(frame=3))
+
+
+def test_infratec_sequence_is_mapped(tmp_path: Path) -> None:
+    file = InfraTecFile([np.full((2, 3), number * 256, np.uint16) for number in (10, 20, 30)], sequence=True)
+    path = tmp_path / "a.irb"
+    path.write_bytes(file.data())
+    with open_sequence(path) as sequence:
+        assert (len(sequence), sequence.size) == (3, (2, 3))
+        assert sequence.times_s is not None
+        np.testing.assert_allclose(sequence.times_s, [0, 0.04, 0.08], atol=1e-5)
+        assert float(sequence.frame(-1).kelvin()[0, 0]) == pytest.approx(file.table[30])
+        assert sequence.frame(0).digest != sequence.frame(1).digest
+    assert "frame 2 of a sequence of 3 (numbered from 0)" in read(path, ReadHints(frame=-1)).notes
+
+
+def test_infratec_picture_that_no_entry_names() -> None:
+    file = InfraTecFile()
+    head = (b"\xffIRB\0oSaveIRB" + b"\0" * 8 + struct.pack("<3I", 0, 64, 1)).ljust(64, b"\0")
+    more = struct.pack("<8I", 4, 0, 0, 96, 64, 0, 0, 0)
+    data = head + more + b"\0" * 64 + file.picture(file.positions[0])
+    thermogram = read_bytes(data)
+    np.testing.assert_array_equal(thermogram.kelvin(), read_bytes(file.data()).kelvin())
+    assert thermogram.notes[-1] == "the directory names no picture: the one behind it was read"
 
 
 def changed(data: bytes, place: int, patch: bytes) -> bytes:

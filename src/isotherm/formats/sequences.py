@@ -40,6 +40,7 @@ SEQUENCES: Registry[SequenceReader] = Registry(
     "sequence format",
     Row("flir", "isotherm.formats.flir_sequence:READER", "FLIR SEQ and CSQ: frames of counts with Planck constants"),
     Row("telops", "isotherm.formats.telops:READER", "Telops HCC (experimental): frames of K or of counts"),
+    Row("infratec", "isotherm.formats.infratec:SEQUENCE_READER", "InfraTec IRB sequences (experimental): frames of K"),
 )
 
 
