@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from isotherm.core.errors import DataError, IsothermError, OutputError
+from isotherm.core.errors import IsothermError, OutputError
 from isotherm.core.files import make_folder, write_whole
 from isotherm.core.scene import SceneEdit
 from isotherm.core.thermogram import Thermogram
@@ -21,7 +21,7 @@ from isotherm.reports.view_data import Looks, Unit, own_span
 from isotherm.reports.view_page import render_page
 from isotherm.workflows.output_names import output_names
 from isotherm.workflows.reading import Input, Outcome, read_inputs
-from isotherm.workflows.sidecar import sidecar_path
+from isotherm.workflows.sidecar import read_sidecar, sidecar_path, to_json
 from isotherm.workflows.spans import SpanChoice, fixed_span
 from isotherm.workflows.visual import photo_of, required_photo
 
@@ -152,15 +152,9 @@ def _page(
 
 
 def _sidecar(image: Path) -> dict[str, Any]:
-    """Return what the picture's sidecar holds, which was checked when the picture was read; empty without one."""
-    path = sidecar_path(image)
-    if not path.is_file():
-        return {}
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
-    return found if isinstance(found, dict) else {}
+    """Return what the picture's sidecar holds, in its own form; empty without one."""
+    found = read_sidecar(sidecar_path(image))
+    return {} if found is None else dict(json.loads(to_json(found)))
 
 
 def _edge_picture(

@@ -33,7 +33,9 @@ export class Session {
   measure(region = null) {
     if (!region) return this.plane.whole;
     const plane = this.planes.get(region.label) ?? this.plane;
-    return statistics(plane, pixelsOf(region, plane.width, plane.height));
+    const pixels = pixelsOf(region, plane.width, plane.height);
+    // A line may meet a pixel twice, but it is measured once; of equal extremes the first in raster order gives the place.
+    return statistics(plane, region.shape === "line" ? Uint32Array.from(new Set(pixels)).sort() : pixels);
   }
 
   profile(line) {

@@ -82,6 +82,12 @@ export class ThermalView extends HTMLElement {
     return this.session.plane.at(x, y);
   }
 
+  /** Return the photo's alignment when it is moved by hand so: {dx, dy, zoom}, in thermal pixels. */
+  placed(hand) {
+    const { width, height } = this.session.plane;
+    return nudged(this.session.data.photo.alignment, hand, width, height);
+  }
+
   // ---- building -----------------------------------------------------------------------------------------------------
 
   #build(data) {
@@ -371,8 +377,7 @@ export class ThermalView extends HTMLElement {
   }
 
   #alignment() {
-    const { width, height } = this.session.plane;
-    return nudged(this.session.data.photo.alignment, this.#hand, width, height);
+    return this.placed(this.#hand);
   }
 
   #saveSidecar() {
@@ -502,7 +507,7 @@ export class ThermalView extends HTMLElement {
     const { picture, scale, stage } = this.#parts;
     if (!stage.clientWidth) return;
     const { plane } = this.session;
-    const context = picture.getContext("2d");
+    const context = picture.getContext("2d", { willReadFrequently: true });
     const pixels = context.createImageData(plane.width, plane.height);
     paint(pixels.data, plane, { ...this.#look, isotherm: this.session.isotherm });
     context.putImageData(pixels, 0, 0);
