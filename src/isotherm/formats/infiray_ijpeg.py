@@ -75,7 +75,7 @@ class IjpegReader:
             position=exif.position,
             notes=(
                 "experimental: this layout was never checked against a real file",
-                "temperatures as the app computed them: emissivity and distance in the file change nothing",
+                "temperatures as the app computed them: no parameter changes them",
             ),
             exif=block,
         )

@@ -77,15 +77,16 @@ class IrgReader:
             raise header.error("does not end with acca", length - 2)
         step_k = 0.1 if kind.maker == "InfiRay" and header.data[12] == _AUTEL else kind.step_k
         rows, columns = _size(header)
+        scene = _scene(header)
         fine = cursor.take(length + rows * columns, 2 * rows * columns)
         return Thermogram(
             counts=np.frombuffer(fine, "<u2").astype(np.uint16).reshape(rows, columns),
             calibration=replace(linear(step_k, 273.15 - kind.zero_k, "k"), kind="vendor"),
-            scene=_scene(header),
+            scene=scene,
             format=self.name,
             camera=Camera(maker=kind.maker),
             visual=_photo(cursor, header, length + 3 * rows * columns),
-            notes=_notes(header, kind),
+            notes=_notes(header, kind, scene),
         )
 
 
@@ -120,8 +121,10 @@ def _photo(cursor: Cursor, header: Cursor, place: int) -> VisualPhoto | None:
     return VisualPhoto(data) if data.startswith(jpeg.SIGNATURE) else None
 
 
-def _notes(header: Cursor, kind: _Kind) -> tuple[str, ...]:
-    notes = ["temperatures as the camera computed them: emissivity and distance in the file change nothing"]
+def _notes(header: Cursor, kind: _Kind, scene: Scene) -> tuple[str, ...]:
+    used = f"emissivity {scene.emissivity.value:g} and distance {scene.distance_m.value:g} m"
+    known = scene.emissivity.source is scene.distance_m.source is Source.FILE
+    notes = [f"temperatures as the camera computed them{f' (with {used})' if known else ''}: nothing changes them"]
     if not kind.ends_marked:
         notes.append("experimental: this layout was never checked against a real file")
     if kind.maker == "InfiRay" and header.u32(_HIGH_GAIN) == 0:
