@@ -1,0 +1,115 @@
+"""``isotherm view``: where it writes, what it refuses, what it says."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from isotherm.cli.main import main
+from thermal_files import FlirFile, encoded, ramp
+
+PHOTO = encoded(np.random.default_rng(0).integers(0, 255, (48, 64, 3)).astype(np.uint8), "JPEG")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "IR_0001.jpg").write_bytes(FlirFile().jpeg())
+    (tmp_path / "in" / "IR_0003.jpg").write_bytes(FlirFile(counts=ramp(low=22000, high=26000)).jpeg())
+    return tmp_path
+
+
+def data_of(page: Path) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json">(.*?)</script>', page.read_text(encoding="utf-8"), re.DOTALL)
+    assert found is not None
+    return json.loads(found[1])
+
+
+def test_a_page_is_written_into_the_working_folder(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    assert main(["view", "in/IR_0001.jpg"]) == 0
+    assert capsys.readouterr().out == "IR_0001.jpg -> IR_0001.html\n"
+    # A page of ours is written anew.
+    assert main(["view", "in/IR_0001.jpg", "--palette", "arctic", "--temperature-unit", "f"]) == 0
+    data = data_of(folder / "IR_0001.html")
+    assert (data["palette"], data["unit"], data["kind"], data["photo"]) == ("arctic", "f", "measured", None)
+
+
+def test_the_page_names_where_each_parameter_is_from(folder: Path) -> None:
+    assert main(["view", str(folder / "in" / "IR_0001.jpg"), "-o", str(folder / "a.html"), "--emissivity", "0.8"]) == 0
+    text = (folder / "a.html").read_text(encoding="utf-8")
+    assert re.search(r"emissivity</th><td>0\.8</td><td>user", text)
+    assert re.search(r"distance</th><td>1 m</td><td>file", text)
+
+
+def test_a_folder_of_pictures_can_share_one_span(folder: Path) -> None:
+    assert main(["view", str(folder / "in"), "-o", str(folder / "out"), "--span", "set"]) == 0
+    spans = [data_of(folder / "out" / f"{name}.html")["span"] for name in ("IR_0001", "IR_0003")]
+    assert spans[0] == spans[1]
+    assert main(["view", str(folder / "in"), "-o", str(folder / "own")]) == 0
+    own = [data_of(folder / "own" / f"{name}.html")["span"] for name in ("IR_0001", "IR_0003")]
+    assert own[0] != own[1]
+    assert spans[0] == [min(low for low, _ in own), max(high for _, high in own)]
+    assert main(["view", str(folder / "in"), "-o", str(folder / "fixed"), "--span", "10,50"]) == 0
+    assert data_of(folder / "fixed" / "IR_0003.html")["span"] == [10, 50]
+
+
+def test_originals_and_files_of_others_are_never_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = folder / "in" / "IR_0001.jpg"
+    strange = folder / "notes.html"
+    strange.write_text("<p>mine</p>", encoding="utf-8")
+    assert main(["view", str(picture), "-o", str(strange)]) == 1
+    assert "is no page of isotherm" in capsys.readouterr().out
+    assert strange.read_text(encoding="utf-8") == "<p>mine</p>"
+    png = folder / "in" / "x.png"
+    png.write_bytes(encoded(ramp(low=29000, high=31000), "PNG"))
+    before = png.read_bytes()
+    (folder / "in" / "photo.jpg").write_bytes(PHOTO)
+    assert main(["view", str(png), "-o", str(png), "--edges", "--photo", str(folder / "in" / "photo.jpg")]) == 1
+    assert "originals are never written" in capsys.readouterr().out
+    assert png.read_bytes() == before
+
+
+def test_edges_of_the_paired_photo(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "in" / "DC_0002.jpg").write_bytes(PHOTO)
+    picture = folder / "in" / "IR_0001.jpg"
+    assert main(["view", str(picture), "-o", str(folder / "e.png"), "--edges", "--align", "1,0,1.1"]) == 0
+    plain = folder / "plain.png"
+    assert main(["view", str(picture), "-o", str(plain), "--edges"]) == 0
+    one, other = (np.asarray(Image.open(io.BytesIO(path.read_bytes()))) for path in (folder / "e.png", plain))
+    assert one.shape == other.shape
+    assert not np.array_equal(one, other)
+    assert main(["view", str(picture), "-o", str(folder / "page.html")]) == 0
+    photo = data_of(folder / "page.html")["photo"]
+    assert photo["origin"] == "photo DC_0002.jpg"
+    assert photo["alignment"]["source"] == "centred (assumed)"
+    capsys.readouterr()
+    assert main(["view", str(folder / "in" / "IR_0003.jpg"), "-o", str(folder / "f.png"), "--edges"]) == 1
+    assert "there is no photo of the same view" in capsys.readouterr().out
+
+
+def test_a_bad_file_stops_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "in" / "bad.jpg").write_bytes(b"\xff\xd8\xff")
+    assert main(["view", str(folder / "in"), "-o", str(folder / "out")]) == 3
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("bad.jpg failed: ")
+    assert [line.split(" -> ")[0] for line in lines[1:]] == ["IR_0001.jpg", "IR_0003.jpg"]
+
+
+def test_wrong_flags_are_usage_errors(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = str(folder / "in" / "IR_0001.jpg")
+    assert main(["view", picture, "--palette", "irn"]) == 2
+    assert "did you mean 'iron'" in capsys.readouterr().err
+    assert main(["view", picture, "--span", "9"]) == 2
+    assert main(["view", picture, "--align", "9"]) == 2
+    assert main(["view", str(folder / "in"), "--align", "9,1"]) == 2
+    assert "one picture, not for 2" in capsys.readouterr().err
