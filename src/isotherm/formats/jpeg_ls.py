@@ -10,7 +10,7 @@ from isotherm.formats.cursor import Cursor
 from isotherm.formats.raster import open_picture, pixels
 from isotherm.formats.reader import MAX_PIXELS
 
-_FRAME = 0xFFF7
+_FRAME, _END = 0xFFF7, b"\xff\xd9"
 _MOST_SEGMENTS = 16
 
 
@@ -57,7 +57,8 @@ def decode(block: Cursor) -> UInt16[np.ndarray, "H W"]:
     import pillow_jpls  # noqa: F401
 
     size = declared_size(block)
-    image = open_picture(block.data, block.what, ("JPEG-LS",))
+    # A stream without an end sends CharLS counting zeros for seconds: it gets one, behind its own where it has that.
+    image = open_picture(block.data + _END, block.what, ("JPEG-LS",))
     if image.mode != "I;16" or image.size != size[::-1]:
         raise block.error(f"{image.size[0]} x {image.size[1]} pixels of mode {image.mode} were found", 0)
     return pixels(image, block.what).astype(np.uint16)
