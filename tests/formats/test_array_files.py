@@ -51,7 +51,7 @@ def test_the_likeliest_name_wins(names: tuple[str, str], expected: str) -> None:
 def test_the_larger_of_equally_likely_arrays_is_read() -> None:
     found = read_bytes(npz(a=CELSIUS[:4], b=CELSIUS, c=np.arange(5.0)))
     assert found.size == (12, 16)
-    assert found.notes == ("array 'b' is read; also here: a",)
+    assert found.notes[0] == "array 'b' is read; also here: a"
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_frames_lie_along_the_axis_of_the_times(axis: int) -> None:
     frames = np.random.default_rng(0).normal(20, 5, (7, 12, 16)).astype(np.float32)
     found = read_bytes(npz(tdata=np.moveaxis(frames, 0, axis), time_s=np.arange(7.0)), ReadHints(frame=3))
     np.testing.assert_array_equal(found.counts, frames[3])
-    assert found.notes == (f"frame 3 of 7 is read (they lie along axis {axis}; choose with frame)",)
+    assert found.notes[0] == f"frame 3 of 7 is read (they lie along axis {axis}; choose with frame)"
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_mat_structures_and_cells(compress: bool) -> None:
     data = mat5({"note": "text", "shot": {"camera": "x", "images": cells, "one": 1.0}}, compress=compress)
     found = read_bytes(data, ReadHints(frame=2))
     np.testing.assert_array_equal(found.counts, CELSIUS + 2)
-    assert "frame 2 of 3 is read" in found.notes[-1]
+    assert "frame 2 of 3 is read" in found.notes[0]
 
 
 def test_mat_frames_lie_along_the_last_axis() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from isotherm.core.errors import FormatError, TooLargeError
 from isotherm.formats import ReadHints, read_bytes
 from isotherm.formats.ifd import LONG, SHORT, Entry, encode, numbers_entry
+from isotherm.formats.scaling import PLAUSIBLE_K
 from thermal_files import encoded, ramp
 
 CELSIUS = np.linspace(-20, 120, 12 * 16, dtype=np.float32).reshape(12, 16)
@@ -82,10 +84,62 @@ def test_orientation_is_said_and_not_applied(order: str, orientation: int) -> No
     np.testing.assert_array_equal(picture.colour, RGB)
 
 
-def test_floats_are_celsius() -> None:
+def test_floats_are_celsius_and_said_to_be_guessed() -> None:
     thermogram = read_bytes(tiff(CELSIUS))
     np.testing.assert_allclose(thermogram.celsius(), CELSIUS, atol=1e-4)
-    assert thermogram.notes == ()
+    assert thermogram.notes == ("unit of this TIFF guessed: °C (change it with unit)",)
+    grey = read_bytes(tiff((CELSIUS - CELSIUS.min()) / np.float32(140)))
+    assert "perhaps no temperatures" in grey.notes[0]
+
+
+def xmp(text: str) -> tuple[int, int, int, bytes, bool]:
+    return (700, 1, len(text), text.encode(), True)
+
+
+GDAL = "<GDALMetadata>{}</GDALMetadata>"
+
+
+@pytest.mark.parametrize(
+    ("tag", "kelvin_of_1000"),
+    [
+        (xmp("<Camera:TlinearGain>0.04</Camera:TlinearGain>"), 40.0),
+        (xmp('<rdf:Description Camera:TlinearGain="0.4" Camera:Yaw="1/2"/>'), 400.0),
+        ((42112, 2, 0, GDAL.format('<Item name="SCALE" sample="0" role="scale">0.1</Item><Item name="O" role="offset">'
+         '-100</Item><Item name="U" sample="0" role="unittype">degC</Item>'), True), 273.15),
+    ],
+)  # fmt: skip
+def test_a_declared_step_is_no_guess(tag: tuple[object, ...], kelvin_of_1000: float) -> None:
+    counts = np.full((4, 5), 1000, np.uint16)
+    found = read_bytes(tiff(counts, extratags=[tag]))
+    assert found.kelvin()[0, 0] == pytest.approx(kelvin_of_1000, abs=1e-4)
+    assert found.notes == ()
+    assert read_bytes(tiff(counts, extratags=[tag]), ReadHints(step=0.3, unit="k")).kelvin()[0, 0] == pytest.approx(300)
+
+
+def test_a_camera_that_was_not_in_its_temperature_mode_says_so() -> None:
+    found = read_bytes(
+        tiff(ramp(low=7000, high=8000), extratags=[xmp("<Camera:TlinearGain>0.00</Camera:TlinearGain>")])
+    )
+    assert not found.radiometric
+    assert "not in its temperature mode" in found.notes[0]
+
+
+@pytest.mark.parametrize("text", ["", "<Camera:TlinearGain>", "<Camera:TlinearGain>e-e</Camera:TlinearGain>"])
+def test_a_declared_step_that_makes_no_sense_is_left_out(text: str) -> None:
+    assert "guessed: 0.04 K" in read_bytes(tiff(ramp(low=7000, high=8000), extratags=[xmp(text or " ")])).notes[0]
+
+
+@pytest.mark.parametrize(("description", "kelvin"), [("Temperature in kelvin", 20.0), ("unit: °F", 266.483)])
+def test_a_description_may_name_the_unit(description: str, kelvin: float) -> None:
+    found = read_bytes(tiff(np.full((4, 5), 20, np.float32), description=description.encode()))
+    assert found.kelvin()[0, 0] == pytest.approx(kelvin, abs=1e-3)
+    assert found.notes == ()
+
+
+def test_the_three_conventions_of_cameras_cannot_be_mixed_up() -> None:
+    steps = sorted(PLAUSIBLE_K)
+    counts = [(PLAUSIBLE_K[step][0] / step, PLAUSIBLE_K[step][1] / step) for step in steps]
+    assert all(later[1] < earlier[0] for earlier, later in pairwise(counts))
 
 
 @pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "packbits"])
@@ -184,7 +238,10 @@ def test_pages() -> None:
             writer.write(CELSIUS + shift, photometric="minisblack", metadata=None)
     thermogram = read_bytes(stream.getvalue())
     np.testing.assert_allclose(thermogram.celsius(), CELSIUS, atol=1e-4)
-    assert thermogram.notes == ("3 pages: the first is read",)
+    assert thermogram.notes[0] == "3 pages: page 0 is read (choose with frame)"
+    np.testing.assert_allclose(read_bytes(stream.getvalue(), ReadHints(frame=-1)).celsius(), CELSIUS + 2, atol=1e-4)
+    with pytest.raises(FormatError, match="no frame 3; the sequence has 3"):
+        read_bytes(stream.getvalue(), ReadHints(frame=3))
 
 
 def test_eight_bits_are_a_picture() -> None:

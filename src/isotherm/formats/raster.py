@@ -52,11 +52,11 @@ def headers(what: str) -> Iterator[None]:
         yield
 
 
-def open_picture(data: bytes, what: str, formats: tuple[str, ...]) -> Image.Image:
+def open_picture(data: bytes, what: str, formats: tuple[str, ...], *, frame: int = 0) -> Image.Image:
     """Open a picture's header and check its size; no pixel is decoded yet.
 
     `formats` are Pillow's names of what may be opened; the caller imports their plug-ins, because Pillow would import
-    all of its own to find one.
+    all of its own to find one. `frame` is which page is opened.
 
     Raises
     ------
@@ -67,6 +67,8 @@ def open_picture(data: bytes, what: str, formats: tuple[str, ...]) -> Image.Imag
     """
     with headers(what):
         image = Image.open(BytesIO(data), formats=formats)
+        if frame:
+            image.seek(frame)
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise TooLargeError(f"{what}: {width} x {height} pixels; at most {MAX_PIXELS} are decoded")

@@ -16,9 +16,13 @@ Numbers = Num[np.ndarray, "H W"]
 
 CENTIKELVIN = (0.01,)
 CAMERA_STEPS = (0.01, 0.04, 0.40)
-"""Kelvin steps that cameras write: most (and isotherm) 0.01, FLIR Duo Pro and Tau 0.04 (high gain) or 0.40 (low)."""
-PLAUSIBLE_K = (200.0, 600.0)
+"""Kelvin steps that cameras write: most (FLIR Duo, isotherm) 0.01, FLIR Duo Pro and Tau 0.04 (high gain) or 0.40 (low).
+
+No count is plausible by two of them."""
+PLAUSIBLE_K = {0.01: (200.0, 655.36), 0.04: (200.0, 600.0), 0.40: (200.0, 900.0)}
+"""Step -> the temperatures between which all counts must lie; the low gain is there for fire."""
 KELVIN_ABOVE = 150.0
+_CHANGE = "change it with unit"
 
 
 @dataclass(frozen=True)
@@ -41,21 +45,26 @@ def of_temperatures(
 ) -> Meaning:
     """Return the meaning of numbers that are temperatures: in the hinted unit, the declared one, or °C.
 
-    Where nobody says the unit and every number is above 150, they are taken as kelvin, and a note says so.
+    Where nobody says the unit it is guessed: kelvin where every number is above 150, else °C; a note says so.
     """
     if hints.step is not None:
         return hinted(hints, nodata=nodata)
     unit = hints.unit or declared
-    if unit is None and _all_above(numbers, KELVIN_ABOVE, nodata):
+    if unit is not None:
+        return Meaning(stored_temperatures(unit, nodata=nodata))
+    low, high = _ends(numbers, nodata)
+    if low > KELVIN_ABOVE:
         note = f"unit of this {what} guessed: kelvin, because every number is above {KELVIN_ABOVE:g}"
-        return Meaning(stored_temperatures("k", nodata=nodata), (note,))
-    return Meaning(stored_temperatures(unit or "c", nodata=nodata))
+        return Meaning(stored_temperatures("k", nodata=nodata), (f"{note} ({_CHANGE})",))
+    why = ", though every number lies between 0 and 1: perhaps no temperatures" if low >= 0 and high <= 1 else ""
+    return Meaning(stored_temperatures("c", nodata=nodata), (f"unit of this {what} guessed: °C{why} ({_CHANGE})",))
 
 
-def _all_above(numbers: Numbers, limit: float, nodata: float | None) -> bool:
+def _ends(numbers: Numbers, nodata: float | None) -> tuple[float, float]:
+    """Return the lowest and the highest number, gaps left out; NaN where there is none."""
     with np.errstate(invalid="ignore"):
         valid = numbers[np.isfinite(numbers) & (numbers != nodata)]
-    return valid.size > 0 and bool(valid.min() > limit)
+    return (float(valid.min()), float(valid.max())) if valid.size else (np.nan, np.nan)
 
 
 def of_counts(
@@ -63,14 +72,14 @@ def of_counts(
 ) -> Meaning:
     """Return the meaning of whole-number counts: by the hinted step, or by the first plausible one of `steps`.
 
-    A step [K] is plausible where it puts every count into 200..600 K; counts of 0 and of the type's maximum may be
+    A step [K] is plausible where it puts every count into `PLAUSIBLE_K`; counts of 0 and of the type's maximum may be
     dead pixels and are not asked. Where none is, the numbers are grey levels.
     """
     if hints.step is not None:
         return hinted(hints, nodata=nodata)
     for step in steps:
         if _plausible(counts, step, nodata):
-            note = f"scale of this {what} guessed: {step:.2f} K (change it with step, offset and unit)"
+            note = f"scale of this {what} guessed: {step:.2f} K a count (change it with step, offset and unit)"
             return Meaning(linear(step, 0.0, "k", nodata=nodata), (note,))
     return Meaning(None, (f"the scale of this {what} is not known: read as grey levels (give step, offset, unit)",))
 
@@ -79,7 +88,7 @@ def _plausible(counts: Numbers, step: float, nodata: float | None) -> bool:
     asked = counts[(counts != 0) & (counts != np.iinfo(counts.dtype).max) & (counts != nodata)]
     if asked.size == 0:
         return False
-    low, high = PLAUSIBLE_K
+    low, high = PLAUSIBLE_K[step]
     return bool(asked.min() * step >= low and asked.max() * step <= high)
 
 
@@ -104,8 +113,8 @@ def of_array(numbers: Numbers, hints: ReadHints, what: str, *, declared: Unit | 
 
 def of_table(table: Float[np.ndarray, " N"], hints: ReadHints, what: str) -> Meaning:
     """Return the meaning of counts that the file's own table turns into temperatures."""
-    unit: Unit = hints.unit or ("k" if _all_above(table[None], KELVIN_ABOVE, None) else "c")
+    unit: Unit = hints.unit or ("k" if _ends(table[None], None)[0] > KELVIN_ABOVE else "c")
     slope, zero = TO_KELVIN[unit]
     named = {"c": "°C", "f": "°F", "k": "kelvin"}[unit]
-    note = () if hints.unit else (f"unit of the table in this {what} guessed: {named} (change it with unit)",)
+    note = () if hints.unit else (f"unit of the table in this {what} guessed: {named} ({_CHANGE})",)
     return Meaning(TableCalibration(table.astype(np.float64) * slope + zero), note)

@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import TiffImagePlugin  # noqa: F401 (the plug-in)
 
-from isotherm.core.errors import FormatError
 from isotherm.core.scene import assumed_scene
 from isotherm.core.thermogram import Thermogram
-from isotherm.formats.exif import DESCRIPTION, ORIENTATION, read_capture, read_exif
-from isotherm.formats.float_tiff import CELSIUS
-from isotherm.formats.ifd import directory_offsets
+from isotherm.formats.exif import ORIENTATION, read_capture, read_exif
 from isotherm.formats.raster import open_picture, pixels, plain_picture
 from isotherm.formats.reader import FormatCard, ReadHints
-from isotherm.formats.scaling import CAMERA_STEPS, Meaning, of_counts, of_temperatures
-from isotherm.formats.tiff_numbers import Page, decode, first_page
-from isotherm.radiometry.linear import Unit
+from isotherm.formats.scaling import Meaning
+from isotherm.formats.tiff_meaning import meaning_of
+from isotherm.formats.tiff_numbers import Page, decode, page_at
 
 _SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_BITS, _COMPRESSION, _GDAL_NODATA = 0x0102, 0x0103, 42113
+_BITS, _COMPRESSION = 0x0102, 0x0103
 
 
 class TiffReader:
-    """TIFF, classic and BigTIFF: one page, one channel of numbers, or a plain picture."""
+    """TIFF, classic and BigTIFF: one page at a time, one channel of numbers, or a plain picture."""
 
     name = "tiff"
     card = FormatCard(
-        makers="FLIR Duo and Tau, drone software, isotherm",
+        makers="FLIR Duo, Duo Pro and Vue Pro (0.01, 0.04, 0.40 K a count), drone software, GDAL, isotherm",
         suffixes=".tif .tiff",
         numbers="°C or K as floats; 16-bit counts with a step",
         evidence="documented",
+        frames=True,
         extras=("position",),
-        source="TIFF 6.0; BigTIFF; GDAL's nodata tag",
+        source="TIFF 6.0; BigTIFF; FLIR Duo Pro R User Guide, 6.2.2; FLIR Duo User Guide, 5.1.7.3; GDAL's tags",
     )
 
     def recognises(self, data: bytes) -> bool:
@@ -42,10 +39,9 @@ class TiffReader:
         return data.startswith(_SIGNATURES)
 
     def decode(self, data: bytes, hints: ReadHints) -> Thermogram:
-        """Decode the first page: floats are temperatures, 16-bit numbers counts, 8-bit ones a picture."""
-        page = first_page(data)
-        pages = len(directory_offsets(page.cursor, page.layout))
-        notes = [f"{pages} pages: the first is read"] if pages > 1 else []
+        """Decode a page: floats are temperatures, 16-bit numbers counts, 8-bit ones a picture."""
+        page = page_at(data, hints.frame)
+        notes = [f"{page.count} pages: page {page.index} is read (choose with frame)"] if page.count > 1 else []
         block = read_capture(data).block()
         exif = read_exif(block)
         if exif.orientation != 1:
@@ -75,13 +71,13 @@ def _content(data: bytes, page: Page, hints: ReadHints) -> _Content:
     if page.dtype is not None:
         numbers = decode(page, page.dtype)
     else:
-        image = open_picture(_upright(data, page), "TIFF", ("TIFF",))
+        image = open_picture(_upright(data, page), "TIFF", ("TIFF",), frame=page.index)
         if image.mode not in ("F", "I", "I;16", "I;16B"):
             picture = plain_picture(image, "TIFF")
             said = tuple(note for note in picture.notes if "frames" not in note)
             return _Content(picture.luma, picture.colour, Meaning(None, said))
         numbers = _native(pixels(image, "TIFF"), page, image.mode)
-    return _Content(numbers, None, _meaning(numbers, page, hints))
+    return _Content(numbers, None, meaning_of(numbers, page, hints))
 
 
 def _upright(data: bytes, page: Page) -> bytes:
@@ -89,7 +85,7 @@ def _upright(data: bytes, page: Page) -> bytes:
     layout, cursor = page.layout, page.cursor
     if page.one(ORIENTATION, 1) == 1:
         return data
-    for entry in layout.entries(cursor, layout.first(cursor)):
+    for entry in layout.entries(cursor, page.offset):
         if layout.unsigned(cursor, entry, 2) == ORIENTATION:
             place = layout.value_place(entry)
             return data[:place] + (b"\1\0" if layout.order == "<" else b"\0\1") + data[place + 2 :]
@@ -105,25 +101,6 @@ def _native(numbers: np.ndarray, page: Page, mode: str) -> np.ndarray:
     if numbers.dtype.itemsize == 2 and numbers.dtype.kind == "u":
         return numbers.astype(np.uint16)
     return numbers.astype(np.float32 if mode == "F" else np.int32)
-
-
-def _meaning(numbers: np.ndarray, page: Page, hints: ReadHints) -> Meaning:
-    nodata = _nodata(page.text(_GDAL_NODATA))
-    if numbers.dtype.kind == "f":
-        declared: Unit | None = "c" if page.text(DESCRIPTION) == CELSIUS else None
-        return of_temperatures(numbers, hints, "TIFF", declared=declared, nodata=nodata)
-    meaning = of_counts(numbers, hints, "TIFF", steps=CAMERA_STEPS, nodata=nodata)
-    if meaning.calibration is None and numbers.dtype != np.uint16:
-        raise FormatError(f"TIFF: whole numbers of type {numbers.dtype} need a scale (give step, offset and unit)")
-    return meaning
-
-
-def _nodata(text: str) -> float | None:
-    try:
-        gap = float(text)
-    except ValueError:
-        return None
-    return gap if math.isfinite(gap) else None
 
 
 READER = TiffReader()
