@@ -82,7 +82,13 @@ def test_npz_holds_temperatures_counts_and_facts(flir: Path, tmp_path: Path) -> 
         about = json.loads(str(found["about"]))
         assert found["celsius"].dtype == np.float32
         assert found["celsius"].max() > isotherm.read(flir).celsius().max()
-    assert about["parameters"]["emissivity"] == {"value": 0.7, "unit": "1", "source": "user", "sigma": None}
+    assert about["parameters"]["emissivity"] == {
+        "value": 0.7,
+        "unit": "1",
+        "source": "user",
+        "sigma": 0.02,
+        "sigma_reason": "type B, value from user",
+    }
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6])

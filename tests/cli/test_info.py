@@ -45,7 +45,13 @@ def test_json(flir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(flir), "--json", "--emissivity", "0.8", "--humidity-percent", "30"]) == 0
     (row,) = json.loads(capsys.readouterr().out)
     assert (row["status"], row["format"], row["width"], row["height"]) == ("ok", "flir", 16, 12)
-    assert row["parameters"]["emissivity"] == {"value": 0.8, "unit": "1", "source": "user", "sigma": None}
+    assert row["parameters"]["emissivity"] == {
+        "value": 0.8,
+        "unit": "1",
+        "source": "user",
+        "sigma": 0.02,
+        "sigma_reason": "type B, value from user",
+    }
     assert row["parameters"]["humidity_percent"]["value"] == 30
     assert row["parameters"]["distance_m"]["source"] == "file"
     found = row["temperatures"]

@@ -51,6 +51,18 @@ def _print_text(rows: Iterator[dict[str, Any]]) -> int:
 
 def text_of(row: dict[str, Any]) -> Iterator[str]:
     """Return the lines that show one file."""
+    yield from head_of(row)
+    if row["status"] == "failed":
+        return
+    yield from _temperatures(row)
+    yield from _parameters(row)
+    yield from _extras(row)
+    for note in row["notes"]:
+        yield f"  note: {note}"
+
+
+def head_of(row: dict[str, Any]) -> Iterator[str]:
+    """Return the first lines of a file: path, format and camera, or why it could not be read."""
     yield row["path"]
     if row["status"] == "failed":
         yield f"  failed       {row['error']}"
@@ -58,12 +70,29 @@ def text_of(row: dict[str, Any]) -> Iterator[str]:
     calibration = row["calibration"]["kind"] if row["calibration"] else "no temperatures"
     yield f"  format       {row['format']} ({calibration}), {row['width']} x {row['height']} px"
     yield from _camera(row)
-    yield from _temperatures(row)
+
+
+def _parameters(row: dict[str, Any]) -> Iterator[str]:
     for name, param in row["parameters"].items():
         unit = "" if param["unit"] == "1" else " " + param["unit"]
-        yield f"  {name:<20} {param['value']:g}{unit} ({param['source']})"
-    for note in row["notes"]:
-        yield f"  note: {note}"
+        sigma = f"± {param['sigma']:g} ({param['sigma_reason']})"
+        yield f"  {name:<20} {param['value']:g}{unit} ({param['source']}), {sigma}"
+
+
+def _extras(row: dict[str, Any]) -> Iterator[str]:
+    if row["sensor_size"]:
+        height, width = row["sensor_size"]
+        yield f"  sensor       {width} x {height} px, enlarged to {row['width']} x {row['height']}"
+    pose = row["pose"] or {}
+    known = {name: value for name, value in pose.items() if value is not None}
+    if known:
+        yield "  pose         " + ", ".join(f"{name} {value:g}" for name, value in known.items())
+    if row["photo"]:
+        yield f"  photo        {row['photo']['origin']}, {row['photo']['bytes']} bytes"
+    for region in row["regions"]:
+        numbers = {name: value for name, value in region.items() if name not in ("label", "origin", "shape")}
+        place = ", ".join(f"{name} {value}" for name, value in numbers.items())
+        yield f"  {region['shape']:<12} {region['label']} ({region['origin']}): {place}"
 
 
 def _camera(row: dict[str, Any]) -> Iterator[str]:

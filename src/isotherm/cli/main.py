@@ -16,6 +16,7 @@ COMMANDS = {
     "demo": "simulate an inspection, learn, inspect, and show the result",
     "info": "show what thermal files hold: camera, parameters, temperatures",
     "view": "write a page that tells the temperature under the pointer and measures regions",
+    "measure": "read spots, boxes, lines and differences, each with its uncertainty",
     "convert": "write temperatures as TIFF, PNG, CSV or NPZ",
     "formats": "list the file formats that can be read",
     "hotspots": "find hot regions, measure them and judge their severity",

@@ -22,6 +22,7 @@ from isotherm.core.errors import ConfigError
 from isotherm.core.findings import Verdict
 from isotherm.core.scene import ZERO_CELSIUS_K, Param, Source
 from isotherm.measurement.budgets import Measured, Term, combined
+from isotherm.measurement.operation import Operation
 from isotherm.measurement.readings import STATISTICS, Statistic
 from isotherm.measurement.reference import Comparison
 from isotherm.measurement.severity import SeverityTable
@@ -97,9 +98,9 @@ def parse_delta(text: str, labels: Sequence[str]) -> Comparing:
         No difference, or a region that does not exist.
     """
     reader = _Reader(text, labels)
-    if reader.takes("phases"):
+    if reader.calls("phases"):
         found = Comparing(text, reader.several(least=3))
-    elif reader.takes("left-right"):
+    elif reader.calls("left-right"):
         region = reader.several(least=1, most=1)
         left, right = (Side("region", (region.labels[0] + half,), region.statistic) for half in HALVES)
         found = Comparing(text, left, right)
@@ -120,14 +121,14 @@ class _Reader:
         self._labels = sorted(labels, key=len, reverse=True)
 
     def side(self) -> Side:
+        if self.calls("median"):
+            several = self.several(least=2)
+            return Side("median", several.labels, several.statistic)
         label = self._label()
         if label is not None:
             return Side("region", (label,), self._statistic())
         if self.takes("ambient"):
             return Side("ambient")
-        if self.takes("median"):
-            several = self.several(least=2)
-            return Side("median", several.labels, several.statistic)
         number = _NUMBER.match(self._rest)
         if number is None:
             raise self._wrong("a region, 'ambient', 'median(a, b, ...)' or a temperature is missing")
@@ -151,6 +152,10 @@ class _Reader:
             return False
         self._rest = self._rest[len(word) :].lstrip()
         return True
+
+    def calls(self, word: str) -> bool:
+        """Go past a word that is followed by a bracket; else it may be part of a region's name."""
+        return self._rest.removeprefix(word).lstrip().startswith("(") and self.takes(word)
 
     def expects(self, word: str) -> None:
         if not self.takes(word):
@@ -237,12 +242,8 @@ class Comparer:
     def _verdict(self, value_k: float, comparison: Comparison | None) -> Verdict | None:
         if self.table is None:
             return None
-        if comparison != self.table.comparison:
-            made = f"of kind {comparison!r}" if comparison else "over a known temperature"
-            return self.table.not_applicable(
-                f"this difference is {made}, the table's of kind {self.table.comparison!r}"
-            )
-        return self.table.judge(value_k, load_percent=self.load_percent)
+        over = {"similar": "another region", "ambient": "ambient air", None: "a known temperature"}[comparison]
+        return self.table.judge_difference(value_k, comparison, over, Operation(load_percent=self.load_percent))
 
     def _note(self, value_k: float, uncertainty: Uncertainty, left: Side, right: Side) -> str:
         notes = []

@@ -1,8 +1,8 @@
 """Isotherms: where a picture is above, below or between temperatures, near the dew point, or badly insulated.
 
-Written ``>60``, ``<10``, ``20..30`` [°C], ``dewpoint``, ``humidity:80`` (relative humidity of the air at the surface
-[%]), or ``insulation:0.7,21,-2`` (temperature factor, air inside, air outside [°C]); ``>60 in b1`` looks inside a region
-only.
+Written ``>60``, ``<10``, ``20..30`` [°C], ``dewpoint``, ``humidity:80`` (relative humidity of the air at a surface
+[%]), or ``insulation:0.7,21,-2`` (temperature factor, air inside, air outside [°C]); ``>60 in b1`` looks inside a
+region only.
 """
 
 from __future__ import annotations

@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from isotherm.core.scene import ZERO_CELSIUS_K, Param
+from isotherm.core.scene import EDGE_NAMES, Param
+from isotherm.core.shapes import Marked
 from isotherm.core.thermogram import Temperatures, Thermogram
+from isotherm.measurement.shapes import kind_of
+from isotherm.radiometry.uncertainty import spread_of
 from isotherm.workflows.reading import Outcome, printable
 
 
@@ -36,6 +39,7 @@ def describe(outcome: Outcome) -> dict[str, Any]:
         "camera_scale_c": [_finite(end) for end in span] if span else None,
         "parameters": _parameters(thermogram),
         "calibration": thermogram.calibration.describe() if thermogram.calibration else None,
+        **_extras(thermogram),
         "notes": list(thermogram.notes),
         "sha256": thermogram.digest,
     }
@@ -70,16 +74,34 @@ def _finite(value: float) -> float | None:
 def _parameters(thermogram: Thermogram) -> dict[str, Any]:
     """Return the parameters that decide these temperatures, in the units that people use."""
     supports = thermogram.calibration.supports if thermogram.calibration else frozenset()
-    known = ((name, param) for name, param in thermogram.scene.params().items() if name in supports)
-    return dict(_at_the_edge(name, param) for name, param in known)
+    params = thermogram.scene.params()
+    return {edge: _at_the_edge(edge, params[name.scene]) for edge, name in EDGE_NAMES.items() if name.scene in supports}
 
 
-def _at_the_edge(name: str, param: Param) -> tuple[str, dict[str, Any]]:
-    """Return a parameter under the name and in the unit of its flag: °C for kelvin, percent for humidity."""
-    value, unit, scale = param.value, param.unit, 1.0
-    if name.endswith("_k"):
-        name, value, unit = name.removesuffix("_k") + "_c", value - ZERO_CELSIUS_K, "°C"
-    elif name == "humidity":
-        name, value, unit, scale = "humidity_percent", value * 100, "%", 100.0
-    sigma = None if param.sigma is None else param.sigma * scale
-    return name, {"value": round(value, 6), "unit": unit, "source": str(param.source), "sigma": sigma}
+def _at_the_edge(edge: str, param: Param) -> dict[str, Any]:
+    """Return a parameter in the unit of its flag (°C for kelvin, percent for humidity), with how sure it is and why."""
+    name = EDGE_NAMES[edge]
+    spread = spread_of(name.scene, param)
+    return {
+        "value": round((param.value - name.offset) * name.per_unit, 6),
+        "unit": name.unit,
+        "source": str(param.source),
+        "sigma": round(spread.sigma * name.per_unit, 6),
+        "sigma_reason": spread.reason,
+    }
+
+
+def _extras(thermogram: Thermogram) -> dict[str, Any]:
+    """Return what the file holds beside the temperatures."""
+    pose, photo = thermogram.pose, thermogram.visual
+    return {
+        "estimated": thermogram.estimated,
+        "sensor_size": list(thermogram.sensor_size) if thermogram.sensor_size else None,
+        "pose": asdict(pose) if pose else None,
+        "photo": {"bytes": len(photo.data), "origin": photo.origin} if photo else None,
+        "regions": [_region(marked) for marked in thermogram.regions],
+    }
+
+
+def _region(marked: Marked) -> dict[str, Any]:
+    return {"label": marked.label, "origin": marked.origin, "shape": kind_of(marked.shape), **asdict(marked.shape)}

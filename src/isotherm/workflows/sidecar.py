@@ -50,10 +50,12 @@ class Sidecar:
     image_sha256: str = ""
 
     def applied(self, thermogram: Thermogram, source: Source = Source.USER) -> Thermogram:
-        """Return a thermogram with these parameters and, after its own, these regions."""
+        """Return a thermogram with these parameters and, after its own, these regions in place of those so called."""
         edited = thermogram.edited(self.edit, source)
         scene = edited.scene.with_sigmas(sigmas_from_edge(self.sigma))
-        return replace(edited, scene=scene, regions=(*edited.regions, *self.regions))
+        labels = {region.label for region in self.regions}
+        kept = tuple(region for region in edited.regions if region.label not in labels)
+        return replace(edited, scene=scene, regions=(*kept, *self.regions))
 
     @property
     def words(self) -> str:
@@ -232,7 +234,7 @@ def write_sidecar(image: Path, sidecar: Sidecar) -> Path:
 
 def to_json(sidecar: Sidecar) -> str:
     """Return the text of a sidecar; what is empty is left out."""
-    edit = _given(sidecar.edit)
+    edit = given(sidecar.edit)
     values = {
         "image": sidecar.image,
         "image_sha256": sidecar.image_sha256,
@@ -247,7 +249,8 @@ def to_json(sidecar: Sidecar) -> str:
     return json.dumps(said, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _given(edit: SceneEdit) -> dict[str, Any]:
+def given(edit: SceneEdit) -> dict[str, Any]:
+    """Return what an edit changes, by flag names."""
     return {name: value for name, value in to_mapping(edit).items() if value is not None}
 
 
@@ -259,7 +262,7 @@ def _plain(region: Marked) -> dict[str, Any]:
     else:
         values |= {name: getattr(shape, name) for name in get_type_hints(type(shape))}
     if region.edit is not None:
-        values["scene"] = _given(region.edit)
+        values["scene"] = given(region.edit)
     return values
 
 
@@ -268,7 +271,7 @@ def merged(first: Sidecar, second: Sidecar) -> Sidecar:
     labels = {region.label for region in second.regions}
     kept = tuple(region for region in first.regions if region.label not in labels)
     return Sidecar(
-        edit=from_mapping(SceneEdit, _given(first.edit) | _given(second.edit)),
+        edit=from_mapping(SceneEdit, given(first.edit) | given(second.edit)),
         sigma={**first.sigma, **second.sigma},
         material=second.material or ("" if second.edit.emissivity is not None else first.material),
         regions=(*kept, *second.regions),
