@@ -26,8 +26,9 @@ from isotherm.core.errors import FormatError, TooLargeError
 from isotherm.core.scene import Source
 from isotherm.formats import FORMATS, ReadHints, fluke_is2, read, read_bytes
 from isotherm.formats.experimental import NOTE
-from isotherm.formats.sequences import open_sequence
+from isotherm.formats.sequences import SEQUENCES, open_sequence
 from isotherm.radiometry.two_point import TwoPointCalibration
+from isotherm.testing.sequences import check_sequence_reader
 from thermal_files import encoded, segment
 
 FILES = {
@@ -245,6 +246,13 @@ def test_infratec_frames(sequence: bool) -> None:
     assert [float(frame.kelvin()[0, 0]) for frame in frames] == pytest.approx(file.table[[10, 20, 30, 30]].tolist())
     with pytest.raises(FormatError, match="no frame 3; the sequence has 3"):
         read_bytes(file.data(), ReadHints(frame=3))
+
+
+@pytest.mark.parametrize("compression", [0, 1])
+def test_infratec_sequences_keep_the_promises_of_the_seam(compression: int) -> None:
+    pictures = [np.arange(192, dtype=np.uint16).reshape(12, 16) * 300 + 256 * number for number in (10, 20, 30)]
+    sample = InfraTecFile(pictures, compression=compression, sequence=True).data()
+    check_sequence_reader(SEQUENCES.get("infratec"), sample)
 
 
 def test_infratec_sequence_is_mapped(tmp_path: Path) -> None:
