@@ -7,7 +7,7 @@ import struct
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -213,21 +213,13 @@ def test_a_mapped_file_gives_the_bytes_of_its_file(tmp_path: Path) -> None:
     path = tmp_path / "bytes"
     path.write_bytes(bytes(range(200)))
     for source in (path, path.read_bytes()):
-        with MappedFrames(source) as file:
+        with closing(MappedFile(source)) as file:
             assert len(file) == 200
             assert file.read(10, 5) == bytes(range(10, 15))
             for offset, length in ((-1, 2), (199, 2), (0, -1), (1 << 70, 1)):
                 with pytest.raises(FormatError):
                     file.read(offset, length)
-
-
-class MappedFrames(MappedFile):
-    def __enter__(self) -> MappedFrames:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-        self.close()
+        file.close()
 
 
 OPEN_AND_LOOK = """
