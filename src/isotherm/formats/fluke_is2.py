@@ -98,7 +98,7 @@ class FlukeReader:
         numbers="°C",
         evidence="experimental",
         extras=("photo",),
-        needs="the extra 'formats' (fluke-thermal-reader)",
+        needs="extra formats (fluke-thermal-reader)",
         source="the package fluke-thermal-reader",
     )
 
