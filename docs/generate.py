@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from isotherm.anomaly import ANOMALY_METHODS
+from isotherm.cli.formats import EVIDENCE, cards, changeable
 from isotherm.cli.main import COMMANDS
 from isotherm.core.config import Setting, settings_of
 from isotherm.core.registry import Registry
-from isotherm.formats import FORMATS
 from isotherm.hotspots import HOTSPOT_METHODS
 from isotherm.measurement.severity import SEVERITY_TABLES, load_table
 from isotherm.reports import REPORT_WRITERS
@@ -81,12 +81,36 @@ def arguments_of(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:
 
 
 def formats_page() -> str:
-    """Return the page of file formats."""
-    return (
-        "# File formats\n\n"
-        + GENERATED
-        + "A format is recognised by its content, never by its name; they are tried in this order.\n\n"
-        + registry_table(FORMATS)
+    """Return the page of file formats: what each supports, by its card."""
+    rows = (
+        (
+            f"`{name}`",
+            card.makers,
+            card.suffixes,
+            card.numbers,
+            changeable(card) or "-",
+            ", ".join(["many frames"] * card.frames + list(card.extras)) or "-",
+            card.evidence,
+            card.needs,
+        )
+        for name, card in cards().items()
+    )
+    sources = ((f"`{name}`", card.source) for name, card in cards().items())
+    return "".join(
+        [
+            "# File formats\n\n",
+            GENERATED,
+            "A format is recognised by its content, never by its name; they are tried in this order. "
+            "`isotherm formats` prints the same.\n\n",
+            *(f"- **{word}**: {meaning}.\n" for word, meaning in EVIDENCE.items()),
+            "\n",
+            table(
+                ["name", "files of", "suffixes", "numbers", "changeable", "also read", "evidence", "needs"],
+                rows,
+            ),
+            "## Where the layouts are from\n\n",
+            table(["name", "source"], sources),
+        ]
     )
 
 

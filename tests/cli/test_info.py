@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from isotherm.cli.main import main
-from isotherm.formats import FORMATS
 from thermal_files import FlirFile, encoded, exif_block
 
 
@@ -143,12 +142,6 @@ def test_the_formula_of_older_papers(flir: Path, capsys: pytest.CaptureFixture[s
     assert main(["info", str(flir), "--json", "--formula", "thermimage"]) == 0
     (row,) = json.loads(capsys.readouterr().out)
     assert row["calibration"]["formula"] == "thermimage"
-
-
-def test_formats_lists_the_registry(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["formats"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == FORMATS.names()
 
 
 @pytest.mark.real_data
