@@ -440,7 +440,7 @@ def test_estimated_temperatures_are_called_so(browser: Browser, tmp_path: Path) 
     camera = CameraPalette("own", np.array([[0, 0, 0], [255, 0, 0]], np.uint8))
     opened = open_thermogram(browser, tmp_path, replace(thermogram, palette=camera), Looks(palette="camera"))
     text = opened.text()
-    assert "estimated from colours" in text
+    assert "estimated temperatures" in text
     assert "never measurements" in text
     assert "end values as typed" in text
     assert ": about 17." in opened.reading()

@@ -70,7 +70,7 @@ def test_a_damaged_photo_gives_way_to_the_next_and_is_told(flir: Path) -> None:
     assert photo is not None
     assert photo.origin == "photo DC_0002.jpg"
     assert photo.alignment.source == "centred (assumed)"
-    assert note.startswith("photo in the file: the photo cannot be read")
+    assert note.startswith("photo in the file cannot be shown: ")
 
 
 def test_a_thermal_picture_is_nobodys_photo(flir: Path) -> None:
@@ -87,7 +87,7 @@ def test_the_chosen_photo_wins_and_moves(flir: Path) -> None:
 
 def test_a_chosen_photo_that_is_none_is_an_error(flir: Path) -> None:
     (flir.parent / "text.jpg").write_bytes(b"no picture")
-    with pytest.raises(FormatError, match="the photo cannot be read"):
+    with pytest.raises(FormatError, match="photo: the header is damaged"):
         photo_of(isotherm.read(flir), flir, chosen=flir.parent / "text.jpg")
 
 

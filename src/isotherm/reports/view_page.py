@@ -26,7 +26,7 @@ SCRIPTS = ("plane", "shapes", "deltas", "session", "photo", "plots", "marks", "p
 """The modules of ``assets``, each after those that it imports."""
 _BADGES = {
     "measured": "temperatures",
-    "estimated": "estimated from colours",
+    "estimated": "estimated temperatures",
     "levels": "no temperatures",
 }
 _IMPORT = re.compile(r"^import .*\n", re.MULTILINE)

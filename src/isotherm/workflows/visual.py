@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
-from isotherm.core.errors import ConfigError, DataError, IsothermError, UsageError
+from isotherm.core.capture import Alignment
+from isotherm.core.errors import ConfigError, DataError, FormatError, IsothermError, UsageError
 from isotherm.core.thermogram import Thermogram
+from isotherm.formats.photos import photo_pixels
 from isotherm.formats.reading import load, read_bytes
-from isotherm.reports.photos import Nudge, PlacedPhoto, centred, decode_photo
+from isotherm.reports.photos import Nudge, Pixels, PlacedPhoto, centred, decode_photo
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp")
 LATEST_S = 5
@@ -64,13 +67,16 @@ def photo_of(
         The chosen photo cannot be read.
     """
     if chosen is not None:
-        return _placed(load(chosen), f"photo {chosen.name}", thermogram, nudge), ""
+        return _placed(decode_photo(load(chosen)), None, thermogram, nudge, origin=f"photo {chosen.name}"), ""
     notes: list[str] = []
-    for data, origin in _candidates(thermogram, path):
+    for origin, decoded, alignment in _candidates(thermogram, path):
         try:
-            return _placed(data, origin, thermogram, nudge), " ".join(notes)
+            pixels = decoded()
         except IsothermError as error:
-            notes.append(f"{origin}: {error}")
+            notes.append(f"{origin} cannot be shown: {error}")
+            continue
+        if pixels is not None:
+            return _placed(pixels, alignment, thermogram, nudge, origin=origin), " ".join(notes)
     return None, " ".join(notes)
 
 
@@ -88,26 +94,33 @@ def required_photo(
     return photo
 
 
-def _candidates(thermogram: Thermogram, path: Path) -> Iterator[tuple[bytes, str]]:
+def _candidates(
+    thermogram: Thermogram, path: Path
+) -> Iterator[tuple[str, Callable[[], Pixels | None], Alignment | None]]:
+    """Yield where a photo may be, what decodes it (None: it is no photo), and how it is known to lie."""
     if thermogram.visual is not None:
-        yield thermogram.visual.data, "photo in the file"
+        yield "photo in the file", partial(photo_pixels, thermogram.visual), thermogram.visual.alignment
     for partner in partners(path):
-        data = load(partner)
-        if not _holds_temperatures(data):
-            yield data, f"photo {partner.name}"
+        yield f"photo {partner.name}", partial(_photo_beside, partner), None
+
+
+def _photo_beside(path: Path) -> Pixels | None:
+    data = load(path)
+    return None if _holds_temperatures(data) else decode_photo(data)
 
 
 def _holds_temperatures(data: bytes) -> bool:
     try:
         return read_bytes(data).radiometric
-    except IsothermError:
+    except FormatError:
         return False
 
 
-def _placed(data: bytes, origin: str, thermogram: Thermogram, nudge: Nudge | None) -> PlacedPhoto:
-    pixels = decode_photo(data)
-    known = thermogram.visual.alignment if thermogram.visual and data is thermogram.visual.data else None
-    alignment = known or centred(pixels.shape[:2], thermogram.size)
+def _placed(
+    pixels: Pixels, known: Alignment | None, thermogram: Thermogram, nudge: Nudge | None, *, origin: str
+) -> PlacedPhoto:
+    height, width = pixels.shape[:2]
+    alignment = known or centred((height, width), thermogram.size)
     if nudge is not None:
         alignment = nudge.applied(alignment, thermogram.size)
     return PlacedPhoto(pixels, alignment, origin)

@@ -65,10 +65,13 @@ function slopesOf(luma, width, height) {
   return slopes;
 }
 
+// The slope of an edge of about 15 levels: in a dark photo, the noise is not its strongest edge.
+const LEAST_SLOPE = 60;
+
 /** Return the slope that only one pixel in a hundred exceeds. */
 function strongest(slopes) {
   const some = slopes.filter((_, place) => place % 7 === 0).sort();
-  return Math.max(some[Math.floor(0.99 * some.length)] ?? 0, 1e-6);
+  return Math.max(some[Math.floor(0.99 * some.length)] ?? 0, LEAST_SLOPE);
 }
 
 /** Draw the edges over the thermal picture; `scale` is shown over thermal pixels. */
