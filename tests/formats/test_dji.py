@@ -176,6 +176,7 @@ def test_cameras_with_fixed_values_say_so(backend: StubBackend) -> None:
     assert thermogram.scene.emissivity.source is Source.CAMERA_DEFAULT
     assert any("fixed values (5 m, 70 %, emissivity 1.00, reflected 23 °C)" in note for note in thermogram.notes)
     assert thermogram.unsupported(SceneEdit(distance_m=10, window_transmission=0.9)) == ["window_transmission"]
+    assert "distance_m 5.4: this camera takes whole metres" in thermogram.edited(SceneEdit(distance_m=5.4)).notes
     ignoring = read_bytes(dji(model="XT S"))
     assert "this camera ignores distance" in ignoring.notes
     assert ignoring.unsupported(SceneEdit(distance_m=10)) == ["distance_m"]
@@ -185,6 +186,11 @@ def test_emissivity_in_percent_is_a_fraction(backend: StubBackend) -> None:
     backend.description = Description(replace(CONDITIONS, emissivity=100.0), LIMITS, "iirp", 0x200)
     assert read_bytes(dji()).scene.emissivity.value == 1.0
     assert backend.asked[0].emissivity == 1.0
+
+
+def test_parameters_that_are_no_numbers_are_refused() -> None:
+    with pytest.raises(FormatError, match="DJI file: humidity_percent is nan"):
+        replace(CONDITIONS, humidity_percent=float("nan"))
 
 
 def test_counts_between_those_of_the_picture_lie_between(backend: StubBackend) -> None:

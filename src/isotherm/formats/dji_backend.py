@@ -6,6 +6,7 @@ private folder, a time limit and, where the system has them, limits on memory an
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -40,6 +41,11 @@ class Conditions:
     emissivity: float
     reflected_c: float
     ambient_c: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in self.values().items():
+            if not math.isfinite(value):
+                raise FormatError(f"DJI file: {name} is {value}")
 
     def values(self) -> dict[str, float]:
         """Return the parameters by name, without those that the camera does not have."""

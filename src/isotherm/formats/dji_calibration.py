@@ -20,6 +20,8 @@ _SCENES_KEPT = 32
 # Found by changing each parameter of real files: the XT S computes the same whatever the distance.
 _IGNORED = {"XT S": frozenset({"distance_m"})}
 _AMBIENT_SINCE = 0x300
+# dji-thermal-cli's finding; seen with an H20T, where 5.4 m gives what 5 m gives.
+_WHOLE_METRES = ("dirp", "girp")
 _SCENE_NAMES = {
     "distance_m": "distance_m",
     "humidity_percent": "humidity",
@@ -109,6 +111,9 @@ class DjiCalibration:
             if not low <= wished[name] <= high:
                 used, ends = _clamped(wished[name], low, high), f"{low:g} to {high:g}"
                 notes.append(f"{name} {wished[name]:g} is outside what this camera takes ({ends}): {used:g} is used")
+        distance_m = scene.distance_m.value
+        if self._source.description.layout in _WHOLE_METRES and "distance_m" in self.supports and distance_m % 1:
+            notes.append(f"distance_m {distance_m:g}: this camera takes whole metres")
         return tuple(notes)
 
     def describe(self) -> dict[str, Any]:

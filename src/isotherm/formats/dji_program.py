@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import TiffImagePlugin  # noqa: F401 (the plug-in for the program's answers)
 
-from isotherm.core.errors import FormatError, TooLargeError
+from isotherm.core.errors import FormatError
+from isotherm.formats import tiff_numbers
 from isotherm.formats.dji_backend import (
     Answer,
     Conditions,
@@ -31,7 +31,6 @@ from isotherm.formats.dji_backend import (
     small_file,
     workplace,
 )
-from isotherm.formats.raster import open_picture, pixels
 from isotherm.formats.reader import MAX_PIXELS
 
 VARIABLE, PROGRAM, OFF = "ISOTHERM_DJI_READER", "dji-thermal-cli", "none"
@@ -131,14 +130,12 @@ def _description(thermal: Mapping[str, Any]) -> Description:
 
 
 def _plane(path: Path, what: str, kind: np.dtype[Any]) -> np.ndarray:
+    """Return the numbers of a TIFF that the program wrote; raises FormatError where they are not of this kind."""
     data = small_file(path, MAX_PIXELS * kind.itemsize + _HEAD_BYTES, f"DJI {what}")
-    image = open_picture(data, f"DJI {what}", ("TIFF",))
-    if image.size[0] * image.size[1] * kind.itemsize > len(data):
-        raise TooLargeError(f"DJI {what}: {image.size[0]} x {image.size[1]} pixels in {len(data)} bytes")
-    plane = pixels(image, f"DJI {what}")
-    if plane.ndim != 2 or plane.dtype.newbyteorder("=") != kind:
-        raise FormatError(f"DJI {what}: {plane.dtype} of shape {plane.shape}; {kind} of two axes was expected")
-    return plane.astype(kind)
+    page = tiff_numbers.page_at(data, 0)
+    if page.dtype is None or page.dtype.newbyteorder("=") != kind:
+        raise FormatError(f"DJI {what}: {page.dtype} in the reader's TIFF; {kind} was expected")
+    return tiff_numbers.decode(page, page.dtype)
 
 
 def _reason(answer: Answer) -> str:
