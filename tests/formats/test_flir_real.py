@@ -15,6 +15,7 @@ import pytest
 
 import isotherm
 from isotherm.core.errors import FormatError
+from isotherm.core.thermogram import Thermogram
 from isotherm.formats import ReadHints
 
 pytestmark = pytest.mark.real_data
@@ -58,6 +59,36 @@ def test_reference_temperatures(name: str, data: Path) -> None:
     assert thermogram.size == size
     assert (thermogram.counts.min(), thermogram.counts.max()) == counts
     np.testing.assert_allclose(found, expected, atol=0.002)
+
+
+def in_double_precision(thermogram: Thermogram) -> np.ndarray:
+    """Return °C by FLIR's formula, written down once more and apart from the package, pixel by pixel in float64."""
+    constants = thermogram.calibration.describe()
+    r1, r2, b, f, o = (constants[name] for name in ("r1", "r2", "b", "f", "o"))
+    air = constants["atmosphere"]
+    value = {name: param.value for name, param in thermogram.scene.params().items()}
+    air_c = value["atmosphere_k"] - 273.15
+    water = value["humidity"] * np.exp(1.5587 + 0.06939 * air_c - 2.7816e-4 * air_c**2 + 6.8455e-7 * air_c**3)
+    depth = {k: np.sqrt(value["distance_m"]) * (air[f"alpha{k}"] + air[f"beta{k}"] * np.sqrt(water)) for k in (1, 2)}
+    tau = air["x"] * np.exp(-depth[1]) + (1 - air["x"]) * np.exp(-depth[2])
+
+    def counts_at(kelvin: float) -> float:
+        return r1 / (r2 * (np.exp(b / kelvin) - f)) - o
+
+    eps, tau_w = value["emissivity"], value["window_transmission"]
+    from_object = (
+        thermogram.counts.astype(np.float64)
+        - (1 - tau_w) * counts_at(value["window_k"])
+        - (1 - tau) * tau_w * counts_at(value["atmosphere_k"])
+        - (1 - eps) * tau * tau_w * counts_at(value["reflected_k"])
+    ) / (eps * tau * tau_w)
+    return b / np.log(r1 / (r2 * (from_object + o)) + f) - 273.15
+
+
+@pytest.mark.parametrize("name", [*REFERENCE, "thermimage/SampleCSQ.csq"])
+def test_temperatures_are_those_of_the_formula_in_double_precision(name: str, data: Path) -> None:
+    thermogram = isotherm.read(data / "camera_files" / name, ReadHints(frame=-1))
+    assert np.abs(thermogram.celsius() - in_double_precision(thermogram)).max() < 0.001
 
 
 @pytest.mark.parametrize("name", HALF_PATH_EXCESS_K)
