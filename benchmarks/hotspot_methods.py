@@ -34,7 +34,7 @@ from isotherm.core.findings import Finding
 from isotherm.core.shapes import Box
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats import read
-from isotherm.hotspots import HOTSPOT_METHODS
+from isotherm.hotspots import HOTSPOT_METHODS, HotspotMethod
 from isotherm.hotspots.measure import HotspotSettings, hot_regions
 
 Values: TypeAlias = Mapping[str, Any]
@@ -44,9 +44,41 @@ GRIDS: dict[str, dict[str, tuple[Any, ...]]] = {
     "percentile": {"percentile": (95.0, 98.0, 99.0, 99.5, 99.8, 99.9)},
     "absolute": {"threshold_c": (0.0, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 70.0)},
     "delta_t": {"min_delta_t_c": (5.0, 10.0, 15.0, 20.0, 30.0, 40.0)},
+    "local_contrast": {
+        "min_contrast_c": (4.0, 6.0, 8.0),
+        "neighbour_percentile": (90.0, 95.0),
+        "neighbourhood_percent": (30.0, 60.0, 100.0),
+    },
+    "adaptive": {"deviations": (1.0, 2.0, 3.0), "min_rise_c": (8.0, 12.0, 16.0), "window_percent": (15.0, 30.0, 60.0)},
+    "region_growing": {
+        "seed_rise_c": (4.0, 6.0, 8.0),
+        "seed_percentile": (90.0, 95.0, 98.0),
+        "grow_percent": (40.0, 60.0),
+    },
+    "kmeans": {
+        "clusters": (6, 8, 12),
+        "cluster_rise_c": (6.0, 10.0),
+        "cluster_percentile": (95.0, 98.0),
+        "position_c": (0.0, 5.0),
+    },
 }
 CHOSEN: dict[str, Values] = {}
 """The best of `GRIDS` on the development half."""
+
+
+class Timed:
+    """A method that knows how long it took the last time."""
+
+    def __init__(self, method: HotspotMethod) -> None:
+        self.name, self.config_type, self.method = method.name, method.config_type, method
+        self.seconds = 0.0
+
+    def find(self, values: np.ndarray, config: Any) -> np.ndarray:
+        """Return what the method finds."""
+        started = time.perf_counter()
+        hot = self.method.find(values, config)
+        self.seconds = time.perf_counter() - started
+        return hot
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,15 +171,11 @@ def share_inside(region: Box, box: Box, hot: np.ndarray) -> float:
 
 def judged(items: Iterable[Labelled], name: str, values: Values) -> Iterator[tuple[Labelled, Tally]]:
     """Yield what a method finds in each picture."""
-    method = HOTSPOT_METHODS.get(name)
+    method = Timed(HOTSPOT_METHODS.get(name))
     config, settings = from_mapping(method.config_type, values), HotspotSettings()
     for item in items:
-        celsius = item.picture.values()
-        started = time.perf_counter()
-        method.find(celsius, config)
-        seconds = time.perf_counter() - started
         findings, hot = hot_regions(item.picture, method, config=config, settings=settings)
-        yield item, tally(item, findings, hot, seconds)
+        yield item, tally(item, findings, hot, method.seconds)
 
 
 def total(items: Iterable[Labelled], name: str, values: Values) -> Tally:

@@ -409,7 +409,7 @@ def known(registry: Registry[Any]) -> str:
         (("inspect", "--method", "otzu"), "did you mean 'otsu'"),
         (("train", "--method", "patchcor"), known(ANOMALY_METHODS)),
         (("evaluate", "--method", "patchcor"), known(ANOMALY_METHODS)),
-        (("hotspots", "--severity", "nfpa"), "known: neta-ambient, neta-similar"),
+        (("hotspots", "--severity", "nfpa"), "neta-ambient, neta-similar"),
         (("hotspots", "--report", "pdg"), known(REPORT_WRITERS)),
         (("hotspots", "--emissivity", "1.2"), "emissivity must be at most 1"),
         (("hotspots", "--emissivity", "nan"), "must be a finite number"),

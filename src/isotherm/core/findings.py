@@ -85,7 +85,8 @@ class Verdict:
     """What a severity table says about one temperature difference.
 
     ``grade`` is the table's own class ("1" ...), None where the table does not apply, and then ``reason`` says why.
-    ``rank`` orders verdicts of one table: 0 is nothing to do, higher is worse.
+    ``rank`` orders verdicts of one table: 0 is nothing to do, higher is worse. ``edition`` and ``source`` say whose
+    numbers they are, ``inputs`` holds the numbers that the verdict rests on by name (with the unit in the name).
     """
 
     table: str
@@ -93,6 +94,9 @@ class Verdict:
     rank: int
     action: str
     reason: str = ""
+    edition: str = ""
+    source: str = ""
+    inputs: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

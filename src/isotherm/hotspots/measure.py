@@ -8,13 +8,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from isotherm.core.config import setting, validate
+from isotherm.core.config import setting
 from isotherm.core.errors import ConfigError, DataError
 from isotherm.core.findings import Finding, Region, Verdict
 from isotherm.core.regions import Labels, closed, drop_small, label, opened
 from isotherm.core.scene import Source
 from isotherm.core.thermogram import Thermogram
 from isotherm.hotspots.method import HotspotMethod, Mask, PictureConfig, Values
+from isotherm.measurement.operation import Operation
 from isotherm.measurement.outlines import outlines
 from isotherm.measurement.reference import Reference, ambient_reference, box_reference, median_reference, parse_box
 from isotherm.measurement.region_stats import RegionStats, region_stats, stats_of
@@ -24,8 +25,8 @@ __all__ = ["HotspotSettings", "find_hotspots", "hot_regions", "measure_mask", "s
 
 
 @dataclass(frozen=True)
-class HotspotSettings:
-    """What happens to a mask of hot pixels, whichever method made it."""
+class HotspotSettings(Operation):
+    """What happens to a mask of hot pixels, whichever method made it, and what is known of the equipment."""
 
     open_px: int = setting(
         0, "radius of the disc that removes thin parts of the mask [px]; 0 removes none", low=0, high=64
@@ -48,12 +49,9 @@ class HotspotSettings:
         "leave out what is drawn into images (logos, read-outs, markers, scales, frames): auto does so in pictures "
         "without temperatures",
     )
-    load_percent: float | None = setting(
-        None, "load of the equipment [% of its rating], for severity tables that ask for it", low=0, high=1000
-    )
 
     def __post_init__(self) -> None:
-        validate(self)
+        super().__post_init__()
         if self.reference_box is None and self.reference == "region":
             raise ConfigError("reference 'region' needs reference_box, the region as x,y,width,height")
         if self.reference_box is not None:
@@ -63,7 +61,8 @@ class HotspotSettings:
 
     def without_overlays(self, thermogram: Thermogram) -> bool:
         """Say whether what is drawn into this picture is to be left out; the caller finds it."""
-        return self.ignore_overlays == "on" or (self.ignore_overlays == "auto" and not thermogram.radiometric)
+        painted = thermogram.estimated or not thermogram.radiometric
+        return self.ignore_overlays == "on" or (self.ignore_overlays == "auto" and painted)
 
     def considered(self, values: Values) -> Values:
         """Return the values with NaN in place of those that are to be ignored."""
@@ -219,17 +218,18 @@ class _Measuring:
         if not self.thermogram.radiometric:
             return replace(finding, severity=self._no_verdict("the picture holds no temperatures"))
         temperatures = stats.temperatures(number)
-        if reference is None or reference.value_c is None or temperatures is None:
-            why = "nothing to compare with" if temperatures else "the region has no temperature"
-            return replace(finding, temperatures=temperatures, severity=self._no_verdict(why))
+        if temperatures is None:
+            return replace(finding, severity=self._no_verdict("the region has no temperature"))
+        finding = replace(finding, temperatures=temperatures)
+        if reference is None or reference.value_c is None:
+            return replace(finding, severity=self._verdict(temperatures.max_c, None, None))
         delta_t_c = temperatures.max_c - reference.value_c
         return replace(
             finding,
-            temperatures=temperatures,
             delta_t_c=delta_t_c,
             reference=reference.text,
             reference_c=reference.value_c,
-            severity=self._verdict(delta_t_c, reference),
+            severity=self._verdict(temperatures.max_c, delta_t_c, reference),
         )
 
     def _reference(self, marked: Mask) -> Reference | None:
@@ -239,21 +239,25 @@ class _Measuring:
             return None
         if settings.reference_box is not None:
             return box_reference(self.values, parse_box(settings.reference_box))
-        if choice == "ambient" or (choice == "auto" and table is not None and table.comparison == "ambient"):
+        over_air = table is not None and table.accepts("ambient") and not table.accepts("similar")
+        if choice == "ambient" or (choice == "auto" and over_air):
             return ambient_reference(self.thermogram.scene)
         return median_reference(settings.considered(self.values), marked)
 
     def _no_verdict(self, why: str) -> Verdict | None:
         return None if self.table is None else self.table.not_applicable(why)
 
-    def _verdict(self, delta_t_c: float, reference: Reference) -> Verdict | None:
-        if self.table is None:
+    def _verdict(self, max_c: float, delta_t_c: float | None, reference: Reference | None) -> Verdict | None:
+        table, settings = self.table, self.settings
+        if table is None:
             return None
-        if reference.comparison != self.table.comparison:
-            wanted = {"similar": "a similar component", "ambient": "ambient air"}[self.table.comparison]
-            return self.table.not_applicable(f"the table is for delta-T over {wanted}, not over the {reference.text}")
-        verdict = self.table.judge(delta_t_c, load_percent=self.settings.load_percent)
-        return replace(verdict, reason="; ".join(part for part in (verdict.reason, reference.caveat) if part))
+        if table.comparison == "absolute":
+            return table.judge(max_c, settings)
+        if delta_t_c is None or reference is None:
+            return table.not_applicable("nothing to compare with")
+        verdict = table.judge_difference(delta_t_c, reference.comparison, f"the {reference.text}", settings)
+        caveat = reference.caveat if verdict.inputs else ""
+        return replace(verdict, reason="; ".join(part for part in (verdict.reason, caveat) if part))
 
 
 def _hottest_first(stats: RegionStats) -> list[int]:
