@@ -49,6 +49,12 @@ def test_without_a_reader_the_picture_is_shown_and_the_note_says_what_to_install
     assert "ISOTHERM_DJI_SDK" in thermogram.notes[0]
 
 
+@pytest.mark.parametrize("variable", ["ISOTHERM_DJI_READER", "ISOTHERM_DJI_SDK"])
+def test_a_variable_that_names_nothing_is_said(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, "/nowhere/at/all")
+    assert f"{variable}=/nowhere/at/all names no such file" in read_bytes(dji()).notes[0]
+
+
 def test_a_preview_cut_short_is_still_shown() -> None:
     noise = np.random.default_rng(0).integers(0, 255, (48, 64), np.uint8)
     whole = dji(preview=encoded(noise, "JPEG"))
@@ -117,6 +123,21 @@ def test_the_rangefinder_beats_the_default_distance_and_is_shown(backend: StubBa
     assert any("12.9 m is the rangefinder's, in place of the file's 5 m" in note for note in thermogram.notes)
     assert thermogram.pose is not None
     assert thermogram.pose.target_distance_m == 12.9
+
+
+def test_a_rangefinder_distance_that_the_reader_refuses_is_not_used(
+    backend: StubBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def choosy(stub: StubBackend, data: bytes, conditions: dji_backend.Conditions) -> Measured:
+        if conditions.distance_m > 10:
+            raise FormatError("refused")
+        return plain(stub, data, conditions)
+
+    plain = StubBackend.measure
+    monkeypatch.setattr(StubBackend, "measure", choosy)
+    thermogram = read_bytes(dji(packet=xmp(**RANGE)))
+    assert thermogram.scene.distance_m.value == 5
+    assert "the rangefinder's distance 12.9 m is not used (refused)" in thermogram.notes
 
 
 def test_a_distance_beyond_the_cameras_formula_is_clamped_and_said(backend: StubBackend) -> None:

@@ -7,6 +7,7 @@ install. The preview picture decides nothing: in some files it is cut short.
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 from PIL import JpegImagePlugin  # noqa: F401 (the plug-in for the previews)
@@ -58,7 +59,7 @@ class DjiReader:
         block = jpeg.exif_block(data)
         exif, drone = read_exif(block), xmp.drone(data)
         backend = find_backend()
-        described = Unreadable(_INSTALL) if backend is None else backend.describe(data)
+        described = backend.describe(data) if backend is not None else Unreadable(_absent())
         if backend is None or isinstance(described, Unreadable):
             thermogram = _picture(data, described, hints)
         else:
@@ -76,15 +77,30 @@ def find_backend() -> Backend | None:
     return None if program is None else dji_program.ProgramBackend(program)
 
 
+def _absent() -> str:
+    """Say what to install, and which variable names nothing that is there."""
+    named = {variable: os.environ.get(variable, "") for variable in (dji_library.VARIABLE, dji_program.VARIABLE)}
+    wrong = [f"{variable}={value} names no such file" for variable, value in named.items() if value not in ("", "none")]
+    return "; ".join([_INSTALL, *wrong])
+
+
 def _temperatures(source: DjiSource, rangefinder_m: float | None) -> Thermogram:
     """Return the thermogram with the file's own parameters, but the rangefinder's distance where there is one."""
     calibration = DjiCalibration(source)
     scene, notes = _scene(source, calibration.supports)
-    if rangefinder_m is not None and "distance_m" in calibration.supports:
-        before = scene.distance_m.value
-        scene = replace(scene, distance_m=Param(rangefinder_m, "m", Source.RANGEFINDER))
-        notes.append(f"distance {rangefinder_m:g} m is the rangefinder's, in place of the file's {before:g} m")
-        notes += calibration.outside(scene)
+    if rangefinder_m is None or "distance_m" not in calibration.supports:
+        return _thermogram(calibration, scene, notes)
+    ranged = replace(scene, distance_m=Param(rangefinder_m, "m", Source.RANGEFINDER))
+    kept = f"the rangefinder's, in place of the file's {scene.distance_m.value:g} m"
+    try:
+        said = [*notes, f"distance {rangefinder_m:g} m is {kept}", *calibration.outside(ranged)]
+        return _thermogram(calibration, ranged, said)
+    except FormatError as error:
+        said = [*notes, f"the rangefinder's distance {rangefinder_m:g} m is not used ({error.reason})"]
+        return _thermogram(calibration, scene, said)
+
+
+def _thermogram(calibration: DjiCalibration, scene: Scene, notes: list[str]) -> Thermogram:
     return Thermogram(
         counts=calibration.measure(scene),
         calibration=calibration,
@@ -124,7 +140,7 @@ def _scene(source: DjiSource, supports: frozenset[str]) -> tuple[Scene, list[str
 def _picture(data: bytes, described: Unreadable | Description, hints: ReadHints) -> Thermogram:
     """Return the preview as a picture without temperatures, and say why there are none."""
     reason = described.reason if isinstance(described, Unreadable) else ""
-    if reason != _INSTALL:
+    if not reason.startswith(_INSTALL):
         reason = f"DJI R-JPEG: only the picture is shown, the optional reader says: {' '.join(reason.split())}"
     try:
         # An end-of-image mark: where the preview is cut short, what is there is shown.
