@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BASE := .venv-base
 DEV := .venv
+DJI := .venv-dji
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -16,7 +17,7 @@ help:  ## Say what the targets do
 demo: $(BASE)/installed  ## Install the base and run a simulated inspection (ARGS="-o FOLDER --seed 1")
 	$(BASE)/bin/isotherm demo $(ARGS)
 
-test: $(DEV)/installed  ## Install everything and run all tests, with coverage
+test: $(DEV)/installed $(DJI)/installed  ## Install everything and run all tests, with coverage
 	rm -f .coverage .coverage.*
 	$(DEV)/bin/coverage run -m pytest -n $(WORKERS) $(ARGS)
 	$(DEV)/bin/coverage combine --quiet
@@ -57,7 +58,7 @@ lock: ## Resolve all dependencies anew and write constraints.txt
 	sh benchmarks/lock.sh
 
 clean:  ## Remove the environments and caches (never your data)
-	rm -rf $(BASE) $(DEV) site .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(BASE) $(DEV) $(DJI) site .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 $(BASE)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("isotherm needs Python 3.11 or newer, this is " + sys.version) if sys.version_info < (3, 11) else None'
@@ -69,4 +70,11 @@ $(DEV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("isotherm needs Python 3.11 or newer, this is " + sys.version) if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv --clear $(DEV)
 	$(DEV)/bin/python $(PIP_INSTALL) --editable '.[all,dev]'
+	touch $@
+
+# AGPL-3.0: a program of its own in an environment of its own, never imported. It declares Python 3.12 and runs on 3.11.
+$(DJI)/installed: constraints.txt
+	$(PYTHON) -m venv --clear $(DJI)
+	$(DJI)/bin/python $(PIP_INSTALL) numpy pillow
+	$(DJI)/bin/python $(PIP_INSTALL) --no-deps --ignore-requires-python dji-thermal-cli==1.4.0
 	touch $@

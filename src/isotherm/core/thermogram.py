@@ -23,7 +23,7 @@ class Calibration(Protocol):
 
     @property
     def kind(self) -> str:
-        """The name shown to users: planck, linear, vendor, or estimated where colours were turned into degrees."""
+        """The name shown to users: planck, linear, vendor, or estimated (from colours)."""
         ...
 
     @property
@@ -146,7 +146,7 @@ class Thermogram:
 
     @property
     def estimated(self) -> bool:
-        """Whether the temperatures were read back from colours: near the truth at best, never a measurement."""
+        """Whether the temperatures are guessed from colours, or from counts between two known ones: no measurement."""
         return self.calibration is not None and self.calibration.kind == "estimated"
 
     @property

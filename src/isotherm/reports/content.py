@@ -177,7 +177,7 @@ def facts(result: ImageResult) -> str:
         parts.append("no valid temperature")
     else:
         max_c = f"{result.temperatures.max_c:.1f} °C"
-        parts.append(f"max about {max_c} (estimated from colours)" if result.estimated else f"max {max_c}")
+        parts.append(f"max about {max_c} (estimated)" if result.estimated else f"max {max_c}")
     finding = foremost(result)
     if finding is None:
         parts.append("no hotspot")

@@ -37,6 +37,7 @@ class Conversion:
 
 def to_tiff(thermogram: Thermogram) -> bytes:
     """Return a TIFF of float32 °C (deflate), with the capture's EXIF and GPS; NaN where there is no temperature."""
+    _refuse_estimated(thermogram)
     return encode_celsius(thermogram.celsius(), _capture(thermogram))
 
 
@@ -56,6 +57,7 @@ def to_png16(thermogram: Thermogram) -> bytes:
     DataError
         A temperature is higher than such a count can say.
     """
+    _refuse_estimated(thermogram)
     celsius = thermogram.celsius()
     if np.nanmax(celsius, initial=-np.inf) > HOTTEST_PNG16_C:
         hottest = float(np.nanmax(celsius))
@@ -70,8 +72,17 @@ def to_png16(thermogram: Thermogram) -> bytes:
 
 def to_csv(thermogram: Thermogram) -> bytes:
     """Return °C with four decimals, a comma between numbers, a point as decimal mark, no header; ``nan`` for none."""
+    _refuse_estimated(thermogram)
     rows = thermogram.celsius().tolist()
     return "".join(",".join(map("{:.4f}".format, row)) + "\n" for row in rows).encode("ascii")
+
+
+def _refuse_estimated(thermogram: Thermogram) -> None:
+    if thermogram.estimated:
+        raise DataError(
+            "these temperatures are estimated, not measured, and this kind of file could not say so; convert to npz, "
+            "which keeps the mark and the uncertainty"
+        )
 
 
 def to_npz(thermogram: Thermogram) -> bytes:
