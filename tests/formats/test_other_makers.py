@@ -24,7 +24,7 @@ from other_maker_files import (
 
 from isotherm.core.errors import FormatError, TooLargeError
 from isotherm.core.scene import Source
-from isotherm.formats import FORMATS, ReadHints, fluke_is2, read, read_bytes
+from isotherm.formats import FORMATS, ReadHints, fluke_is2, infratec, read, read_bytes
 from isotherm.formats.experimental import NOTE
 from isotherm.formats.sequences import SEQUENCES, open_sequence
 from isotherm.radiometry.two_point import TwoPointCalibration
@@ -306,6 +306,13 @@ def test_infratec_directories_that_point_to_themselves_end() -> None:
     assert read_bytes(bytes(file)).size == (12, 16)
     struct.pack_into("<2I", file, 25, 64, 0xFFFFFFFF)
     assert read_bytes(bytes(file)).size == (12, 16)
+
+
+def test_infratec_directories_without_end_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(infratec, "_MOST_ENTRIES", 6)
+    pictures = [np.zeros((2, 2), np.uint16)] * 3
+    with pytest.raises(TooLargeError, match="more than 6 entries"):
+        read_bytes(InfraTecFile(pictures, sequence=True).data())
 
 
 # --- Bosch

@@ -20,6 +20,7 @@ and store the first one right behind their entries, as the notes of jonathanschi
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -38,7 +39,7 @@ from isotherm.formats.sequences import position_of
 from isotherm.radiometry.linear import stored_temperatures
 
 _MAGIC, _SEQUENCE = b"\xffIRB\0", b"\xffIRB\0IRBIS"
-_ENTRY, _MOST_ENTRIES = 32, 100_000
+_ENTRY, _MOST_ENTRIES = 32, 300_000
 _PICTURE, _MORE = 1, 4
 _TABLE, _PIXELS = 60, 0x6C0
 _MOST_PIXELS = 16_000_000
@@ -86,10 +87,12 @@ class InfraTecSequence(MappedFrames):
         head = Cursor(self._file.read(0, min(64, len(self._file))), "<", "IRB file")
         if not head.data.startswith(_MAGIC):
             raise FormatError("no InfraTec IRB file", 0)
-        tables, seen, left = [(head.u32(25), head.u32(29))], set(), _MOST_ENTRIES
+        tables, seen, left = deque([(head.u32(25), head.u32(29))]), set(), _MOST_ENTRIES
         places, end = [], 0
-        while tables and left > 0:
-            start, count = tables.pop(0)
+        while tables:
+            if left <= 0:
+                raise TooLargeError(f"IRB: a directory of more than {_MOST_ENTRIES} entries")
+            start, count = tables.popleft()
             # Damaged directories point to themselves, or behind the file.
             most = 0 if start in seen else min(count, left, max(len(self._file) - start, 0) // _ENTRY)
             seen.add(start)
