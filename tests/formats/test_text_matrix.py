@@ -100,7 +100,7 @@ def test_what_is_no_frame_says_why(text: str, reason: str) -> None:
         read_bytes(text.encode())
 
 
-@pytest.mark.parametrize("data", [b'["a"]', b"[", b"[]", b"words", b"1,2\n3,4", b"\x00[1]"])
+@pytest.mark.parametrize("data", [b'["a"]', b"[", b"[]", b"words", b"1,2\n3,4", b"\x00[1]", b" " * 300_000])
 def test_other_text_is_left_to_others(data: bytes) -> None:
     assert not FORMATS.get("text").recognises(data)
 

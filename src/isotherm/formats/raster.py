@@ -27,6 +27,8 @@ _DAMAGE = (
 )  # fmt: skip
 # Changing the warning filters is not safe from two threads at once, so that only headers are read behind it.
 _FILTERS = threading.Lock()
+_START_OF_SCAN = b"\xff\xda"
+_MOST_SCANNED = 20 * MAX_PIXELS
 
 
 @contextmanager
@@ -74,6 +76,9 @@ def open_picture(data: bytes, what: str, formats: tuple[str, ...], *, frame: int
         raise TooLargeError(f"{what}: {width} x {height} pixels; at most {MAX_PIXELS} are decoded")
     if width <= 0 or height <= 0:
         raise FormatError(f"{what}: a picture of {width} x {height} pixels holds nothing")
+    if image.format in ("JPEG", "MPO") and data.count(_START_OF_SCAN) * width * height > _MOST_SCANNED:
+        # Each scan of a progressive JPEG goes over all pixels, and may be a few bytes long.
+        raise TooLargeError(f"{what}: {data.count(_START_OF_SCAN)} scans of {width} x {height} pixels")
     return image
 
 

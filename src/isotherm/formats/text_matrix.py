@@ -68,7 +68,7 @@ class TextReader:
             return _BRACKETED.fullmatch(start) is not None and any(letter.isdigit() for letter in start)
         lines = lines_of(text)
         if len(data) > _SNIFFED_BYTES:
-            lines.pop()
+            lines = lines[:-1]
         if _is_column(lines):
             return True
         first = _first_frame(lines)

@@ -27,6 +27,7 @@ _TYPES = {
     (3, 16): "f2", (3, 32): "f4", (3, 64): "f8",
 }  # fmt: skip
 _STORED, _DEFLATED = (1,), (8, 32946)
+_MOST_BYTES = 4 * MAX_PIXELS
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +88,11 @@ def decode(page: Page, dtype: np.dtype) -> np.ndarray:
         It declares more than `MAX_PIXELS` pixels.
     """
     height, width = page.one(_HEIGHT, 0), page.one(_WIDTH, 0)
-    if height * width > MAX_PIXELS:
-        raise TooLargeError(f"TIFF: {width} x {height} pixels; at most {MAX_PIXELS} are decoded")
+    if height * width > MAX_PIXELS or height * width * dtype.itemsize > _MOST_BYTES:
+        raise TooLargeError(
+            f"TIFF: {width} x {height} pixels of {dtype.itemsize} bytes; at most {MAX_PIXELS} pixels and "
+            f"{_MOST_BYTES} bytes are decoded"
+        )
     if height <= 0 or width <= 0:
         raise FormatError(f"TIFF: a picture of {width} x {height} pixels holds nothing")
     found = np.zeros((height, width), dtype.newbyteorder("="))

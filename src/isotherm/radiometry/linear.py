@@ -11,6 +11,7 @@ from isotherm.core.scene import ZERO_CELSIUS_K, Scene
 from isotherm.core.thermogram import Counts, Temperatures
 
 Unit = Literal["c", "f", "k"]
+_BLOCK_PX = 1 << 20
 TO_KELVIN: dict[str, tuple[float, float]] = {
     "c": (1.0, ZERO_CELSIUS_K),
     "f": (5 / 9, 459.67 * 5 / 9),
@@ -45,14 +46,21 @@ class LinearCalibration:
 
     def kelvin(self, counts: Counts, scene: Scene) -> Temperatures:  # noqa: ARG002 (the protocol's signature)
         """Return float32 kelvin (H W); NaN where the result is not a finite number above 0 K."""
+        kelvin = np.empty(counts.shape, np.float32)
+        # In blocks of rows: the numbers in double precision need several times the memory of the result.
+        rows = max(1, _BLOCK_PX // max(1, counts.shape[1]))
+        for start in range(0, len(counts), rows):
+            self._fill(kelvin[start : start + rows], counts[start : start + rows])
+        return kelvin
+
+    def _fill(self, kelvin: Temperatures, counts: Counts) -> None:
         # Damaged files hold numbers of any size: those become NaN below, without a warning each.
         with np.errstate(over="ignore", invalid="ignore"):
-            kelvin = (counts.astype(np.float64) * self.scale_k + self.offset_k).astype(np.float32)
+            kelvin[:] = counts.astype(np.float64) * self.scale_k + self.offset_k
             invalid = ~(np.isfinite(kelvin) & (kelvin > 0))
             if self.nodata is not None:
                 invalid |= counts == self.nodata
         kelvin[invalid] = np.nan
-        return kelvin
 
     def describe(self) -> dict[str, Any]:
         """Return the constants, ready for JSON."""

@@ -219,12 +219,12 @@ def fuzz(
     """
     report = FuzzReport(name)
     plain = [data for data, _ in samples]
-    base = _reset_peak()
+    base = reset_peak()
     for index in indices:
         data, said = mutated(plain, seed, index)
         before(index, data)
         _try(report, attempt, data, samples[index % len(samples)][1], said=said)
-        growth = _peak_bytes() - base
+        growth = peak_bytes() - base
         if growth > report.growth_bytes:
             report.growth_bytes, report.largest = growth, said
         if growth > MAX_GROWTH_BYTES:
@@ -251,14 +251,15 @@ def _try(report: FuzzReport, attempt: Attempt, data: bytes, hints: ReadHints, *,
         report.failures.append(f"{said}: {seconds:.1f} s")
 
 
-def _reset_peak() -> int:
+def reset_peak() -> int:
     """Start a new peak of the memory in use where the system can (Linux), and return the present one [bytes]."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    return _peak_bytes()
+    return peak_bytes()
 
 
-def _peak_bytes() -> int:
+def peak_bytes() -> int:
+    """Return the most memory that the process has had since `reset_peak`, or since its start [bytes]."""
     with suppress(OSError), Path("/proc/self/status").open(encoding="ascii") as status:
         return next(int(line.split()[1]) << 10 for line in status if line.startswith("VmHWM"))
     import resource  # not on Windows
