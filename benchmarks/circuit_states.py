@@ -3,8 +3,8 @@
 python benchmarks/circuit_states.py DATA
 
 Two boxes, the same in every picture, hold the left and the right resistor (the camera moved a little between the
-states). A difference counts from 4 K on, where the NETA table for similar components begins to call for repair: left and
-right differ by that, or one of them and the rest of the picture do. No number of the rule was fitted to the states.
+states). A difference counts from 4 K on, where the NETA table for similar components begins to call for repair: left
+and right differ by that, or one of them and the rest of the picture do. No number was fitted to the states.
 """
 
 from __future__ import annotations

@@ -42,7 +42,11 @@ class Journal:
 
     def close(self) -> None:
         """Close the file; the journal stays, so that a finished run can be recognised."""
-        self.stream.close()
+        try:
+            self.stream.close()
+        except OSError as error:
+            # What a failed write has left in the buffer is written once more, and fails once more.
+            raise OutputError(f"cannot write {self.path}: {error.strerror}") from error
 
 
 def open_run(out: Path, header: Mapping[str, Any], existing: Existing, extra: Iterable[str] = ()) -> Journal:
