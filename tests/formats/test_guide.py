@@ -87,3 +87,21 @@ def test_the_photo_shows_the_tower_as_the_thermal_picture_does(data: Path) -> No
     warm = thermogram.celsius().reshape(72, 4, 96, 4).mean((1, 3))
     upright, turned = (np.corrcoef(warm.ravel(), picture.ravel())[0, 1] for picture in (seen, seen[::-1]))
     assert upright > turned
+
+
+@pytest.mark.real_data
+def test_the_photos_alignment_puts_the_tower_where_it_is_warm(data: Path) -> None:
+    thermogram = isotherm.read(data / "camera_files/guide_tp8/Line_1.JPG")
+    assert thermogram.visual is not None
+    assert thermogram.visual.alignment is not None
+    photo = np.array(Image.open(io.BytesIO(thermogram.visual.data)).convert("L"), float)
+    rows, columns = np.mgrid[0:288, 0:384]
+
+    def agreement(scale: float, right: float, down: float) -> float:
+        seen = photo[(rows * scale + down).round().astype(int), (columns * scale + right).round().astype(int)]
+        return float(np.corrcoef(np.maximum(thermogram.celsius(), -25).ravel(), seen.ravel())[0, 1])
+
+    found = thermogram.visual.alignment
+    assert found.scale_x == found.scale_y
+    # Centred: the photo's 640 x 480 over the whole thermal picture.
+    assert agreement(found.scale_x, found.offset_x, found.offset_y) > agreement(1.66, 0, 0) + 0.15
