@@ -104,9 +104,9 @@ def kind_of(thermogram: Thermogram) -> str:
 def encode_plane(values: Values) -> dict[str, Any]:
     """Return values (H W) float32, NaN where a pixel has none, as ``{encoding, width, height, data[, table]}``.
 
-    ``table``: ``data`` holds uint16 indexes into ``table`` (float32), each less the one before it (modulo 65536), the
-    low bytes of all pixels and then their high bytes. ``float32``: the four bytes of all values, lowest first. All
-    little-endian, deflated (zlib), base64.
+    ``table``: ``data`` holds uint16 indexes into ``table`` (float32), each less the one before it (modulo 65536) with
+    the sign last (0, -1, 1, -2 ... as 0, 1, 2, 3 ...), the low bytes of all pixels and then their high bytes.
+    ``float32``: the four bytes of all values, lowest first. All little-endian, deflated (zlib), base64.
     """
     height, width = values.shape
     size = {"width": width, "height": height}
@@ -115,13 +115,14 @@ def encode_plane(values: Values) -> dict[str, Any]:
     if table.size > MOST_STEPS:
         planes = np.ascontiguousarray(values, dtype="<f4").view(np.uint8).reshape(-1, 4).T
         return {"encoding": "float32", **size, "data": _packed(planes.tobytes())}
-    steps = np.diff(indexes.ravel().astype(np.uint16), prepend=np.uint16(0)).astype("<u2")
-    planes = steps.view(np.uint8).reshape(-1, 2).T
+    # As int16, a step over more than half the table wraps round, and wraps back when the steps are summed.
+    steps = np.diff(indexes.ravel().astype(np.uint16), prepend=np.uint16(0)).view(np.int16)
+    planes = ((steps << 1) ^ (steps >> 15)).astype("<i2").view(np.uint8).reshape(-1, 2).T
     return {"encoding": "table", **size, "data": _packed(planes.tobytes()), "table": _table(table)}
 
 
 def _packed(data: bytes) -> str:
-    return base64.b64encode(zlib.compress(data, 9)).decode()
+    return base64.b64encode(zlib.compress(data, 6)).decode()
 
 
 def _table(values: Float[np.ndarray, " K"]) -> str:

@@ -47,7 +47,8 @@ function summed(bytes, size) {
   const indexes = new Uint16Array(size);
   let index = 0;
   for (let place = 0; place < size; place += 1) {
-    index = (index + (bytes[place] | (bytes[place + size] << 8))) & 0xffff;
+    const step = bytes[place] | (bytes[place + size] << 8);
+    index = (index + ((step >> 1) ^ -(step & 1))) & 0xffff;
     indexes[place] = index;
   }
   return indexes;
