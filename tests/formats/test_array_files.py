@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 import zipfile
 from pathlib import Path
@@ -32,6 +33,26 @@ def test_what_convert_writes_is_what_is_read() -> None:
     assert again.format == "npz"
     np.testing.assert_array_equal(again.celsius(), original.celsius())
     assert again.notes == ("array 'celsius' is read; also here: counts",)
+
+
+@pytest.mark.parametrize(
+    ("about", "sigma"), [({"uncertainty_k": 1.5}, 1.5), ({}, None), ({"uncertainty_k": "x"}, None)]
+)
+def test_what_was_estimated_stays_estimated(about: dict[str, object], sigma: float | None) -> None:
+    text = json.dumps({"estimated": True, **about})
+    found = read_bytes(npz(celsius=CELSIUS, about=np.array(text)))
+    assert found.estimated
+    np.testing.assert_allclose(found.celsius(), CELSIUS, atol=1e-4)
+    assert found.calibration is not None
+    assert found.calibration.describe() == {"kind": "estimated", "sigma_k": sigma}
+    assert "estimated, not measured" in found.notes[-1]
+
+
+@pytest.mark.parametrize("about", [np.array("{"), np.array("[" * 100_000), np.array("[1]"), np.array(3.0)])
+def test_a_damaged_description_is_left_out(about: np.ndarray) -> None:
+    found = read_bytes(npz(celsius=CELSIUS, about=about))
+    assert found.radiometric
+    assert not found.estimated
 
 
 @pytest.mark.parametrize(

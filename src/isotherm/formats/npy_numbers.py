@@ -29,6 +29,22 @@ class Description:
 
 def described(cursor: Cursor) -> Description:
     """Return what the header says; raises FormatError where it describes no plain numbers."""
+    found = _described(cursor)
+    if found.dtype.kind not in "fiu" or found.dtype.itemsize > 8:
+        raise cursor.error(f"holds {found.dtype}; numbers of at most 64 bits are needed", 10)
+    return found
+
+
+def text(cursor: Cursor) -> str:
+    """Return the text of an array that is a single one; raises FormatError where it is not."""
+    about = _described(cursor)
+    if about.dtype.kind != "U" or about.shape != ():
+        raise cursor.error(f"holds {about.dtype} of shape {about.shape}; one text is needed", 10)
+    raw = cursor.take(about.start, about.dtype.itemsize)
+    return raw.decode("utf-32-le" if about.dtype.str.startswith("<") else "utf-32-be", "replace").rstrip("\0")
+
+
+def _described(cursor: Cursor) -> Description:
     if cursor.take(0, 6) != MAGIC:
         raise cursor.error("does not begin like an NPY array", 0)
     wide = cursor.take(6, 2)[0] >= 2
@@ -41,8 +57,6 @@ def described(cursor: Cursor) -> Description:
         dtype, shape, fortran = np.dtype(header["descr"]), tuple(header["shape"]), bool(header["fortran_order"])
     except (ValueError, TypeError, KeyError, SyntaxError, MemoryError, RecursionError) as error:
         raise cursor.error("the header is no description of an array", start) from error
-    if dtype.kind not in "fiu" or dtype.itemsize > 8:
-        raise cursor.error(f"holds {dtype}; numbers of at most 64 bits are needed", start)
     if not all(type(side) is int and side >= 0 for side in shape):
         raise cursor.error(f"shape {shape} makes no sense", start)
     return Description(dtype, shape, fortran, start + length)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import math
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
 from isotherm.core.errors import FormatError
@@ -9,11 +14,14 @@ from isotherm.core.thermogram import Thermogram
 from isotherm.formats import zip_members
 from isotherm.formats.arrays import NamedArray, chosen, table_among, thermogram_of
 from isotherm.formats.cursor import Cursor
-from isotherm.formats.npy_numbers import MAX_HEADER, Description, described, numbers
+from isotherm.formats.npy_numbers import MAX_HEADER, Description, described, numbers, text
 from isotherm.formats.reader import MAX_PIXELS, FormatCard, ReadHints
 from isotherm.formats.zip_members import Member, members, unpacked
+from isotherm.radiometry.stored_estimates import StoredEstimates
 
 _SUFFIX = ".npy"
+_ABOUT = "about.npy"
+_MOST_TEXT = 4 * 1024 * 1024
 _MOST_ARRAYS = 256
 _MOST_BYTES = 4 * MAX_PIXELS
 """Largest array that is unpacked [bytes]."""
@@ -45,7 +53,31 @@ class NpzReader:
         picture = choice.frame_of(_numbers(data, dict(found)[choice.array]), hints.frame)
         table = table_among(arrays)
         levels = None if table is None else _numbers(data, dict(found)[table])
-        return thermogram_of(picture, choice, hints, name=self.name, what="NPZ", table=levels)
+        thermogram = thermogram_of(picture, choice, hints, name=self.name, what="NPZ", table=levels)
+        return _as_marked(thermogram, _about(data)) if choice.array.last == "celsius" else thermogram
+
+
+def _about(data: bytes) -> dict[str, Any]:
+    """Return what ``isotherm convert`` wrote beside the temperatures; empty where it did not."""
+    found = next((member for member in members(data, "NPZ") if member.name == _ABOUT), None)
+    if found is None:
+        return {}
+    try:
+        about = json.loads(text(Cursor(unpacked(data, found, "NPZ", _MOST_TEXT), "<", f"NPZ: {_ABOUT}")))
+    except (FormatError, ValueError, RecursionError):
+        return {}
+    return about if isinstance(about, dict) else {}
+
+
+def _as_marked(thermogram: Thermogram, about: dict[str, Any]) -> Thermogram:
+    """Return temperatures that were estimated when they were written as estimated ones again."""
+    if about.get("estimated") is not True:
+        return thermogram
+    sigma = about.get("uncertainty_k")
+    if not isinstance(sigma, (int, float)) or not (math.isfinite(sigma) and sigma >= 0):
+        sigma = math.nan
+    note = "these temperatures were estimated, not measured, when the file was written"
+    return replace(thermogram, calibration=StoredEstimates(float(sigma)), notes=(*thermogram.notes, note))
 
 
 def _arrays(data: bytes) -> list[tuple[NamedArray, Member]]:
