@@ -134,8 +134,9 @@ def test_hikvision_counts_are_estimated_between_the_recorded_extremes() -> None:
     file = HikvisionFile()
     thermogram = read_bytes(file.data())
     np.testing.assert_array_equal(thermogram.counts, file.counts)
-    share = (file.counts - 5000.0) / 4000
-    np.testing.assert_allclose(thermogram.celsius(), 18 + share * 43.5, atol=1e-3)
+    radiance = [1 / np.expm1(1438.777 / (celsius + 273.15)) for celsius in (18.0, 61.5)]
+    wanted = radiance[0] + (file.counts - 5000.0) / 4000 * (radiance[1] - radiance[0])
+    np.testing.assert_allclose(thermogram.kelvin(), 1438.777 / np.log1p(1 / wanted), atol=1e-3)
     assert thermogram.estimated
     assert "temperatures estimated" in thermogram.notes[1]
     assert thermogram.visual is not None
@@ -191,15 +192,37 @@ def test_two_points_are_exact_and_the_curve_between_them_is_not() -> None:
     calibration = TwoPointCalibration(100, 300, 293.15, 353.15)
     counts = np.array([[100, 200, 300]], dtype=np.uint16)
     scene = read_bytes(FILES["hikvision"]).scene
-    np.testing.assert_allclose(calibration.kelvin(counts, scene), [[293.15, 323.15, 353.15]], rtol=1e-6)
+    # By hand, with c2 / 10 µm = 1438.777 K: W(20 °C) = 0.007442, W(80 °C) = 0.017301; their mean is W(326.65 K).
+    np.testing.assert_allclose(calibration.kelvin(counts, scene), [[293.15, 326.65, 353.15]], atol=0.01)
     sigma = calibration.sigma_k(counts)[0]
     assert sigma[0] == pytest.approx(0, abs=1e-6)
     assert sigma[2] == pytest.approx(0, abs=1e-6)
-    # By hand, with c2 / 10 µm = 1438.777 K: W(20 °C) = 0.007442, W(80 °C) = 0.017301; their mean is W(326.65 K).
     assert sigma[1] == pytest.approx((326.65 - 323.15) / 3**0.5, abs=0.01)
     assert 0 < calibration.typical_sigma_k < sigma[1]
     assert calibration.supports == frozenset()
     assert calibration.describe()["kind"] == "estimated"
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    "name",
+    [
+        "resistive_circuit/IR_0341.jpg",
+        "resistive_circuit/IR_0366.jpg",
+        "camera_files/thermal_parser/FLIR_T640.jpg",
+        "camera_files/thermal_parser/DJI_XT2.jpg",
+        "camera_files/thermal_parser/FLIR_B60.jpg",
+        "camera_files/thermimage/IR_2412.jpg",
+    ],
+)
+def test_the_counts_of_cameras_with_a_known_curve_are_met_by_their_extremes_alone(data: Path, name: str) -> None:
+    thermogram = read(data / name)
+    kelvin, counts = thermogram.kelvin(), thermogram.counts
+    ends = int(counts.min()), int(counts.max()), float(kelvin.min()), float(kelvin.max())
+    estimate = TwoPointCalibration(*ends)
+    half_width = estimate.sigma_k(counts) * 3**0.5
+    assert half_width.max() > 0.15
+    assert (np.abs(estimate.kelvin(counts, thermogram.scene) - kelvin) <= 0.1 * half_width + 0.01).all()
 
 
 @settings(deadline=None, max_examples=30)

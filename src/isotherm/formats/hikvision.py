@@ -172,7 +172,7 @@ def _recorded_ends_k(block: Cursor, size: int) -> tuple[float, float] | None:
 def _estimate_note(calibration: TwoPointCalibration, source: str) -> str:
     ends = " to ".join(f"{kelvin - ZERO_CELSIUS_K:.1f}" for kelvin in (calibration.low_k, calibration.high_k))
     return (
-        f"temperatures estimated: the counts are taken as even steps between {source} ({ends} °C); "
+        f"temperatures estimated: the counts are taken as radiance between {source} ({ends} °C); "
         f"standard uncertainty {calibration.typical_sigma_k:.2g} K, because the camera's own curve is not known"
     )
 

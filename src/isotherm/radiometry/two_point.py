@@ -1,10 +1,15 @@
-"""Counts between two known temperatures: an estimate, because nobody knows the curve between them.
+"""Counts between two known temperatures: an estimate, because the camera's own curve between them is not known.
 
-Some cameras store the counts of the sensor and, of all temperatures, the lowest and the highest only. Between those
-two points lies a curve that only the maker knows. Two readings are reasonable: counts that rise evenly with the
-temperature T, and counts that rise evenly with the radiance of a blackbody at 10 µm, ``W(T) = 1 / (exp(c2 / (10 µm
-T)) - 1)``. The first is used, because other programs do; how far the second lies from it is taken as the half width
-of a rectangular distribution, the usual choice where nothing more is known (JCGM 100:2008, 4.3.7).
+Some cameras store the counts of the sensor and, of all temperatures, the lowest and the highest only. The counts of a
+thermal sensor rise evenly with the radiance that it receives, and emissivity, reflection, air, window, gain and
+offset turn the radiance of the object into counts by a straight line. Two known points fix that line, so that none of
+those needs to be known, only the band of wavelengths. Here it is one wavelength,
+``W(T) = 1 / (exp(c2 / (10 µm T)) - 1)``. With the counts and extreme temperatures of FLIR cameras, whose curve is
+known, this meets their temperatures within a tenth of the distance to even steps in T (see the tests).
+
+Whether a camera stores such counts, or numbers that it made even in T before, nobody outside knows. The distance
+between the two readings is therefore taken as the half width of a rectangular distribution, the usual choice where
+nothing more is known (JCGM 100:2008, 4.3.7).
 """
 
 from __future__ import annotations
@@ -28,7 +33,7 @@ _SAMPLES = 101
 
 @dataclass(frozen=True)
 class TwoPointCalibration:
-    """``kelvin = low_k + (count - low_count) / (high_count - low_count) * (high_k - low_k)``.
+    """Even steps of radiance at 10 µm between two counts whose temperatures are known.
 
     Parameters
     ----------
@@ -55,8 +60,7 @@ class TwoPointCalibration:
 
     def kelvin(self, counts: Counts, scene: Scene) -> Temperatures:  # noqa: ARG002 (the protocol's signature)
         """Return float32 kelvin (H W)."""
-        kelvin: Temperatures = self.low_k + self._position(counts) * (self.high_k - self.low_k)
-        return kelvin.astype(np.float32)
+        return self._curve_k(self._position(counts)).astype(np.float32)
 
     def sigma_k(self, counts: Counts) -> Temperatures:
         """Return the standard uncertainty [K] of each pixel (H W), float32: that of the unknown curve."""
@@ -76,8 +80,13 @@ class TwoPointCalibration:
         position: Float[np.ndarray, "H W"] = (counts - np.float64(self.low_count)) / (self.high_count - self.low_count)
         return position
 
-    def _bend_k(self, position: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
-        """Return by how much the curve of even radiance lies above the straight line [K]."""
+    def _curve_k(self, position: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+        """Return the temperature [K] at a part of the way from the low to the high radiance."""
         low, high = (1 / math.expm1(_B_K / kelvin) for kelvin in (self.low_k, self.high_k))
         radiance = np.maximum(low + position * (high - low), np.finfo(np.float64).tiny)
-        return _B_K / np.log1p(1 / radiance) - (self.low_k + position * (self.high_k - self.low_k))
+        kelvin: Float[np.ndarray, "*shape"] = _B_K / np.log1p(1 / radiance)
+        return kelvin
+
+    def _bend_k(self, position: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+        """Return by how much the curve lies above even steps of temperature [K]."""
+        return self._curve_k(position) - (self.low_k + position * (self.high_k - self.low_k))
