@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
 
 from isotherm.core.config import setting, validate
 from isotherm.hotspots.method import Mask, Values
+from isotherm.hotspots.neighbourhoods import Cells
 from isotherm.hotspots.objects import object_pixels
+
+CELLS = 96
+"""Cells along the longer side; the window's side is rounded to whole cells."""
 
 
 @dataclass(frozen=True)
@@ -46,26 +49,18 @@ class Adaptive:
         counted = object_pixels(values) if config.skip_background else np.isfinite(values)
         if not counted.any():
             return counted
-        radius = max(1, round(config.window_percent / 200 * max(values.shape)))
+        height, width = values.shape
+        cells = Cells((height, width), CELLS)
         # About the middle of the values, so that the squares lose no digits.
-        known = np.where(counted, values.astype(np.float64) - float(np.median(values[counted])), 0)
-        number = np.maximum(_window_sums(counted.astype(np.float64), radius), 1)
-        mean = _window_sums(known, radius) / number
-        variance = np.maximum(_window_sums(known**2, radius) / number - mean**2, 0)
-        rise = known - mean
-        hot: Mask = counted & (rise >= config.min_rise_c) & (rise > config.deviations * np.sqrt(variance))
+        known = np.where(counted, values - np.median(values[counted]), np.float32(0))
+        number, total, squares = (
+            cells.around(cells.sums(part), config.window_percent) for part in (counted, known, known * known)
+        )
+        mean = total / np.maximum(number, 1)
+        deviation = np.sqrt(np.maximum(squares / np.maximum(number, 1) - mean**2, 0))
+        rise = known - cells.interpolated(mean)
+        hot: Mask = counted & (rise >= config.min_rise_c) & (rise > config.deviations * cells.interpolated(deviation))
         return hot
-
-
-def _window_sums(values: Float64[np.ndarray, "H W"], radius: int) -> Float64[np.ndarray, "H W"]:
-    """Return the sum over the square of `2 radius + 1` pixels a side round each pixel, cut at the borders."""
-    for axis in (0, 1):
-        running = np.cumsum(values, axis=axis)
-        running = np.concatenate([np.zeros_like(running.take([0], axis)), running], axis=axis)
-        place = np.arange(values.shape[axis])
-        after, before = np.minimum(place + radius + 1, len(place)), np.maximum(place - radius, 0)
-        values = running.take(after, axis) - running.take(before, axis)
-    return values
 
 
 METHOD = Adaptive()

@@ -12,6 +12,7 @@ from isotherm.hotspots.method import Mask, Values
 
 BINS = 1024
 ITERATIONS = 30
+MOVES = 10
 STRIDE = 4
 """With position, the clusters are learnt from every fourth pixel of every fourth row."""
 
@@ -99,52 +100,79 @@ def _running(counts: np.ndarray) -> Float64[np.ndarray, " _"]:
     return np.concatenate([[0.0], np.cumsum(counts, dtype=np.float64)])
 
 
+@dataclass(frozen=True, eq=False)
+class _Places:
+    """Pixels with their temperature and place, all in °C; pixels without a value stay where they are and count not."""
+
+    values: Float32[np.ndarray, "H W"]
+    known: Mask
+    y: Float32[np.ndarray, " H"]
+    x: Float32[np.ndarray, " W"]
+
+    @classmethod
+    def of(cls, values: Values, position_c: float, stride: int) -> _Places:
+        weight = np.float32(position_c / max(values.shape))
+        y, x = (np.arange(side, dtype=np.float32)[::stride] * weight for side in values.shape)
+        part = values[::stride, ::stride]
+        known = np.isfinite(part)
+        return cls(np.where(known, part, np.float32(0)), known, y, x)
+
+    def distances(self, centre: Float32[np.ndarray, " 3"]) -> Float32[np.ndarray, "H W"]:
+        """Return the squared distance of each pixel from a centre (temperature, y, x)."""
+        far: np.ndarray = (self.values - centre[0]) ** 2
+        far += ((self.y - centre[1]) ** 2)[:, None]
+        far += (self.x - centre[2]) ** 2
+        return far
+
+    def nearest(self, centres: Float32[np.ndarray, "K 3"]) -> Int[np.ndarray, "H W"]:
+        """Return the number of the centre nearest each pixel."""
+        best = self.distances(centres[0])
+        members = np.zeros(self.values.shape, dtype=np.intp)
+        for number, centre in enumerate(centres[1:], start=1):
+            far = self.distances(centre)
+            members[far < best] = number
+            np.minimum(best, far, out=best)
+        return members
+
+    def at(self, place: int) -> Float32[np.ndarray, " 3"]:
+        """Return temperature, y and x of a pixel by its number."""
+        row, column = divmod(place, self.values.shape[1])
+        return np.array([self.values[row, column], self.y[row], self.x[column]], dtype=np.float32)
+
+    def spread(self, clusters: int) -> Float32[np.ndarray, "K 3"]:
+        """Return first centres: the pixel nearest the median, then always the one farthest from all before."""
+        middle = np.median(self.values[self.known])
+        centres = [self.at(int(np.where(self.known, np.abs(self.values - middle), np.inf).argmin()))]
+        far = np.where(self.known, self.distances(centres[0]), np.float32(-1))
+        while len(centres) < clusters:
+            centres.append(self.at(int(far.argmax())))
+            np.minimum(far, self.distances(centres[-1]), out=far, where=self.known)
+        return np.stack(centres)
+
+    def means(self, centres: Float32[np.ndarray, "K 3"]) -> Float32[np.ndarray, "K 3"]:
+        """Return the mean of the pixels nearest each centre; a centre without pixels stays."""
+        members = self.nearest(centres)
+        rows, columns = np.nonzero(self.known)
+        member = members[self.known]
+        size = np.bincount(member, minlength=len(centres))
+        features = (self.values[self.known], self.y[rows], self.x[columns])
+        sums = np.stack([np.bincount(member, weights=part, minlength=len(centres)) for part in features], axis=1)
+        return np.where(size[:, None] > 0, sums / np.maximum(size, 1)[:, None], centres).astype(np.float32)
+
+
 def _with_position(values: Values, finite: Mask, config: KMeansConfig) -> Int[np.ndarray, " P"]:
     """Return the cluster of each finite pixel by temperature and position."""
-    thinned = np.zeros_like(finite)
-    thinned[::STRIDE, ::STRIDE] = finite[::STRIDE, ::STRIDE]
-    learnt_from = thinned if thinned.any() else finite
-    features = _features(values, learnt_from, config.position_c)
-    centres = _farthest_first(features, config.clusters)
-    for _ in range(ITERATIONS):
-        members = _nearest(features, centres)
-        size = np.bincount(members, minlength=len(centres))
-        sums = [np.bincount(members, weights=column, minlength=len(centres)) for column in features]
-        moved = np.where(size, np.stack(sums) / np.maximum(size, 1), centres.T).T.astype(np.float32)
+    learnt_from = _Places.of(values, config.position_c, STRIDE)
+    if not learnt_from.known.any():
+        learnt_from = _Places.of(values, config.position_c, 1)
+    centres = learnt_from.spread(config.clusters)
+    for _ in range(MOVES):
+        moved = learnt_from.means(centres)
         if np.array_equal(moved, centres):
             break
         centres = moved
-    return _nearest(_features(values, finite, config.position_c), centres)
-
-
-def _features(values: Values, chosen: Mask, position_c: float) -> Float32[np.ndarray, "3 P"]:
-    """Return temperature, x and y of the chosen pixels, all in °C."""
-    y, x = np.nonzero(chosen)
-    weight = np.float32(position_c / max(values.shape))
-    # About the median, so that squares keep their digits in single precision.
-    known = values[chosen].astype(np.float32)
-    return np.stack([known - np.median(known), x.astype(np.float32) * weight, y.astype(np.float32) * weight])
-
-
-def _farthest_first(features: Float32[np.ndarray, "3 P"], clusters: int) -> Float32[np.ndarray, "K 3"]:
-    first = int(np.abs(features[0]).argmin())
-    chosen = [first]
-    distance = _distance(features, first)
-    for _ in range(min(clusters, features.shape[1]) - 1):
-        chosen.append(int(distance.argmax()))
-        distance = np.minimum(distance, _distance(features, chosen[-1]))
-    return features[:, chosen].T.copy()
-
-
-def _distance(features: Float32[np.ndarray, "3 P"], place: int) -> Float32[np.ndarray, " P"]:
-    squares: np.ndarray = ((features - features[:, place, None]) ** 2).sum(axis=0)
-    return squares
-
-
-def _nearest(features: Float32[np.ndarray, "3 P"], centres: Float32[np.ndarray, "K 3"]) -> Int[np.ndarray, " P"]:
-    squares = (centres**2).sum(axis=1)
-    nearest: np.ndarray = (squares[:, None] - 2 * centres @ features).argmin(axis=0)
-    return nearest
+    members: np.ndarray = _Places.of(values, config.position_c, 1).nearest(centres)[finite]
+    return members
 
 
 METHOD = KMeans()

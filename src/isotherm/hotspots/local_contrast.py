@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float32, Int
 
 from isotherm.core.config import setting, validate
 from isotherm.hotspots.method import Mask, Values
+from isotherm.hotspots.neighbourhoods import Cells
 from isotherm.hotspots.objects import PASSES, object_pixels
 
-CELLS = 16
-"""Cells along the longer side; the reference is computed once for each and interpolated between them."""
-BINS = 1024
+CELLS = 12
+"""Cells along the longer side."""
+BINS = 512
+"""Steps of temperature between the coldest and the hottest object."""
 FEW = 0.005
 """Where a neighbourhood has fewer object pixels than this share of the picture, the whole picture's objects count."""
 
@@ -41,8 +44,7 @@ class LocalContrast:
 
     Only objects count, not the cold background (see `isotherm.hotspots.objects`), so that a warm tower before a cold
     sky is compared with itself. Pixels found hot are left out and the percentile is taken again, so that a large
-    hotspot does not hide itself. The percentiles are those of histograms of square cells, added up over each
-    neighbourhood, with straight lines between the cells' centres.
+    hotspot does not hide itself. The percentiles are those of histograms of cells, added up over each neighbourhood.
     """
 
     name = "local_contrast"
@@ -54,74 +56,67 @@ class LocalContrast:
         hot = np.zeros(values.shape, dtype=np.bool_)
         if not objects.any():
             return hot
+        counts = _Counts.of(values, objects)
         for _ in range(PASSES):
-            counted = objects & ~hot
-            if not counted.any():
+            usual = counts.without(hot)
+            if not usual.any():
                 break
+            reference = counts.percentile(usual, config, values.size)
             with np.errstate(invalid="ignore"):
-                hot = objects & (values - _reference(values, counted, config) > config.min_contrast_c)
+                found = objects & (values - reference > config.min_contrast_c)
+            if np.array_equal(found, hot):
+                break
+            hot = found
         return hot
 
 
-def _reference(values: Values, counted: Mask, config: LocalContrastConfig) -> Values:
-    """Return the percentile of the counted pixels round each pixel (H W)."""
-    cell = max(values.shape) / CELLS
-    rows, columns = (max(1, round(side / cell)) for side in values.shape)
-    low, high = float(values[counted].min()), float(values[counted].max())
-    histograms = _histograms(values, counted, (rows, columns), (low, high))
-    reach = round(config.neighbourhood_percent / 100 * CELLS / 2)
-    round_each = _summed(_summed(histograms, reach, axis=0), reach, axis=1)
-    whole = histograms.sum(axis=(0, 1))
-    few = round_each.sum(axis=-1) < FEW * values.size
-    round_each[few] = whole
-    level = _percentile(round_each, config.neighbour_percentile)
-    return _interpolated(low + (high - low) * level / BINS, values.shape)
+class _Counts(NamedTuple):
+    """How many object pixels of each cell lie in each step of temperature.
+
+    ``bins`` holds the flat number of each pixel's bin (cell * BINS + step).
+    """
+
+    cells: Cells
+    low: float
+    step_c: float
+    bins: Int[np.ndarray, "H W"]
+    total: Float32[np.ndarray, "R C B"]
+
+    @classmethod
+    def of(cls, values: Values, objects: Mask) -> _Counts:
+        height, width = values.shape
+        cells = Cells((height, width), CELLS)
+        known = values[objects]
+        low, high = float(known.min()), float(known.max())
+        step_c = max((high - low) / BINS, 1e-6)
+        with np.errstate(invalid="ignore"):
+            steps = np.clip((values - np.float32(low)) * np.float32(1 / step_c), 0, BINS - 1)
+        bins = cells.numbers() * BINS + np.where(objects, steps, 0).astype(np.intp)
+        total = np.bincount(bins[objects], minlength=cells.size[0] * cells.size[1] * BINS)
+        return cls(cells, low, step_c, bins, total.reshape(*cells.size, BINS).astype(np.float32))
+
+    def without(self, hot: Mask) -> Float32[np.ndarray, "R C B"]:
+        """Return the counts without some pixels."""
+        left_out = np.bincount(self.bins[hot], minlength=self.total.size).astype(np.float32)
+        return self.total - left_out.reshape(self.total.shape)
+
+    def percentile(self, counts: Float[np.ndarray, "R C B"], config: LocalContrastConfig, pixels: int) -> Values:
+        """Return the percentile of the neighbourhood of each pixel (H W)."""
+        around = self.cells.around(counts.astype(np.float32), config.neighbourhood_percent)
+        around[around.sum(axis=-1) < FEW * pixels] = counts.sum(axis=(0, 1))
+        steps = _percentile(around, config.neighbour_percentile)
+        return self.cells.interpolated(self.low + self.step_c * steps)
 
 
-def _histograms(
-    values: Values, counted: Mask, grid: tuple[int, int], span: tuple[float, float]
-) -> Int[np.ndarray, "R C B"]:
-    """Return how many counted pixels of each cell lie in each step of the span."""
-    (rows, columns), (low, high) = grid, span
-    height, width = values.shape
-    y, x = np.arange(height) * rows // height, np.arange(width) * columns // width
-    cell = (y[:, None] * columns + x)[counted]
-    step = np.minimum((values[counted] - low) * (BINS / max(high - low, 1e-6)), BINS - 1).astype(np.intp)
-    count = np.bincount(cell * BINS + step, minlength=rows * columns * BINS)
-    return count.reshape(rows, columns, BINS)
-
-
-def _summed(cells: Int[np.ndarray, "R C B"], reach: int, *, axis: int) -> Int[np.ndarray, "R C B"]:
-    """Return the sum over `reach` cells to both sides along an axis; cells outside the picture are empty."""
-    size = cells.shape[axis]
-    running = np.concatenate([np.zeros_like(cells.take([0], axis)), np.cumsum(cells, axis=axis)], axis=axis)
-    place = np.arange(size)
-    after, before = np.minimum(place + reach + 1, size), np.maximum(place - reach, 0)
-    summed: np.ndarray = running.take(after, axis) - running.take(before, axis)
-    return summed
-
-
-def _percentile(histograms: Int[np.ndarray, "R C B"], percent: float) -> Float[np.ndarray, "R C"]:
+def _percentile(counts: Float[np.ndarray, "R C B"], percent: float) -> Float[np.ndarray, "R C"]:
     """Return the percentile of each histogram in steps, with a straight line through the step that holds it."""
-    running = np.cumsum(histograms, axis=-1)
+    running = np.cumsum(counts, axis=-1)
     wanted = running[..., -1:] * (percent / 100)
     step = np.minimum((running < wanted).sum(axis=-1, keepdims=True), BINS - 1)
-    inside = np.take_along_axis(histograms, step, axis=-1)
+    inside = np.take_along_axis(counts, step, axis=-1)
     before = np.take_along_axis(running, step, axis=-1) - inside
     place: np.ndarray = step + (wanted - before) / np.maximum(inside, 1)
     return place[..., 0]
-
-
-def _interpolated(cells: Float[np.ndarray, "R C"], shape: tuple[int, ...]) -> Values:
-    """Return cells' values at each pixel: straight lines between the centres of cells, level outside them."""
-    for axis, size in enumerate(shape):
-        count = cells.shape[axis]
-        place = np.clip((np.arange(size) + 0.5) * count / size - 0.5, 0, count - 1)
-        lower = np.minimum(place.astype(np.intp), max(count - 2, 0))
-        upper = np.minimum(lower + 1, count - 1)
-        share = np.expand_dims(place - lower, 1 - axis)
-        cells = cells.take(lower, axis) * (1 - share) + cells.take(upper, axis) * share
-    return cells.astype(np.float32)
 
 
 METHOD = LocalContrast()
