@@ -26,6 +26,7 @@ from isotherm.hotspots.measure import HotspotSettings
 from isotherm.workflows import inspect as workflow
 from isotherm.workflows.inspect import InspectSettings, inspect
 from isotherm.workflows.models import TrainedModel
+from isotherm.workflows.spans import SpanChoice
 
 QUICK = InspectSettings(panels=False, reports=("csv",))
 
@@ -312,7 +313,7 @@ def test_wrong_settings_are_refused_at_once() -> None:
         InspectSettings(jobs=0)
     with pytest.raises(UnknownNameError, match="known: csv, html, json"):
         InspectSettings(reports=("pfd",))
-    with pytest.raises(UnknownNameError, match="known: absolute, delta_t, otsu, percentile"):
+    with pytest.raises(UnknownNameError, match="known: absolute, adaptive, delta_t, .*otsu, percentile"):
         InspectSettings(method="otzu")
 
 
@@ -428,3 +429,23 @@ def test_pictures_of_16_bits_that_use_a_small_part_of_them_are_shown(tmp_path: P
     part = panel[80:320, 16:376]
     assert part.min() < 60
     assert part.max() > 200
+
+
+def test_a_span_for_the_set_gives_equal_temperatures_equal_colours(tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name, hottest in {"mild": 40.0, "hot": 90.0}.items():
+        scene = np.full((60, 80), 20.0, np.float32)
+        scene[20:40, 20:40] = hottest
+        np.save(folder / f"{name}.npy", scene)
+
+    def square(span: SpanChoice) -> list[tuple[int, ...]]:
+        out = tmp_path / span.kind
+        inspect(folder, out, settings=InspectSettings(span=span, palette="grey"))
+        panels = [Image.open(out / "panels" / f"{name}.png").convert("RGB") for name in ("mild", "hot")]
+        return [panel.getpixel((panel.width // 6, panel.height // 2)) for panel in panels]
+
+    own, common = square(SpanChoice()), square(SpanChoice("set"))
+    assert own[0] == own[1]
+    assert common[0] != common[1]
+    assert sum(common[0]) < sum(common[1])

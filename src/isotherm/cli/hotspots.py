@@ -16,11 +16,12 @@ from isotherm.formats import ReadHints
 from isotherm.hotspots import HOTSPOT_METHODS
 from isotherm.hotspots.measure import HotspotSettings
 from isotherm.measurement.severity import SEVERITY_TABLES, load_table
-from isotherm.reports import REPORT_WRITERS
+from isotherm.reports import REPORT_WRITERS, palette
 from isotherm.reports.content import facts, ranked
 from isotherm.workflows.inspect import SEVERITY, InspectSettings, inspect
 from isotherm.workflows.models import TrainedModel
 from isotherm.workflows.run_folder import Existing
+from isotherm.workflows.spans import SPAN_HELP, parse_span
 
 METHOD, REPORTS = "otsu", "html,csv"
 WORST = 5
@@ -43,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         "--severity",
         default=SEVERITY,
         metavar="TABLE",
-        help=f"severity table: {tables}, a JSON file of your own, or none (default {SEVERITY})",
+        help=f"severity table: {tables}, a JSON or TOML file of your own, or none (default {SEVERITY})",
     )
     parser.add_argument(
         "--report",
@@ -53,6 +54,13 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     )
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="threads that read and that draw (default 2)")
     parser.add_argument("--no-panels", action="store_true", help="draw no panels (faster; the page has no pictures)")
+    parser.add_argument("--span", default="auto", metavar="SPAN", help=f"in the panels: {SPAN_HELP}")
+    parser.add_argument(
+        "--palette",
+        default="iron",
+        metavar="NAME",
+        help=f"colours of temperatures in the panels: {', '.join(palette.FOR_TEMPERATURES)} (default iron)",
+    )
     parser.add_argument("--maps", action="store_true", help="store anomaly maps and temperatures as NPZ")
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--resume", action="store_true", help="continue an interrupted run in OUT")
@@ -93,6 +101,8 @@ def settings_from(arguments: argparse.Namespace) -> InspectSettings:
         reports=tuple(name.strip() for name in arguments.report.split(",") if name.strip()),
         panels=not arguments.no_panels,
         maps=arguments.maps,
+        span=parse_span(arguments.span),
+        palette=arguments.palette,
         jobs=arguments.jobs,
         existing=_existing(arguments),
     )

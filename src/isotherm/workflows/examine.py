@@ -186,6 +186,8 @@ class PictureFiles:
     out: Path
     panels: bool
     maps: bool
+    span: Span | None = None
+    palette: str = "iron"
 
     def write(self, name: str, examination: Examination, thermogram: Thermogram) -> ImageResult:
         """Write mask, panel and map as asked for, and return the result with their places in it."""
@@ -193,27 +195,28 @@ class PictureFiles:
         write_whole(self.out / result.mask, encode_png(examination.mask.view(np.uint8) * np.uint8(255)))
         if self.panels:
             result = replace(result, panel=f"panels/{name}.png")
-            write_whole(self.out / result.panel, draw_panel(_view(examination, thermogram)))
+            write_whole(self.out / result.panel, draw_panel(self._view(examination, thermogram)))
         if self.maps and (arrays := _arrays(examination, thermogram)):
             stream = io.BytesIO()
             np.savez_compressed(stream, **arrays)
             write_whole(self.out / "maps" / f"{name}.npz", stream.getvalue())
         return result
 
-
-def _view(examination: Examination, thermogram: Thermogram) -> View:
-    result = examination.result
-    view = View(
-        title=result.image,
-        facts=facts(result),
-        values=examination.values,
-        radiometric=result.radiometric,
-        mask=examination.mask,
-        colour=thermogram.colour,
-        findings=result.findings,
-        expectation=examination.expectation,
-    )
-    return _stretched(view) if thermogram.deep else view
+    def _view(self, examination: Examination, thermogram: Thermogram) -> View:
+        result = examination.result
+        view = View(
+            title=result.image,
+            facts=facts(result),
+            values=examination.values,
+            radiometric=result.radiometric,
+            mask=examination.mask,
+            colour=thermogram.colour,
+            findings=result.findings,
+            expectation=examination.expectation,
+            span=self.span,
+            palette=self.palette,
+        )
+        return _stretched(view) if thermogram.deep else view
 
 
 def _stretched(view: View) -> View:

@@ -33,6 +33,8 @@ from isotherm.hotspots.measure import HotspotSettings
 from isotherm.measurement.severity import SeverityTable, load_table
 from isotherm.reports import REPORT_WRITERS
 from isotherm.reports.content import Report, build_report
+from isotherm.reports.drawing import Span
+from isotherm.reports.palette import table as palette_table
 from isotherm.reports.pictures import for_page
 from isotherm.reports.plain import dumps
 from isotherm.workflows.examine import Examiner, PictureFiles
@@ -40,6 +42,7 @@ from isotherm.workflows.models import BATCH, Scored, TrainedModel
 from isotherm.workflows.output_names import output_names
 from isotherm.workflows.reading import Outcome, list_images, read_many
 from isotherm.workflows.run_folder import PICTURES, RUN, Existing, Journal, open_run
+from isotherm.workflows.spans import SpanChoice, fixed_span
 from isotherm.workflows.versions import installed
 
 SEVERITY = "neta-similar"
@@ -63,6 +66,8 @@ class InspectSettings:
         Names of `REPORT_WRITERS`; ``results.csv`` is always written.
     panels, maps
         Whether to draw the panels, and to store maps and temperatures as NPZ.
+    span, palette
+        Ends and colours of temperatures in the panels.
     jobs
         Threads that read, and threads that measure and draw.
     existing
@@ -78,6 +83,8 @@ class InspectSettings:
     reports: tuple[str, ...] = ("html", "csv")
     panels: bool = True
     maps: bool = False
+    span: SpanChoice = field(default_factory=SpanChoice)
+    palette: str = "iron"
     jobs: int = 2
     existing: Existing = "refuse"
 
@@ -87,6 +94,7 @@ class InspectSettings:
         for name in self.reports:
             REPORT_WRITERS.row(name)
         HOTSPOT_METHODS.row(self.method)
+        palette_table(self.palette)
 
     def hotspot_config(self) -> Any:
         """Return the configuration of the hotspot method."""
@@ -99,7 +107,12 @@ class InspectSettings:
             "hotspots": to_mapping(self.hotspots),
             "scene": to_mapping(self.edit),
             "reading": to_mapping(self.hints),
-            "pictures": {"panels": self.panels, "maps": self.maps},
+            "pictures": {
+                "panels": self.panels,
+                "maps": self.maps,
+                "span": str(self.span),
+                "palette": self.palette,
+            },
         }
 
 
@@ -189,7 +202,10 @@ class _Run:
         """Yield results in batches; while one batch is measured and drawn, the next one is read and scored."""
         settings = self.settings
         outcomes = read_many(paths, root=self.root, edit=settings.edit, hints=settings.hints, jobs=settings.jobs)
-        finish = partial(_finish, self._examiner(), PictureFiles(self.out, settings.panels, settings.maps))
+        files = PictureFiles(
+            self.out, settings.panels, settings.maps, span=self._span() if paths else None, palette=settings.palette
+        )
+        finish = partial(_finish, self._examiner(), files)
         waiting: list[Future[ImageResult]] = []
         with ThreadPoolExecutor(settings.jobs, thread_name_prefix="isotherm-examine") as pool:
             for batch in _batches(zip(outcomes, names, strict=True)):
@@ -200,6 +216,14 @@ class _Run:
                 waiting = coming
             if waiting:
                 yield [future.result() for future in waiting]
+
+    def _span(self) -> Span | None:
+        """Return the span of the colours in all panels, None for each its own; reads all pictures where asked."""
+        settings = self.settings
+        if not settings.panels:
+            return None
+        outcomes = read_many(self.paths, root=self.root, edit=settings.edit, hints=settings.hints, jobs=settings.jobs)
+        return fixed_span(settings.span, (outcome.thermogram for outcome in outcomes if outcome.thermogram))
 
     def _examiner(self) -> Examiner:
         settings = self.settings

@@ -27,6 +27,9 @@ class SpanChoice:
     kind: Literal["auto", "set", "fixed"] = "auto"
     fixed: Span | None = None
 
+    def __str__(self) -> str:
+        return f"{self.fixed.low:g},{self.fixed.high:g}" if self.fixed else self.kind
+
 
 def parse_span(text: str) -> SpanChoice:
     """Read ``low,high``, ``set`` or ``auto``; raises ConfigError that says what would be right."""
