@@ -17,6 +17,8 @@ def text_of(row: dict[str, Any], *, budget: bool) -> Iterator[str]:
     """Return the lines that show what was measured in one file."""
     yield from head_of(row)
     if row["status"] == "failed":
+        # What the reader noted may say what is missing.
+        yield from (f"  note: {note}" for note in row.get("notes", ()))
         return
     yield from _scene(row["parameters"])
     yield from _regions(row["regions"])

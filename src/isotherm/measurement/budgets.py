@@ -111,7 +111,7 @@ def _measure_group(pictures: Pictures, areas: Sequence[Area], scene: Scene) -> d
     readings = [read_area(pictures, area) for area in areas]
     effects: list[list[Effect]] = [[] for _ in areas]
     for shift in () if isinstance(pictures.calibration, KnowsItsSigma) else shifts(pictures.calibration, scene):
-        low, high = (pictures.calibration.kelvin(pictures.thermogram.counts, each) for each in (shift.low, shift.high))
+        low, high = (pictures.moved(each, scene) for each in (shift.low, shift.high))
         for area, own in zip(areas, effects, strict=True):
             change = statistics_k(high[area.mask]) - statistics_k(low[area.mask])
             own.append(Effect(shift, np.nan_to_num(change * shift.share)))

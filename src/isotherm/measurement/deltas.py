@@ -147,8 +147,10 @@ class _Reader:
         return Side("region", tuple(labels), self._statistic())
 
     def takes(self, word: str) -> bool:
-        """Go past a word where it comes next."""
-        if not self._rest.startswith(word):
+        """Go past a word where it comes next, and does not go on."""
+        after = self._rest[len(word) : len(word) + 1]
+        goes_on = word[-1].isalnum() and (after.isalnum() or after == "_")
+        if not self._rest.startswith(word) or goes_on:
             return False
         self._rest = self._rest[len(word) :].lstrip()
         return True

@@ -143,6 +143,10 @@ class Pictures:
             self._kept[scene] = self.calibration.kelvin(self.thermogram.counts, scene)
         return self._kept[scene]
 
+    def moved(self, scene: Scene, home: Scene) -> Temperatures:
+        """Return kelvin (H W) in a scene that is asked for once; that of `home` is kept."""
+        return self.kelvin(home) if scene == home else self.calibration.kelvin(self.thermogram.counts, scene)
+
     def kelvin_in(self, area: Area) -> Float[np.ndarray, " P"]:
         """Return the temperatures [K] of a region's pixels in raster order, in its own scene."""
         found: Float[np.ndarray, " P"] = self.kelvin(area.scene(self.thermogram.scene))[area.mask]

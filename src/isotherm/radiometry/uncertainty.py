@@ -120,12 +120,18 @@ class Shift:
 
 
 def shifts(calibration: Calibration, scene: Scene) -> Iterator[Shift]:
-    """Yield a shift for each parameter that this calibration honours and that is not known exactly."""
+    """Yield a shift for each parameter that this calibration honours and that is not known exactly.
+
+    Where each temperature costs a run of a vendor's program, the parameter is moved to one side only.
+    """
+    one_sided = not can_draw(calibration)
     for name, param in scene.params().items():
         spread = spread_of(name, param)
         if name not in calibration.supports or spread.sigma == 0:
             continue
         low, high = (_bounded(name, param.value + sign * spread.sigma) for sign in (-1, 1))
+        if one_sided:
+            low, high = (param.value, high) if high > param.value else (low, param.value)
         yield Shift(
             name=name,
             sigma=spread.sigma,

@@ -96,9 +96,8 @@ def _draw_picture(
     colours: str,
 ) -> None:
     span = Span.of(celsius, least=LEAST_SPAN_K)
-    table = ListedColormap(palette.table(colours) / 255)
     red, green, blue = (part / 255 for part in palette.INVALID)
-    table.set_bad((red, green, blue))
+    table = ListedColormap(palette.table(colours) / 255).with_extremes(bad=(red, green, blue))
     image = axes.imshow(celsius, cmap=table, vmin=span.low, vmax=span.high, interpolation="nearest")
     axes.figure.colorbar(image, ax=axes, label="°C", shrink=0.85)
     for number, marking in enumerate(markings):
