@@ -37,7 +37,7 @@ class DjiReader:
 
     name = "dji"
     card = FormatCard(
-        makers="DJI M2EA, M30T, M3T, M3TD, M4T, H20N, H20T, H30T, XT S",
+        makers="DJI M2EA, M30T, M3T, H20N, H20T, H30T, XT S; M3TD and M4T as the reader says",
         suffixes=".jpg",
         numbers="counts; temperatures from an optional reader",
         evidence="proven",
