@@ -238,10 +238,13 @@ def test_pages() -> None:
             writer.write(CELSIUS + shift, photometric="minisblack", metadata=None)
     thermogram = read_bytes(stream.getvalue())
     np.testing.assert_allclose(thermogram.celsius(), CELSIUS, atol=1e-4)
-    assert thermogram.notes[0] == "3 pages: page 0 is read (choose with frame)"
+    assert thermogram.notes[0] == "frame 0 of 3 is read (choose with frame)"
     np.testing.assert_allclose(read_bytes(stream.getvalue(), ReadHints(frame=-1)).celsius(), CELSIUS + 2, atol=1e-4)
     with pytest.raises(FormatError, match="no frame 3; the sequence has 3"):
         read_bytes(stream.getvalue(), ReadHints(frame=3))
+    assert read_bytes(tiff(CELSIUS), ReadHints(frame=3)).notes[0] == (
+        "frame 3 was asked for: this file holds one picture"
+    )
 
 
 def test_eight_bits_are_a_picture() -> None:

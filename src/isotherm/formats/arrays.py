@@ -11,9 +11,9 @@ import numpy as np
 from isotherm.core.errors import FormatError
 from isotherm.core.scene import assumed_scene
 from isotherm.core.thermogram import Thermogram
+from isotherm.formats.frames import chosen_frame
 from isotherm.formats.reader import ReadHints
 from isotherm.formats.scaling import of_array, of_table
-from isotherm.formats.sequences import position_of
 from isotherm.radiometry.linear import Unit
 
 # The last part of a name -> how likely it is the picture: the earlier, the likelier.
@@ -68,11 +68,11 @@ class Choice:
         """The number of its frames."""
         return 1 if self.axis is None else self.array.shape[self.axis]
 
-    def frame_of(self, numbers: np.ndarray, index: int) -> np.ndarray:
+    def frame_of(self, numbers: np.ndarray, hints: ReadHints) -> np.ndarray:
         """Return the picture (H W) among the numbers of the whole array; raises FormatError where there is none."""
         if self.axis is None:
             return numbers
-        frame: np.ndarray = numbers.take(position_of(index, self.frames), self.axis)
+        frame: np.ndarray = numbers.take(chosen_frame(hints, self.frames)[0], self.axis)
         return frame
 
 
@@ -147,10 +147,9 @@ def thermogram_of(
     table
         Temperature of each count, where the file has one.
     """
-    notes = list(choice.notes)
+    notes = choice.notes + chosen_frame(hints, choice.frames)[1]
     if choice.frames > 1:
-        index = position_of(hints.frame, choice.frames)
-        notes.append(f"frame {index} of {choice.frames} is read (they lie along axis {choice.axis}; choose with frame)")
+        notes += (f"frames of {choice.array.name!r} taken along axis {choice.axis}",)
     numbers = np.ascontiguousarray(numbers, dtype=numbers.dtype.newbyteorder("="))
     if table is not None and numbers.dtype.kind == "u" and hints.step is None:
         meaning = of_table(table.ravel(), hints, what)

@@ -19,8 +19,8 @@ import numpy as np
 from isotherm.core.errors import FormatError, MissingExtraError, TooLargeError
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats.arrays import NamedArray, chosen, table_among, thermogram_of
+from isotherm.formats.frames import chosen_frame
 from isotherm.formats.reader import MAX_PIXELS, ReadHints
-from isotherm.formats.sequences import position_of
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _PLACES = (0, 512, 1024, 2048)
@@ -67,7 +67,7 @@ def decode(
     with _opened(data, what) as file:
         arrays = [_turned(array, reverse) for array in _arrays(file)]
         choice = chosen(arrays, what, frame_axis=frame_axis)
-        picture = _frame(file, choice.array, choice.axis, hints.frame, reverse=reverse)
+        picture = _frame(file, choice.array, choice.axis, chosen_frame(hints, choice.frames)[0], reverse=reverse)
         table = table_among(arrays)
         levels = None if table is None else _frame(file, table, None, 0, reverse=reverse)
     return thermogram_of(picture, choice, hints, name=name, what=what, table=levels)
@@ -139,8 +139,7 @@ def _frame(file: _File, array: NamedArray, axis: int | None, index: int, *, reve
     picks = [slice(0, side) for side in shape]
     if axis is not None:
         stored = len(shape) - 1 - axis if reverse else axis
-        number = position_of(index, shape[stored])
-        picks[stored] = slice(number, number + 1)
+        picks[stored] = slice(index, index + 1)
     found = _selection(file, dataset, tuple(picks))
     found = found.T if reverse else found
     return found if axis is None else found.take(0, axis)

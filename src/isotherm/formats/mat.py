@@ -11,9 +11,9 @@ from isotherm.core.errors import FormatError, TooLargeError
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats import hdf5_arrays
 from isotherm.formats.arrays import Choice, NamedArray, chosen, table_among, thermogram_of
+from isotherm.formats.frames import chosen_frame
 from isotherm.formats.mat_elements import Matrix, matrices, order_of
 from isotherm.formats.reader import FormatCard, ReadHints
-from isotherm.formats.sequences import position_of
 
 _VERSION_7_3 = b"MATLAB 7.3"
 _LAST_AXIS = 2
@@ -45,7 +45,7 @@ class MatReader:
         found = _arrays(data)
         arrays = [array for array, _ in found]
         choice = chosen(arrays, "MAT", frame_axis=_LAST_AXIS)
-        picture = _frame(choice, dict(found)[choice.array], hints.frame)
+        picture = _frame(choice, dict(found)[choice.array], hints)
         table = table_among(arrays)
         levels = None if table is None else dict(found)[table][0].numbers()
         return thermogram_of(picture, choice, hints, name=self.name, what="MAT", table=levels)
@@ -75,10 +75,10 @@ def _whole(data: bytes) -> list[Matrix]:
     return found
 
 
-def _frame(choice: Choice, cells: Cells, index: int) -> np.ndarray:
+def _frame(choice: Choice, cells: Cells, hints: ReadHints) -> np.ndarray:
     if len(cells) > 1:
-        return cells[position_of(index, len(cells))].numbers()
-    return choice.frame_of(cells[0].numbers(), index)
+        return cells[chosen_frame(hints, len(cells))[0]].numbers()
+    return choice.frame_of(cells[0].numbers(), hints)
 
 
 READER = MatReader()

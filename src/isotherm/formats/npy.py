@@ -31,7 +31,7 @@ class NpyReader:
         cursor = Cursor(data, "<", "NPY")
         description = described(cursor)
         choice = chosen([NamedArray("array", description.shape, description.dtype)], "NPY")
-        found = choice.frame_of(numbers(cursor, description), hints.frame)
+        found = choice.frame_of(numbers(cursor, description), hints)
         return thermogram_of(found, choice, hints, name=self.name, what="NPY")
 
 

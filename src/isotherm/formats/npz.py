@@ -50,7 +50,7 @@ class NpzReader:
         found = _arrays(data)
         arrays = [array for array, _ in found]
         choice = chosen(arrays, "NPZ")
-        picture = choice.frame_of(_numbers(data, dict(found)[choice.array]), hints.frame)
+        picture = choice.frame_of(_numbers(data, dict(found)[choice.array]), hints)
         table = table_among(arrays)
         levels = None if table is None else _numbers(data, dict(found)[table])
         thermogram = thermogram_of(picture, choice, hints, name=self.name, what="NPZ", table=levels)

@@ -15,9 +15,9 @@ from jaxtyping import Float64
 from isotherm.core.errors import FormatError, TooLargeError
 from isotherm.core.scene import assumed_scene
 from isotherm.core.thermogram import Thermogram
+from isotherm.formats.frames import chosen_frame
 from isotherm.formats.reader import MAX_PIXELS, FormatCard, ReadHints
 from isotherm.formats.scaling import of_temperatures
-from isotherm.formats.sequences import position_of
 from isotherm.formats.text_numbers import Line, dialect_of, lines_of, text_of, unit_named_in
 
 SENSORS = {
@@ -79,8 +79,7 @@ class TextReader:
         """Decode one frame; the unit is the user's, the one that the text names, or °C."""
         text = text_of(data)
         found = _of_brackets(text) if text.lstrip().startswith("[") else _of_lines(lines_of(text))
-        count, index = len(found.frames), position_of(hints.frame, len(found.frames))
-        notes = found.notes + ((f"frame {index} of {count} is read (choose with frame)",) if count > 1 else ())
+        index, notes = chosen_frame(hints, len(found.frames))
         numbers = found.frames[index].copy()
         meaning = of_temperatures(numbers, hints, "text", declared=unit_named_in(text[:1000]) or "c")
         return Thermogram(
@@ -88,7 +87,7 @@ class TextReader:
             calibration=meaning.calibration,
             scene=assumed_scene(),
             format=self.name,
-            notes=(*notes, *meaning.notes),
+            notes=(*found.notes, *notes, *meaning.notes),
         )
 
 

@@ -40,8 +40,8 @@ class TiffReader:
 
     def decode(self, data: bytes, hints: ReadHints) -> Thermogram:
         """Decode a page: floats are temperatures, 16-bit numbers counts, 8-bit ones a picture."""
-        page = page_at(data, hints.frame)
-        notes = [f"{page.count} pages: page {page.index} is read (choose with frame)"] if page.count > 1 else []
+        page = page_at(data, hints)
+        notes = list(page.notes)
         block = read_capture(data).block()
         exif = read_exif(block)
         if exif.orientation != 1:

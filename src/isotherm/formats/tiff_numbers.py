@@ -14,9 +14,9 @@ import numpy as np
 
 from isotherm.core.errors import FormatError, TooLargeError
 from isotherm.formats.cursor import Cursor
+from isotherm.formats.frames import chosen_frame
 from isotherm.formats.ifd import Directory, Layout, directory_offsets, layout_of, read_directory
-from isotherm.formats.reader import MAX_PIXELS
-from isotherm.formats.sequences import position_of
+from isotherm.formats.reader import MAX_PIXELS, ReadHints
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _FILL_ORDER, _SAMPLES = 0x0100, 0x0101, 0x0102, 0x0103, 0x010A, 0x0115
 _STRIPS, _ROWS_PER_STRIP, _STRIP_BYTES, _PREDICTOR = 0x0111, 0x0116, 0x0117, 0x013D
@@ -32,14 +32,14 @@ _MOST_BYTES = 4 * MAX_PIXELS
 
 @dataclass(frozen=True, eq=False)
 class Page:
-    """One page of a TIFF file: its tags, what is needed to follow them, where they lie, and which page it is."""
+    """One page of a TIFF file: tags, what is needed to follow them, where they lie, which page, and notes on that."""
 
     cursor: Cursor
     layout: Layout
     tags: Directory
     offset: int
     index: int
-    count: int
+    notes: tuple[str, ...]
 
     def one(self, tag: int, default: int) -> int:
         """Return the first whole number of a tag."""
@@ -66,15 +66,15 @@ class Page:
         return np.dtype(self.layout.order + code)
 
 
-def page_at(data: bytes, index: int) -> Page:
-    """Return a page, counted from 0, or from the end where `index` is negative; raises FormatError where none is."""
+def page_at(data: bytes, hints: ReadHints) -> Page:
+    """Return the page that is asked for as a frame; raises FormatError where there is none."""
     layout = layout_of(data)
     if layout is None:
         raise FormatError("TIFF: does not begin like one", 0)
     cursor = Cursor(data, layout.order, "TIFF")
     offsets = directory_offsets(cursor, layout) or [layout.first(cursor)]
-    place = position_of(index, len(offsets))
-    return Page(cursor, layout, read_directory(cursor, layout, offsets[place]), offsets[place], place, len(offsets))
+    place, notes = chosen_frame(hints, len(offsets))
+    return Page(cursor, layout, read_directory(cursor, layout, offsets[place]), offsets[place], place, notes)
 
 
 def decode(page: Page, dtype: np.dtype) -> np.ndarray:
