@@ -1,4 +1,4 @@
-"""Plain pictures of 8 bits a channel: grey levels and colours, never degrees."""
+"""Plain pictures of 8 bits a channel: grey levels and colours; degrees only as an estimate, and only where asked."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class PictureReader:
     card = FormatCard(
         makers="any",
         suffixes=".jpg .png .bmp .gif .webp",
-        numbers="grey levels and colours, no temperatures",
+        numbers="grey levels and colours; °C estimated by a visible colour scale",
         evidence="documented",
         extras=("position",),
         source="the picture formats' specifications",
@@ -54,7 +54,7 @@ class PictureReader:
             )
         if hints.step is not None:
             notes.append("scale not used: a picture of 8 bits holds no temperatures")
-        return Thermogram(
+        thermogram = Thermogram(
             counts=picture.luma,
             calibration=None,
             scene=assumed_scene(),
@@ -66,6 +66,12 @@ class PictureReader:
             exif=block,
             stored_size=stored_size,
         )
+        if hints.scale is None:
+            return thermogram
+        # Only who asks for it pays for the search.
+        from isotherm.formats.estimating import estimate
+
+        return estimate(thermogram, hints)
 
 
 def _reduce(image: Image.Image, hints: ReadHints) -> tuple[int, int] | None:
@@ -74,7 +80,10 @@ def _reduce(image: Image.Image, hints: ReadHints) -> tuple[int, int] | None:
     The inverse cosine transform of the blocks is done at the smaller size, which is quicker and averages as a box does.
     """
     width, height = image.size
-    step = hints.reduction(height, width) if isinstance(hints, CoarseHints) and image.format == "JPEG" else 1
+    if not isinstance(hints, CoarseHints) or image.format != "JPEG" or hints.scale is not None:
+        # A colour scale is a few pixels wide.
+        return None
+    step = hints.reduction(height, width)
     if step == 1:
         return None
     image.draft(None, (width // step, height // step))
