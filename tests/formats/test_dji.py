@@ -285,6 +285,12 @@ def test_the_program_is_found_by_variable_path_and_beside_python(
     assert dji_program.find() == path
 
 
+def test_a_relative_path_of_the_program_will_do(stub_program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(stub_program.parent)
+    monkeypatch.setenv(dji_program.VARIABLE, f"./{stub_program.name}")
+    assert read_bytes(dji(COUNTS)).radiometric
+
+
 def test_the_program_gives_counts_temperatures_and_scene(stub_program: Path) -> None:
     thermogram = read_bytes(dji(ramp(low=4000, high=6000), packet=xmp(**RANGE)))
     wanted = replace(CONDITIONS, distance_m=12.9)

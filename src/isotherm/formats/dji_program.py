@@ -55,11 +55,13 @@ _HEAD_BYTES = 1024 * 1024
 def find() -> Path | None:
     """Return the program; None where there is none, or where it is turned off (``ISOTHERM_DJI_READER=none``)."""
     named = os.environ.get(VARIABLE, "")
-    if named:
-        found = shutil.which(named) if named != OFF else None
-        return Path(found) if found else None
-    found = shutil.which(PROGRAM) or shutil.which(PROGRAM, path=str(Path(sys.executable).parent))
-    return Path(found) if found else None
+    if named == OFF:
+        return None
+    found = shutil.which(named or PROGRAM)
+    if not (found or named):
+        found = shutil.which(PROGRAM, path=str(Path(sys.executable).parent))
+    # It is started in another folder.
+    return Path(found).absolute() if found else None
 
 
 @dataclass(frozen=True)
