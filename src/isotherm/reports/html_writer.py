@@ -155,7 +155,26 @@ def _remarks(result: ImageResult) -> list[str]:
         if finding.reference_c is not None
     }
     reasons = {finding.severity.reason: None for finding in result.findings if finding.severity}
-    return [*over, *(reason for reason in reasons if reason)]
+    return [*over, *(reason for reason in reasons if reason), *_rests_on(result)]
+
+
+_UNITS = {"_percent": "%", "_w_m2": "W/m²", "_c": "K", "_k": "K"}
+
+
+def _rests_on(result: ImageResult) -> list[str]:
+    """Return the numbers that the foremost verdict rests on, where a load or an irradiance is among them."""
+    finding = foremost(result)
+    inputs = finding.severity.inputs if finding and finding.severity else {}
+    if len(inputs) <= 1:
+        return []
+    return ["the worst severity rests on " + ", ".join(_input(name, value) for name, value in inputs.items())]
+
+
+def _input(name: str, value: float) -> str:
+    for suffix, unit in _UNITS.items():
+        if name.endswith(suffix):
+            return f"{name.removesuffix(suffix).replace('_', ' ')} {value:.4g} {unit}"
+    return f"{name.replace('_', ' ')} {value:.4g}"
 
 
 def _origin(result: ImageResult) -> str:
