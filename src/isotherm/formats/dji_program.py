@@ -31,7 +31,7 @@ from isotherm.formats.dji_backend import (
     small_file,
     workplace,
 )
-from isotherm.formats.reader import MAX_PIXELS
+from isotherm.formats.reader import MAX_PIXELS, ReadHints
 
 VARIABLE, PROGRAM, OFF = "ISOTHERM_DJI_READER", "dji-thermal-cli", "none"
 _SKIPPED = re.compile(r"\[skip, (.{1,300}?)\] ")
@@ -134,7 +134,7 @@ def _description(thermal: Mapping[str, Any]) -> Description:
 def _plane(path: Path, what: str, kind: np.dtype[Any]) -> np.ndarray:
     """Return the numbers of a TIFF that the program wrote; raises FormatError where they are not of this kind."""
     data = small_file(path, MAX_PIXELS * kind.itemsize + _HEAD_BYTES, f"DJI {what}")
-    page = tiff_numbers.page_at(data, 0)
+    page = tiff_numbers.page_at(data, ReadHints())
     if page.dtype is None or page.dtype.newbyteorder("=") != kind:
         raise FormatError(f"DJI {what}: {page.dtype} in the reader's TIFF; {kind} was expected")
     return tiff_numbers.decode(page, page.dtype)
