@@ -60,6 +60,7 @@ class TextReader:
     def recognises(self, data: bytes) -> bool:
         """Say whether the beginning of these bytes is text of a known sensor's frames, or of lists in brackets."""
         try:
+            text_of(data[:512])  # a picture is no text, and is told so at once
             text = text_of(data[:_SNIFFED_BYTES])
         except FormatError:
             return False
