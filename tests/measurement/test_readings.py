@@ -18,6 +18,7 @@ from isotherm.core.thermogram import Counts, Temperatures, Thermogram
 from isotherm.formats import read_bytes
 from isotherm.measurement.budgets import Term, combined, measure_areas, uncertainty_of
 from isotherm.measurement.deltas import Comparer, Delta, parse_delta
+from isotherm.measurement.operation import Operation
 from isotherm.measurement.readings import Area, Pictures, area_of, halves, histogram, read_area, statistics_k, whole
 from isotherm.measurement.severity import load_table
 from isotherm.radiometry.linear import LinearCalibration, stored_temperatures
@@ -303,7 +304,7 @@ def test_ambient_air_counts_once_with_both_of_its_effects() -> None:
 def test_differences_are_judged_by_the_table_of_their_kind() -> None:
     thermogram = final(STEPS)
     measured = measure_areas(Pictures(thermogram), areas_of(thermogram), SETTINGS)
-    similar = Comparer(measured, SETTINGS, load_table("neta-similar"), load_percent=80.0)
+    similar = Comparer(measured, SETTINGS, load_table("neta-similar"), Operation(load_percent=80.0))
     (found,) = similar.deltas(parse_delta("c-a", list(measured)))
     assert found.verdict is not None
     assert found.verdict.grade == "1"

@@ -20,6 +20,7 @@ from isotherm.core.scene import SceneEdit
 from isotherm.formats.reader import ReadHints
 from isotherm.formats.reading import read
 from isotherm.measurement.materials import find_material, materials
+from isotherm.measurement.operation import Operation
 from isotherm.measurement.severity import SEVERITY_TABLES, load_table
 from isotherm.measurement.shapes import PARSERS, checked_label, free_label
 from isotherm.radiometry.uncertainty import UncertaintySettings
@@ -69,9 +70,9 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     )
     tables = ", ".join(SEVERITY_TABLES)
     compare.add_argument("--severity", metavar="TABLE", help=f"judge differences: {tables}, or a file of your own")
-    compare.add_argument("--load-percent", type=float, metavar="X", help="load of the equipment [%% of its rating]")
     _add_results(parser)
     add_flags(parser, SceneEdit, "scene (in place of the files' own values)")
+    add_flags(parser, Operation, "operation of the equipment, for severity tables")
     add_flags(parser, UncertaintySettings, "uncertainty")
     add_flags(parser, ReadHints, "reading (what a file cannot say)")
 
@@ -216,7 +217,7 @@ def _task(arguments: argparse.Namespace, *, several: bool) -> _Task:
         masks=_masks(arguments.mask),
         settings=from_flags(UncertaintySettings, arguments),
         table=load_table(arguments.severity) if arguments.severity else None,
-        load_percent=arguments.load_percent,
+        operation=from_flags(Operation, arguments),
     )
     return _Task(edits, request, arguments.sidecar, arguments.output, several)
 

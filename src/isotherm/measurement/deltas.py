@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from isotherm.core.errors import ConfigError
@@ -202,14 +202,14 @@ class Comparer:
         The regions by label.
     settings
         How uncertainties are stated.
-    table, load_percent
-        The severity table, or None; the load of the equipment [% of its rating], or None.
+    table, operation
+        The severity table, or None; what is known of load and irradiance.
     """
 
     measured: Mapping[str, Measured]
     settings: UncertaintySettings
     table: SeverityTable | None = None
-    load_percent: float | None = None
+    operation: Operation = field(default_factory=Operation)
 
     def deltas(self, asked: Comparing) -> list[Delta]:
         """Return the difference that was asked for; several where phases are compared, the largest first."""
@@ -245,7 +245,7 @@ class Comparer:
         if self.table is None:
             return None
         over = {"similar": "another region", "ambient": "ambient air", None: "a known temperature"}[comparison]
-        return self.table.judge_difference(value_k, comparison, over, Operation(load_percent=self.load_percent))
+        return self.table.judge_difference(value_k, comparison, over, self.operation)
 
     def _note(self, value_k: float, uncertainty: Uncertainty, left: Side, right: Side) -> str:
         notes = []

@@ -25,6 +25,8 @@ ON_PICTURE = ("#56d0ff", "#3ee6a8", "#ff9ad5", "#ffd21f", "#ffffff", "#b6a7ff", 
 ON_PAPER = ("#0072b2", "#009e73", "#cc79a7", "#a07a00", "#333333", "#6a51a3", "#d55e00")
 MANY = 8
 LEAST_SPAN_K = 0.5
+LETTER_WIDTH, TEXT_HEIGHT = 6.2, 17.0
+"""About what a letter of the regions' texts takes in the figure [px]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +111,7 @@ def _draw_picture(
         axes.legend(fontsize=8, loc="lower right", facecolor="black", labelcolor="white", framealpha=0.65)
     for region in regions:
         _draw_region(axes, region, ON_PICTURE[shown[region.label]])
+    _write_texts(axes, regions, shown, (celsius.shape[0], celsius.shape[1]))
     axes.set_xlim(-0.5, celsius.shape[1] - 0.5)
     axes.set_ylim(celsius.shape[0] - 0.5, -0.5)
     axes.set(xlabel="x [px]", ylabel="y [px]")
@@ -125,28 +128,66 @@ def _draw_region(axes: Axes, region: DrawnRegion, colour: str) -> None:
     else:
         for width, ink in ((3.0, "black"), (1.4, colour)):
             axes.add_patch(_patch(region.shape, width, ink))
-    _write(axes, region, colour)
 
 
-def _write(axes: Axes, region: DrawnRegion, colour: str) -> None:
-    """Write a region's text at its upper corner, on the side that has more room; nothing for the whole picture."""
-    if region.mask is None or region.mask.all():
-        return
+def _write_texts(axes: Axes, regions: Sequence[DrawnRegion], shown: dict[str, int], size: tuple[int, int]) -> None:
+    """Write each region's text beside it where it hides no other; where there is no room, its label alone."""
+    # Pixels of the picture for one pixel of the figure: the axes are about 590 wide and 450 high.
+    step = max(size[1] / 590, size[0] / 450)
+    taken: list[_Frame] = []
+    for region in regions:
+        if region.mask is None or region.mask.all():
+            continue
+        text, frame = _free_place(region, taken, step, size)
+        taken.append(frame)
+        axes.text(
+            frame.left + 4 * step,
+            frame.top + TEXT_HEIGHT * step / 2,
+            text,
+            verticalalignment="center",
+            color=ON_PICTURE[shown[region.label]],
+            fontsize=8,
+            bbox={"boxstyle": "round,pad=0.2", "facecolor": "black", "edgecolor": "none", "alpha": 0.65},
+            clip_on=True,
+        )
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """A rectangle in pixels of the picture."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+    def hits(self, other: _Frame) -> bool:
+        apart = self.left >= other.left + other.width or other.left >= self.left + self.width
+        return not (apart or self.top >= other.top + other.height or other.top >= self.top + self.height)
+
+
+def _free_place(region: DrawnRegion, taken: Sequence[_Frame], step: float, size: tuple[int, int]) -> tuple[str, _Frame]:
+    """Return what is written of a region and where: above, below or in it, where no other text is."""
+    places = [(text, frame) for text in (region.text, region.label) for frame in _places(region, text, step)]
+    inside = [(text, _kept_inside(frame, size)) for text, frame in places]
+    free = (place for place in inside if not any(place[1].hits(other) for other in taken))
+    return next(free, inside[-1])
+
+
+def _places(region: DrawnRegion, text: str, step: float) -> list[_Frame]:
+    assert region.mask is not None
     rows, columns = np.flatnonzero(region.mask.any(axis=1)), np.flatnonzero(region.mask.any(axis=0))
-    to_left = columns[-1] > 0.6 * region.mask.shape[1]
-    below = rows[0] < 0.06 * region.mask.shape[0]
-    axes.annotate(
-        region.text,
-        (float(columns[-1] if to_left else columns[0]), float(rows[-1] if below else rows[0])),
-        (0, -4 if below else 4),
-        textcoords="offset points",
-        horizontalalignment="right" if to_left else "left",
-        verticalalignment="top" if below else "bottom",
-        color=colour,
-        fontsize=8,
-        bbox={"boxstyle": "round,pad=0.2", "facecolor": "black", "edgecolor": "none", "alpha": 0.65},
-        clip_on=True,
-    )
+    width, height = (LETTER_WIDTH * len(text) + 8) * step, TEXT_HEIGHT * step
+    above, below = rows[0] - 0.5 - height, rows[-1] + 0.5
+    tops = (above, below, above - height, below + height, rows[0] - 0.5)
+    left, right = columns[0] - 0.5, columns[-1] + 0.5 - width
+    return [_Frame(float(start), float(top), width, height) for top in tops for start in (left, right)]
+
+
+def _kept_inside(frame: _Frame, size: tuple[int, int]) -> _Frame:
+    left = min(max(frame.left, 0.0), max(size[1] - frame.width, 0.0))
+    top = min(max(frame.top, 0.0), max(size[0] - frame.height, 0.0))
+    return _Frame(left, top, frame.width, frame.height)
 
 
 def _patch(shape: Shape, width: float, ink: str) -> Patch:

@@ -16,6 +16,7 @@ from isotherm.core.thermogram import Temperatures, Thermogram
 from isotherm.measurement.budgets import Measured, measure_areas, uncertainty_of
 from isotherm.measurement.deltas import Comparer, Comparing, Delta, parse_delta
 from isotherm.measurement.isotherms import IsothermArea, find_isotherm, parse_isotherm
+from isotherm.measurement.operation import Operation
 from isotherm.measurement.quality import Caution, cautions
 from isotherm.measurement.readings import (
     Area,
@@ -44,8 +45,8 @@ class MeasureRequest:
         As written by people; see `isotherm.measurement.deltas` and `isotherm.measurement.isotherms`.
     settings
         What is assumed about the camera, and how uncertainties are stated.
-    table, load_percent
-        The severity table for differences, or None; the load of the equipment [% of its rating], or None.
+    table, operation
+        The severity table for differences, or None; what is known of load and irradiance.
     """
 
     masks: dict[str, Mask] = field(default_factory=dict)
@@ -53,7 +54,7 @@ class MeasureRequest:
     isotherms: tuple[str, ...] = ()
     settings: UncertaintySettings = field(default_factory=UncertaintySettings)
     table: SeverityTable | None = None
-    load_percent: float | None = None
+    operation: Operation = field(default_factory=Operation)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,9 +100,9 @@ def measure(thermogram: Thermogram, request: MeasureRequest) -> Measurement:
     asked = [parse_delta(text, list(areas)) for text in request.deltas]
     with_halves = areas | _halves(areas, asked)
     measured = measure_areas(pictures, list(with_halves.values()), request.settings)
-    comparer = Comparer(measured, request.settings, request.table, request.load_percent)
+    comparer = Comparer(measured, request.settings, request.table, request.operation)
     celsius = pictures.celsius(areas["image"])
-    found = cautions(thermogram, list(areas.values()), judged=bool(asked), load_percent=request.load_percent)
+    found = cautions(thermogram, list(areas.values()), judged=bool(asked), load_percent=request.operation.load_percent)
     return Measurement(
         thermogram=thermogram,
         celsius=celsius,
