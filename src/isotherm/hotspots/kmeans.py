@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +14,8 @@ from isotherm.hotspots.method import Mask, Values
 BINS = 1024
 ITERATIONS = 30
 MOVES = 10
-STRIDE = 4
-"""With position, the clusters are learnt from every fourth pixel of every fourth row."""
+LEARN_PX = 6000
+"""With position, the clusters are learnt from about so many pixels: every second, third ... of every such row."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ class _Places:
 
 def _with_position(values: Values, finite: Mask, config: KMeansConfig) -> Int[np.ndarray, " P"]:
     """Return the cluster of each finite pixel by temperature and position."""
-    learnt_from = _Places.of(values, config.position_c, STRIDE)
+    learnt_from = _Places.of(values, config.position_c, max(1, math.isqrt(values.size // LEARN_PX)))
     if not learnt_from.known.any():
         learnt_from = _Places.of(values, config.position_c, 1)
     centres = learnt_from.spread(config.clusters)

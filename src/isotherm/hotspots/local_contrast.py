@@ -32,7 +32,7 @@ class LocalContrastConfig:
         95.0, "percentile of the objects in the neighbourhood that stands for them [%]", low=0, high=100
     )
     neighbourhood_percent: float = setting(
-        100.0, "side of the square neighbourhood, in percent of the picture's longer side", low=5, high=200
+        60.0, "side of the square neighbourhood, in percent of the picture's longer side", low=5, high=200
     )
 
     def __post_init__(self) -> None:
