@@ -42,17 +42,6 @@ LEAST_TICKS, AGREEING_SHARE = 3, 0.6
 TICK_SHARE = 0.012
 """A tick's number may stand so far from where the others put it, over the scale's length."""
 
-_NUMBER = 3000.0
-"""Larger numbers are dates and serial numbers."""
-BEYOND_SHARE = 0.18
-"""The number of an end stands at most so far beyond it, over the scale's length."""
-MOST_ACROSS = 4.0
-"""Its middle is at most so far from the middle of the scale, over its height."""
-LEAST_TICKS = 3
-"""So many numbers in equal steps along a scale are ticks."""
-TICK_SHARE = 0.012
-"""A tick's number may stand so far from where the others put it, over the scale's length."""
-
 _NUMBER = re.compile(r"[-–−~]?\d+(?:[.,]\d+)?")
 _UNITS: tuple[tuple[str, Unit], ...] = (("℃", "c"), ("°c", "c"), ("ºc", "c"), ("℉", "f"), ("°f", "f"), ("ºf", "f"))
 _ENGINE_LOCK = threading.Lock()
@@ -83,7 +72,7 @@ class Printed:
 
 
 @dataclass(frozen=True)
-class _Tick:
+class Tick:
     """A number and where it stands along the scale: 0 at the low end, 1 at the high one.
 
     ``across`` is how far it is from the scale's middle, over its height; ``gap`` how far beyond the nearest end it
@@ -113,7 +102,7 @@ def read_ends(picture: Colours, scale: ColourScale, unit: Unit | None) -> Ends |
         No OCR engine is installed.
     """
     texts = _around(picture, scale.bar)
-    ticks = [tick for tick in (_tick(text, scale.bar) for text in texts) if tick is not None]
+    ticks = [tick for tick in (tick_at(text, scale.bar) for text in texts) if tick is not None]
     ends = ends_from_ticks(ticks) or ends_from_labels(ticks, scale.bar)
     if ends is None:
         return None
@@ -155,10 +144,10 @@ def _reduced(picture: Colours) -> Colours:
 
 def _texts(picture: Colours, left: int = 0, top: int = 0) -> list[Printed]:
     """Return the texts that the engine finds in a picture; `left` and `top` are added to their places."""
-    engine = _engine()
+    reader = engine()
     with _ENGINE_LOCK:
         # Its detector takes the channels as OpenCV has them.
-        found = engine(np.ascontiguousarray(picture[..., ::-1]), use_cls=False)
+        found = reader(np.ascontiguousarray(picture[..., ::-1]), use_cls=False)
     if found.txts is None or found.boxes is None:
         return []
     texts = []
@@ -170,7 +159,8 @@ def _texts(picture: Colours, left: int = 0, top: int = 0) -> list[Printed]:
 
 
 @lru_cache(maxsize=1)
-def _engine() -> Any:
+def engine() -> Any:
+    """Return the OCR engine, made when it is first asked for; raises MissingExtraError where it is not installed."""
     try:
         from rapidocr import EngineType, RapidOCR
     except ImportError as error:
@@ -191,7 +181,8 @@ def _unit(texts: Sequence[Printed]) -> Unit | None:
 # --- what it says -----------------------------------------------------------------------------------------------------
 
 
-def _tick(text: Printed, bar: Bar) -> _Tick | None:
+def tick_at(text: Printed, bar: Bar) -> Tick | None:
+    """Return where a text's number stands along a scale; None for a text without one."""
     value = text.number()
     if value is None or text.height <= 0:
         return None
@@ -201,10 +192,10 @@ def _tick(text: Printed, bar: Bar) -> _Tick | None:
     else:
         place, across = (text.x - bar.left + 0.5) / bar.length, text.y - (bar.top + bar.bottom) / 2
         gap = max(bar.left - text.x, text.x - bar.right) - text.width / 2
-    return _Tick(value, place, across / text.height, gap / text.height, text.decimals())
+    return Tick(value, place, across / text.height, gap / text.height, text.decimals())
 
 
-def ends_from_ticks(ticks: Sequence[_Tick]) -> Ends | None:
+def ends_from_ticks(ticks: Sequence[Tick]) -> Ends | None:
     """Return the ends that numbers along a scale put there by a straight line; None where too few agree.
 
     Only numbers in one column count, and the line that most of them agree with (a misread one is left out).
@@ -227,9 +218,9 @@ def ends_from_ticks(ticks: Sequence[_Tick]) -> Ends | None:
     return Ends(round(float(low), 2), round(float(low + slope), 2), sigma, law="temperature")
 
 
-def _on_a_line(column: Sequence[_Tick]) -> list[_Tick]:
+def _on_a_line(column: Sequence[Tick]) -> list[Tick]:
     """Return the largest set of numbers that rise in equal steps along the scale."""
-    best: list[_Tick] = []
+    best: list[Tick] = []
     for one, other in combinations(column, 2):
         rise, run = other.value - one.value, other.place - one.place
         if rise * run <= 0 or abs(run) <= TICK_SHARE:
@@ -240,7 +231,7 @@ def _on_a_line(column: Sequence[_Tick]) -> list[_Tick]:
     return best
 
 
-def ends_from_labels(ticks: Sequence[_Tick], bar: Bar) -> Ends | None:
+def ends_from_labels(ticks: Sequence[Tick], bar: Bar) -> Ends | None:
     """Return the numbers that stand next to the two ends; None where one is missing or they do not rise."""
     farthest = BEYOND_UPRIGHT if bar.upright else BEYOND_LEVEL
     near = [tick for tick in ticks if -1.0 <= tick.gap <= farthest and abs(tick.across) <= MOST_ACROSS]
