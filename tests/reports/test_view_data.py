@@ -88,6 +88,26 @@ def test_the_data_say_what_the_picture_is(flir: Thermogram) -> None:
     assert set(data["palettes"]) == set(palette.FOR_TEMPERATURES)
 
 
+def test_what_the_user_set_goes_into_the_sidecar_of_the_page(flir: Thermogram) -> None:
+    edited = flir.edited(SceneEdit(emissivity=0.7, humidity_percent=33))
+    kept = view_data("a", edited, Looks(sidecar={"sigma": {"emissivity": 0.1}, "regions": [1], "material": "rust"}))
+    assert kept["sidecar"] == {
+        "scene": {"emissivity": 0.7, "humidity_percent": 33},
+        "sigma": {"emissivity": 0.1},
+        "material": "rust",
+    }
+    assert kept["physics"]["scene"]["reflected_c"] == 20
+
+
+def test_only_the_formula_that_the_page_knows_is_offered(flir: Thermogram) -> None:
+    assert flir.calibration is not None
+    other = replace(flir, calibration=replace(flir.calibration, formula="thermimage"))
+    assert view_data("a", other, Looks())["physics"] is None
+    assert (
+        view_data("a", Thermogram(np.zeros((4, 5), np.uint8), None, assumed_scene(), "x"), Looks())["physics"] is None
+    )
+
+
 def test_uncertainties_are_those_of_the_budget(flir: Thermogram) -> None:
     known = view_data("a", flir, Looks())["uncertainty"]
     celsius = flir.celsius()

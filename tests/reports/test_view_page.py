@@ -20,6 +20,7 @@ from isotherm.core.capture import CameraPalette
 from isotherm.core.scene import SceneEdit, assumed_scene
 from isotherm.core.shapes import Box, Ellipse, Line, Marked, Polygon, Shape, Spot
 from isotherm.core.thermogram import Thermogram
+from isotherm.measurement.materials import materials
 from isotherm.measurement.readings import Pictures, area_of, read_area
 from isotherm.measurement.shapes import profile
 from isotherm.reports import palette
@@ -359,6 +360,68 @@ def test_the_saved_sidecar_is_read_by_every_command(
     assert "with emissivity 0.6" in again.text()
     assert again.complaints == []
     again.page.close()
+
+
+def test_other_scene_parameters_give_the_temperatures_of_python(shown: Opened, flir: Path) -> None:
+    thermogram = isotherm.read(flir)
+    random = np.random.default_rng(11)
+    for _ in range(8):
+        scene = {
+            "emissivity": random.uniform(0.1, 1),
+            "reflected_c": random.uniform(-60, 80),
+            "atmosphere_c": random.uniform(-40, 100),
+            "humidity_percent": random.uniform(0, 100),
+            "distance_m": random.uniform(0, 300),
+            "window_transmission": random.uniform(0.5, 1),
+            "window_c": random.uniform(-20, 60),
+        }
+        edit = SceneEdit(**scene)
+        found = shown.js(
+            """(e, scene) => { e.session.rescene(null, scene); return [...e.session.plane.values]; }""",
+            {name: getattr(edit, name) for name in scene},
+        )
+        expected = thermogram.edited(edit).celsius().ravel()
+        actual = np.float32([np.nan if value is None else value for value in found])
+        np.testing.assert_allclose(actual, expected, atol=1e-3)
+    # Taken back, it is the first picture, bit for bit.
+    shown.js("e => e.session.rescene(null, null)")
+    np.testing.assert_array_equal(
+        np.float32(shown.js("e => [...e.session.plane.values]")), thermogram.celsius().ravel()
+    )
+
+
+def test_the_scene_is_changed_by_hand_for_the_picture_and_for_a_region(shown: Opened, flir: Path) -> None:
+    thermogram = isotherm.read(flir)
+    shown.stage.focus()
+    shown.keys("m", "s", "Enter")
+    before = float(shown.view.get_by_label("From").input_value())
+    shown.view.get_by_label("Emissivity").fill("0.8")
+    shown.keys("Tab")
+    celsius = thermogram.edited(SceneEdit(emissivity=0.8)).celsius()
+    # The uncertainty of the file's own scene is not stated for another one.
+    assert shown.reading().endswith(f": {celsius.max():.2f} °C")
+    assert float(shown.view.get_by_label("From").input_value()) != before
+    assert shown.js("e => e.session.sidecar().scene") == {"emissivity": 0.8}
+    row = next(row for row in materials().values() if row.emissivity < 0.5)
+    shown.view.get_by_label("For", exact=True).select_option("s1")
+    shown.view.get_by_label("Material").select_option(row.name)
+    assert shown.regions()[0]["scene"] == {"emissivity": row.emissivity}
+    assert "most of what the camera sees is reflected" in shown.text()
+    # The coldest counts have no temperature at such an emissivity.
+    hot = np.nanmax(thermogram.edited(SceneEdit(emissivity=row.emissivity)).celsius())
+    assert shown.js("e => e.session.measure(e.session.find('s1')).max") == pytest.approx(float(hot), abs=1e-2)
+    shown.view.get_by_label("For", exact=True).select_option("the picture")
+    shown.view.get_by_label("Material").select_option(row.name)
+    kept = shown.js("e => e.session.sidecar()")
+    assert (kept["material"], kept["sigma"]) == (row.name, {"emissivity": row.sigma})
+    assert parse_sidecar(json.dumps(kept)).edit == SceneEdit(emissivity=row.emissivity)
+    shown.view.get_by_role("button", name="As before").click()
+    assert {"scene", "sigma", "material"} & set(shown.js("e => e.session.sidecar()")) == set()
+    assert "±" in shown.reading()
+    # What is no emissivity is not taken.
+    shown.view.get_by_label("Emissivity").fill("7")
+    shown.keys("Tab")
+    assert shown.view.get_by_label("Emissivity").input_value() == "0.95"
 
 
 def test_axe_finds_nothing(browser: Browser, flir: Path, tmp_path: Path) -> None:

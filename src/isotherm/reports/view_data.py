@@ -18,9 +18,11 @@ from jaxtyping import Float
 
 from isotherm.core.capture import CameraPalette
 from isotherm.core.regions import Values
-from isotherm.core.scene import ZERO_CELSIUS_K, Source
+from isotherm.core.scene import EDGE_NAMES, ZERO_CELSIUS_K, Scene, Source
 from isotherm.core.shapes import Marked
 from isotherm.core.thermogram import Thermogram
+from isotherm.measurement.materials import materials
+from isotherm.radiometry.planck import PlanckCalibration
 from isotherm.radiometry.uncertainty import standard_uncertainty_k
 from isotherm.reports import palette
 from isotherm.reports.drawing import Span
@@ -71,14 +73,15 @@ def view_data(name: str, thermogram: Thermogram, looks: Looks) -> dict[str, Any]
     """
     values = thermogram.values()
     known = values[np.isfinite(values)]
-    tables = _palettes(thermogram)
-    rest = {key: value for key, value in looks.sidecar.items() if key in ("scene", "sigma", "material")}
+    tables, plane = _palettes(thermogram), encode_plane(values)
     return {
         "name": name,
         "digest": thermogram.digest,
         "kind": kind_of(thermogram),
         "unit": looks.unit,
-        "plane": encode_plane(values),
+        "plane": plane,
+        "physics": _physics(thermogram, values) if plane["encoding"] == "table" else None,
+        "materials": [[row.name, row.emissivity, row.sigma] for row in materials().values()],
         "palettes": tables,
         "palette": looks.palette if looks.palette in tables else _known(looks.palette),
         "span": _ends(looks.span or own_span(values, radiometric=thermogram.radiometric)),
@@ -87,7 +90,7 @@ def view_data(name: str, thermogram: Thermogram, looks: Looks) -> dict[str, Any]
         "regions": [_region(marked, thermogram, values) for marked in thermogram.regions],
         "deltas": list(looks.sidecar.get("deltas", ())),
         "isotherms": list(looks.sidecar.get("isotherms", ())),
-        "sidecar": rest,
+        "sidecar": _kept(thermogram, looks.sidecar),
         "ambient_c": _ambient_c(thermogram),
         "uncertainty": _uncertainty(thermogram, values) if known.size else None,
         "photo": page_photo(looks.photo) if looks.photo else None,
@@ -204,6 +207,37 @@ def _table_through(changed: Values, values: Values) -> str | None:
     other[indexes.ravel()] = changed.ravel()
     same = np.isclose(other[indexes.ravel()], changed.ravel(), rtol=0, atol=1e-3, equal_nan=True)
     return _table(other) if same.all() else None
+
+
+def _physics(thermogram: Thermogram, values: Values) -> dict[str, Any] | None:
+    """Return what the page needs to compute temperatures anew: constants, counts of the steps, scene; None without."""
+    calibration = thermogram.calibration
+    if not isinstance(calibration, PlanckCalibration) or calibration.formula != "single-path":
+        return None
+    steps, first = np.unique(values, return_index=True)
+    counts = thermogram.counts.ravel()[first].astype(np.float32)
+    # Counts without a temperature stay without one: several may share the one step that they have.
+    counts[~np.isfinite(steps)] = np.nan
+    return {
+        "planck": {name: getattr(calibration, name) for name in ("r1", "r2", "b", "f", "o")},
+        "air": asdict(calibration.atmosphere),
+        "counts": _table(counts),
+        "scene": {name: _typed(name, thermogram.scene) for name in EDGE_NAMES},
+    }
+
+
+def _typed(name: str, scene: Scene) -> float:
+    edge = EDGE_NAMES[name]
+    return round((scene.params()[edge.scene].value - edge.offset) * edge.per_unit, 9)
+
+
+def _kept(thermogram: Thermogram, sidecar: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the page's sidecar holds at first: all that the user has set, by sidecar or by flag."""
+    params = thermogram.scene.params()
+    user = [name for name, edge in EDGE_NAMES.items() if params[edge.scene].source == Source.USER]
+    scene = {name: _typed(name, thermogram.scene) for name in user}
+    rest = {key: sidecar[key] for key in ("sigma", "material") if key in sidecar}
+    return {**({"scene": scene} if scene else {}), **rest}
 
 
 def _ambient_c(thermogram: Thermogram) -> float | None:

@@ -23,13 +23,22 @@ export function numberField(text, { onvalue, step = "any", ...settings }) {
     type: "number", step, ...settings,
     onchange: () => Number.isFinite(field.valueAsNumber) && onvalue(field.valueAsNumber),
   });
-  return { field, label: make("label", {}, text, field) };
+  return { field, label: labelled(text, field) };
+}
+
+let fields = 0;
+
+/** Put a label before its field. */
+function labelled(text, field) {
+  fields += 1;
+  field.id = `field-${fields}`;
+  return make("span", { className: "field" }, make("label", { htmlFor: field.id }, text), field);
 }
 
 /** Make a choice with its label; `options` is a list of [value, text]. */
 export function choice(text, options, onchoice) {
   const field = make("select", { onchange: () => onchoice(field.value) }, ...optionsOf(options));
-  return { field, label: make("label", {}, text, field) };
+  return { field, label: labelled(text, field) };
 }
 
 export function optionsOf(options) {

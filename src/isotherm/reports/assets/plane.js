@@ -23,7 +23,7 @@ export async function decodePlane({ encoding, width, height, data, table }) {
   if (encoding === "float32") return new Plane(width, height, floats(joined(bytes, size)));
   const indexes = summed(bytes, size);
   const steps = floats(await inflated(table));
-  return new Plane(width, height, Float32Array.from(indexes, (index) => steps[index]), indexes);
+  return new Plane(width, height, Float32Array.from(indexes, (index) => steps[index]), { indexes, steps });
 }
 
 /** Return the numbers of a table of float32. */
@@ -55,8 +55,9 @@ function summed(bytes, size) {
 }
 
 export class Plane {
-  constructor(width, height, values, indexes = null) {
-    Object.assign(this, { width, height, values, indexes });
+  /** `indexes` of the pixels into `steps`, their temperatures, where the plane has such a table. */
+  constructor(width, height, values, { indexes = null, steps = null } = {}) {
+    Object.assign(this, { width, height, values, indexes, steps });
     this.whole = statistics(this, everyPixel(width * height));
   }
 
@@ -69,8 +70,9 @@ export class Plane {
   }
 
   /** The same pixels seen through another table: other scene parameters, the same counts. */
-  through(table) {
-    return new Plane(this.width, this.height, Float32Array.from(this.indexes, (index) => table[index]), this.indexes);
+  through(steps) {
+    const { width, height, indexes } = this;
+    return new Plane(width, height, Float32Array.from(indexes, (index) => steps[index]), { indexes, steps });
   }
 }
 

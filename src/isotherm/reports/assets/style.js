@@ -35,7 +35,7 @@ button:hover { border-color: var(--accent); }
 button[aria-pressed=true] { background: var(--accent); border-color: var(--accent); color: var(--on-accent); }
 button:focus-visible, select:focus-visible, input:focus-visible, .stage:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 input[type=number] { width: 92px; }
-label { display: inline-flex; gap: 6px; align-items: center; font-size: 14px; }
+label, .field { display: inline-flex; gap: 6px; align-items: center; font-size: 14px; }
 .view { display: grid; grid-template-columns: minmax(0, 1fr) 96px; gap: 8px; }
 .stage { position: relative; line-height: 0; border-radius: 4px; cursor: crosshair; touch-action: none; user-select: none; }
 .stage.reading { touch-action: pan-y; }
@@ -53,6 +53,10 @@ th input[type=text] { width: 66px; min-height: 26px; padding: 1px 6px; }
 td button { min-height: 26px; padding: 0 8px; }
 tr.where td { border-bottom: 1px solid var(--line); color: var(--quiet); font-size: 12.5px; text-align: left; padding-top: 0; white-space: normal; }
 tr.numbers > * { border-bottom: 0; }
+.fields { display: grid; grid-template-columns: repeat(auto-fill, minmax(210px, 1fr)); gap: 6px 14px; }
+.fields .field { justify-content: space-between; }
+.field { min-width: 0; max-width: 100%; }
+select { min-width: 0; max-width: 100%; text-overflow: ellipsis; }
 .plot { width: 100%; height: 170px; display: block; }
 .photo { width: 100%; height: auto; display: block; border-radius: 4px; }
 ul { margin: 0; padding: 0; list-style: none; }

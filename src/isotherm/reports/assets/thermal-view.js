@@ -12,6 +12,7 @@ import { drawCross, drawExtremes, drawShape } from "./marks.js";
 import { choice, make, numberField, optionsOf, regionTable, removable, save, STATISTICS } from "./parts.js";
 import { drawEdges, drawField, edgesOf, inPhoto, nudged } from "./photo.js";
 import { drawProfile, drawScale, prepared, profileText } from "./plots.js";
+import { sceneCard } from "./scene-card.js";
 import { Session } from "./session.js";
 import { STYLE } from "./style.js";
 
@@ -41,6 +42,7 @@ export class ThermalView extends HTMLElement {
   #hand = { dx: 0, dy: 0, zoom: 1 };
   #parts = {};
   #edges = null;
+  #spanName = null;
   #due = false;
 
   constructor() {
@@ -65,6 +67,7 @@ export class ThermalView extends HTMLElement {
     const palettes = Object.fromEntries(Object.entries(data.palettes).map(([name, text]) => [name, bytesOf(text)]));
     this.#unit = UNITS[data.kind === "levels" ? "l" : data.unit];
     this.#look = { palettes, palette: palettes[data.palette], stored: null, low: data.span[0], high: data.span[1] };
+    this.#spanName = Object.keys(data.spans).find((name) => data.spans[name].every((end, place) => end === data.span[place])) ?? null;
     this.#cursor = [data.plane.width >> 1, data.plane.height >> 1];
     this.#build(data);
     if (data.photo) await this.#loadPhoto(data.photo);
@@ -92,6 +95,7 @@ export class ThermalView extends HTMLElement {
 
   #build(data) {
     const left = make("div", {}, this.#toolbar(), this.#view(data), this.#under(), this.#colours(data));
+    if (this.session.scene) left.append(this.#scene());
     const right = make("div", {}, this.#measurements(), this.#profileCard());
     if (data.photo) right.append(this.#photoCard(data.photo));
     this.shadowRoot.replaceChildren(make("div", { className: "layout" }, left, right));
@@ -169,9 +173,9 @@ export class ThermalView extends HTMLElement {
       this.#changed();
     });
     unit.field.value = data.unit;
-    const low = numberField("From", { onvalue: (value) => this.#span(this.#unit.from(value), this.#look.high) });
-    const high = numberField("to", { onvalue: (value) => this.#span(this.#look.low, this.#unit.from(value)) });
-    const ends = Object.entries(data.spans).map(([name, [from, to]]) => make("button", { type: "button", onclick: () => this.#span(from, to) }, name));
+    const low = numberField("From", { onvalue: (value) => this.#span(null, this.#unit.from(value), this.#look.high) });
+    const high = numberField("to", { onvalue: (value) => this.#span(null, this.#look.low, this.#unit.from(value)) });
+    const ends = Object.keys(data.spans).map((name) => make("button", { type: "button", onclick: () => this.#span(name, ...this.#ends(name)) }, name));
     const extremes = make("input", { type: "checkbox", checked: true, onchange: () => this.#schedule() });
     Object.assign(this.#parts, { low: low.field, high: high.field, extremes });
     return make(
@@ -181,6 +185,24 @@ export class ThermalView extends HTMLElement {
       ...this.#isothermRows(),
       make("div", { className: "row" }, make("label", {}, extremes, "mark the hottest and the coldest pixel")),
     );
+  }
+
+  #scene() {
+    const { card, fill } = sceneCard(this.session, () => {
+      const [from, to] = this.#ends(this.#spanName) ?? [this.#look.low, this.#look.high];
+      if (to > from) Object.assign(this.#look, { low: from, high: to });
+      this.#changed();
+    });
+    this.#parts.fillScene = fill;
+    return card;
+  }
+
+  /** Return the ends of a span by its name, where it has moved with the scene; null for one that the user typed. */
+  #ends(name) {
+    const ends = this.session.data.spans[name];
+    const { whole } = this.session.plane;
+    if (name === "full" && whole) return [whole.min, whole.max];
+    return ends && (name === "set" ? ends : ends.map((end) => this.session.movedTo(end)));
   }
 
   #isothermRows() {
@@ -357,7 +379,8 @@ export class ThermalView extends HTMLElement {
     this.#changed();
   }
 
-  #span(low, high) {
+  #span(name, low, high) {
+    this.#spanName = name;
     if (high > low) Object.assign(this.#look, { low, high });
     this.#changed();
   }
@@ -424,6 +447,7 @@ export class ThermalView extends HTMLElement {
   #changed() {
     this.#fillTable();
     this.#fillDeltas();
+    this.#parts.fillScene?.();
     this.#fillFields();
     this.#schedule();
   }
@@ -437,32 +461,17 @@ export class ThermalView extends HTMLElement {
     };
     const rows = [null, ...session.regions].map((region) => {
       const found = session.measure(region);
-      return { region, found, uncertainty: this.#uncertaintyText(found) };
+      const spread = region?.scene ? "" : this.#spread(found?.max);
+      return { region, found, uncertainty: spread && `maximum${spread}` };
     });
     this.#parts.table.replaceChildren(regionTable(rows, { unit: this.#unit, selected: this.#selected, act }));
-  }
-
-  /** Return the expanded uncertainty [K] at a temperature, between the values that the data have; null without them. */
-  #uncertainty(value) {
-    const known = this.session.data.uncertainty;
-    if (!known || !Number.isFinite(value)) return null;
-    const { at_c: at, expanded_k: expanded } = known;
-    const after = at.findIndex((place) => place >= value);
-    if (after <= 0) return after === 0 ? expanded[0] : expanded.at(-1);
-    const share = (value - at[after - 1]) / (at[after] - at[after - 1]);
-    return expanded[after - 1] + share * (expanded[after] - expanded[after - 1]);
-  }
-
-  #uncertaintyText(found) {
-    const spread = found && this.#uncertainty(found.max);
-    return spread ? `maximum ± ${(spread * this.#unit.factor).toFixed(1)} ${this.#unit.difference}` : "";
   }
 
   #fillDeltas() {
     const { session } = this;
     const [first, , second] = this.#parts.delta;
     const regions = session.regions.map(({ label }) => [label, label]);
-    const ambient = session.data.ambient_c === null ? [] : [["ambient", `air ${shown(session.data.ambient_c, this.#unit, 1)}`]];
+    const ambient = session.ambient === null ? [] : [["ambient", `air ${shown(session.ambient, this.#unit, 1)}`]];
     const before = [first.value, second.value];
     first.replaceChildren(...optionsOf(regions));
     second.replaceChildren(...optionsOf([...regions, ...ambient]));
@@ -560,13 +569,17 @@ export class ThermalView extends HTMLElement {
     plot.setAttribute("aria-label", text);
   }
 
+  /** Return the expanded uncertainty of a temperature as text; empty where it is not known. */
+  #spread(value) {
+    const spread = this.session.uncertainty(value);
+    return spread === null ? "" : ` ± ${(spread * this.#unit.factor).toFixed(1)} ${this.#unit.difference}`;
+  }
+
   #sayReading() {
     const [x, y] = this.#cursor;
     const value = this.read(x, y);
-    const spread = this.#uncertainty(value);
-    const more = spread ? ` ± ${(spread * this.#unit.factor).toFixed(1)} ${this.#unit.difference}` : "";
     const about = this.session.data.kind === "estimated" ? "about " : "";
-    const text = Number.isNaN(value) ? `x ${x}, y ${y}: no value` : `x ${x}, y ${y}: ${about}${shown(value, this.#unit)}${more}`;
+    const text = Number.isNaN(value) ? `x ${x}, y ${y}: no value` : `x ${x}, y ${y}: ${about}${shown(value, this.#unit)}${this.#spread(value)}`;
     const { reading } = this.#parts;
     reading.value = text;
     Object.assign(reading.dataset, { x, y, value });
