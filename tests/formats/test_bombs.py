@@ -107,7 +107,7 @@ def longs(*numbers: int) -> Entry:
                       0x153: numbers_entry("<", SHORT, 3)}, "256000000 bytes are decoded", id="bytes"),
         pytest.param({0x142: longs(1 << 30), 0x143: longs(1 << 30), 0x144: longs(8), 0x145: longs(64)},
                      "strips or tiles of", id="tile"),
-        pytest.param({0x116: longs(1), 0x101: longs(60_000), 0x100: longs(1000)}, "strips or tiles", id="strips"),
+        pytest.param({0x116: longs(1), 0x101: longs(3000), 0x100: longs(100)}, "3000 are needed", id="strips"),
         pytest.param({0x117: longs(1 << 31)}, "needs 2147483648 bytes", id="strip"),
     ],
 )  # fmt: skip
@@ -186,6 +186,22 @@ def test_deflate_bomb_in_a_png_inside_a_flir_frame() -> None:
         data = file.fff().replace(good, record.ljust(len(good), b"\0")[: len(good)])
         if reason:
             refused(data, reason)
+
+
+def test_pixels_that_cannot_lie_in_the_file() -> None:
+    rows = zlib.compress(bytes(1000))
+    for depth in (8, 16):
+        refused(png(8000, 8000, chunk(b"IDAT", rows), depth=depth), "8000 x 8000 pixels cannot lie in a file of")
+    packed = {0x100: longs(8000), 0x101: longs(8000), 0x116: longs(8000)}
+    for compression in (5, 8, 32773):
+        refused(tiff(packed | {0x103: numbers_entry("<", SHORT, compression)}), "cannot lie in a file of")
+
+
+def test_what_packs_well_is_read_all_the_same() -> None:
+    for kind, options in (("PNG", {}), ("TIFF", {"compression": "tiff_lzw"}), ("TIFF", {"compression": "packbits"})):
+        data = encoded(np.zeros((3000, 3000), np.uint8), kind, **options)
+        assert read_bytes(data).size == (3000, 3000)
+    assert read_bytes(encoded(np.zeros((2000, 2000), np.uint16), "PNG")).size == (2000, 2000)
 
 
 def test_deflate_bomb_in_a_tiff_strip() -> None:

@@ -27,6 +27,8 @@ _DAMAGE = (
 )  # fmt: skip
 # Changing the warning filters is not safe from two threads at once, so that only headers are read behind it.
 _FILTERS = threading.Lock()
+MOST_DEFLATE_RATIO = 1040
+"""Deflate packs no better (258 bytes in 2 bits, and a little for its head): a file that needs more is not whole."""
 _START_OF_SCAN = b"\xff\xda"
 _MOST_SCANNED = 20 * MAX_PIXELS
 
@@ -76,10 +78,18 @@ def open_picture(data: bytes, what: str, formats: tuple[str, ...], *, frame: int
         raise TooLargeError(f"{what}: {width} x {height} pixels; at most {MAX_PIXELS} are decoded")
     if width <= 0 or height <= 0:
         raise FormatError(f"{what}: a picture of {width} x {height} pixels holds nothing")
+    if image.format == "PNG" and _png_bytes(data, width, height) > MOST_DEFLATE_RATIO * len(data):
+        raise FormatError(f"{what}: {width} x {height} pixels cannot lie in a file of {len(data)} bytes")
     if image.format in ("JPEG", "MPO") and data.count(_START_OF_SCAN) * width * height > _MOST_SCANNED:
         # Each scan of a progressive JPEG goes over all pixels, and may be a few bytes long.
         raise TooLargeError(f"{what}: {data.count(_START_OF_SCAN)} scans of {width} x {height} pixels")
     return image
+
+
+def _png_bytes(data: bytes, width: int, height: int) -> int:
+    """Return how many bytes the unpacked rows of a PNG have (one more each for the filter), by its header."""
+    depth, channels = data[24], {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(data[25], 1)
+    return height * ((width * depth * channels + 7) // 8 + 1)
 
 
 def pixels(image: Image.Image, what: str) -> np.ndarray:

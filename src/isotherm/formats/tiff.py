@@ -14,7 +14,7 @@ from isotherm.formats.raster import open_picture, pixels, plain_picture
 from isotherm.formats.reader import FormatCard, ReadHints
 from isotherm.formats.scaling import Meaning
 from isotherm.formats.tiff_meaning import meaning_of
-from isotherm.formats.tiff_numbers import Page, decode, page_at
+from isotherm.formats.tiff_numbers import Page, check_fits, decode, page_at
 
 _SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _BITS, _COMPRESSION = 0x0102, 0x0103
@@ -71,6 +71,7 @@ def _content(data: bytes, page: Page, hints: ReadHints) -> _Content:
     if page.dtype is not None:
         numbers = decode(page, page.dtype)
     else:
+        check_fits(page)
         image = open_picture(_upright(data, page), "TIFF", ("TIFF",), frame=page.index)
         if image.mode not in ("F", "I", "I;16", "I;16B"):
             picture = plain_picture(image, "TIFF")

@@ -28,6 +28,7 @@ _TYPES = {
 }  # fmt: skip
 _STORED, _DEFLATED = (1,), (8, 32946)
 _MOST_BYTES = 4 * MAX_PIXELS
+_MOST_RATIO = 4096  # of LZW, whose codes of 12 bits stand for less than 4096 bytes; deflate packs less tightly
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,11 +96,19 @@ def decode(page: Page, dtype: np.dtype) -> np.ndarray:
         )
     if height <= 0 or width <= 0:
         raise FormatError(f"TIFF: a picture of {width} x {height} pixels holds nothing")
+    check_fits(page)
     found = np.zeros((height, width), dtype.newbyteorder("="))
     for y, x, block in _blocks(page, dtype, (height, width)):
         part = found[y : y + block.shape[0], x : x + block.shape[1]]
         part[:] = block[: part.shape[0], : part.shape[1]]
     return found
+
+
+def check_fits(page: Page) -> None:
+    """Raise FormatError where no packing could hold the page's pixels in its file, before they get any memory."""
+    height, width, bits = page.one(_HEIGHT, 0), page.one(_WIDTH, 0), page.one(_BITS, 1)
+    if height * width * bits // 8 > _MOST_RATIO * len(page.cursor):
+        raise FormatError(f"TIFF: {width} x {height} pixels cannot lie in a file of {len(page.cursor)} bytes")
 
 
 def _blocks(page: Page, dtype: np.dtype, size: tuple[int, int]) -> Iterator[tuple[int, int, np.ndarray]]:
