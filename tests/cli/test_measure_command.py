@@ -34,7 +34,7 @@ def region(row: dict, label: str) -> dict:
 def test_regions_differences_and_isotherms_are_printed(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--spot", "10,10", "--box", "hot=40,30,30,20", "--line", "0,0,79,59", "--ellipse", "20,40,8,5"]
     arguments += ["--polygon", "60,2 78,2 70,12", "--delta", "hot.max-s1", "--delta", "hot-ambient"]
-    arguments += ["--isotherm", ">60", "--isotherm", "dewpoint", "--severity", "neta-similar", "--draws", "200"]
+    arguments += ["--isotherm", ">40", "--isotherm", "dewpoint", "--severity", "neta-similar", "--draws", "200"]
     assert main(["measure", str(picture), *arguments]) == 0
     text = capsys.readouterr().out
     for expected in (
@@ -48,7 +48,7 @@ def test_regions_differences_and_isotherms_are_printed(picture: Path, capsys: py
         "delta hot.max-s1 = +",
         "severity: class 1",
         "criterion not applicable: ",
-        "isotherm >60: ",
+        "isotherm >40: ",
         "caution: the load of the equipment is not known",
     ):
         assert expected in text
@@ -93,7 +93,7 @@ def test_a_sidecar_keeps_what_was_asked_and_the_original_is_not_written(
     before = (picture.read_bytes(), picture.stat().st_mtime_ns)
     first = rows(
         capsys, picture, "--box", "a=1,2,30,20", "--spot", "70,50", "--emissivity", "0.8", "--sigma", "emissivity=0.01",
-        "--region-emissivity", "a=0.5", "--delta", "a-s1", "--isotherm", ">60", "--sidecar",
+        "--region-emissivity", "a=0.5", "--delta", "a-s1", "--isotherm", ">40", "--sidecar",
     )  # fmt: skip
     assert (picture.read_bytes(), picture.stat().st_mtime_ns) == before
     again = rows(capsys, picture)
@@ -133,17 +133,17 @@ def test_a_figure_and_the_numbers_are_written(
         "--box",
         "5,5,20,20",
         "--isotherm",
-        ">60",
+        ">40",
         "--delta",
         "left-right(b1)",
         "-o",
         out,
     )
-    figure = Image.open(io.BytesIO((out / "IR_1.jpg.png").read_bytes()))
+    figure = Image.open(io.BytesIO((out / "IR_1.jpg.measured.png").read_bytes()))
     assert figure.width > 1000
     # Something coloured was drawn: the picture, its regions, the plots.
     assert len(np.unique(np.asarray(figure.convert("RGB")).reshape(-1, 3), axis=0)) > 200
-    assert json.loads((out / "IR_1.jpg.json").read_text())["regions"][0]["label"] == "image"
+    assert json.loads((out / "IR_1.jpg.measured.json").read_text())["regions"][0]["label"] == "image"
 
 
 def test_masks_of_other_programs_are_regions(picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -159,6 +159,25 @@ def test_masks_of_other_programs_are_regions(picture: Path, tmp_path: Path, caps
     path.write_bytes(encoded(drawn * 0, "PNG"))
     main(["measure", str(picture), "--mask", str(path)])
     assert "is empty" in capsys.readouterr().out
+
+
+def test_what_an_isotherm_finds_can_be_a_region(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (row,) = rows(capsys, picture, "--mask", "hot=>40", "--mask", "20..30", "--delta", "hot.min-m1.max")
+    assert region(row, "hot")["min_c"] >= 40
+    assert region(row, "hot")["kind"] == "isotherm"
+    assert 20 <= region(row, "m1")["min_c"] <= region(row, "m1")["max_c"] <= 30
+    assert main(["measure", str(picture), "--mask", ">900"]) == 1
+    assert "is empty: no pixel" in capsys.readouterr().out
+    assert main(["measure", str(picture), "--mask", "absent.png"]) == 2
+    assert "is no file" in capsys.readouterr().err
+
+
+def test_an_input_is_never_overwritten(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = picture.with_name("IR_1.jpg.measured.png")
+    other.write_bytes(picture.read_bytes())
+    assert main(["measure", str(picture), str(other), "-o", str(picture.parent)]) == 1
+    assert "is an input and is not overwritten" in capsys.readouterr().err
+    assert other.read_bytes() == picture.read_bytes()
 
 
 def test_a_material_gives_emissivity_and_sigma(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -191,7 +210,7 @@ def test_a_batch_goes_on_past_files_that_cannot_be_measured(picture: Path, capsy
         (["--spot", "x=1,1", "--spot", "x=2,2"], "two regions"),
         (["--delta", "s1-image"], "is missing"),
         (["--isotherm", "60"], "an isotherm is written"),
-        (["--isotherm", ">60 in b7"], "known regions"),
+        (["--isotherm", ">40 in b7"], "known regions"),
         (["--region-emissivity", "zz=0.5"], "no region is called 'zz'"),
         (["--region-emissivity", "zz=5"], "at most 1"),
         (["--region-emissivity", "zz"], "is written clamp=0.9"),

@@ -13,12 +13,13 @@ import numpy as np
 
 from isotherm.cli.flags import add_flags, from_flags
 from isotherm.cli.measure_text import text_of
-from isotherm.core.errors import ConfigError, DataError, UsageError
+from isotherm.core.errors import ConfigError, DataError, OutputError, UsageError
 from isotherm.core.files import make_folder, write_whole
 from isotherm.core.regions import Mask
 from isotherm.core.scene import SceneEdit
 from isotherm.formats.reader import ReadHints
 from isotherm.formats.reading import read
+from isotherm.measurement.isotherms import parse_isotherm
 from isotherm.measurement.materials import find_material, materials
 from isotherm.measurement.operation import Operation
 from isotherm.measurement.severity import SEVERITY_TABLES, load_table
@@ -50,7 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     )
     for kind, (form, text) in _SHAPES.items():
         regions.add_argument(f"--{kind}", action=_Shape, metavar=form, help=text)
-    regions.add_argument("--mask", action="append", default=[], metavar="FILE", help="a picture: what is not black")
+    regions.add_argument(
+        "--mask",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="what is not black in a picture of the same size, or what an isotherm finds: --mask hot='>60'",
+    )
     _add_region_edits(regions)
     compare = parser.add_argument_group("differences and isotherms (each may be given several times)")
     compare.add_argument(
@@ -128,7 +135,12 @@ class _Task:
     request: MeasureRequest
     sidecar: bool
     output: Path | None
-    several: bool
+    inputs: frozenset[Path]
+
+    @property
+    def several(self) -> bool:
+        """Whether more than one file is measured."""
+        return len(self.inputs) > 1
 
     def run(self, outcome: Outcome) -> tuple[dict[str, Any], Measurement | None]:
         """Return the row of one file, and what was measured; a file that fails is a row with its reason."""
@@ -158,11 +170,12 @@ class _Task:
         """Write the figure and the numbers of one file."""
         if self.output is None:
             return
-        target = self.output / name
-        make_folder(target.parent)
-        write_whole(target.with_name(target.name + ".png"), draw(found, name))
-        text = json.dumps(row, indent=1, ensure_ascii=False, allow_nan=False)
-        write_whole(target.with_name(target.name + ".json"), text.encode("utf-8"))
+        picture, numbers = (self.output / f"{name}{suffix}" for suffix in (".measured.png", ".measured.json"))
+        if self.inputs & {picture.resolve(), numbers.resolve()}:
+            raise OutputError(f"{picture} is an input and is not overwritten; choose another folder")
+        make_folder(picture.parent)
+        write_whole(picture, draw(found, name))
+        write_whole(numbers, json.dumps(row, indent=1, ensure_ascii=False, allow_nan=False).encode("utf-8"))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -173,7 +186,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.paths:
         raise UsageError("measure needs a FILE (or --materials)")
     inputs = list_inputs(arguments.paths)
-    task = _task(arguments, several=len(inputs) > 1)
+    task = _task(arguments, frozenset(item.path.resolve() for item in inputs))
     outcomes = read_inputs(
         inputs, edit=task.edits.edit, hints=from_flags(ReadHints, arguments), jobs=min(2, len(inputs))
     )
@@ -195,7 +208,7 @@ def _rows(task: _Task, outcomes: Iterator[Outcome], arguments: argparse.Namespac
         yield row
 
 
-def _task(arguments: argparse.Namespace, *, several: bool) -> _Task:
+def _task(arguments: argparse.Namespace, inputs: frozenset[Path]) -> _Task:
     edit, sigma, material = from_flags(SceneEdit, arguments), parse_sigmas(arguments.sigma), ""
     if arguments.material is not None:
         if edit.emissivity is not None:
@@ -213,26 +226,40 @@ def _task(arguments: argparse.Namespace, *, several: bool) -> _Task:
         deltas=tuple(arguments.delta),
         isotherms=tuple(arguments.isotherm),
     )
+    masks, thresholds = _masks(arguments.mask)
     request = MeasureRequest(
-        masks=_masks(arguments.mask),
+        masks=masks,
+        thresholds=thresholds,
         settings=from_flags(UncertaintySettings, arguments),
         table=load_table(arguments.severity) if arguments.severity else None,
         operation=from_flags(Operation, arguments),
     )
-    return _Task(edits, request, arguments.sidecar, arguments.output, several)
+    return _Task(edits, request, arguments.sidecar, arguments.output, inputs)
 
 
-def _masks(texts: Sequence[str]) -> dict[str, Mask]:
-    """Read mask pictures, written FILE or LABEL=FILE; what is not black belongs to the region."""
-    found: dict[str, Mask] = {}
+def _masks(texts: Sequence[str]) -> tuple[dict[str, Mask], dict[str, str]]:
+    """Return masks and thresholds by label, written as a file or an isotherm, with ``LABEL=`` before it or without."""
+    masks: dict[str, Mask] = {}
+    thresholds: dict[str, str] = {}
     for text in texts:
-        label, equals, path = text.partition("=")
-        if not equals or Path(text).exists():
-            label, path = free_label("mask", set(found)), text
+        taken = {*masks, *thresholds}
+        label, equals, what = text.partition("=")
+        if not equals or Path(text).exists() or label in ("<", ">"):
+            label, what = free_label("mask", taken), text
+        label = checked_label(label.strip(), taken)
+        if Path(what).exists():
+            masks[label] = np.asarray(read(what).counts > 0)
         else:
-            label = checked_label(label.strip(), set(found))
-        found[label] = np.asarray(read(path).counts > 0)
-    return found
+            thresholds[label] = _threshold(what)
+    return masks, thresholds
+
+
+def _threshold(text: str) -> str:
+    try:
+        parse_isotherm(text)
+    except ConfigError as error:
+        raise ConfigError(f"a mask is a picture file or an isotherm; {text!r} is no file, and {error}") from error
+    return text
 
 
 def _list_materials() -> None:

@@ -131,5 +131,7 @@ def _verdict(verdict: dict[str, Any]) -> str:
 
 
 def _isotherm(area: dict[str, Any]) -> Iterator[str]:
-    yield f"  isotherm {area['text']}: {area['area_px']} px, {100 * area['share']:.2f} %"
+    found = area["temperatures"]
+    read = f", mean {found['mean_c']:.2f}, {found['min_c']:.2f} to {found['max_c']:.2f} °C" if found else ""
+    yield f"  isotherm {area['text']}: {area['area_px']} px, {100 * area['share']:.2f} %{read}"
     yield from (f"    {note}" for note in area["notes"])

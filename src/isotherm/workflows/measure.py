@@ -28,6 +28,7 @@ from isotherm.measurement.readings import (
     histogram,
     whole,
 )
+from isotherm.measurement.region_stats import stats_of
 from isotherm.measurement.severity import SeverityTable
 from isotherm.measurement.shapes import profile
 from isotherm.radiometry.uncertainty import MonteCarlo, Uncertainty, UncertaintySettings
@@ -39,8 +40,8 @@ class MeasureRequest:
 
     Parameters
     ----------
-    masks
-        Further regions by label, each (H W): from thresholds, models, drawings.
+    masks, thresholds
+        Further regions by label: masks (H W) from models or drawings, and isotherms as written by people.
     deltas, isotherms
         As written by people; see `isotherm.measurement.deltas` and `isotherm.measurement.isotherms`.
     settings
@@ -50,6 +51,7 @@ class MeasureRequest:
     """
 
     masks: dict[str, Mask] = field(default_factory=dict)
+    thresholds: dict[str, str] = field(default_factory=dict)
     deltas: tuple[str, ...] = ()
     isotherms: tuple[str, ...] = ()
     settings: UncertaintySettings = field(default_factory=UncertaintySettings)
@@ -121,16 +123,24 @@ def _areas(thermogram: Thermogram, request: MeasureRequest) -> dict[str, Area]:
     areas = {"image": whole(size)}
     for marked in thermogram.regions:
         areas[_free(marked.label, areas)] = area_of(replace(marked, label=_free(marked.label, areas)), size)
-    for label, mask in request.masks.items():
-        if label in areas:
-            raise ConfigError(f"two regions are called {label!r}")
-        if mask.shape != size:
-            shape = "x".join(map(str, mask.shape[::-1]))
-            raise DataError(f"the mask {label!r} has {shape} px, the picture {size[1]}x{size[0]}")
-        if not mask.any():
-            raise DataError(f"the mask {label!r} is empty")
-        areas[label] = Area(label, "mask", mask)
+    drawn = {label: (mask, "mask") for label, mask in request.masks.items()}
+    for label, text in request.thresholds.items():
+        celsius = thermogram.celsius()
+        drawn[label] = (_isotherm(text, areas, celsius, thermogram).mask, "isotherm")
+    for label, (mask, kind) in drawn.items():
+        areas[label] = _mask_area(label, mask, kind, areas, size)
     return areas
+
+
+def _mask_area(label: str, mask: Mask, kind: str, areas: dict[str, Area], size: tuple[int, int]) -> Area:
+    if label in areas:
+        raise ConfigError(f"two regions are called {label!r}")
+    if mask.shape != size:
+        shape = "x".join(map(str, mask.shape[::-1]))
+        raise DataError(f"the mask {label!r} has {shape} px, the picture {size[1]}x{size[0]}")
+    if not mask.any():
+        raise DataError(f"the {kind} {label!r} is empty: no pixel belongs to it")
+    return Area(label, kind, mask)
 
 
 def _free(label: str, taken: dict[str, Area]) -> str:
@@ -162,7 +172,7 @@ def plain(measurement: Measurement) -> dict[str, Any]:
     return {
         "regions": [_plain_region(measurement, region) for region in measurement.regions],
         "deltas": [_plain_delta(delta) for delta in measurement.deltas],
-        "isotherms": [_plain_isotherm(area) for area in measurement.isotherms],
+        "isotherms": [_plain_isotherm(area, measurement.celsius) for area in measurement.isotherms],
         "cautions": [asdict(caution) for caution in measurement.cautions],
     }
 
@@ -229,13 +239,15 @@ def _plain_delta(delta: Delta) -> dict[str, Any]:
     }
 
 
-def _plain_isotherm(area: IsothermArea) -> dict[str, Any]:
+def _plain_isotherm(area: IsothermArea, celsius: Temperatures) -> dict[str, Any]:
+    found = stats_of(celsius[area.mask])
     return {
         "text": area.isotherm.text,
         "low_c": _known(area.low_c),
         "high_c": _known(area.high_c),
         "area_px": area.area_px,
         "share": area.share,
+        "temperatures": asdict(found) if found else None,
         "notes": list(area.notes),
     }
 
