@@ -33,6 +33,11 @@ class Container:
         return self.records[kind]
 
 
+def holds(data: bytes) -> bool:
+    """Say whether a file has a container: it is one, or a JPEG with FLIR segments."""
+    return data.startswith(MAGICS) or any(map(_is_piece, jpeg.segments(data)))
+
+
 def block(data: bytes) -> Cursor | None:
     """Return the container's bytes in a file: the file itself, or the joined FLIR segments of a JPEG; else None."""
     if data.startswith(MAGICS):
@@ -47,14 +52,19 @@ def block(data: bytes) -> Cursor | None:
     return Cursor(b"".join(piece for _, piece in pieces), ">", "FLIR block", origins=tuple(origins))
 
 
-def _pieces(data: bytes) -> list[tuple[int, bytes]]:
+def _pieces(data: bytes) -> list[tuple[int, memoryview]]:
     """Return (offset in the file, bytes) of the FLIR segments, in the order of their part numbers."""
-    parts: dict[int, tuple[int, bytes]] = {}
+    parts: dict[int, tuple[int, memoryview]] = {}
     for segment in jpeg.segments(data):
-        if segment.marker == jpeg.APP1 and segment.payload.startswith(_SEGMENT_MAGIC) and len(segment.payload) > 8:
-            number = segment.payload[6]
-            parts.setdefault(number, (segment.offset + _SEGMENT_HEAD, segment.payload[_SEGMENT_HEAD:]))
+        if _is_piece(segment):
+            start, end = segment.offset + _SEGMENT_HEAD, segment.offset + len(segment.payload)
+            parts.setdefault(segment.payload[6], (start, memoryview(data)[start:end]))
     return [parts[number] for number in sorted(parts)]
+
+
+def _is_piece(segment: jpeg.Segment) -> bool:
+    payload = segment.payload
+    return segment.marker == jpeg.APP1 and payload.startswith(_SEGMENT_MAGIC) and len(payload) > _SEGMENT_HEAD
 
 
 def read_container(cursor: Cursor) -> Container:
@@ -168,7 +178,7 @@ def marked(record: Cursor, mark: int) -> Cursor:
     """Return the record in the byte order in which its first number is `mark`; raises FormatError where in neither."""
     head = record.take(0, 2)
     if int.from_bytes(head, "little") == mark:
-        return record.part(0, len(record), record.what, order="<")
+        return Cursor(record.data, "<", record.what, origins=record.origins)
     if int.from_bytes(head, "big") == mark:
-        return record.part(0, len(record), record.what, order=">")
+        return Cursor(record.data, ">", record.what, origins=record.origins)
     raise record.error(f"begins with {head.hex()}, not with {mark} in either byte order", 0)

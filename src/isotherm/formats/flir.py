@@ -17,7 +17,7 @@ class FlirReader:
 
     def recognises(self, data: bytes) -> bool:
         """Say whether this is an FFF file or a JPEG with FLIR segments."""
-        return fff.block(data) is not None
+        return fff.holds(data)
 
     def decode(self, data: bytes, hints: ReadHints) -> Thermogram:
         """Decode one frame; of a sequence the one that the hints ask for."""

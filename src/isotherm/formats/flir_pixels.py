@@ -60,8 +60,12 @@ def counts(record: Cursor) -> UInt16[np.ndarray, "H W"]:
         return _from_png(record, height, width)
     if head.startswith(_JPEG) and len(record) - _PIXELS < 2 * width * height:
         return _from_jpeg_ls(record, height, width)
-    raw = record.take(_PIXELS, 2 * width * height)
-    return np.frombuffer(raw, record.order + "u2").reshape(height, width).astype(np.uint16)
+    if len(record) < _PIXELS + 2 * width * height:
+        held = len(record) - _PIXELS
+        raise record.error(f"needs {2 * width * height} bytes of pixels, but the record has {held}", _PIXELS)
+    # No copy where the samples are in this machine's byte order: the array looks into the record's bytes.
+    raw = np.frombuffer(record.data, record.order + "u2", width * height, _PIXELS).reshape(height, width)
+    return raw.astype(np.uint16, copy=False)
 
 
 def _from_png(record: Cursor, height: int, width: int) -> UInt16[np.ndarray, "H W"]:

@@ -32,6 +32,11 @@ _SUPPORTS = frozenset(
 )
 
 
+# Rows are looked up together up to this many pixels: NumPy makes 8-byte indices of them, which should stay in the cache
+# and below what the allocator gives back to the system after each picture.
+_PIXELS_AT_ONCE = 1 << 16
+
+
 @dataclass(frozen=True)
 class Path:
     """What lies between the object and the counts: ``counts = (W_obj + offset) / gain``."""
@@ -93,9 +98,7 @@ class PlanckCalibration:
         low, high = int(counts.min()), int(counts.max())
         if high - low >= counts.size:
             return self._kelvin(counts.astype(np.float64), scene)
-        table = self._kelvin(np.arange(low, high + 1, dtype=np.float64), scene)
-        found: Temperatures = np.take(table, counts - counts.dtype.type(low))
-        return found
+        return _looked_up(self._kelvin(np.arange(low, high + 1, dtype=np.float64), scene), counts, low)
 
     def _kelvin(self, counts: Float64[np.ndarray, "*points"], scene: Scene) -> Float32[np.ndarray, "*points"]:
         path = self.path(scene)
@@ -146,3 +149,14 @@ class PlanckCalibration:
     def describe(self) -> dict[str, Any]:
         """Return the constants, ready for JSON."""
         return {"kind": self.kind, **asdict(self)}
+
+
+def _looked_up(table: Float32[np.ndarray, " K"], counts: Counts, low: int) -> Temperatures:
+    """Return ``table[counts - low]`` (H W)."""
+    height, width = counts.shape
+    found = np.empty((height, width), np.float32)
+    rows = max(1, _PIXELS_AT_ONCE // width)
+    for start in range(0, height, rows):
+        part = slice(start, start + rows)
+        np.take(table, counts[part] - counts.dtype.type(low), out=found[part], mode="clip")
+    return found
