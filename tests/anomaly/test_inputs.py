@@ -12,6 +12,7 @@ from isotherm.anomaly.tiles import Frame
 from isotherm.core.errors import DataError, ModelError
 from isotherm.core.scene import ZERO_CELSIUS_K, Scene, assumed_scene
 from isotherm.core.thermogram import Thermogram
+from isotherm.radiometry.estimated import EstimatedCalibration
 
 SQUARE = Frame((64, 64), (64, 64))
 
@@ -120,6 +121,23 @@ def test_grey_levels_of_16_bits_keep_their_steps_and_their_span() -> None:
     # Together with 8-bit pictures the whole range is the span.
     flat = Thermogram(np.full((8, 8), 7, np.uint8), None, assumed_scene(), "test")
     assert InputSpec.learn([picture, flat], SQUARE).high == 255
+
+
+def test_estimates_are_never_mixed_with_measurements() -> None:
+    calibration = EstimatedCalibration(280.0, 320.0, 0.03, np.full(8, 0.01))
+    estimate = Thermogram(np.full((8, 8), 0.5, np.float32), calibration, assumed_scene(), "test")
+    with pytest.raises(DataError, match=r"1 temperature images .* and 1 images with estimated temperatures .* mixed"):
+        InputSpec.learn([estimate, warm(np.zeros((8, 8)))], SQUARE)
+    with pytest.raises(DataError, match=r"1 images with estimated temperatures .* and 1 plain pictures .* mixed"):
+        InputSpec.learn([grey(np.zeros((8, 8))), estimate], SQUARE)
+    spec = InputSpec.learn([estimate], SQUARE)
+    assert spec.kind == "estimate"
+    assert spec.celsius
+    assert InputSpec.from_mapping(spec.to_mapping()) == spec
+    with pytest.raises(DataError, match="learnt from images with estimated temperatures, but this image is a temp"):
+        spec.prepare(warm(np.zeros((8, 8))))
+    with pytest.raises(DataError, match="learnt from temperature images, but this image is an image with estimated"):
+        InputSpec("temperature", 0, 1, SQUARE).prepare(estimate)
 
 
 def test_mixed_kinds_are_refused() -> None:

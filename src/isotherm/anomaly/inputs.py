@@ -25,7 +25,8 @@ from isotherm.formats.overlays import OverlayModel, find
 
 __all__ = ["InputChoices", "InputSpec", "Kind", "Shrunk", "SpanLearner", "kind_of", "resize", "shrink", "visible"]
 
-Kind = Literal["temperature", "picture"]
+Kind = Literal["temperature", "estimate", "picture"]
+"""What a model learns from and judges; never two of them, because an estimate is no measurement."""
 SpanName = Literal["training", "image", "site"]
 OverlayChoice = Literal["auto", "on", "off"]
 Span = tuple[float, float]
@@ -100,7 +101,9 @@ SAMPLE_PIXELS = 4096
 
 
 def kind_of(thermogram: Thermogram) -> Kind:
-    """Say whether a thermogram holds temperatures or is a plain picture."""
+    """Say whether a thermogram holds temperatures, estimates of them, or is a plain picture."""
+    if thermogram.estimated:
+        return "estimate"
     return "temperature" if thermogram.radiometric else "picture"
 
 
@@ -187,7 +190,7 @@ class InputSpec:
     Parameters
     ----------
     kind
-        What the training images hold: temperatures, or plain pictures.
+        What the training images hold: temperatures, temperatures estimated from colours, or plain pictures.
     low, high
         The span of the training set: °C, 0 and 255 for pictures, or grey levels (0..255, with fractions) where all its
         pictures have more than 8 bits.
@@ -216,6 +219,11 @@ class InputSpec:
     overlays: OverlayModel | None = None
     sites: Mapping[str, Span] = field(default_factory=dict)
 
+    @property
+    def celsius(self) -> bool:
+        """Whether the values are °C, measured or estimated; else grey levels 0..255."""
+        return self.kind != "picture"
+
     @classmethod
     def learn(cls, thermograms: Iterable[Thermogram], frame: Frame, choices: InputChoices | None = None) -> InputSpec:
         """Fix the span from the training images, of any sizes; nothing is looked for that all of them show.
@@ -223,7 +231,7 @@ class InputSpec:
         Raises
         ------
         DataError
-            No image at all, or temperatures and plain pictures mixed.
+            No image at all, or two of temperatures, estimates and plain pictures mixed.
         """
         learner = SpanLearner(choices or InputChoices())
         for thermogram in thermograms:
@@ -357,8 +365,16 @@ def _sensible(frame: Frame) -> bool:
 
 MAX_SIZE = 4096
 """Largest side of a network input that a model may ask for [px]."""
-_ONE = {"temperature": "a temperature image", "picture": "a plain picture without temperatures"}
-_PLURAL = {"temperature": "temperature images", "picture": "plain pictures without temperatures"}
+_ONE: dict[Kind, str] = {
+    "temperature": "a temperature image",
+    "estimate": "an image with estimated temperatures",
+    "picture": "a plain picture without temperatures",
+}
+_PLURAL: dict[Kind, str] = {
+    "temperature": "temperature images",
+    "estimate": "images with estimated temperatures",
+    "picture": "plain pictures without temperatures",
+}
 
 
 class SpanLearner:
@@ -366,7 +382,7 @@ class SpanLearner:
 
     def __init__(self, choices: InputChoices) -> None:
         self.choices = choices
-        self._names: dict[Kind, list[str]] = {"temperature": [], "picture": []}
+        self._names: dict[Kind, list[str]] = {kind: [] for kind in _ONE}
         self._samples: list[Float32[np.ndarray, " P"]] = []
         self._spans: list[Span] = []
         self._sites: dict[str, list[Float32[np.ndarray, " P"]]] = {}
@@ -407,16 +423,16 @@ class SpanLearner:
 
         `overlays` are the marks that all images share.
         """
-        temperature, picture = self._names["temperature"], self._names["picture"]
-        if temperature and picture:
-            raise DataError(
-                f"{len(temperature)} temperature images ({temperature[0]} ...) and {len(picture)} plain pictures "
-                f"({picture[0]} ...) are mixed; learn from one kind only"
-            )
+        kinds = [kind for kind, names in self._names.items() if names]
+        if len(kinds) > 1:
+            what = {kind: _PLURAL[kind].removesuffix(" without temperatures") for kind in kinds}
+            found = (f"{len(self._names[kind])} {what[kind]} ({self._names[kind][0]} ...)" for kind in kinds)
+            raise DataError(f"{' and '.join(found)} are mixed; learn from one kind only")
+        picture = self._names["picture"]
         low, high = self._training_span(len(picture))
         least = max(MIN_SPAN_C, LEAST_IMAGE_SPAN * float(np.median([high - low for low, high in self._spans] or [0])))
         return InputSpec(
-            kind="picture" if picture else "temperature",
+            kind=kinds[0] if kinds else "temperature",
             low=low,
             high=high,
             frame=frame,

@@ -118,7 +118,7 @@ def _span(inputs: InputSpec) -> str:
         return "of each image itself"
     if inputs.span == "site":
         return f"of each site ({', '.join(sorted(inputs.sites)) or 'none'}), of the image itself elsewhere"
-    unit = "°C" if inputs.kind == "temperature" else "grey levels"
+    unit = "°C" if inputs.celsius else "grey levels"
     return f"{inputs.low:.4g} .. {inputs.high:.4g} {unit}"
 
 

@@ -17,7 +17,7 @@ from isotherm.workflows.models import TrainedModel
 
 IMAGE, IGNORE = "image", "ignore"
 OUTPUTS = ("maps", "scores")
-CHANNELS = {"temperature": 1, "picture": 3}
+CHANNELS = {"temperature": 1, "estimate": 1, "picture": 3}
 Tile = tuple[Float32[np.ndarray, "C H W"], Float32[np.ndarray, "1 H W"]]
 
 
@@ -73,6 +73,7 @@ def described_inputs(spec: InputSpec) -> list[dict[str, Any]]:
     height, width = spec.frame.size
     what = {
         "temperature": "temperature of each pixel",
+        "estimate": "temperature of each pixel, estimated from colours",
         "picture": "red, green, blue, 0..255; a grey picture three times",
     }
     return [
@@ -80,7 +81,7 @@ def described_inputs(spec: InputSpec) -> list[dict[str, Any]]:
             "name": IMAGE,
             "type": "float32",
             "shape": ["N", CHANNELS[spec.kind], height, width],
-            "unit": "°C" if spec.kind == "temperature" else "grey levels 0..255",
+            "unit": "°C" if spec.celsius else "grey levels 0..255",
             "meaning": what[spec.kind],
         },
         {
@@ -101,7 +102,7 @@ def preparation(spec: InputSpec) -> list[str]:
         "over what gets smaller (Pillow's BILINEAR); aspect ratios that differ by less than a tenth are stretched",
         "centre it; repeat its edge up to the border and set `ignore` to 1 there",
     ]
-    if spec.kind == "temperature":
+    if spec.celsius:
         steps.insert(0, "fill gaps without temperature by the picture's median and set `ignore` to 1 there")
     if len(frame.tiles) > 1:
         steps.append(

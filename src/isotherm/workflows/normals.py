@@ -195,7 +195,7 @@ def gather(
     Raises
     ------
     DataError
-        None can be read, or temperatures and plain pictures are mixed.
+        None can be read, or temperatures, estimates and plain pictures are mixed.
     """
     choices = choices or InputChoices()
     aspect, overlays = _first_look(source, choices)
