@@ -8,6 +8,7 @@ before high bytes, are what deflate packs best. The decoder is ``assets/plane.js
 from __future__ import annotations
 
 import base64
+import math
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -214,6 +215,9 @@ def _physics(thermogram: Thermogram, values: Values) -> dict[str, Any] | None:
     calibration = thermogram.calibration
     if not isinstance(calibration, PlanckCalibration) or calibration.formula != "single-path":
         return None
+    scene = {name: _typed(name, thermogram.scene) for name in EDGE_NAMES}
+    if not all(map(math.isfinite, scene.values())):
+        return None
     steps, first = np.unique(values, return_index=True)
     counts = thermogram.counts.ravel()[first].astype(np.float32)
     # Counts without a temperature stay without one: several may share the one step that they have.
@@ -222,7 +226,7 @@ def _physics(thermogram: Thermogram, values: Values) -> dict[str, Any] | None:
         "planck": {name: getattr(calibration, name) for name in ("r1", "r2", "b", "f", "o")},
         "air": asdict(calibration.atmosphere),
         "counts": _table(counts),
-        "scene": {name: _typed(name, thermogram.scene) for name in EDGE_NAMES},
+        "scene": scene,
     }
 
 
@@ -242,7 +246,8 @@ def _kept(thermogram: Thermogram, sidecar: Mapping[str, Any]) -> dict[str, Any]:
 
 def _ambient_c(thermogram: Thermogram) -> float | None:
     atmosphere = thermogram.scene.atmosphere_k
-    if not thermogram.radiometric or atmosphere.source == Source.ASSUMED:
+    said = thermogram.radiometric and atmosphere.source != Source.ASSUMED
+    if not said or not math.isfinite(atmosphere.value):
         return None
     return float(atmosphere.value - ZERO_CELSIUS_K)
 
@@ -259,7 +264,7 @@ def _uncertainty(thermogram: Thermogram, values: Values) -> dict[str, list[float
     for place in places:
         y, x = divmod(int(place), values.shape[1])
         sigma = standard_uncertainty_k(thermogram, (x, y))
-        if sigma is None:
+        if sigma is None or not math.isfinite(sigma):
             return None
         found[float(flat[place])] = COVERAGE * sigma
     return {"at_c": list(found), "expanded_k": list(found.values())}

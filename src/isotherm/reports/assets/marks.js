@@ -28,8 +28,9 @@ export function drawShape(context, shape, { scale, selected }) {
     context.stroke();
   }
   if (shape.label) {
-    const [left, top] = bounds(shape);
-    drawText(context, shape.label, left * scale + 3, top * scale - 5);
+    const [left, top, , bottom] = bounds(shape);
+    // A spot is often the hottest place, whose temperature stands above it.
+    drawText(context, shape.label, left * scale + 3, shape.shape === "spot" ? (bottom + 1) * scale + 15 : top * scale - 5);
   }
 }
 
