@@ -149,6 +149,26 @@ def test_a_damaged_sidecar_says_what_is_wrong(change: dict, says: str) -> None:
         parse_sidecar(json.dumps({"isotherm_sidecar": 1} | change))
 
 
+members = st.sampled_from(
+    ["scene", "sigma", "material", "regions", "deltas", "isotherms", "image", "x", "label", "shape"]
+)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.sampled_from(["box", "polygon"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(members | st.text(max_size=2), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.dictionaries(members, values, max_size=4))
+def test_no_content_breaks_the_reader_of_sidecars(content: dict) -> None:
+    try:
+        found = parse_sidecar(json.dumps({"isotherm_sidecar": 1} | content))
+    except ConfigError:
+        return
+    assert parse_sidecar(to_json(found)) == found
+
+
 @pytest.mark.parametrize("data", [b"\xff\xfe", b"[1", b"[" * 100_000, b"{}", b"NaN", b" " * 5_000_000])
 def test_a_file_that_is_no_sidecar_names_itself(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "a.jpg.isotherm.json"
