@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from isotherm.cli.info import text_of
 from isotherm.cli.main import main
+from isotherm.core.capture import Pose, VisualPhoto
+from isotherm.core.shapes import Marked, Polygon, Spot
+from isotherm.formats import read_bytes
+from isotherm.workflows.info import describe
+from isotherm.workflows.reading import Outcome
 from thermal_files import FlirFile, encoded, exif_block
 
 
@@ -59,6 +66,37 @@ def test_json(flir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert row["calibration"]["kind"] == "planck"
     assert len(row["sha256"]) == 64
     assert row["position"] == {"latitude_deg": 49.0, "longitude_deg": 8.4, "altitude_m": 120.0}
+
+
+def test_how_sure_each_parameter_is_and_why(flir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(flir), "--distance-m", "20"]) == 0
+    text = capsys.readouterr().out
+    assert "emissivity           0.95 (file), ± 0.03 (type B, value from file)" in text
+    assert "distance_m           20 m (user), ± 1 (type B, value from user: 5%)" in text
+    assert "window_transmission  1 (file), ± 0 (no window)" in text
+
+
+def test_what_a_file_holds_beside_temperatures_is_shown() -> None:
+    thermogram = replace(
+        read_bytes(FlirFile().jpeg()),
+        sensor_size=(6, 8),
+        pose=Pose(pitch_deg=-90.0, target_distance_m=12.9),
+        visual=VisualPhoto(b"12345"),
+        regions=(Marked("Sp1", Spot(3, 4), "camera"), Marked("roof", Polygon(((1, 1), (9, 1), (5, 7))))),
+    )
+    row = describe(Outcome(Path("a.jpg"), "a.jpg", thermogram))
+    assert json.loads(json.dumps(row))["regions"][0] == {
+        "label": "Sp1", "origin": "camera", "shape": "spot", "x": 3, "y": 4, "size_px": 3,
+    }  # fmt: skip
+    text = "\n".join(text_of(row))
+    for expected in (
+        "sensor       8 x 6 px, enlarged to 16 x 12",
+        "pose         pitch_deg -90, target_distance_m 12.9",
+        "photo        embedded, 5 bytes",
+        "spot         Sp1 (camera): x 3, y 4, size_px 3",
+        "polygon      roof (user): corners ",
+    ):
+        assert expected in text
 
 
 def test_a_lower_emissivity_reads_hotter(flir: Path, capsys: pytest.CaptureFixture[str]) -> None:
