@@ -190,7 +190,7 @@ def test_places_are_those_in_the_jpeg_even_across_segments() -> None:
     whole = file.jpeg(part_bytes=300)
     cursor = block(whole)
     assert cursor is not None
-    camera = read_container(cursor).records[0x20]
+    camera = read_container(cursor)[0x20]
     for offset in (0, 0x58, 0x338, 0x384):
         place = camera.place(offset)
         assert whole[place : place + 1] == camera.take(offset, 1)

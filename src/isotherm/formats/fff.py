@@ -5,6 +5,7 @@ The directory is walked; nothing is searched for, because pixel data may hold an
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from isotherm.core.errors import FormatError
@@ -19,18 +20,36 @@ _SEGMENT_HEAD = 8
 _HEADER, _ENTRY, _MAX_RECORDS = 64, 32, 1024
 
 
-@dataclass(frozen=True, eq=False)
-class Container:
-    """One frame: its records by type (the first of each)."""
+class Container(Mapping[int, Cursor]):
+    """One frame: its records by type (the first of each), cut out when they are asked for, for some are large."""
 
-    records: dict[int, Cursor]
+    def __init__(self, frame: Cursor, places: dict[int, tuple[int, int]]) -> None:
+        self._frame, self._places = frame, places
+
+    def __getitem__(self, kind: int) -> Cursor:
+        start, length = self._places[kind]
+        return self._frame.part(start, length, f"FLIR record 0x{kind:02x}")
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
 
     def record(self, kind: int, what: str) -> Cursor:
         """Return the record of a type; raises FormatError where there is none."""
-        if kind not in self.records:
-            found = ", ".join(f"0x{kind:02x}" for kind in sorted(self.records)) or "none"
+        if kind not in self._places:
+            found = ", ".join(f"0x{kind:02x}" for kind in sorted(self._places)) or "none"
             raise FormatError(f"FLIR file without {what} (record 0x{kind:02x}); records found: {found}")
-        return self.records[kind]
+        return self[kind]
+
+    def split(self, kind: int, head: int) -> tuple[Cursor, Cursor] | None:
+        """Return the first `head` bytes of a record, and what follows them; None where there are no more."""
+        start, length = self._places.get(kind, (0, 0))
+        if length <= head:
+            return None
+        what = f"FLIR record 0x{kind:02x}"
+        return self._frame.part(start, head, what), self._frame.part(start + head, length - head, what)
 
 
 def holds(data: bytes) -> bool:
@@ -77,11 +96,8 @@ def read_container(cursor: Cursor) -> Container:
     """
     head = _head(cursor)
     table = cursor.part(head.start, head.count * _ENTRY, "FLIR directory", order=head.order)
-    records: dict[int, Cursor] = {}
-    for entry in _entries(table, len(cursor)):
-        record = cursor.part(entry.offset, entry.length, f"FLIR record 0x{entry.kind:02x}", order=head.order)
-        records.setdefault(entry.kind, record)
-    return Container(records)
+    frame = Cursor(cursor.data, head.order, cursor.what, origins=cursor.origins)
+    return Container(frame, _places(_entries(table, len(cursor))))
 
 
 @dataclass(frozen=True)
@@ -115,9 +131,7 @@ def frame_layout(file: MappedFile, offset: int) -> FrameLayout:
     start = offset + head.start
     table = Cursor(file.read(start, head.count * _ENTRY), head.order, what, origins=((0, start),))
     entries = _entries(table, len(file) - offset)
-    # Of several records of one type the first counts: it comes last here.
-    places = {entry.kind: (entry.offset, entry.length) for entry in reversed(entries)}
-    return FrameLayout(offset, _end(head, entries), head.order, places)
+    return FrameLayout(offset, _end(head, entries), head.order, _places(entries))
 
 
 @dataclass(frozen=True)
@@ -158,6 +172,11 @@ def _entries(table: Cursor, length: int) -> list[_Entry]:
     found = [_Entry(table.u16(place), table.u32(place + 12), table.u32(place + 16)) for place in places]
     used = [entry for entry in found if entry.kind and entry.length and entry.offset < length]
     return [replace(entry, length=min(entry.length, length - entry.offset)) for entry in used]
+
+
+def _places(entries: list[_Entry]) -> dict[int, tuple[int, int]]:
+    # Of several records of one type the first counts: it comes last here.
+    return {entry.kind: (entry.offset, entry.length) for entry in reversed(entries)}
 
 
 def _end(head: _Head, entries: list[_Entry]) -> int:

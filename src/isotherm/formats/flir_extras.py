@@ -28,13 +28,12 @@ def photo(container: fff.Container, size: tuple[int, int], zoom: float) -> Visua
 
     `zoom` is the digital zoom of the camera's screen, on which the recorded alignment rests.
     """
-    record = container.records.get(_PHOTO)
+    parts = container.split(_PHOTO, _PHOTO_DATA)
     try:
-        if record is None or len(record) <= _PHOTO_DATA:
+        if parts is None:
             return None
-        record = fff.marked(record, 3)
-        data = record.take(_PHOTO_DATA, len(record) - _PHOTO_DATA)
-        alignment = _alignment(container, size, (record.u16(4), record.u16(2)), zoom)
+        head, data = fff.marked(parts[0], 3), parts[1].data
+        alignment = _alignment(container, size, (head.u16(4), head.u16(2)), zoom)
     except FormatError:
         return None
     if data.startswith(b"\x89PNG"):
@@ -50,7 +49,7 @@ def _alignment(
     The record's first number says how many times wider the photo's view is than that of the thermal picture as it was
     shown, which the digital zoom had enlarged. Its offsets are from the photo's centre, in pixels of the photo.
     """
-    record = container.records.get(_PICTURE_IN_PICTURE)
+    record = container.get(_PICTURE_IN_PICTURE)
     if record is None:
         return None
     record = record.part(0, len(record), record.what, order="<")
@@ -65,7 +64,7 @@ def _alignment(
 
 def palette(container: fff.Container) -> CameraPalette | None:
     """Return the camera's palette; None where the frame has none."""
-    record = container.records.get(_PALETTE)
+    record = container.get(_PALETTE)
     try:
         count = record.take(0, 1)[0] if record is not None else 0
         if record is None or count == 0:
@@ -78,7 +77,7 @@ def palette(container: fff.Container) -> CameraPalette | None:
 
 def tools(container: fff.Container, size: tuple[int, int]) -> tuple[Marked, ...]:
     """Return the spots, boxes, ellipses and lines that the camera's user drew, inside a picture of `size`."""
-    record = container.records.get(_TOOLS)
+    record = container.get(_TOOLS)
     if record is None:
         return ()
     found: list[Marked] = []

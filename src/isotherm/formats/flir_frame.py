@@ -72,7 +72,7 @@ def decode_frame(cursor: Cursor, exif_block: bytes, hints: ReadHints) -> Thermog
 
 
 def _position(container: fff.Container) -> Position | None:
-    record = container.records.get(fff.GPS)
+    record = container.get(fff.GPS)
     try:
         return flir_camera.position(record) if record else None
     except FormatError:

@@ -9,7 +9,7 @@ from PIL import PngImagePlugin  # noqa: F401 (the plug-in for the packed frames)
 from isotherm.core.errors import FormatError, TooLargeError
 from isotherm.formats import fff, jpeg_ls
 from isotherm.formats.cursor import Cursor
-from isotherm.formats.raster import open_picture, pixels
+from isotherm.formats.raster import guarded, open_picture
 from isotherm.formats.reader import MAX_PIXELS
 
 _PIXELS = 32
@@ -72,11 +72,14 @@ def _from_png(record: Cursor, height: int, width: int) -> UInt16[np.ndarray, "H 
     """Return counts that are packed as PNG; the cameras write them in it with their bytes swapped."""
     data = record.take(_PIXELS, len(record) - _PIXELS)
     image = open_picture(data, "FLIR raw PNG", ("PNG",))
-    if image.mode not in ("I;16", "I;16B"):
+    if image.mode != "I;16":
         raise record.error(f"raw PNG of mode {image.mode}; 16-bit grey is needed", _PIXELS)
     if image.size != (width, height):
         raise record.error(f"raw PNG of {image.size[0]} x {image.size[1]} pixels; {width} x {height} declared", _PIXELS)
-    return pixels(image, "FLIR raw PNG").astype(np.uint16).byteswap()
+    with guarded("FLIR raw PNG"):
+        image.load()
+        swapped = image.tobytes("raw", "I;16B")
+    return np.frombuffer(swapped, "<u2").reshape(height, width).astype(np.uint16, copy=False)
 
 
 def _from_jpeg_ls(record: Cursor, height: int, width: int) -> UInt16[np.ndarray, "H W"]:
