@@ -50,9 +50,9 @@ GRIDS: dict[str, dict[str, tuple[Any, ...]]] = {
         "neighbourhood_percent": (60.0, 100.0),
     },
     "adaptive": {
-        "deviations": (0.0, 2.0, 3.0),
-        "min_rise_c": (8.0, 12.0, 16.0),
-        "window_percent": (30.0, 60.0, 120.0),
+        "deviations": (1.0, 2.0, 3.0),
+        "min_rise_c": (8.0, 10.0, 12.0),
+        "window_percent": (30.0, 60.0, 100.0),
     },
     "region_growing": {
         "seed_rise_c": (4.0, 6.0, 8.0),
@@ -178,7 +178,7 @@ def share_inside(region: Box, box: Box, hot: np.ndarray) -> float:
 
 def judged(items: Iterable[Labelled], name: str, values: Values) -> Iterator[tuple[Labelled, Tally]]:
     """Yield what a method finds in each picture."""
-    method = Timed(HOTSPOT_METHODS.get(name.split()[0]))
+    method = Timed(HOTSPOT_METHODS.get(name.split(maxsplit=1)[0]))
     config, settings = from_mapping(method.config_type, values), HotspotSettings()
     for item in items:
         findings, hot = hot_regions(item.picture, method, config=config, settings=settings)

@@ -20,9 +20,9 @@ class AdaptiveConfig:
     """Settings of `Adaptive`."""
 
     deviations: float = setting(2.0, "hot is this many local standard deviations above the local mean", low=0)
-    min_rise_c: float = setting(8.0, "and at least this far above the local mean [°C or grey levels]", low=0)
+    min_rise_c: float = setting(10.0, "and at least this far above the local mean [°C or grey levels]", low=0)
     window_percent: float = setting(
-        30.0, "side of the square window, in percent of the picture's longer side", low=1, high=200
+        60.0, "side of the square window, in percent of the picture's longer side", low=1, high=200
     )
     skip_background: bool = setting(True, "leave a cold background such as the sky out of mean and deviation")
 

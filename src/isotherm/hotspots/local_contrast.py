@@ -11,7 +11,7 @@ from jaxtyping import Float, Float32, Int
 from isotherm.core.config import setting, validate
 from isotherm.hotspots.method import Mask, Values
 from isotherm.hotspots.neighbourhoods import Cells
-from isotherm.hotspots.objects import PASSES, object_pixels
+from isotherm.hotspots.objects import PASSES, object_pixels, usual_pixels
 
 CELLS = 12
 """Cells along the longer side."""
@@ -43,8 +43,9 @@ class LocalContrast:
     """Pixels that stand above a high percentile of the objects in their neighbourhood.
 
     Only objects count, not the cold background (see `isotherm.hotspots.objects`), so that a warm tower before a cold
-    sky is compared with itself. Pixels found hot are left out and the percentile is taken again, so that a large
-    hotspot does not hide itself. The percentiles are those of histograms of cells, added up over each neighbourhood.
+    sky is compared with itself. Pixels found hot, and a hot class clearly apart from the others, are left out and the
+    percentile is taken again, so that a large hotspot does not hide itself. The percentiles are those of histograms of
+    cells, added up over each neighbourhood.
     """
 
     name = "local_contrast"
@@ -57,8 +58,9 @@ class LocalContrast:
         if not objects.any():
             return hot
         counts = _Counts.of(values, objects)
+        left_out = objects & ~usual_pixels(values, objects, rise_c=config.min_contrast_c)
         for _ in range(PASSES):
-            usual = counts.without(hot)
+            usual = counts.without(hot | left_out)
             if not usual.any():
                 break
             reference = counts.percentile(usual, config, values.size)
