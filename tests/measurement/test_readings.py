@@ -161,6 +161,17 @@ def test_a_low_emissivity_is_where_the_linear_form_fails_and_monte_carlo_says_so
     assert budget.standard_k > 10
 
 
+def test_many_regions_are_checked_alike() -> None:
+    thermogram = planck(STEPS)
+    chosen = UncertaintySettings(draws=40)
+    many = [Marked(f"r{number}", Box(0, 0, 3, 4)) for number in range(70)]
+    found = measure_areas(Pictures(thermogram), areas_of(thermogram, *many), chosen)
+    # The same scenes are drawn for all of them; only the noise differs.
+    spreads = [measured.draws["mean"].std_k for label, measured in found.items() if label != "image"]  # type: ignore[union-attr]
+    assert len(spreads) == 70
+    assert max(spreads) - min(spreads) < 0.05
+
+
 def test_the_same_seed_gives_the_same_check() -> None:
     thermogram = planck(STEPS)
     chosen = UncertaintySettings(draws=50)

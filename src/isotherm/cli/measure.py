@@ -76,7 +76,9 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         help="'>60', '<10', 20..30, dewpoint, humidity:80, insulation:0.7,21,-2; with ' in LABEL' inside a region",
     )
     tables = ", ".join(SEVERITY_TABLES)
-    compare.add_argument("--severity", metavar="TABLE", help=f"judge differences: {tables}, or a file of your own")
+    compare.add_argument(
+        "--severity", metavar="TABLE", help=f"judge differences: {tables}, or a JSON or TOML file of your own"
+    )
     _add_results(parser)
     add_flags(parser, SceneEdit, "scene (in place of the files' own values)")
     add_flags(parser, Operation, "operation of the equipment, for severity tables")

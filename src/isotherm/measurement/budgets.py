@@ -44,7 +44,7 @@ from isotherm.radiometry.uncertainty import (
 
 FINAL = "emissivity, reflection and air are not included: the temperatures of this file are final"
 COLOURS = "estimated from colours; how well the camera and its operator measured is not included"
-_MEAN_SAMPLE = 64
+_MEAN_SAMPLE, _DRAWN_AT_ONCE = 64, 32
 _MEDIAN_NOISE = 1.2533  # root of pi/2: the noise of a median over that of a mean
 
 
@@ -103,7 +103,9 @@ def measure_areas(
         found |= _measure_group(pictures, members, scene)
     if settings.draws and can_draw(pictures.calibration) and not isinstance(pictures.calibration, KnowsItsSigma):
         for scene, members in groups.items():
-            found |= _drawn(pictures, [found[area.label] for area in members], scene, settings, seed)
+            for start in range(0, len(members), _DRAWN_AT_ONCE):
+                some = [found[area.label] for area in members[start : start + _DRAWN_AT_ONCE]]
+                found |= _drawn(pictures, some, scene, settings, seed)
     return {area.label: found[area.label] for area in areas}
 
 
@@ -222,7 +224,8 @@ def _contribution(shift: Shift, name: str, effect_k: float) -> Contribution:
 
 def _of_camera(terms: Sequence[Term], settings: UncertaintySettings) -> Iterable[Contribution]:
     sheet = f"type B, assumed: {settings.accuracy_k:g} K or {settings.accuracy_percent:g} %, rectangular"
-    sums = sum(term.weight * term.measured.reading.celsius(term.statistic) for term in terms)
+    # A region without any temperature has no value to take a share of.
+    sums = float(np.nan_to_num(sum(term.weight * term.measured.reading.celsius(term.statistic) for term in terms)))
     if abs(sum(term.weight for term in terms)) < 1e-9:
         offset = settings.accuracy_k / ROOT3
         common = sum(term.weight * term.measured.factor for term in terms) * offset

@@ -33,6 +33,9 @@ from isotherm.measurement.severity import SeverityTable
 from isotherm.measurement.shapes import profile
 from isotherm.radiometry.uncertainty import MonteCarlo, Uncertainty, UncertaintySettings
 
+MOST_MASK_PX = 2_000_000_000
+"""Regions times pixels that are measured at most: each region is a mask of one byte a pixel."""
+
 
 @dataclass(frozen=True, eq=False)
 class MeasureRequest:
@@ -120,6 +123,9 @@ def measure(thermogram: Thermogram, request: MeasureRequest) -> Measurement:
 
 def _areas(thermogram: Thermogram, request: MeasureRequest) -> dict[str, Area]:
     size = thermogram.size
+    count = len(thermogram.regions) + len(request.masks) + len(request.thresholds)
+    if count * size[0] * size[1] > MOST_MASK_PX:
+        raise DataError(f"{count} regions are too many for a picture of {size[1]}x{size[0]} px")
     areas = {"image": whole(size)}
     for marked in thermogram.regions:
         areas[_free(marked.label, areas)] = area_of(replace(marked, label=_free(marked.label, areas)), size)
