@@ -16,7 +16,7 @@ from contextlib import suppress
 import h5py
 import numpy as np
 import pytest
-from array_files import mat5, npz
+from array_files import hdf5, mat5, npz
 
 from isotherm.core.errors import FormatError, TooLargeError
 from isotherm.formats import FORMATS, ReadHints, read_bytes
@@ -151,6 +151,10 @@ def test_declared_datasets() -> None:
     with h5py.File(stream, "w") as file:
         file.create_dataset("celsius", shape=(8000, 8000), dtype="f4", chunks=(1, 1))
     refused(stream.getvalue(), "lies in 64000000 chunks", TooLargeError)
+    stream = io.BytesIO()
+    with h5py.File(stream, "w") as file:
+        file.create_dataset("celsius", shape=(8000, 8000), dtype="f4", chunks=(800, 800))
+    refused(stream.getvalue(), "cannot lie in a file of")
 
 
 # Streams that unpack to more than they should
@@ -240,7 +244,7 @@ def test_hdf5_chunk_bomb() -> None:
     with h5py.File(stream, "w") as file:
         dataset = file.create_dataset("celsius", shape=(8, 8), dtype="f4", chunks=(8, 8), compression="gzip")
         dataset.id.write_direct_chunk((0, 0), ZEROS)
-    refused(stream.getvalue(), "a chunk of '/celsius' has 260 bytes; 256 are needed")
+    refused(stream.getvalue(), "a chunk of 'celsius' has 260 bytes; 256 are needed")
 
 
 # Chains that never end
@@ -260,6 +264,17 @@ def test_exif_and_tiff_directories_that_point_at_themselves() -> None:
     picture = encoded(np.zeros((8, 8), np.uint8), "JPEG").removeprefix(b"\xff\xd8")
     looped = b"\xff\xd8" + segment(0xE1, b"Exif\0\0" + bytes(block)) + picture
     assert read_bytes(looped).size == (8, 8)
+
+
+def test_hdf5_groups_and_trees_that_point_at_themselves() -> None:
+    data = hdf5({"a/celsius": np.zeros((8, 8))}, chunks=(4, 4))
+    nodes = [place for place in range(0, len(data), 8) if data[place : place + 4] in (b"TREE", b"SNOD")]
+    assert len(nodes) >= 5
+    for node in nodes:
+        for place in range(node + 8, min(node + 200, len(data) - 8), 8):
+            for target in (node, nodes[0], 96):
+                looped = data[:place] + struct.pack("<Q", target) + data[place + 8 :]
+                assert timed(lambda looped=looped: read_bytes(looped)) < 1
 
 
 def progressive(scans: int) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from isotherm.core.thermogram import Thermogram
-from isotherm.formats import hdf5_arrays
+from isotherm.formats import hdf5_arrays, hdf5_tree
 from isotherm.formats.reader import FormatCard, ReadHints
 
 
@@ -17,13 +17,12 @@ class Hdf5Reader:
         numbers="°C or K as floats; counts with a step or a table; grey levels",
         evidence="proven",
         frames=True,
-        needs="extra formats",
         source="The HDF Group, HDF5 File Format",
     )
 
     def recognises(self, data: bytes) -> bool:
         """Say whether an HDF5 file begins in these bytes."""
-        return hdf5_arrays.starts_in(data)
+        return hdf5_tree.starts_in(data)
 
     def decode(self, data: bytes, hints: ReadHints) -> Thermogram:
         """Decode the likeliest dataset, or one frame of it; links to other files are not followed."""

@@ -1,46 +1,24 @@
-"""Arrays of HDF5 files: listed through h5py, read chunk by chunk with our own bounded unpacking.
-
-h5py unpacks a chunk to whatever size its deflate stream has; here no chunk gives more bytes than its declared shape.
-"""
+"""Arrays of HDF5 files: which is read, and its numbers chunk by chunk, none unpacked beyond its declared shape."""
 
 from __future__ import annotations
 
 import math
-import threading
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
-from io import BytesIO
-from itertools import product
-from typing import Any
 
 import numpy as np
 
-from isotherm.core.errors import FormatError, MissingExtraError, TooLargeError
+from isotherm.core.errors import FormatError, TooLargeError
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats.arrays import NamedArray, chosen, table_among, thermogram_of
 from isotherm.formats.frames import chosen_frame
+from isotherm.formats.hdf5_messages import CHUNKED, Filter
+from isotherm.formats.hdf5_tree import Dataset, datasets
 from isotherm.formats.reader import MAX_PIXELS, ReadHints
 
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_PLACES = (0, 512, 1024, 2048)
-_MOST_ARRAYS = 256
-_MOST_VISITED = 10_000
 _MOST_CHUNKS = 100_000
 _MOST_UNPACKED = 8 * MAX_PIXELS
 _DEFLATE, _SHUFFLE, _FLETCHER32 = 1, 2, 3
-_ONE_AT_A_TIME = threading.Lock()
-"""The HDF5 library keeps its state to itself; threads take turns."""
-# What h5py raises on damaged files.
-_DAMAGE = (
-    OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, MemoryError,
-    NotImplementedError, EOFError, UnicodeError, SystemError, zlib.error,
-)  # fmt: skip
-
-
-def starts_in(data: bytes) -> bool:
-    """Say whether an HDF5 file begins in these bytes, behind a user block or at once."""
-    return any(data[place : place + 8] == SIGNATURE for place in _PLACES)
 
 
 def decode(
@@ -62,141 +40,86 @@ def decode(
     Raises
     ------
     FormatError
-        Damaged, or without a picture; or h5py is not installed (the message says what to install).
+        Damaged, without a picture, or packed in a way that is not read.
     """
-    with _opened(data, what) as file:
-        arrays = [_turned(array, reverse) for array in _arrays(file)]
-        choice = chosen(arrays, what, frame_axis=frame_axis)
-        picture = _frame(file, choice.array, choice.axis, chosen_frame(hints, choice.frames)[0], reverse=reverse)
-        table = table_among(arrays)
-        levels = None if table is None else _frame(file, table, None, 0, reverse=reverse)
+    # MATLAB keeps what its cells point to in a group that is called #refs#.
+    found = [dataset for dataset in datasets(data) if dataset.shape and not dataset.name.startswith("#")]
+    named = {_named(dataset, reverse): dataset for dataset in found}
+    choice = chosen(list(named), what, frame_axis=frame_axis)
+    frame = None if choice.axis is None else (choice.axis, chosen_frame(hints, choice.frames)[0])
+    picture = _numbers(named[choice.array], frame, reverse=reverse)
+    table = table_among(list(named))
+    levels = None if table is None else _numbers(named[table], None, reverse=reverse)
     return thermogram_of(picture, choice, hints, name=name, what=what, table=levels)
 
 
-@contextmanager
-def _opened(data: bytes, what: str) -> Iterator[Any]:
-    """Open the file in memory; whatever the library raises on damaged bytes becomes FormatError."""
-    try:
-        import h5py
-    except ImportError as error:
-        raise FormatError(str(MissingExtraError(f"reading {what} files", "formats"))) from error
-    try:
-        with _ONE_AT_A_TIME, h5py.File(BytesIO(data), "r") as file:
-            yield _File(file, data, what)
-    except _DAMAGE as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise FormatError(f"{what}: damaged or not supported ({reason})") from error
+def _named(dataset: Dataset, reverse: bool) -> NamedArray:
+    shape = dataset.shape[::-1] if reverse else dataset.shape
+    return NamedArray(dataset.name, shape, dataset.dtype, dataset.unit)
 
 
-class _File:
-    """An open file: its datasets by h5py, its bytes by our own hands."""
-
-    def __init__(self, file: Any, data: bytes, what: str) -> None:
-        self.file, self.data, self.what = file, data, what
-
-    def taken(self, offset: int | None, size: int) -> bytes:
-        """Return bytes of the file; raises FormatError where they are not inside it."""
-        if offset is None or offset < 0 or size < 0 or offset + size > len(self.data):
-            raise FormatError(f"{self.what}: {size} bytes are not inside the file", offset)
-        return self.data[offset : offset + size]
-
-
-def _arrays(file: _File) -> list[NamedArray]:
-    """Return what the file says about its datasets; links out of the file are not followed."""
-    found: list[NamedArray] = []
-    seen = 0
-
-    def visit(name: str, item: Any) -> bool | None:
-        nonlocal seen
-        seen += 1
-        # MATLAB keeps what its cells point to in a group that is called #refs#.
-        if hasattr(item, "dtype") and item.shape and not name.startswith("#"):
-            found.append(NamedArray(name, tuple(map(int, item.shape)), item.dtype, _unit(item)))
-        return True if seen >= _MOST_VISITED or len(found) >= _MOST_ARRAYS else None
-
-    file.file.visititems(visit)
-    return found
-
-
-def _unit(dataset: Any) -> str:
-    for key in ("unit", "units"):
-        value = dataset.attrs.get(key) if key in dataset.attrs else None
-        if isinstance(value, bytes):
-            value = value.decode("utf-8", "replace")
-        if isinstance(value, str):
-            return value[:40]
-    return ""
-
-
-def _turned(array: NamedArray, reverse: bool) -> NamedArray:
-    return NamedArray(array.name, array.shape[::-1], array.dtype, array.unit) if reverse else array
-
-
-def _frame(file: _File, array: NamedArray, axis: int | None, index: int, *, reverse: bool) -> np.ndarray:
-    """Return one frame of an array (all of it without `axis`), read from the chunks that hold it."""
-    dataset = file.file[array.name]
-    shape = tuple(map(int, dataset.shape))
-    picks = [slice(0, side) for side in shape]
-    if axis is not None:
-        stored = len(shape) - 1 - axis if reverse else axis
-        picks[stored] = slice(index, index + 1)
-    found = _selection(file, dataset, tuple(picks))
+def _numbers(dataset: Dataset, frame: tuple[int, int] | None, *, reverse: bool) -> np.ndarray:
+    """Return a whole dataset, or one `frame` (axis, index) of it."""
+    picks = [slice(0, side) for side in dataset.shape]
+    if frame is not None:
+        axis, index = frame
+        picks[len(picks) - 1 - axis if reverse else axis] = slice(index, index + 1)
+    found = _selection(dataset, tuple(picks))
     found = found.T if reverse else found
-    return found if axis is None else found.take(0, axis)
+    return found if frame is None else found.take(0, frame[0])
 
 
-def _selection(file: _File, dataset: Any, picks: tuple[slice, ...]) -> np.ndarray:
-    import h5py
-
+def _selection(dataset: Dataset, picks: tuple[slice, ...]) -> np.ndarray:
     sides = tuple(pick.stop - pick.start for pick in picks)
     if math.prod(sides) > MAX_PIXELS:
-        raise TooLargeError(f"{file.what}: {dataset.name!r} of {sides}; at most {MAX_PIXELS} numbers are decoded")
-    if dataset.dtype.kind not in "fiu" or not dataset.id.get_type().equal(h5py.h5t.py_create(dataset.dtype)):
-        raise FormatError(f"{file.what}: {dataset.name!r} holds numbers of an unusual layout")
-    properties = dataset.id.get_create_plist()
-    layout = properties.get_layout()
-    if properties.get_external_count() or layout not in (h5py.h5d.COMPACT, h5py.h5d.CONTIGUOUS, h5py.h5d.CHUNKED):
-        raise FormatError(f"{file.what}: {dataset.name!r} lies in other files, which are not opened")
-    if layout == h5py.h5d.CHUNKED:
-        return _of_chunks(file, dataset, picks, _filters(file, properties))
-    if layout == h5py.h5d.COMPACT:
-        return np.asarray(dataset[picks])
-    shape = tuple(map(int, dataset.shape))
-    offset, size = dataset.id.get_offset(), math.prod(shape) * dataset.dtype.itemsize
-    if offset is None or offset + size > len(file.data):
-        raise FormatError(f"{file.what}: the {size} bytes of {dataset.name!r} are not inside the file", offset)
-    return np.frombuffer(file.data, dataset.dtype, math.prod(shape), offset).reshape(shape)[picks]
+        raise TooLargeError(f"HDF5: {dataset.name!r} of {sides}; at most {MAX_PIXELS} numbers are decoded")
+    storage = dataset.storage
+    if storage.kind == CHUNKED:
+        return _of_chunks(dataset, picks, sides)
+    size = math.prod(dataset.shape) * dataset.dtype.itemsize
+    if storage.place is None or storage.size < size or storage.place + size > len(dataset.file):
+        raise FormatError(f"HDF5: the {size} bytes of {dataset.name!r} are not inside the file", storage.place)
+    flat = np.frombuffer(dataset.file.data, dataset.dtype, math.prod(dataset.shape), storage.place)
+    return flat.reshape(dataset.shape)[picks]
 
 
-def _filters(file: _File, properties: Any) -> list[int]:
-    """Return the numbers of the filters that a chunk went through, in order."""
-    found = [int(properties.get_filter(index)[0]) for index in range(properties.get_nfilters())]
-    unknown = [number for number in found if number not in (_DEFLATE, _SHUFFLE, _FLETCHER32)]
-    if unknown:
-        names = [properties.get_filter(index)[3].decode("latin-1") for index in range(len(found))]
-        raise FormatError(f"{file.what}: packed with {', '.join(names)}; deflate and shuffle are read")
-    return found
-
-
-def _of_chunks(file: _File, dataset: Any, picks: tuple[slice, ...], filters: list[int]) -> np.ndarray:
-    chunk = tuple(map(int, dataset.chunks))
-    sides = tuple(pick.stop - pick.start for pick in picks)
-    corners = [
-        range(pick.start // side * side, pick.stop, side) for pick, side in zip(picks, chunk, strict=True) if side > 0
-    ]
-    size, count = math.prod(chunk) * dataset.dtype.itemsize, math.prod(map(len, corners))
+def _of_chunks(dataset: Dataset, picks: tuple[slice, ...], sides: tuple[int, ...]) -> np.ndarray:
+    chunk = dataset.storage.chunk
+    if len(chunk) != len(sides) or 0 in chunk:
+        raise FormatError(f"HDF5: {dataset.name!r} of {dataset.shape} in chunks of {chunk}")
+    _check_filters(dataset)
+    size = math.prod(chunk) * dataset.dtype.itemsize
+    count = math.prod((pick.stop - 1) // side - pick.start // side + 1 for pick, side in zip(picks, chunk, strict=True))
     if count > _MOST_CHUNKS or size * count > _MOST_UNPACKED:
-        raise TooLargeError(f"{file.what}: one picture of {dataset.name!r} lies in {count} chunks of {size} bytes")
-    found = np.full(sides, dataset.fillvalue, dataset.dtype)
-    for corner in product(*corners):
-        info = dataset.id.get_chunk_info_by_coord(corner)
-        if info.byte_offset is None:
-            continue
-        raw = _unfiltered(file.taken(info.byte_offset, info.size), filters, info.filter_mask, size, dataset)
+        raise TooLargeError(f"HDF5: one picture of {dataset.name!r} lies in {count} chunks of {size} bytes")
+    _check_room(dataset, size * count)
+    found = np.full(sides, dataset.fill, dataset.dtype)
+    for done, (corner, raw) in enumerate(_packed(dataset, picks, size)):
+        if done >= count:
+            raise FormatError(f"HDF5: {dataset.name!r} has a chunk twice")
         inside = np.frombuffer(raw, dataset.dtype).reshape(chunk)
         source, target = zip(*map(_overlap, picks, corner, chunk), strict=True)
         found[target] = inside[source]
     return found
+
+
+def _check_room(dataset: Dataset, size: int) -> None:
+    """Raise FormatError where no packing could hold as many bytes in the file (deflate: at most 1040 to 1)."""
+    if size > 1040 * len(dataset.file):
+        raise FormatError(f"HDF5: {size} bytes of {dataset.name!r} cannot lie in a file of {len(dataset.file)} bytes")
+
+
+def _packed(dataset: Dataset, picks: tuple[slice, ...], size: int) -> Iterator[tuple[list[int], bytes]]:
+    """Yield corner and unpacked bytes of each chunk that holds something of what is picked."""
+    low, high = (np.array(ends) for ends in zip(*((pick.start, pick.stop) for pick in picks), strict=True))
+    chunk = np.array(dataset.storage.chunk)
+    for table in dataset.chunks():
+        corners = table["at"][:, :-1].astype(np.int64)
+        wanted = ((corners < high) & (corners + chunk > low) & (corners % chunk == 0)).all(1)
+        for record, corner in zip(table[wanted], corners[wanted].tolist(), strict=True):
+            length = int(record["size"]) or size
+            raw = dataset.file.take(dataset.sizes.base + int(record["place"]), length)
+            yield corner, _unfiltered(raw, dataset, int(record["mask"]), size)
 
 
 def _overlap(pick: slice, corner: int, side: int) -> tuple[slice, slice]:
@@ -205,20 +128,36 @@ def _overlap(pick: slice, corner: int, side: int) -> tuple[slice, slice]:
     return slice(first - corner, last - corner), slice(first - pick.start, last - pick.start)
 
 
-def _unfiltered(raw: bytes, filters: list[int], skipped: int, size: int, dataset: Any) -> bytes:
-    """Return the bytes of a chunk as they were before its filters; never more than `size`."""
-    for place, number in reversed(list(enumerate(filters))):
+def _check_filters(dataset: Dataset) -> None:
+    def known(step: Filter) -> bool:
+        return step.number in (_DEFLATE, _SHUFFLE, _FLETCHER32)
+
+    unknown = [step.name or str(step.number) for step in dataset.filters if not known(step)]
+    if unknown:
+        raise FormatError(f"HDF5: packed with {', '.join(unknown)}; deflate and shuffle are read")
+
+
+def _unfiltered(raw: bytes, dataset: Dataset, skipped: int, size: int) -> bytes:
+    """Return the bytes of a chunk as they were before its filters; never more than `size`, and a check sum."""
+    for place, step in reversed(list(enumerate(dataset.filters))):
         if skipped >> place & 1:
             continue
-        if number == _DEFLATE:
-            # Bounded: a few bytes may claim to unpack to gigabytes. Four more for a check sum in front of deflate.
-            raw = zlib.decompressobj().decompress(raw, size + 4)
-        elif number == _FLETCHER32:
+        if step.number == _DEFLATE:
+            raw = _inflated(raw, dataset, size + 4)
+        elif step.number == _FLETCHER32:
             raw = raw[:-4]
         else:
             width = dataset.dtype.itemsize
             whole = len(raw) // width * width
             raw = np.frombuffer(raw, np.uint8, whole).reshape(width, -1).T.tobytes() + raw[whole:]
     if len(raw) != size:
-        raise FormatError(f"a chunk of {dataset.name!r} has {len(raw)} bytes; {size} are needed")
+        raise FormatError(f"HDF5: a chunk of {dataset.name!r} has {len(raw)} bytes; {size} are needed")
     return raw
+
+
+def _inflated(raw: bytes, dataset: Dataset, most: int) -> bytes:
+    try:
+        # Bounded: a few bytes may claim to unpack to gigabytes.
+        return zlib.decompressobj().decompress(raw, most)
+    except zlib.error as error:
+        raise FormatError(f"HDF5: a chunk of {dataset.name!r} is damaged ({error})") from error

@@ -9,7 +9,7 @@ import numpy as np
 
 from isotherm.core.errors import FormatError, TooLargeError
 from isotherm.core.thermogram import Thermogram
-from isotherm.formats import hdf5_arrays
+from isotherm.formats import hdf5_arrays, hdf5_tree
 from isotherm.formats.arrays import Choice, NamedArray, chosen, table_among, thermogram_of
 from isotherm.formats.frames import chosen_frame
 from isotherm.formats.mat_elements import Matrix, matrices, order_of
@@ -30,13 +30,12 @@ class MatReader:
         numbers="°C or K as floats; counts with a step or a table; grey levels",
         evidence="proven",
         frames=True,
-        needs="extra formats for version 7.3",
         source="MathWorks, MAT-File Format (level 5); HDF5",
     )
 
     def recognises(self, data: bytes) -> bool:
         """Say whether these bytes begin like a MAT file of version 5 to 7.3."""
-        return order_of(data) is not None or (data.startswith(_VERSION_7_3) and hdf5_arrays.starts_in(data))
+        return order_of(data) is not None or (data.startswith(_VERSION_7_3) and hdf5_tree.starts_in(data))
 
     def decode(self, data: bytes, hints: ReadHints) -> Thermogram:
         """Decode the likeliest matrix, or one frame of it; MATLAB's last axis counts frames."""
