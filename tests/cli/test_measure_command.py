@@ -54,6 +54,28 @@ def test_regions_differences_and_isotherms_are_printed(picture: Path, capsys: py
         assert expected in text
 
 
+def test_every_line_of_a_budget_says_why(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--budget", "--sigma", "emissivity=0.01", "--delta", "image-ambient", "--draws", "0"]
+    assert main(["measure", str(picture), *arguments]) == 0
+    text = capsys.readouterr().out
+    assert "(given)" in text
+    assert "type B, assumed: 2 K or 2 %, rectangular" in text
+    assert "± 3 K      -> " in text
+    assert "Monte Carlo" not in text
+
+
+def test_final_temperatures_say_what_their_uncertainty_leaves_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.csv").write_text("20,21,nan\n22,23,nan\n")
+    assert main(["measure", str(tmp_path / "a.csv"), "--box", "gap=2,0,1,2", "--emissivity", "0.5"]) == 0
+    text = capsys.readouterr().out
+    assert "uncertainty: emissivity, reflection and air are not included" in text
+    assert "note: emissivity: csv files do not support it" in text
+    assert "6 (-2)" in text
+    assert "gap.max" not in text
+
+
 def test_json_holds_the_numbers_and_their_budgets(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (row,) = rows(
         capsys, picture, "--spot", "10,10", "--line", "0,5,20,5", "--delta", "image-s1", "--emissivity", "0.9"

@@ -108,7 +108,8 @@ def _check(found: dict[str, Any]) -> str:
 def _budget(found: dict[str, Any]) -> Iterator[str]:
     for part in found["contributions"]:
         unit = "" if part["unit"] == "1" else " " + part["unit"]
-        yield f"    {part['name']:<28} ± {part['sigma']:.4g}{unit:<3} -> {part['effect_k']:+.3f} K  ({part['reason']})"
+        sigma = f"{part['sigma']:.4g}{unit}"
+        yield f"    {part['name']:<28} ± {sigma:<8} -> {part['effect_k']:+.3f} K  ({part['reason']})"
 
 
 def _delta(delta: dict[str, Any], *, budget: bool) -> Iterator[str]:
