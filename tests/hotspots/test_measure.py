@@ -212,6 +212,21 @@ def test_a_cold_sky_can_be_ignored() -> None:
     assert spot.delta_t_c == pytest.approx(30, abs=1e-3)
 
 
+def test_the_median_that_delta_t_is_over_leaves_a_cold_sky_out() -> None:
+    celsius = np.full((40, 60), -40.0)
+    celsius[:, 20:40] = 5  # a third of the picture
+    celsius[20:24, 25:30] = 35
+    (joint,) = hot(thermal(celsius), name="absolute", threshold_c=30.0)
+    assert joint.delta_t_c == pytest.approx(30, abs=1e-3)
+    assert joint.reference == "median of the picture outside the marked regions, without the sky"
+    (over_sky,) = hot(thermal(celsius), replace(BARE, skip_sky=False), name="absolute", threshold_c=30.0)
+    assert over_sky.delta_t_c == pytest.approx(75, abs=1e-3)
+    # A room has no sky: the same picture 60 K warmer.
+    (indoors,) = hot(thermal(celsius + 60), name="absolute", threshold_c=90.0)
+    assert indoors.delta_t_c == pytest.approx(75, abs=1e-3)
+    assert "sky" not in indoors.reference
+
+
 def verdict_of(settings: HotspotSettings, table: Any, scene: Scene | None = None) -> Any:
     picture = thermal(two_spots(), scene=scene or assumed_scene())
     method = HOTSPOT_METHODS.get("absolute")

@@ -15,6 +15,7 @@ from isotherm.core.regions import Labels, closed, drop_small, label, opened
 from isotherm.core.scene import Source
 from isotherm.core.thermogram import Thermogram
 from isotherm.hotspots.method import HotspotMethod, Mask, PictureConfig, Values
+from isotherm.hotspots.objects import without_sky
 from isotherm.measurement.operation import Operation
 from isotherm.measurement.outlines import outlines
 from isotherm.measurement.reference import Reference, ambient_reference, box_reference, median_reference, parse_box
@@ -38,6 +39,7 @@ class HotspotSettings(Operation):
     ignore_below_c: float | None = setting(
         None, "what is colder (a clear sky) counts neither for the method nor for the median [°C or grey level]"
     )
+    skip_sky: bool = setting(True, "leave a background as cold as a sky out of the median")
     reference: Literal["auto", "median", "ambient", "region", "none"] = setting(
         "auto",
         "what delta-T is over: median of the picture outside the hotspots, ambient air, or the maximum of a region; "
@@ -242,7 +244,7 @@ class _Measuring:
         over_air = table is not None and table.accepts("ambient") and not table.accepts("similar")
         if choice == "ambient" or (choice == "auto" and over_air):
             return ambient_reference(self.thermogram.scene)
-        return median_reference(settings.considered(self.values), marked)
+        return _median_reference(settings, self.values, marked)
 
     def _no_verdict(self, why: str) -> Verdict | None:
         return None if self.table is None else self.table.not_applicable(why)
@@ -258,6 +260,15 @@ class _Measuring:
         verdict = table.judge_difference(delta_t_c, reference.comparison, f"the {reference.text}", settings)
         caveat = reference.caveat if verdict.inputs else ""
         return replace(verdict, reason="; ".join(part for part in (verdict.reason, caveat) if part))
+
+
+def _median_reference(settings: HotspotSettings, values: Values, marked: Mask) -> Reference:
+    values = settings.considered(values)
+    objects = without_sky(values) if settings.skip_sky else values
+    reference = median_reference(objects, marked)
+    if objects is values or reference.value_c is None:
+        return median_reference(values, marked)
+    return replace(reference, text=f"{reference.text}, without the sky")
 
 
 def _hottest_first(stats: RegionStats) -> list[int]:

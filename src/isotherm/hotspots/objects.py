@@ -6,6 +6,8 @@ for hotspots; the methods here that say so compare only with the pixels that thi
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from jaxtyping import Float64
 
@@ -46,15 +48,39 @@ def object_pixels(values: Values) -> Mask:
         (H W) bool.
     """
     finite: Mask = np.isfinite(values)
+    background = _background(values, finite)
+    if background is not None and (background.share >= LEAST_SHARE or background.mean_c <= SKY_BELOW_C):
+        finite &= values >= background.limit_c
+    return finite
+
+
+def without_sky(values: Values) -> Values:
+    """Return °C with NaN in place of a background that is as cold as a sky; the same array where there is none."""
+    background = _background(values, np.isfinite(values))
+    if background is None or background.mean_c > SKY_BELOW_C:
+        return values
+    return np.where(values < background.limit_c, np.float32(np.nan), values)
+
+
+class _Background(NamedTuple):
+    """The background is below a limit [°C] and has this mean [°C]; the share of the picture is that of all the rest."""
+
+    limit_c: float
+    mean_c: float
+    share: float
+
+
+def _background(values: Values, finite: Mask) -> _Background | None:
+    """Return the colder of two classes that are at least `MIN_GAP_C` apart; None where there are no two."""
     known = _sample(values, finite)
     if not known.size:
-        return finite
+        return None
     clipped = np.minimum(known, np.percentile(known, CLIP_PERCENT))
     limit, gap = split(clipped, BINS)
+    if gap < MIN_GAP_C:
+        return None
     warm = clipped >= limit
-    if gap >= MIN_GAP_C and (warm.mean() >= LEAST_SHARE or clipped[~warm].mean() <= SKY_BELOW_C):
-        finite &= values >= limit
-    return finite
+    return _Background(limit, float(clipped[~warm].mean()), float(warm.mean()))
 
 
 def usual_pixels(values: Values, objects: Mask, *, rise_c: float) -> Mask:
