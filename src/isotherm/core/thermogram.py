@@ -206,6 +206,7 @@ class Thermogram:
         if ignored:
             notes = (*notes, f"{', '.join(ignored)}: {self.format} files do not support it, no temperature changes")
         scene = self.scene.edited(edit, source)
-        if isinstance(self.calibration, ChecksScene):
-            notes = (*notes, *self.calibration.check(scene))
+        calibration: object = self.calibration
+        if isinstance(calibration, ChecksScene):
+            notes = (*notes, *calibration.check(scene))
         return replace(self, scene=scene, notes=notes)
