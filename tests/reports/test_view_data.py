@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -167,5 +168,9 @@ def test_the_joined_script_has_no_module_left_to_fetch() -> None:
     assert "\nimport " not in script
     assert "\nexport " not in script
     assert script.count("customElements.define") == 1
+    # In one script, two modules cannot have a name in common.
+    names = re.findall(r"^(?:async )?(?:function|const|let|class) (\w+)", script, re.MULTILINE)
+    assert len(names) > 60
+    assert {name for name in names if names.count(name) > 1} == set()
     folder = Path(isotherm.__path__[0], "reports", "assets")
     assert {path.stem for path in folder.glob("*.js")} == set(SCRIPTS)

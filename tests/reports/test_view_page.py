@@ -22,6 +22,7 @@ from isotherm.core.shapes import Box, Ellipse, Line, Marked, Polygon, Shape, Spo
 from isotherm.core.thermogram import Thermogram
 from isotherm.measurement.materials import materials
 from isotherm.measurement.readings import Pictures, area_of, read_area
+from isotherm.measurement.severity import load_table
 from isotherm.measurement.shapes import profile
 from isotherm.reports import palette
 from isotherm.reports.photos import Nudge, PlacedPhoto, centred
@@ -73,6 +74,7 @@ class Opened:
         self.page.on("console", lambda message: self.complaints.append(message.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.set_default_timeout(15_000)
         self.page.goto(path.as_uri())
         self.page.wait_for_selector("thermal-view[ready]")
         self.view: Locator = self.page.locator("thermal-view")
@@ -314,6 +316,11 @@ def test_differences(shown: Opened, celsius: np.ndarray) -> None:
         return celsius[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2].astype(np.float64)
 
     difference = square(*hot).mean() - square(*cold).max()
+    assert "class 1 by neta-similar: major discrepancy; repair immediately (if the two are similar" in shown.text()
+    shown.view.get_by_label("Severity").select_option("neta-ambient")
+    assert "neta-ambient is not applicable: it is for air around" in shown.text()
+    shown.view.get_by_label("Severity").select_option("not judged")
+    assert "neta-similar:" not in shown.view.locator("ul").inner_text()
     assert shown.view.locator(".delta").inner_text() == f"s1.mean − s2.max = {difference:.2f} K"
     name = shown.view.get_by_label("Name of region s1")
     name.fill("fuse")
@@ -326,6 +333,25 @@ def test_differences(shown: Opened, celsius: np.ndarray) -> None:
     assert "s2 keeps its name" in shown.text()
     shown.view.get_by_role("button", name="Remove fuse", exact=True).click()
     assert shown.js("e => e.session.sidecar().deltas") is None
+
+
+def test_a_difference_is_judged_as_by_the_table(shown: Opened) -> None:
+    tables = {name: load_table(name) for name in shown.js("e => e.session.data.severity.map(({id}) => id)")}
+    assert {"neta-similar", "neta-ambient", "military", "tuv-sud"} <= set(tables)
+    for name, table in tables.items():
+        ends = [end for row in table.intervals for end in (row.low_c, row.high_c) if np.isfinite(end)]
+        values = sorted({value for end in ends for value in (end - 0.01, end, end + 0.01)})
+        kind = "ambient" if table.comparison == "ambient" else "similar"
+        said = shown.page.evaluate(
+            "([table, values, kind]) => values.map((value) =>"
+            " customElements.get('thermal-view').verdict(table, value, kind))",
+            [next(row for row in shown.js("e => e.session.data.severity") if row["id"] == name), values, kind],
+        )
+        for value, text in zip(values, said, strict=True):
+            judged = table.judge(value)
+            wanted = f"class {judged.grade} by {name}: {judged.action}" if judged.grade else f"no action by {name}"
+            assert text.startswith(wanted), (name, value)
+            assert ("at least" in text) == (table.min_load_percent is not None)
 
 
 def test_the_saved_sidecar_is_read_by_every_command(

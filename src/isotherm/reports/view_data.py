@@ -12,6 +12,7 @@ import math
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +24,8 @@ from isotherm.core.scene import EDGE_NAMES, ZERO_CELSIUS_K, Scene, Source
 from isotherm.core.shapes import Marked
 from isotherm.core.thermogram import Thermogram
 from isotherm.measurement.materials import materials
+from isotherm.measurement.severity import SEVERITY_TABLES, load_table
+from isotherm.measurement.severity_table import ACCEPTED, Interval
 from isotherm.radiometry.planck import PlanckCalibration
 from isotherm.radiometry.uncertainty import standard_uncertainty_k
 from isotherm.reports import palette
@@ -33,6 +36,8 @@ MOST_STEPS = 65_536
 UNCERTAIN_AT = 12
 COVERAGE = 2.0
 """Uncertainties are stated as expanded ones, k = 2 (about 95 %)."""
+SEVERITY = "neta-similar"
+"""The table that judges differences when the page is opened."""
 LEAST_SPAN_K, LEAST_SPAN_LEVELS = 0.5, 1.0
 Unit = Literal["c", "f", "k"]
 
@@ -93,6 +98,8 @@ def view_data(name: str, thermogram: Thermogram, looks: Looks) -> dict[str, Any]
         "isotherms": list(looks.sidecar.get("isotherms", ())),
         "sidecar": _kept(thermogram, looks.sidecar),
         "ambient_c": _ambient_c(thermogram),
+        "severity": _severity_tables() if thermogram.radiometric else [],
+        "severity_table": SEVERITY,
         "uncertainty": _uncertainty(thermogram, values) if known.size else None,
         "photo": page_photo(looks.photo) if looks.photo else None,
     }
@@ -242,6 +249,34 @@ def _kept(thermogram: Thermogram, sidecar: Mapping[str, Any]) -> dict[str, Any]:
     scene = {name: _typed(name, thermogram.scene) for name in user}
     rest = {key: sidecar[key] for key in ("sigma", "material") if key in sidecar}
     return {**({"scene": scene} if scene else {}), **rest}
+
+
+@cache
+def _severity_tables() -> list[dict[str, Any]]:
+    """Return the tables that can judge a difference between two places of one picture."""
+    every = (load_table(name) for name in SEVERITY_TABLES)
+    return [
+        {
+            "id": table.id,
+            "title": table.title,
+            "accepts": list(ACCEPTED[table.comparison]),
+            "min_load_percent": table.min_load_percent,
+            "intervals": [_row(interval) for interval in table.intervals],
+        }
+        for table in every
+        if table.comparison in ("similar", "ambient", "any")
+    ]
+
+
+def _row(interval: Interval) -> dict[str, Any]:
+    return {
+        "low": interval.low_c,
+        "high": interval.high_c if math.isfinite(interval.high_c) else None,
+        "low_closed": interval.low_closed,
+        "high_closed": interval.high_closed,
+        "grade": interval.grade,
+        "action": interval.action,
+    }
 
 
 def _ambient_c(thermogram: Thermogram) -> float | None:

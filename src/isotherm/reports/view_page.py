@@ -23,8 +23,8 @@ from isotherm.reports.content import parameter_text
 from isotherm.reports.view_data import Looks, kind_of, view_data
 
 SCRIPTS = (
-    "plane", "shapes", "deltas", "radiometry", "session", "photo", "plots", "marks", "parts", "scene-card", "style",
-    "thermal-view",
+    "plane", "shapes", "deltas", "radiometry", "session", "photo", "plots", "marks", "parts", "scene-card",
+    "severity", "style", "thermal-view",
 )  # fmt: skip
 """The modules of ``assets``, each after those that it imports."""
 _BADGES = {

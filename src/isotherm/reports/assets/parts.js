@@ -91,9 +91,9 @@ function actionCell(region, act) {
 
 /** Make a list of lines that can be taken away again. */
 export function removable(lines, onremove) {
-  return make("ul", {}, ...lines.map(({ text, name, warning }, number) => make(
+  return make("ul", {}, ...lines.map(({ text, name, note }, number) => make(
     "li", {},
-    make("span", { className: "delta" }, text, ...(warning ? [make("span", { className: "warn" }, ` ${warning}`)] : [])),
+    make("span", {}, make("span", { className: "delta" }, text), ...(note ? [make("br"), make("span", { className: "quiet" }, note)] : [])),
     make("button", { type: "button", "aria-label": `Remove ${name}`, onclick: () => onremove(number) }, "×"),
   )));
 }

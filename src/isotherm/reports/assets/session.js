@@ -166,6 +166,12 @@ export class Session {
     return Number.isFinite(first) && Number.isFinite(second) ? first - second : null;
   }
 
+  /** Return over what a difference is taken: "similar" for another region, "ambient" for the air; null where unknown. */
+  comparison(text) {
+    const delta = parseDelta(text, (label) => this.find(label)?.shape);
+    return delta && (delta.b === "ambient" ? "ambient" : "similar");
+  }
+
   /** Return which share of the pixels with a value the isotherm holds. */
   isothermShare() {
     const test = isothermTest(this.isotherm);

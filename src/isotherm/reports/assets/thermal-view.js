@@ -14,6 +14,7 @@ import { drawEdges, drawField, edgesOf, inPhoto, nudged } from "./photo.js";
 import { drawProfile, drawScale, prepared, profileText } from "./plots.js";
 import { sceneCard } from "./scene-card.js";
 import { Session } from "./session.js";
+import { verdict } from "./severity.js";
 import { STYLE } from "./style.js";
 
 const TOOLS = [["read", "Read", "r"], ...Object.entries(KINDS).map(([kind, { name, letter }]) => [kind, name, letter.toLowerCase()])];
@@ -91,6 +92,11 @@ export class ThermalView extends HTMLElement {
     return nudged(this.session.data.photo.alignment, hand, width, height);
   }
 
+  /** What a severity table says; see severity.js. */
+  static verdict(...difference) {
+    return verdict(...difference);
+  }
+
   // ---- building -----------------------------------------------------------------------------------------------------
 
   #build(data) {
@@ -145,10 +151,14 @@ export class ThermalView extends HTMLElement {
     const add = make("button", { type: "button", onclick: () => this.#addDelta() }, "Add");
     const pick = make("div", { className: "row" }, first.field, firstStat.field, "−", second.field, secondStat.field, add);
     const deltas = make("div", {});
-    Object.assign(this.#parts, { table, said, deltas, pick, delta: [first, firstStat, second, secondStat].map(({ field }) => field) });
+    const tables = this.session.data.severity.map(({ id, title }) => [id, `${id}: ${title}`]);
+    const severity = choice("Severity", [["", "not judged"], ...tables], () => this.#changed());
+    severity.field.value = this.session.data.severity_table;
+    const judged = tables.length ? [make("div", { className: "row" }, severity.label)] : [];
+    Object.assign(this.#parts, { severity: severity.field, table, said, deltas, pick, delta: [first, firstStat, second, secondStat].map(({ field }) => field) });
     return make(
       "section", { className: "card", "aria-label": "Measurements" }, make("h2", {}, "Measurements"), table, said,
-      make("h2", {}, "Differences"), pick, deltas,
+      make("h2", {}, "Differences"), pick, ...judged, deltas,
     );
   }
 
@@ -479,7 +489,7 @@ export class ThermalView extends HTMLElement {
     second.value = [...second.options].some(({ value }) => value === before[1]) && before[1] !== first.value ? before[1] : second.options[1]?.value ?? "";
     this.#parts.pick.hidden = !regions.length;
     this.#sayStatistics();
-    const lines = session.deltas.map((text) => ({ name: text, text: this.#deltaLine(text) }));
+    const lines = session.deltas.map((text) => ({ name: text, text: this.#deltaLine(text), note: this.#verdict(text) }));
     this.#parts.deltas.replaceChildren(lines.length ? removable(lines, (number) => {
       session.deltas.splice(number, 1);
       this.#changed();
@@ -490,6 +500,12 @@ export class ThermalView extends HTMLElement {
   #sayStatistics() {
     const [, , second, statistic] = this.#parts.delta;
     statistic.hidden = second.value === "ambient";
+  }
+
+  #verdict(text) {
+    const table = this.session.data.severity.find(({ id }) => id === this.#parts.severity.value);
+    const difference = this.session.difference(text);
+    return table && difference !== null ? verdict(table, difference, this.session.comparison(text)) : "";
   }
 
   #deltaLine(text) {
