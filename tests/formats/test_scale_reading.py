@@ -70,6 +70,17 @@ def test_symbols_before_a_number_are_passed_over() -> None:
     assert (ends.low, ends.high) == (21.8, 48.0)
 
 
+def test_a_lock_that_is_stuck_to_a_number_is_taken_off_where_the_other_end_shows_one() -> None:
+    ends = ends_from_labels(ticks(UPRIGHT, ("844.0", 405, 85), ("日 20.5", 405, 315)), UPRIGHT)
+    assert ends is not None
+    assert (ends.low, ends.high) == (20.5, 44.0)
+
+
+@pytest.mark.parametrize("texts", [("844.0", "20.5"), ("848.0", "821.8"), ("1844.0", "8 20.5")])
+def test_a_number_that_no_camera_prints_is_not_believed(texts: tuple[str, str]) -> None:
+    assert ends_from_labels(ticks(UPRIGHT, (texts[0], 405, 85), (texts[1], 405, 315)), UPRIGHT) is None
+
+
 @settings(deadline=None, max_examples=40)
 @given(low=st.integers(-40, 80), step=st.integers(1, 20), count=st.integers(3, 9), dash=st.booleans())
 def test_ticks_in_equal_steps_give_the_ends(low: int, step: int, count: int, dash: bool) -> None:

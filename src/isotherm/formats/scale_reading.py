@@ -29,6 +29,8 @@ READ_PX, MOST_ENLARGED = 900, 3.0
 """Small surroundings are enlarged to about this longer side before they are read, at most so many times [px]."""
 TILE_PX, OVERLAP_PX = 1000, 100
 """Large ones are read in pieces, because the engine would reduce them until small print is lost [px]."""
+SECOND_LOOK = 0.75
+"""The numbers at the ends are read a second time at so many times the size, and have to be the same."""
 LEAST_SCORE = 0.6
 """Texts of which the engine is less sure are not used."""
 MOST_NUMBER = 3000.0
@@ -37,6 +39,8 @@ BEYOND_UPRIGHT, BEYOND_LEVEL = 1.6, 3.0
 """The number of an end stands so near to it, over the height of its digits; the next line of print stands farther."""
 MOST_ACROSS = 4.0
 """Its middle is at most so far from the middle of the scale, over its height."""
+MOST_DECIMAL = 700.0
+"""Cameras that show so much print whole degrees; with a decimal it is misread."""
 LEAST_TICKS, AGREEING_SHARE = 3, 0.6
 """So many numbers in equal steps along a scale are ticks, and so large a share of those in one column agree."""
 TICK_SHARE = 0.012
@@ -65,6 +69,11 @@ class Printed:
         value = float(found[-1].replace(",", ".").translate(str.maketrans("–−~", "---")))
         return value if abs(value) <= MOST_NUMBER else None
 
+    def marked(self) -> bool:
+        """Say whether something stands before the number."""
+        found = _NUMBER.findall(self.text)
+        return bool(found) and not self.text.strip().startswith(found[-1])
+
     def decimals(self) -> int:
         """Return how many decimals the number has."""
         found = _NUMBER.findall(self.text)
@@ -76,7 +85,7 @@ class Tick:
     """A number and where it stands along the scale: 0 at the low end, 1 at the high one.
 
     ``across`` is how far it is from the scale's middle, over its height; ``gap`` how far beyond the nearest end it
-    begins, over the height too.
+    begins, over the height too; ``marked`` says that something stands before it, such as the symbol of a lock.
     """
 
     value: float
@@ -84,6 +93,7 @@ class Tick:
     across: float
     gap: float
     decimals: int
+    marked: bool = False
 
 
 def read_ends(picture: Colours, scale: ColourScale, unit: Unit | None) -> Ends | None:
@@ -102,11 +112,16 @@ def read_ends(picture: Colours, scale: ColourScale, unit: Unit | None) -> Ends |
         No OCR engine is installed.
     """
     texts = _around(picture, scale.bar)
-    ticks = [tick for tick in (tick_at(text, scale.bar) for text in texts) if tick is not None]
-    ends = ends_from_ticks(ticks) or ends_from_labels(ticks, scale.bar)
+    ends = ends_from_ticks(_ticks(texts, scale.bar))
     if ends is None:
-        return None
-    seen = unit or _unit(texts) or _unit(_texts(_reduced(picture)))
+        ends = ends_from_labels(_ticks(texts, scale.bar), scale.bar)
+        # Ticks prove one another; a single misread digit at an end shows only when it is read again.
+        again = (
+            ends_from_labels(_ticks(_around(picture, scale.bar, SECOND_LOOK), scale.bar), scale.bar) if ends else None
+        )
+        if ends is None or again is None or (ends.low, ends.high) != (again.low, again.high):
+            return None
+    seen = unit or _unit(texts) or _unit(texts_of(_reduced(picture)))
     notes = () if seen else ("no unit is printed: the scale is taken as °C",)
     return Ends(ends.low, ends.high, ends.sigma, seen or "c", law=ends.law, source="read by OCR", notes=notes)
 
@@ -114,21 +129,21 @@ def read_ends(picture: Colours, scale: ColourScale, unit: Unit | None) -> Ends |
 # --- what is printed --------------------------------------------------------------------------------------------------
 
 
-def _around(picture: Colours, bar: Bar) -> list[Printed]:
-    """Return the texts at a scale, in the picture's own pixels."""
+def _around(picture: Colours, bar: Bar, look: float = 1.0) -> list[Printed]:
+    """Return the texts at a scale, in the picture's own pixels, read at `look` times the usual size."""
     height, width = picture.shape[:2]
     rows, columns = round(SURROUND_SHARE * height), round(SURROUND_SHARE * width)
     top, left = max(0, bar.top - rows), max(0, bar.left - columns)
     part = picture[top : bar.bottom + rows, left : bar.right + columns]
-    factor = min(MOST_ENLARGED, max(1.0, READ_PX / max(part.shape[:2])))
-    if factor > 1:
+    factor = look * min(MOST_ENLARGED, max(1.0, READ_PX / max(part.shape[:2])))
+    if factor != 1:
         size = round(part.shape[1] * factor), round(part.shape[0] * factor)
         part = np.asarray(Image.fromarray(part).resize(size, Image.Resampling.BICUBIC))
     return [
         Printed(text.text, left + text.x / factor, top + text.y / factor, text.width / factor, text.height / factor)
         for y in _starts(part.shape[0])
         for x in _starts(part.shape[1])
-        for text in _texts(part[y : y + TILE_PX, x : x + TILE_PX], x, y)
+        for text in texts_of(part[y : y + TILE_PX, x : x + TILE_PX], x, y)
     ]
 
 
@@ -142,7 +157,7 @@ def _reduced(picture: Colours) -> Colours:
     return np.asarray(image)
 
 
-def _texts(picture: Colours, left: int = 0, top: int = 0) -> list[Printed]:
+def texts_of(picture: Colours, left: int = 0, top: int = 0) -> list[Printed]:
     """Return the texts that the engine finds in a picture; `left` and `top` are added to their places."""
     reader = engine()
     with _ENGINE_LOCK:
@@ -178,6 +193,10 @@ def _unit(texts: Sequence[Printed]) -> Unit | None:
     return None
 
 
+def _ticks(texts: Sequence[Printed], bar: Bar) -> list[Tick]:
+    return [tick for tick in (tick_at(text, bar) for text in texts) if tick is not None]
+
+
 # --- what it says -----------------------------------------------------------------------------------------------------
 
 
@@ -192,7 +211,7 @@ def tick_at(text: Printed, bar: Bar) -> Tick | None:
     else:
         place, across = (text.x - bar.left + 0.5) / bar.length, text.y - (bar.top + bar.bottom) / 2
         gap = max(bar.left - text.x, text.x - bar.right) - text.width / 2
-    return Tick(value, place, across / text.height, gap / text.height, text.decimals())
+    return Tick(value, place, across / text.height, gap / text.height, text.decimals(), text.marked())
 
 
 def ends_from_ticks(ticks: Sequence[Tick]) -> Ends | None:
@@ -232,11 +251,21 @@ def _on_a_line(column: Sequence[Tick]) -> list[Tick]:
 
 
 def ends_from_labels(ticks: Sequence[Tick], bar: Bar) -> Ends | None:
-    """Return the numbers that stand next to the two ends; None where one is missing or they do not rise."""
+    """Return the numbers next to the two ends; None where one is missing, makes no sense or does not rise."""
     farthest = BEYOND_UPRIGHT if bar.upright else BEYOND_LEVEL
-    near = [tick for tick in ticks if -1.0 <= tick.gap <= farthest and abs(tick.across) <= MOST_ACROSS]
-    low = min((tick for tick in near if tick.place < 0.5), key=lambda tick: tick.gap, default=None)
-    high = min((tick for tick in near if tick.place > 0.5), key=lambda tick: tick.gap, default=None)
-    if low is None or high is None or not low.value < high.value:
+    near = [tick for tick in ticks if -0.8 <= tick.gap <= farthest and abs(tick.across) <= MOST_ACROSS]
+    low = min((tick for tick in near if tick.place < 0.5), key=lambda tick: abs(tick.gap), default=None)
+    high = min((tick for tick in near if tick.place > 0.5), key=lambda tick: abs(tick.gap), default=None)
+    if low is None or high is None:
+        return None
+    low, high = _unlocked(low, high), _unlocked(high, low)
+    if not low.value < high.value or any(end.decimals and end.value >= MOST_DECIMAL for end in (low, high)):
         return None
     return Ends(low.value, high.value, rounding_sigma(min(low.decimals, high.decimals)))
+
+
+def _unlocked(tick: Tick, other: Tick) -> Tick:
+    """Take off the first digit where it is the symbol that both numbers of a locked scale carry, read as an 8."""
+    text = f"{tick.value:.{tick.decimals}f}"
+    symbol = other.marked and not tick.marked and tick.decimals and tick.value >= MOST_DECIMAL and text.startswith("8")
+    return replace(tick, value=float(text[1:])) if symbol else tick
