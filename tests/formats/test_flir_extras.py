@@ -228,9 +228,9 @@ def test_what_real_cameras_printed_agrees_with_their_tools(data: Path) -> None:
     assert heron.celsius()[157 : 157 + 166, 210 : 210 + 219].mean() == pytest.approx(28.1, abs=0.05)
 
 
-# File -> photo's height and width, and how many of its pixels a thermal pixel covers: from what exiftool prints (photo's
-# width / Real2IR / thermal width; for the T640 times the digital zoom 1.6 of its EXIF). At these scales the edges of
-# both pictures correlate best, tried at 0.9 to 1.1 times of them.
+# File -> photo's height and width, and how many of its pixels a thermal pixel covers: from what exiftool prints (width
+# of the photo / Real2IR / thermal width; for the T640 times the digital zoom 1.6 of its EXIF). FLIR, B60 and T640: at
+# these scales the edges of both pictures correlate best, tried at 0.9 to 1.1 times of them.
 ALIGNED = {
     "FLIR.jpg": ((640, 480), 1.4245),
     "FLIR_AX8.jpg": ((480, 640), 6.8822),
