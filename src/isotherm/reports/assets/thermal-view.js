@@ -594,8 +594,9 @@ export class ThermalView extends HTMLElement {
   #sayReading() {
     const [x, y] = this.#cursor;
     const value = this.read(x, y);
-    const about = this.session.data.kind === "estimated" ? "about " : "";
-    const text = Number.isNaN(value) ? `x ${x}, y ${y}: no value` : `x ${x}, y ${y}: ${about}${shown(value, this.#unit)}${this.#spread(value)}`;
+    const estimated = this.session.data.kind === "estimated";
+    const said = `${estimated ? "about " : ""}${shown(value, this.#unit, estimated ? 1 : this.#unit.digits)}`;
+    const text = Number.isNaN(value) ? `x ${x}, y ${y}: no value` : `x ${x}, y ${y}: ${said}${this.#spread(value)}`;
     const { reading } = this.#parts;
     reading.value = text;
     Object.assign(reading.dataset, { x, y, value });
