@@ -40,14 +40,14 @@ from isotherm.hotspots.measure import HotspotSettings, hot_regions
 Values: TypeAlias = Mapping[str, Any]
 
 GRIDS: dict[str, dict[str, tuple[Any, ...]]] = {
-    "otsu": {"min_separation_c": (1.0, 5.0, 10.0, 20.0, 40.0)},
-    "percentile": {"percentile": (95.0, 98.0, 99.0, 99.5, 99.8, 99.9)},
+    "otsu": {"min_separation_c": (1.0, 5.0, 10.0, 20.0, 30.0, 40.0, 60.0)},
+    "percentile": {"percentile": (99.0, 99.5, 99.8, 99.9, 99.95, 99.98)},
     "absolute": {"threshold_c": (0.0, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 70.0)},
-    "delta_t": {"min_delta_t_c": (5.0, 10.0, 15.0, 20.0, 30.0, 40.0)},
+    "delta_t": {"min_delta_t_c": (5.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0)},
     "local_contrast": {
         "min_contrast_c": (4.0, 6.0, 8.0),
         "neighbour_percentile": (90.0, 95.0),
-        "neighbourhood_percent": (60.0, 100.0),
+        "neighbourhood_percent": (60.0, 100.0, 150.0),
     },
     "adaptive": {
         "deviations": (1.0, 2.0, 3.0),
@@ -56,7 +56,7 @@ GRIDS: dict[str, dict[str, tuple[Any, ...]]] = {
     },
     "region_growing": {
         "seed_rise_c": (4.0, 6.0, 8.0),
-        "seed_percentile": (95.0, 98.0),
+        "seed_percentile": (95.0, 98.0, 99.0),
         "grow_percent": (30.0, 40.0, 50.0),
     },
     "kmeans": {"clusters": (6, 8, 12), "cluster_rise_c": (6.0, 8.0, 10.0), "cluster_percentile": (95.0, 98.0)},
@@ -69,7 +69,22 @@ GRIDS: dict[str, dict[str, tuple[Any, ...]]] = {
 }
 """What is tried for each row of the table; a row is a method, or a method with a word on its settings."""
 DEFAULTS: dict[str, Values] = {"kmeans with position": {"position_c": 5.0}}
-CHOSEN: dict[str, Values] = {}
+CHOSEN: dict[str, Values] = {
+    "otsu": {"min_separation_c": 40.0},
+    "percentile": {"percentile": 99.98},
+    "absolute": {"threshold_c": 30.0},
+    "delta_t": {"min_delta_t_c": 50.0},
+    "local_contrast": {"min_contrast_c": 6.0, "neighbour_percentile": 95.0, "neighbourhood_percent": 150.0},
+    "adaptive": {"deviations": 3.0, "min_rise_c": 8.0, "window_percent": 100.0},
+    "region_growing": {"seed_rise_c": 6.0, "seed_percentile": 98.0, "grow_percent": 40.0},
+    "kmeans": {"clusters": 8, "cluster_rise_c": 6.0, "cluster_percentile": 98.0},
+    "kmeans with position": {
+        "clusters": 8,
+        "cluster_rise_c": 8.0,
+        "cluster_percentile": 95.0,
+        "position_c": 5.0,
+    },
+}
 """The best of `GRIDS` on the development half."""
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from isotherm.core.regions import label
 from isotherm.core.scene import assumed_scene
 from isotherm.core.thermogram import Thermogram
 from isotherm.datasets.cabinet import CabinetShot, simulate_cabinet
+from isotherm.formats import ReadHints, read
 from isotherm.hotspots import HOTSPOT_METHODS
 from isotherm.hotspots.adaptive import AdaptiveConfig
 from isotherm.hotspots.kmeans import KMeansConfig
@@ -287,3 +290,46 @@ def test_k_means_stands_fewer_pixels_than_clusters(clusters: int) -> None:
     for position_c in (0.0, 5.0):
         hot = KMEANS.find(celsius, KMeansConfig(clusters=clusters, position_c=position_c, cluster_percentile=60.0))
         assert hot.tolist() == [[False, False, True]]
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("name", ["local_contrast", "region_growing"])
+@pytest.mark.parametrize(
+    ("number", "hot_resistors"),
+    [
+        ("0326", 0),
+        ("0327", 0),
+        ("0328", 0),
+        ("0331", 1),
+        ("0341", 1),
+        ("0346", 1),
+        ("0356", 1),
+        ("0361", 2),
+        ("0371", 2),
+    ],
+)
+def test_hot_resistors_close_up_are_found(data: Path, name: str, number: str, hot_resistors: int) -> None:
+    celsius = read(data / "resistive_circuit" / f"IR_{number}.jpg").values()
+    count, hot = regions(celsius, name)
+    # Two resistors that heat each other's wire are one region.
+    assert (count > 0) == (hot_resistors > 0)
+    assert count <= 2
+    if hot_resistors:
+        assert hot[np.unravel_index(celsius.argmax(), celsius.shape)]
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("name", "least_found"),
+    [("Sub_station_71", 2), ("Sub_station_160", 1), ("Sub_station_400", 1), ("Sub_station_169", 1)],
+)
+def test_hot_joints_of_real_substations_are_found_and_the_structure_is_not(
+    data: Path, name: str, least_found: int
+) -> None:
+    folder = data / "substations"
+    rows = {row["name"]: row for row in json.loads((folder / "manifest.json").read_text(encoding="utf-8"))}
+    picture = read(folder / "celsius_x10_png16" / f"{name}.png", ReadHints(step=0.1, offset=-100.0, unit="c"))
+    _, hot = regions(picture.values(), "region_growing")
+    inside = [hot[y : y + h, x : x + w].any() for x, y, w, h in rows[name]["boxes_xywh"]]
+    assert sum(inside) >= least_found
+    assert hot.mean() < 0.05

@@ -26,7 +26,7 @@ class RegionGrowingConfig:
         95.0, "percentile of the objects that is their usual high temperature [%]", low=0, high=100
     )
     grow_percent: float = setting(
-        50.0, "a region grows down to this part of its seed's rise over the median of the objects [%]", low=0, high=100
+        40.0, "a region grows down to this part of its seed's rise over the median of the objects [%]", low=0, high=100
     )
     max_region_percent: float = setting(
         10.0, "a region that would grow larger than this part of the picture does not grow [%]", low=0, high=100
