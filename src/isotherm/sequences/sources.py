@@ -1,36 +1,44 @@
-"""Where the numbers of a sequence are: the seam of everything that frames are read from, and arrays in memory."""
+"""Where the numbers of a sequence are: the seam of everything that frames are read from, and arrays."""
 
 from __future__ import annotations
 
+import math
+import mmap
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Float32, Shaped
 
+from isotherm.core.errors import DataError
+
 Numbers = Shaped[np.ndarray, "T H W"]
 Part = Float32[np.ndarray, "t h w"]
+Picture = Float32[np.ndarray, "H W"]
 Table = Float[np.ndarray, " L"]
+
+HELD_BYTES = 256 * 1024 * 1024
+"""Unpacked frames of more bytes than this lie in a temporary file instead of memory."""
+_TOUCHED_BYTES = 128 * 1024 * 1024
 
 
 @runtime_checkable
 class FrameSource(Protocol):
-    """Frames (T H W) that are read in parts; nothing else is held in memory."""
+    """Frames (T H W) that are read in parts."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Frames, height and width."""
         ...
 
-    @property
-    def by_frame(self) -> bool:
-        """Whether one pixel of a frame costs as much as the whole frame (a picture file, a packed camera frame)."""
-        ...
-
     def read(self, frames: slice, rows: slice, columns: slice) -> Part:
         """Return a part (t h w) in the sequence's unit; do not write into it, it may be the source itself.
 
-        The slices go forward by 1 and lie inside the shape; `whole` makes them.
+        The slices have a begin and an end inside the shape; that of the frames may have a step above 1.
         """
         ...
 
@@ -49,7 +57,6 @@ class ArraySource:
 
     numbers: Numbers
     table: Table | None = None
-    by_frame: bool = False
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -71,6 +78,144 @@ def looked_up(table: Table, counts: Shaped[np.ndarray, "t h w"]) -> Part:
     return table.astype(np.float32, copy=False).take(counts, mode="clip")
 
 
-def whole(shape: tuple[int, int, int]) -> tuple[slice, slice, slice]:
-    """Return the slices of everything."""
-    return slice(0, shape[0]), slice(0, shape[1]), slice(0, shape[2])
+class MappedSource:
+    """An array that is mapped from a file: parts are copied, and its pages do not stay in this process's memory.
+
+    Parameters
+    ----------
+    numbers
+        (T H W), a view of a mapping that was opened for reading or for shared writing.
+    table
+        As in `ArraySource`.
+    """
+
+    def __init__(self, numbers: Numbers, table: Table | None = None) -> None:
+        self._inside, self._mapping, self._touched = ArraySource(numbers, table), mapping_of(numbers), 0
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Frames, height and width."""
+        return self._inside.shape
+
+    def read(self, frames: slice, rows: slice, columns: slice) -> Part:
+        """Return a part as a copy."""
+        part = self._inside.read(frames, rows, columns)
+        found = part.copy() if np.may_share_memory(part, self._inside.numbers) else part
+        self._touched += found.nbytes
+        if self._touched > _TOUCHED_BYTES and self._mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
+            # Of a shared mapping the system keeps what it likes; this process lets go.
+            self._mapping.madvise(mmap.MADV_DONTNEED)
+            self._touched = 0
+        return found
+
+
+def mapping_of(numbers: np.ndarray) -> mmap.mmap | None:
+    """Return the shared mapping that an array lies in; None where it lies in memory, or is a private copy on write."""
+    if getattr(numbers, "mode", "r") == "c":
+        return None
+    base: object = numbers
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, memoryview):
+        base = base.obj
+    return base if isinstance(base, mmap.mmap) else None
+
+
+def array_source(numbers: Numbers, table: Table | None = None) -> FrameSource:
+    """Return the source of an array, wherever it lies."""
+    return MappedSource(numbers, table) if mapping_of(numbers) is not None else ArraySource(numbers, table)
+
+
+class Unpacked:
+    """Frames that can only be unpacked as a whole (deflated files): done once, when something is first read.
+
+    Parameters
+    ----------
+    shape, dtype
+        Of the array as it is stored.
+    fill
+        Writes all numbers into an empty array of this shape and type.
+    frame_axis
+        Which of its axes counts frames.
+    table
+        As in `ArraySource`.
+    """
+
+    def __init__(
+        self,
+        stored: tuple[tuple[int, ...], np.dtype],
+        fill: Callable[[np.ndarray], None],
+        *,
+        frame_axis: int = 0,
+        table: Table | None = None,
+    ) -> None:
+        (self._shape, self._dtype), self._fill = stored, fill
+        self._axis, self._table = frame_axis, table
+        self._done: FrameSource | None = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Frames, height and width."""
+        height, width = (side for axis, side in enumerate(self._shape) if axis != self._axis)
+        return self._shape[self._axis], height, width
+
+    def read(self, frames: slice, rows: slice, columns: slice) -> Part:
+        """Return a part; raises FormatError where the file is damaged."""
+        if self._done is None:
+            room = empty_room(self._shape, self._dtype)
+            self._fill(room)
+            self._done = array_source(np.moveaxis(room, self._axis, 0), self._table)
+        return self._done.read(frames, rows, columns)
+
+
+class FrameCache:
+    """Frames that are made one at a time (a picture file, a packed camera frame): each once, then kept.
+
+    Parameters
+    ----------
+    shape
+        Frames, height and width.
+    make
+        Returns the frame of a number.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], make: Callable[[int], Picture]) -> None:
+        self.shape, self._make = shape, make
+        self._made = np.zeros(shape[0], bool)
+        self._room: np.ndarray | None = None
+        self._kept: FrameSource | None = None
+
+    def read(self, frames: slice, rows: slice, columns: slice) -> Part:
+        """Return a part; raises FormatError or DataError where a frame cannot be made."""
+        if self._room is None or self._kept is None:
+            self._room = empty_room(self.shape, np.dtype(np.float32))
+            self._kept = array_source(self._room)
+        for index in np.arange(self.shape[0])[frames]:
+            if not self._made[index]:
+                self._room[index] = self._make(int(index))
+                self._made[index] = True
+        return self._kept.read(frames, rows, columns)
+
+
+def empty_room(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Return an array to fill: in memory, or above `HELD_BYTES` in a temporary file that vanishes with it.
+
+    Raises
+    ------
+    DataError
+        The temporary folder has no room for it.
+    """
+    size = math.prod(shape) * dtype.itemsize
+    if size <= HELD_BYTES:
+        return np.empty(shape, dtype)
+    folder = tempfile.gettempdir()
+    too_full = DataError(f"{size / 1e9:.1f} GB of unpacked frames do not fit into {folder}; set TMPDIR to a larger one")
+    if shutil.disk_usage(folder).free < size:
+        raise too_full
+    with tempfile.TemporaryFile(dir=folder) as file:
+        try:
+            # Reserved now: a full disk would kill the process when the mapping is written.
+            os.posix_fallocate(file.fileno(), 0, size) if hasattr(os, "posix_fallocate") else file.truncate(size)
+        except OSError as error:
+            raise too_full from error
+        return np.memmap(file, dtype, "r+", shape=shape)

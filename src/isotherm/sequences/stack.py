@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import get_args
 
 import numpy as np
-from jaxtyping import Float32, Float64, Shaped
+from jaxtyping import Bool, Float, Float32, Float64, Int
 
 from isotherm.core.errors import DataError, UsageError
-from isotherm.sequences.sources import ArraySource, FrameSource
+from isotherm.core.shapes import Box
+from isotherm.sequences import prepare
+from isotherm.sequences.axes import Order, Unit, in_order, times_of
+from isotherm.sequences.flash import Pulse, Survey, find_pulse, pulse_between, surveyed
+from isotherm.sequences.sources import FrameSource, array_source
+from isotherm.sequences.views import Binned, Cropped, Less, PickedFrames, PickedPixels, mean_frame
 
-Unit = Literal["K", "°C", "counts", "au"]
-"""Kelvin, °C, counts of a camera, or arbitrary units (grey levels and what nobody named)."""
-Order = Literal["THW", "HWT"]
+__all__ = ["BLOCK_BYTES", "Block", "Order", "ThermalSequence", "Unit"]
+
 Block = tuple[slice, Float32[np.ndarray, "T P"]]
 
 BLOCK_BYTES = 64 * 1024 * 1024
@@ -44,6 +50,13 @@ class ThermalSequence:
         Whether the times are known; otherwise they are frame numbers and depths cannot be given.
     subtracted
         Whether a cold frame was subtracted: the numbers are differences, and negative ones are normal.
+    heated_s
+        Times of the first and the last frame with the heat on, where the file or the user says; None: `pulse` looks for
+        a flash.
+    cooled_s
+        Time of the first frame behind the heat that is not saturated, where that is known.
+    pixels
+        For a sequence of some pixels (`region`): where they are in the picture.
     """
 
     source: FrameSource
@@ -53,44 +66,59 @@ class ThermalSequence:
     notes: tuple[str, ...] = ()
     timed: bool = True
     subtracted: bool = False
+    heated_s: tuple[float, float] | None = None
+    cooled_s: float | None = None
+    pixels: prepare.Pixels | None = None
 
     @classmethod
     def open(
         cls,
-        source: np.ndarray,
+        source: str | Path | np.ndarray,
         *,
-        times_s: Float64[np.ndarray, " T"] | None = None,
+        times_s: Float64[np.ndarray, " t"] | None = None,
         frame_rate_hz: float | None = None,
-        order: Order = "THW",
+        order: Order | None = None,
+        variable: str | None = None,
         unit: Unit | None = None,
     ) -> ThermalSequence:
-        """Open an array (T H W), or (H W T) with ``order="HWT"``.
+        """Open an array, a file or a folder of frames; the numbers of a file are read when they are needed.
 
         Parameters
         ----------
         source
-            The frames; not copied.
+            An array (not copied), or a path: NPY, NPZ, MAT (also 7.3), HDF5, TIFF stack, camera sequence, or a folder
+            of CSV files, pictures or camera files, in the order of the numbers in their names.
         times_s
-            Time of each frame [s], rising; wins over `frame_rate_hz`.
+            Time of each frame [s], rising; wins over the file's.
         frame_rate_hz
-            Frames a second, where they are evenly spaced.
+            Frames a second, where they are evenly spaced; wins over the file's times.
         order
-            What the axes are.
+            What the axes of an array are: ``THW`` or ``HWT``. None: as the file says, else the habit of its format
+            (frames last in MAT files, first in all others). Where the numbers contradict that, it is an error that
+            tells the likely order.
+        variable
+            Which array of a file with several.
         unit
-            Of the numbers.
+            Of the numbers, where the file does not say.
 
         Raises
         ------
         DataError
-            Not three axes, fewer than two frames, no pixels, no numbers, or times that do not fit.
+            Not three axes, fewer than two frames, no such file, times that do not fit, or the likely order is another.
+        FormatError
+            The file is damaged or of no known format.
         UsageError
-            An unknown order or unit.
+            An unknown order, unit or variable, or a frame rate that is none.
         """
-        numbers = in_order(source, order)
-        times, timed = times_of(numbers.shape[0], times_s, frame_rate_hz)
         if unit is not None and unit not in get_args(Unit):
             raise UsageError(f"unknown unit {unit!r}; known: {', '.join(get_args(Unit))}")
-        return cls(ArraySource(numbers), times, unit or "au", "array", timed=timed)
+        if not isinstance(source, np.ndarray):
+            raise UsageError(f"{source}: only arrays are opened so far")
+        if variable is not None:
+            raise UsageError(f"variable {variable!r}: an array has no variables; only files have")
+        numbers, notes = in_order(source, order, "the array")
+        times, timed = times_of(numbers.shape[0], times_s, frame_rate_hz)
+        return cls(array_source(numbers), times, unit or "au", "array", notes, timed)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -136,45 +164,215 @@ class ThermalSequence:
                 first = top * width + left
                 yield slice(first, first + part.shape[1] * part.shape[2]), part.reshape(count, -1)
 
+    def curve(self, x: int, y: int, *, size_px: int = 1) -> Float32[np.ndarray, " T"]:
+        """Return the mean over time of the square of `size_px` (odd) pixels a side round a pixel, cut at the border.
 
-def in_order(numbers: np.ndarray, order: Order) -> Shaped[np.ndarray, "T H W"]:
-    """Return a view (T H W) of an array of frames; raises DataError where it is none, UsageError for another order."""
-    if order not in get_args(Order):
-        raise UsageError(f"unknown order {order!r}; known: {', '.join(get_args(Order))}")
-    if numbers.ndim != 3:
-        what = "a single picture" if numbers.ndim == 2 else f"{numbers.ndim} axes"
-        raise DataError(
-            f"an array of shape {numbers.shape} is {what}; a sequence has three axes (frames, rows, columns)"
+        Raises
+        ------
+        DataError
+            The pixel is outside the frames.
+        """
+        count, height, width = self.shape
+        if not (0 <= x < width and 0 <= y < height):
+            raise DataError(f"{self.name}: the pixel x {x}, y {y} is outside the frames of {width} x {height} pixels")
+        reach = size_px // 2
+        rows = slice(max(0, y - reach), min(height, y + reach + 1))
+        columns = slice(max(0, x - reach), min(width, x + reach + 1))
+        curve: Float32[np.ndarray, " T"] = self.source.read(slice(0, count), rows, columns).mean(axis=(1, 2))
+        return curve
+
+    @cached_property
+    def survey(self) -> Survey:
+        """What each frame is like as a whole; the first use reads all frames once."""
+        return surveyed(self.source)
+
+    def checked(self) -> ThermalSequence:
+        """Return the frames that hold numbers, with notes on what is odd.
+
+        Frames without any number are left out (the times stay right), constant ones in between are told.
+
+        Raises
+        ------
+        DataError
+            Fewer than two frames hold numbers, or all hold one and the same value.
+        """
+        index, notes = prepare.usable_frames(self.survey, self.name)
+        kept = self if index.size == self.shape[0] else self._picked(index)
+        return replace(kept, notes=(*self.notes, *notes)) if notes else kept
+
+    def pulse(self) -> Pulse | None:
+        """Return when the heat was on: as the file or the user says, else where the mean shows a flash; else None."""
+        if self.heated_s is None:
+            return find_pulse(self.survey.mean, self.times_s)
+        first = int(np.searchsorted(self.times_s, self.heated_s[0], side="left"))
+        last = int(np.searchsorted(self.times_s, self.heated_s[1], side="right")) - 1
+        return pulse_between(self.times_s, first, last) if 0 <= first <= last else None
+
+    def flash(self) -> int:
+        """Return the first heated frame, given or found; raises DataError where there is none."""
+        pulse = self.pulse()
+        if pulse is None:
+            raise DataError(f"{self.name}: no flash shows in the mean of the frames; say when the heat was on")
+        return pulse.first
+
+    def heated(self, first: int, last: int | None = None) -> ThermalSequence:
+        """Return the sequence with the frames during which the heat was on, by the user (last None: `first` alone).
+
+        Raises
+        ------
+        DataError
+            There are no such frames.
+        """
+        last = first if last is None else last
+        if not 0 <= first <= last < self.shape[0]:
+            raise DataError(f"{self.name}: no frames {first} to {last}; it has {self.shape[0]}, numbered from 0")
+        return replace(self, heated_s=(float(self.times_s[first]), float(self.times_s[last])), cooled_s=None)
+
+    def cooling(self, t0_s: float | None = None) -> ThermalSequence:
+        """Return the frames behind the flash, with times that count from it (all above 0).
+
+        Frames in which the camera was saturated are left out too. Without a flash in the recording the first frame is
+        taken as half a step of time behind it, and a note says so.
+
+        Parameters
+        ----------
+        t0_s
+            When the heat came [s]; None: the middle of the pulse.
+
+        Raises
+        ------
+        DataError
+            Fewer than two frames are left.
+        """
+        pulse = self.pulse()
+        notes: tuple[str, ...]
+        if pulse is None:
+            zero = float(1.5 * self.times_s[0] - 0.5 * self.times_s[1]) if t0_s is None else t0_s
+            first_s, notes = (
+                zero,
+                ("no flash in the recording: its first frame is taken as the first behind the flash",),
+            )
+        else:
+            zero = pulse.t0_s if t0_s is None else t0_s
+            first_s, notes = self._first_cooling(pulse)
+        index = np.flatnonzero((self.times_s >= first_s) & (self.times_s > zero))
+        if index.size < 2:
+            raise DataError(
+                f"{self.name}: {index.size} frames behind the flash (at {zero:g} s); two are needed at least"
+            )
+        kept = self._picked(index)
+        times = kept.times_s - zero
+        return replace(kept, times_s=times, heated_s=None, cooled_s=None, notes=(*self.notes, *notes))
+
+    def _first_cooling(self, pulse: Pulse) -> tuple[float, tuple[str, ...]]:
+        """Return the time of the first good frame behind a pulse (infinite where there is none), and a note."""
+        if self.cooled_s is not None:
+            return self.cooled_s, ()
+        behind = prepare.saturated_after(self.source, self.survey, pulse)
+        first = pulse.last + 1 + behind
+        notes = (f"{behind} saturated frames behind the flash left out",) if behind else ()
+        return float(self.times_s[first]) if first < self.shape[0] else np.inf, notes
+
+    def cold(self, mode: str = "before_flash") -> ThermalSequence:
+        """Return the sequence less its cold frame.
+
+        What does not change is gone then: reflections, the camera's own pattern, uneven emission before the heat.
+
+        Parameters
+        ----------
+        mode
+            ``first``, ``last``, ``first_mean:N``, ``last_mean:N``, ``before_flash`` (the mean of all frames before the
+            heat, the least noisy choice), or ``none``.
+
+        Raises
+        ------
+        UsageError
+            An unknown mode.
+        DataError
+            There are no such frames.
+        """
+        pulse = self.pulse() if mode == "before_flash" else None
+        frames = prepare.cold_frames(mode, self.shape[0], pulse)
+        if frames is None:
+            return self
+        # The saturated frames show in the camera's own numbers only, and are looked for as long as there are some.
+        known = self if pulse is None else self._with_pulse(pulse)
+        return replace(
+            known,
+            source=Less(self.source, mean_frame(self.source, frames)),
+            unit="K" if self.unit == "°C" else self.unit,
+            notes=(*known.notes, prepare.cold_note(frames)),
+            subtracted=True,
         )
-    if numbers.dtype.kind not in "fiu":
-        raise DataError(f"an array of {numbers.dtype}; a sequence holds plain numbers")
-    turned = np.moveaxis(numbers, 2, 0) if order == "HWT" else numbers
-    if turned.shape[0] < 2 or 0 in turned.shape:
-        raise DataError(f"frames x height x width of {turned.shape}; at least two frames with pixels are needed")
-    return turned
 
+    def _with_pulse(self, pulse: Pulse) -> ThermalSequence:
+        first_s, notes = self._first_cooling(pulse)
+        heated_s = float(self.times_s[pulse.first]), float(self.times_s[pulse.last])
+        return replace(self, heated_s=heated_s, cooled_s=first_s, notes=(*self.notes, *notes))
 
-def times_of(
-    count: int, times_s: Float64[np.ndarray, " T"] | None, frame_rate_hz: float | None
-) -> tuple[Float64[np.ndarray, " T"], bool]:
-    """Return the time of each frame and whether it is known; frame numbers where nothing is said.
+    def crop(self, box: Box) -> ThermalSequence:
+        """Return a rectangle of each frame; raises DataError where it is not inside."""
+        rows, columns = prepare.box_slices(box, *self.shape[1:])
+        return replace(self, source=Cropped(self.source, rows, columns))
 
-    Raises
-    ------
-    DataError
-        Another number of times than frames, or times that do not rise.
-    UsageError
-        The frame rate is not above 0.
-    """
-    if times_s is not None:
-        times = np.asarray(times_s, np.float64)
-        if times.shape != (count,):
-            raise DataError(f"{times.size} times for {count} frames")
-        if not (np.isfinite(times).all() and (np.diff(times) > 0).all()):
-            raise DataError("the times of the frames do not rise from frame to frame")
-        return times, True
-    if frame_rate_hz is not None:
-        if not (np.isfinite(frame_rate_hz) and frame_rate_hz > 0):
-            raise UsageError(f"a frame rate of {frame_rate_hz:g} Hz; it must be above 0")
-        return np.arange(count) / frame_rate_hz, True
-    return np.arange(count, dtype=np.float64), False
+    def window(self, t0_s: float, t1_s: float) -> ThermalSequence:
+        """Return the frames from `t0_s` to `t1_s` [s], both included.
+
+        Raises
+        ------
+        DataError
+            Fewer than two frames lie there, or the times are not known.
+        """
+        if not self.timed:
+            raise DataError(f"{self.name}: the times of its frames are not known; give times or a frame rate")
+        return self._picked(prepare.frames_between(self.times_s, t0_s, t1_s))
+
+    def every(self, step: int, *, start: int = 0, stop: int | None = None) -> ThermalSequence:
+        """Return every `step`-th frame from `start` to `stop` (exclusive).
+
+        Raises
+        ------
+        DataError
+            Fewer than two frames are left.
+        """
+        index = np.arange(self.shape[0])[start:stop:step] if step > 0 else np.arange(0)
+        if index.size < 2:
+            raise DataError(f"{self.name}: every {step}. frame from {start} on leaves {index.size}; two are needed")
+        return self._picked(index)
+
+    def log_bins(self, bins: int = 64) -> ThermalSequence:
+        """Return means of the frames in bins that are evenly spaced in log time; meant for `cooling` sequences.
+
+        Early bins hold one frame, or none and are left out; the time of a bin is the mean of its frames' times.
+
+        Raises
+        ------
+        UsageError
+            Fewer than two bins.
+        DataError
+            The times do not count from the flash.
+        """
+        edges = prepare.log_edges(self.times_s, bins)
+        return replace(self, source=Binned(self.source, edges), times_s=prepare.bin_times(self.times_s, edges))
+
+    def region(self, mask: Bool[np.ndarray, "h w"]) -> ThermalSequence:
+        """Return the pixels inside a mask as frames of one row (T, 1, P); `spread` puts what is found back.
+
+        Raises
+        ------
+        DataError
+            The mask is empty or of another size.
+        """
+        if self.pixels is not None:
+            raise DataError(f"{self.name}: it is a region already; take the region of the whole sequence")
+        pixels = prepare.pixels_of(mask, *self.shape[1:])
+        return replace(self, source=PickedPixels(self.source, pixels.flat), pixels=pixels)
+
+    def spread(self, values: Float[np.ndarray, "*K P"]) -> Float[np.ndarray, "*K H W"]:
+        """Return values of the pixels of a `region` at their places in the picture, NaN elsewhere."""
+        if self.pixels is None:
+            raise DataError(f"{self.name}: it is no region")
+        return prepare.spread(values, self.pixels)
+
+    def _picked(self, index: Int[np.ndarray, " t"]) -> ThermalSequence:
+        return replace(self, source=PickedFrames(self.source, index), times_s=self.times_s[index])

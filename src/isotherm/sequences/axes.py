@@ -1,0 +1,134 @@
+"""Which axis of an array counts frames, what their times are, and what is no sequence."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import numpy as np
+from jaxtyping import Float64, Shaped
+
+from isotherm.core.errors import DataError, UsageError
+
+Order = Literal["THW", "HWT"]
+Unit = Literal["K", "°C", "counts", "au"]
+"""Kelvin, °C, counts of a camera, or arbitrary units (grey levels and what nobody named)."""
+_AXES = {"THW": "frames x height x width", "HWT": "height x width x frames"}
+# No camera's picture is as long as this; a picture that is no longer than that may be one.
+_LONG, _USUAL = 4.0, 2.5
+_MUCH, _LITTLE, _JUMP = 0.5, 0.2, 0.15
+_SAMPLED_LINES = 4
+
+
+def checked_numbers(numbers: np.ndarray, name: str) -> np.ndarray:
+    """Return an array that may be a sequence; raises DataError where it has not three axes of plain numbers."""
+    if numbers.ndim != 3:
+        what = "a single picture" if numbers.ndim == 2 else f"of {numbers.ndim} axes"
+        raise DataError(f"{name} of shape {numbers.shape} is {what}; a sequence has three axes (frames, rows, columns)")
+    if numbers.dtype.kind not in "fiu":
+        raise DataError(f"{name} holds {numbers.dtype}; a sequence holds plain numbers")
+    return numbers
+
+
+def in_order(
+    numbers: np.ndarray, order: Order | None, name: str
+) -> tuple[Shaped[np.ndarray, "T H W"], tuple[str, ...]]:
+    """Return a view (T H W) of an array of frames, and a note where it looks like another order.
+
+    Parameters
+    ----------
+    numbers
+        (T H W), or (H W T) with order ``HWT``.
+    order
+        What the user says; None: frames first, unless the numbers look otherwise, which is an error.
+    name
+        Of the array, for messages.
+
+    Raises
+    ------
+    DataError
+        No sequence, or most likely in another order than is taken without being told.
+    UsageError
+        An unknown order.
+    """
+    if order is not None and order not in get_args(Order):
+        raise UsageError(f"unknown order {order!r}; known: {', '.join(get_args(Order))}")
+    checked_numbers(numbers, name)
+    taken: Order = order or "THW"
+    turned = np.moveaxis(numbers, 2, 0) if taken == "HWT" else numbers
+    if turned.shape[0] < 2 or 0 in turned.shape:
+        raise DataError(f"{name}: {_AXES['THW']} of {turned.shape}; at least two frames with pixels are needed")
+    likely = likely_order(numbers)
+    if likely is None or likely == taken:
+        return turned, ()
+    doubt = f"{name} of shape {numbers.shape} looks like {_AXES[likely]} (order {likely}), not {_AXES[taken]}"
+    if order is None:
+        raise DataError(f"{doubt}; give the order: {likely}, or {taken} if it is as it stands")
+    return turned, (f"{doubt}; it is read as {taken}, as it was asked for",)
+
+
+def likely_order(numbers: Shaped[np.ndarray, "A B C"]) -> Order | None:
+    """Return the order that an array most likely has; None where nothing tells.
+
+    Two things tell: frames much longer than any camera's in one order and not in the other; and a common rise or decay
+    of whole frames (a flash, cooling) along one axis, with a jump that no profile of heating has. Both are asked of the
+    first and the last axis only.
+    """
+    by_shape = _by_shape(numbers.shape)
+    return by_shape if by_shape is not None else _by_numbers(numbers)
+
+
+def _by_shape(shape: tuple[int, ...]) -> Order | None:
+    frames_first, frames_last = _length(shape[1:]), _length(shape[:2])
+    if frames_first >= _LONG and frames_last <= _USUAL:
+        return "HWT"
+    return "THW" if frames_last >= _LONG and frames_first <= _USUAL else None
+
+
+def _length(sides: tuple[int, ...]) -> float:
+    return max(sides) / max(1, min(sides))
+
+
+def _by_numbers(numbers: Shaped[np.ndarray, "A B C"]) -> Order | None:
+    step = max(1, numbers.shape[1] // _SAMPLED_LINES)
+    sample = np.asarray(numbers[:, step // 2 :: step], np.float64)
+    if min(sample.shape[0], sample.shape[2]) < 4 or not np.isfinite(sample).all():
+        return None
+    change = float(sample.var())
+    if change == 0:
+        return None
+    first, last = sample.mean(axis=(1, 2)), sample.mean(axis=(0, 1))
+    for order, curve, other in (("THW", first, last), ("HWT", last, first)):
+        jumps = np.abs(np.diff(curve)).max() > _JUMP * np.ptp(curve)
+        if curve.var() > _MUCH * change and other.var() < _LITTLE * change and jumps:
+            return "THW" if order == "THW" else "HWT"
+    return None
+
+
+def times_of(
+    count: int, times_s: Float64[np.ndarray, " t"] | None, frame_rate_hz: float | None
+) -> tuple[Float64[np.ndarray, " T"], bool]:
+    """Return the time of each frame and whether it is known; frame numbers where nothing is said.
+
+    Raises
+    ------
+    DataError
+        Another number of times than frames, or times that do not rise.
+    UsageError
+        The frame rate is not above 0.
+    """
+    if times_s is not None:
+        if times_s.size != count:
+            raise DataError(f"{times_s.size} times for {count} frames")
+        if not rising(times_s):
+            raise DataError("the times of the frames do not rise from frame to frame")
+        return times_s, True
+    if frame_rate_hz is not None:
+        if not (np.isfinite(frame_rate_hz) and frame_rate_hz > 0):
+            raise UsageError(f"a frame rate of {frame_rate_hz:g} Hz; it must be above 0")
+        return np.arange(count) / frame_rate_hz, True
+    return np.arange(count, dtype=np.float64), False
+
+
+def rising(times_s: Float64[np.ndarray, " t"]) -> bool:
+    """Say whether times are finite and rise from frame to frame."""
+    return bool(np.isfinite(times_s).all() and (np.diff(times_s) > 0).all())
