@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isotherm.core.errors import ConfigError
+from isotherm.core.errors import ConfigError, FormatError
 from isotherm.formats import ReadHints
 from isotherm.formats.colour_inversion import invert, palette_of
 from isotherm.formats.colour_scale import find_colour_scale
@@ -181,6 +182,30 @@ def test_the_ends_are_the_coldest_and_the_hottest(side: str, palette: str, low: 
     assert np.nanmax(celsius) <= low + span + 0.02
 
 
+SMALL = [
+    ScalePicture(places=scene(64, 96), width_px=6, side=side, palette=palette).encoded(kind)
+    for side, palette, kind in (("right", "iron", "JPEG"), ("bottom", "rainbow", "PNG"), ("left", "grey", "GIF"))
+]
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    sample=st.sampled_from(SMALL),
+    edits=st.lists(st.tuples(st.integers(0, 10_000), st.binary(min_size=1, max_size=8)), max_size=5),
+    cut=st.integers(0, 10_000),
+)
+def test_damaged_pictures_are_estimated_or_not_or_fail_as_format_errors(
+    sample: bytes, edits: list[tuple[int, bytes]], cut: int
+) -> None:
+    data = bytearray(sample)
+    for place, patch in edits:
+        start = place % len(data)
+        data[start : start + len(patch)] = patch
+    with suppress(FormatError):
+        thermogram = READER.decode(bytes(data[: max(1, len(data) - cut % 2000)]), SCALE)
+        assert thermogram.values().shape == thermogram.counts.shape
+
+
 @pytest.mark.real_data
 @pytest.mark.parametrize(
     ("name", "scale", "cold", "hot"),
@@ -203,7 +228,7 @@ def test_printed_spots_come_back(
 
 @pytest.mark.real_data
 def test_every_transformer_picture_has_its_scale(data: Path) -> None:
-    files = sorted((data / "transformers/images").glob("T[2345]/*/*"))
+    files = sorted((data / "transformers/images").glob("T[2345]/*/*1.*"))
     assert files
     for file in files:
         assert READER.decode(file.read_bytes(), ReadHints(scale="20,60")).estimated, file
