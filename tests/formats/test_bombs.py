@@ -106,7 +106,7 @@ def longs(*numbers: int) -> Entry:
         pytest.param({0x100: longs(8000), 0x101: longs(8000), 0x116: longs(8000), 0x102: numbers_entry("<", SHORT, 64),
                       0x153: numbers_entry("<", SHORT, 3)}, "256000000 bytes are decoded", id="bytes"),
         pytest.param({0x142: longs(1 << 30), 0x143: longs(1 << 30), 0x144: longs(8), 0x145: longs(64)},
-                     "strips or tiles of", id="tile"),
+                     "1 tiles of 1073741824 x 1073741824", id="tile"),
         pytest.param({0x116: longs(1), 0x101: longs(3000), 0x100: longs(100)}, "3000 are needed", id="strips"),
         pytest.param({0x117: longs(1 << 31)}, "needs 2147483648 bytes", id="strip"),
     ],
@@ -199,6 +199,14 @@ def test_pixels_that_cannot_lie_in_the_file() -> None:
     packed = {0x100: longs(8000), 0x101: longs(8000), 0x116: longs(8000)}
     for compression in (5, 8, 32773):
         refused(tiff(packed | {0x103: numbers_entry("<", SHORT, compression)}), "cannot lie in a file of")
+
+
+@pytest.mark.parametrize("compression", [1, 5, 8])
+def test_tiles_that_stand_out_over_the_picture(compression: int) -> None:
+    sides = {0x100: longs(30_000), 0x101: longs(1), 0x142: longs(10), 0x143: longs(3_000_000)}
+    places = {0x144: longs(*[8] * 3000), 0x145: longs(*[len(ZEROS)] * 3000)}
+    data = tiff(sides | places | {0x103: numbers_entry("<", SHORT, compression)}, ZEROS)
+    refused(data, "3000 tiles of 10 x 3000000 for 30000 x 1 pixels", TooLargeError)
 
 
 def test_what_packs_well_is_read_all_the_same() -> None:

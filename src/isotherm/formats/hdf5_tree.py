@@ -34,7 +34,8 @@ _SPACE, _TYPE, _FILL, _LINK, _LAYOUT, _FILTERS, _ATTRIBUTE = 0x01, 0x03, 0x05, 0
 _LINK_INFO, _EXTERNAL, _CONTINUATION, _TABLE = 0x02, 0x07, 0x10, 0x11
 _SHARED = 0x02
 _MOST_OBJECTS = 10_000
-_MOST_MESSAGES = 2000
+_MOST_MEMBERS = 100_000
+_MOST_MESSAGES, _MOST_MESSAGE_BYTES = 200_000, 1 << 26
 _MOST_CHUNKS = 1_000_000
 _DEEPEST = 16
 
@@ -127,7 +128,11 @@ def datasets(data: bytes) -> list[Dataset]:
     FormatError
         No dataset can be reached because the file is damaged.
     """
-    file = Cursor(data, "<", "HDF5")
+    return datasets_in(Cursor(data, "<", "HDF5"))
+
+
+def datasets_in(file: Cursor) -> list[Dataset]:
+    """Return the datasets of numbers in a file that need not be in memory; as `datasets`."""
     sizes, root = _superblock(file)
     walk = _Walk(file, sizes)
     found = list(walk.datasets(root, "", 0))
@@ -161,7 +166,7 @@ class _Walk:
         self.file, self.sizes = file, sizes
         self.seen: set[int] = set()
         self.errors: list[FormatError] = []
-        self.counted = 0
+        self.counted = self.members = self.messages = self.message_bytes = 0
 
     def _enter(self, place: int, depth: int) -> None:
         if place in self.seen or len(self.seen) >= _MOST_OBJECTS or depth > _DEEPEST:
@@ -191,32 +196,14 @@ class _Walk:
 
     def _messages(self, place: int) -> Iterator[Message]:
         """Yield the messages of an object header of either version."""
-        file = self.file
-        newer = file.take(place, 4) == b"OHDR"
-        if newer:
-            flags = file.take(place + 5, 1)[0]
-            start = place + 6 + (16 if flags & 0x20 else 0) + (4 if flags & 0x10 else 0)
-            width = 1 << (flags & 3)
-            blocks = [(start + width, self.sizes.unsigned(file, start, width))]
-            head = 6 if flags & 0x04 else 4
-        else:
-            if file.take(place, 1)[0] != 1:
-                raise file.error("no object header", place)
-            blocks, head = [(place + 16, file.u32(place + 8))], 8
-        count = 0
+        newer = self.file.take(place, 4) == b"OHDR"
+        head, blocks = self._newer_header(place) if newer else self._older_header(place)
         while blocks:
             place, size = blocks.pop(0)
-            end = place + min(size, len(file))
+            end = place + min(size, len(self.file))
             while place + head <= end:
-                count += 1
-                if count > _MOST_MESSAGES:
-                    raise file.error("an object header has too many messages", place)
-                kind, length, flags = (
-                    (file.take(place, 1)[0], file.u16(place + 1), file.take(place + 3, 1)[0])
-                    if newer
-                    else (file.u16(place), file.u16(place + 2), file.take(place + 4, 1)[0])
-                )
-                body = file.part(place + head, length, "HDF5: message")
+                kind, length, flags = self._message(place, newer)
+                body = self.file.part(place + head, length, "HDF5: message")
                 if kind == _CONTINUATION:
                     further = self.sizes.place(body, 0)
                     size = self.sizes.unsigned(body, self.sizes.address, self.sizes.length)
@@ -226,6 +213,31 @@ class _Walk:
                 elif not flags & _SHARED:
                     yield Message(kind, body, place + head)
                 place += head + length
+
+    def _older_header(self, place: int) -> tuple[int, list[tuple[int, int]]]:
+        """Return how long the head of a message is, and place and size of the first block of messages."""
+        if self.file.take(place, 1)[0] != 1:
+            raise self.file.error("no object header", place)
+        return 8, [(place + 16, self.file.u32(place + 8))]
+
+    def _newer_header(self, place: int) -> tuple[int, list[tuple[int, int]]]:
+        flags = self.file.take(place + 5, 1)[0]
+        start = place + 6 + (16 if flags & 0x20 else 0) + (4 if flags & 0x10 else 0)
+        width = 1 << (flags & 3)
+        return 6 if flags & 0x04 else 4, [(start + width, self.sizes.unsigned(self.file, start, width))]
+
+    def _message(self, place: int, newer: bool) -> tuple[int, int, int]:
+        """Return type, length and flags of the message at `place`."""
+        file = self.file
+        kind, length, flags = (
+            (file.take(place, 1)[0], file.u16(place + 1), file.take(place + 3, 1)[0])
+            if newer
+            else (file.u16(place), file.u16(place + 2), file.take(place + 4, 1)[0])
+        )
+        self.messages, self.message_bytes = self.messages + 1, self.message_bytes + length
+        if self.messages > _MOST_MESSAGES or self.message_bytes > _MOST_MESSAGE_BYTES:
+            raise file.error("object headers have too many messages", place)
+        return kind, length, flags
 
     def _children(self, messages: tuple[Message, ...], depth: int) -> Iterator[tuple[str, int]]:
         """Yield names and places of a group's members that lie in this file."""
@@ -268,6 +280,9 @@ class _Walk:
         self._enter(place, depth)
         file, sizes = self.file, self.sizes
         if file.take(place, 4) == b"SNOD":
+            self.members += file.u16(place + 6)
+            if self.members > _MOST_MEMBERS:
+                raise file.error(f"groups have more than {_MOST_MEMBERS} members", place)
             width = 2 * sizes.address + 24
             for entry in range(place + 8, place + 8 + width * file.u16(place + 6), width):
                 target = sizes.place(file, entry + sizes.address)

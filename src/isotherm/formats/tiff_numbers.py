@@ -105,10 +105,23 @@ def decode(page: Page, dtype: np.dtype) -> np.ndarray:
 
 
 def check_fits(page: Page) -> None:
-    """Raise FormatError where no packing could hold the page's pixels in its file, before they get any memory."""
+    """Check sizes before pixels get any memory or time.
+
+    Raises
+    ------
+    FormatError
+        No packing could hold the page's pixels in its file.
+    TooLargeError
+        Its tiles stand out so far over the picture that unpacking them would take minutes.
+    """
     height, width, bits = page.one(_HEIGHT, 0), page.one(_WIDTH, 0), page.one(_BITS, 1)
     if height * width * bits // 8 > _MOST_RATIO * len(page.cursor):
         raise FormatError(f"TIFF: {width} x {height} pixels cannot lie in a file of {len(page.cursor)} bytes")
+    if _TILES in page.tags:
+        high, wide = max(1, page.one(_TILE_HEIGHT, 0)), max(1, page.one(_TILE_WIDTH, 0))
+        tiles = -(-height // high) * -(-width // wide)
+        if tiles * high * wide * bits // 8 > 2 * _MOST_BYTES:
+            raise TooLargeError(f"TIFF: {tiles} tiles of {wide} x {high} for {width} x {height} pixels")
 
 
 def _blocks(page: Page, dtype: np.dtype, size: tuple[int, int]) -> Iterator[tuple[int, int, np.ndarray]]:
