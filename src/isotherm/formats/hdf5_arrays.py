@@ -64,12 +64,21 @@ def _numbers(dataset: Dataset, frame: tuple[int, int] | None, *, reverse: bool) 
     if frame is not None:
         axis, index = frame
         picks[len(picks) - 1 - axis if reverse else axis] = slice(index, index + 1)
-    found = _selection(dataset, tuple(picks))
+    found = selection(dataset, tuple(picks))
     found = found.T if reverse else found
     return found if frame is None else found.take(0, frame[0])
 
 
-def _selection(dataset: Dataset, picks: tuple[slice, ...]) -> np.ndarray:
+def selection(dataset: Dataset, picks: tuple[slice, ...]) -> np.ndarray:
+    """Return a part of a dataset, one slice for each axis; chunks that hold nothing of it are not unpacked.
+
+    Raises
+    ------
+    TooLargeError
+        More than `MAX_PIXELS` numbers, or their chunks are too many or too large.
+    FormatError
+        Damaged, or packed in a way that is not read.
+    """
     sides = tuple(pick.stop - pick.start for pick in picks)
     if math.prod(sides) > MAX_PIXELS:
         raise TooLargeError(f"HDF5: {dataset.name!r} of {sides}; at most {MAX_PIXELS} numbers are decoded")

@@ -129,8 +129,12 @@ def matrices(data: bytes) -> Iterator[Matrix]:
     TooLargeError
         A structure unpacks to more than isotherm is willing to hold.
     """
+    yield from matrices_in(Cursor(data, order_of(data) or "<", "MAT"))
+
+
+def matrices_in(cursor: Cursor) -> Iterator[Matrix]:
+    """Yield the matrices of a file that need not be in memory; as `matrices`."""
     walk = _Walk()
-    cursor = Cursor(data, order_of(data) or "<", "MAT")
     place = HEADER_BYTES
     while place + 8 <= len(cursor):
         element = element_at(cursor, place)
