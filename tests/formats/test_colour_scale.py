@@ -136,6 +136,13 @@ def test_without_a_bar_the_picture_stays_qualitative_and_says_why() -> None:
     assert "no temperatures estimated: no colour scale was found in this picture" in thermogram.notes
 
 
+def test_a_picture_that_is_too_large_stays_qualitative() -> None:
+    data = encoded(np.zeros((4001, 4000), np.uint8), "PNG")
+    thermogram = READER.decode(data, SCALE)
+    assert not thermogram.radiometric
+    assert any("16004000 pixels; at most 16000000 are estimated" in note for note in thermogram.notes)
+
+
 def test_nobody_who_does_not_ask_gets_degrees() -> None:
     assert READER.decode(ScalePicture().encoded(), ReadHints()).calibration is None
 

@@ -20,6 +20,8 @@ from isotherm.formats.scale_ends import Ends, typed_ends
 from isotherm.radiometry.estimated import EstimatedCalibration
 from isotherm.radiometry.linear import TO_KELVIN
 
+MOST_PIXELS = 16_000_000
+"""Larger pictures are no screens; looking up each of their pixels would need more than 500 MB."""
 LEAST_NOISE = 1.0
 """Least noise of a colour [grey levels]: rounding of the picture, of the look-up and of the scale's own colours."""
 MOST_NOISE = 20.0
@@ -54,6 +56,8 @@ def estimate(picture: Thermogram, hints: ReadHints) -> Thermogram:
     FormatError
         OCR is asked for and not installed.
     """
+    if picture.counts.size > MOST_PIXELS:
+        return _without(picture, f"{picture.counts.size} pixels; at most {MOST_PIXELS} are estimated")
     colours = _colours(picture)
     scale = find_colour_scale(colours)
     if scale is None:
