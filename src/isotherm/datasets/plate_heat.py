@@ -1,0 +1,202 @@
+"""How the front of a heated plate warms and cools: depth and plane in turn, each step of each exact.
+
+A step is half a step in the plane, a whole one through the depth, and half a step in the plane (Strang's splitting
+[1]); two halves that follow each other are one. In a sound plate the two commute and the result is exact in time; at
+defects the error goes with the square of the step. Only the first two layers need the last half for the camera's frame.
+
+References
+----------
+.. [1] G. Strang, On the construction and comparison of difference schemes, SIAM J. Numer. Anal. 5 (1968) 506-517.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int64
+
+from isotherm.core.errors import ConfigError
+from isotherm.core.progress import Progress, silent
+from isotherm.datasets.plate_depth import Column, column, columns_of, depth_grid, surface_of
+from isotherm.datasets.plate_heating import Heating
+from isotherm.datasets.plate_planes import PlaneStep, State
+from isotherm.datasets.plates import Plate
+
+Profile = Float32[np.ndarray, "H W"]
+Rise = Float32[np.ndarray, "T H W"]
+_BLOCK_PX = 1024
+"""Pixels of one small product; larger ones take a slower way through the library."""
+_NOTHING = 1e-12
+MAX_CELLS = 200_000_000
+"""Cells of a plate (two float32 states of 0.8 GB)."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How finely the plate is cut up in space and time.
+
+    Parameters
+    ----------
+    cells
+        Layers of cells through the depth, about.
+    per_frame
+        Steps for each frame.
+    """
+
+    cells: int = 30
+    per_frame: int = 1
+
+    def __post_init__(self) -> None:
+        if not 4 <= self.cells <= 500:
+            raise ConfigError(f"steps: 4 to 500 cells through the depth, not {self.cells}")
+        if self.per_frame < 1:
+            raise ConfigError(f"steps: at least 1 per frame, not {self.per_frame}")
+
+
+def surface_rise(
+    plate: Plate,
+    heating: Heating,
+    profile: Profile,
+    *,
+    frames: int,
+    frame_s: float,
+    steps: Steps | None = None,
+    progress: Progress = silent,
+) -> Rise:
+    """Return the rise of the front's temperature over the surroundings [K], frame by frame (T H W).
+
+    Parameters
+    ----------
+    profile
+        (H W) the heating's relative strength at each pixel.
+    frames, frame_s
+        How many frames, and the time between them [s]; the first is that long after the heating's start.
+
+    Raises
+    ------
+    ConfigError
+        The profile has another size than the plate, or there is nothing to compute or too much.
+    """
+    steps = steps or Steps()
+    if profile.shape != plate.size_px:
+        raise ConfigError(
+            f"heating profile of {profile.shape} pixels on a plate of {plate.size_px}; they must be equal"
+        )
+    if frames < 1 or not frame_s > 0:
+        raise ConfigError(f"at least 1 frame and a time above 0 between frames, not {frames} and {frame_s:g} s")
+    heated = HeatedPlate(plate, heating, profile, frame_s / steps.per_frame, steps.cells)
+    result = np.empty((frames, *plate.size_px), np.float32)
+    for frame in range(frames):
+        for part in range(steps.per_frame):
+            last = part == steps.per_frame - 1
+            heated.advance(result[frame] if last else None)
+        progress(frame + 1, frames, "heat flow")
+    return result
+
+
+class HeatedPlate:
+    """The temperatures of all cells of a plate, which is cold at first, and what takes them one step further.
+
+    Parameters
+    ----------
+    profile
+        (H W) the heating's relative strength at each pixel.
+    step_s
+        Length of a step [s].
+    cells
+        Layers of cells through the depth, about.
+    """
+
+    def __init__(self, plate: Plate, heating: Heating, profile: Profile, step_s: float, cells: int) -> None:
+        grid = depth_grid(plate, cells)
+        sets, which = columns_of(plate)
+        size = (len(grid.layers), *plate.size_px)
+        if np.prod(size, dtype=np.int64) > MAX_CELLS:
+            raise ConfigError(
+                f"plate of {size[0]} layers of {size[1]} x {size[2]} cells: at most {MAX_CELLS} are computed"
+            )
+        columns = [column(plate, grid, defects) for defects in sets]
+        self._depth = _DepthStep(columns, which, step_s)
+        pixel_m = plate.pixel_mm * 1e-3
+        self._plane = PlaneStep(grid, sets, which, step_s=step_s, pixel_m=pixel_m)
+        self._half = PlaneStep(grid, sets, which, step_s=step_s / 2, pixel_m=pixel_m, layers=2)
+        self._surface = surface_of(columns[0])
+        self._columns, self._which, self._pixel_m = columns, which, pixel_m
+        self._heating, self._profile, self._step_s, self._count = heating, profile, step_s, 0
+        self._state, self._spare = np.zeros(size, np.float32), np.zeros(size, np.float32)
+
+    def advance(self, frame: Float32[np.ndarray, "H W"] | None) -> None:
+        """Go one step further; write the temperature of the front at its end into `frame` where one is wanted."""
+        start_s = self._count * self._step_s
+        if self._count:
+            self._plane(self._state, self._spare, x_first=self._count % 2 == 1)
+        self._depth(self._state, self._spare)
+        if start_s <= self._heating.ends_s:
+            self._depth.heat(self._spare, self._profile, self._heating, start_s)
+        self._state, self._spare = self._spare, self._state
+        self._count += 1
+        if frame is not None:
+            self._look(frame, start_s + self._step_s)
+
+    def heat_j(self) -> float:
+        """Return the heat that is in the plate above its surroundings [J]."""
+        total = 0.0
+        for number, found in enumerate(self._columns):
+            here = self._state[:, self._which == number].sum(axis=1, dtype=np.float64)
+            total += float(found.capacity_j_m2k @ here)
+        return total * self._pixel_m**2
+
+    def _look(self, frame: Float32[np.ndarray, "H W"], time_s: float) -> None:
+        top = self._state[:2].copy()
+        self._half(top, np.empty_like(top), x_first=True)
+        np.multiply(top[0], np.float32(self._surface.first), out=frame)
+        frame += np.float32(self._surface.second) * top[1]
+        power = self._heating.power_at(time_s)
+        if power:
+            frame += np.float32(self._surface.heated * power) * self._profile
+
+
+class _DepthStep:
+    """The flow of heat through the depth during one step: one product for all pixels, then the defects' anew."""
+
+    def __init__(self, columns: list[Column], which: Int64[np.ndarray, "H W"], step_s: float) -> None:
+        self._columns, self._step_s = columns, step_s
+        self._matrices = [_rounded(found.step(step_s), found.capacity_j_m2k) for found in columns]
+        self._pixels = [np.flatnonzero(which == number) for number in range(1, len(columns))]
+
+    def __call__(self, old: State, new: State) -> None:
+        """Write the temperatures at the end of a step without heating into `new`."""
+        flat_old, flat_new = old.reshape(old.shape[0], -1), new.reshape(old.shape[0], -1)
+        for start in range(0, flat_old.shape[1], _BLOCK_PX):
+            part = np.s_[:, start : start + _BLOCK_PX]
+            np.matmul(self._matrices[0], flat_old[part], out=flat_new[part])
+        for matrix, pixels in zip(self._matrices[1:], self._pixels, strict=True):
+            flat_new[:, pixels] = matrix @ flat_old[:, pixels]
+
+    def heat(self, state: State, profile: Profile, heating: Heating, start_s: float) -> None:
+        """Add what the heating of a step has left at its end."""
+        flat, even = state.reshape(state.shape[0], -1), profile.ravel()
+        rises = [found.heated(heating, start_s, self._step_s) for found in self._columns]
+        _add(flat, rises[0], even)
+        for rise, pixels in zip(rises[1:], self._pixels, strict=True):
+            flat[:, pixels] += (rise - rises[0]).astype(np.float32)[:, None] * even[pixels]
+
+
+def _rounded(matrix: Float64[np.ndarray, "L L"], capacity: Float64[np.ndarray, " L"]) -> Float32[np.ndarray, "L L"]:
+    """Return a matrix in single precision that keeps as much heat as before.
+
+    Else the error of rounding, the same in all pixels and steps, would add up. What is missing goes to small numbers,
+    which hold it exactly enough.
+    """
+    rounded, columns = matrix.astype(np.float32), np.arange(len(matrix))
+    missing = capacity @ (matrix - rounded)
+    rows = np.abs(np.log(np.maximum(np.abs(matrix), 1e-30)) - np.log(1e-3)).argmin(axis=0)
+    rounded[rows, columns] += (missing / capacity[rows]).astype(np.float32)
+    return rounded
+
+
+def _add(flat: Float32[np.ndarray, "L P"], rise: Float64[np.ndarray, " L"], even: Float32[np.ndarray, " P"]) -> None:
+    """Add `rise` times the profile, layer by layer down to where it is nothing."""
+    for layer in np.flatnonzero(rise > _NOTHING * rise.max()):
+        flat[layer] += np.float32(rise[layer]) * even
