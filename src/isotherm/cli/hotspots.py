@@ -11,6 +11,7 @@ from isotherm.cli.flags import add_flags, chosen, from_flags
 from isotherm.cli.main import EXIT_FAILED, EXIT_SOME_FAILED
 from isotherm.cli.progress import bar
 from isotherm.core.findings import Inspection
+from isotherm.core.memory import keep_freed_memory
 from isotherm.core.scene import SceneEdit
 from isotherm.formats import ReadHints
 from isotherm.hotspots import HOTSPOT_METHODS
@@ -79,6 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
 def run_inspection(arguments: argparse.Namespace, model: TrainedModel | None) -> int:
     """Run the inspection that the arguments describe, say what came out, and return the exit status."""
     settings = settings_from(arguments)
+    keep_freed_memory()
     with bar() as progress:
         inspection = inspect(arguments.path, arguments.output, model=model, settings=settings, progress=progress)
     _tell(inspection, arguments.output, settings)
