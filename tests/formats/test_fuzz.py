@@ -85,7 +85,7 @@ class Wrong:
             if self.how == "slow":
                 time.sleep(0.2)
             if self.how == "large":
-                self.kept.append(np.ones(4 << 20))
+                self.kept.append(np.ones(8 << 20))  # above what the allocator keeps for later
             raise
 
 
