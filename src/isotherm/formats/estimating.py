@@ -21,7 +21,7 @@ from isotherm.radiometry.estimated import EstimatedCalibration
 from isotherm.radiometry.linear import TO_KELVIN
 
 MOST_PIXELS = 16_000_000
-"""Larger pictures are no screens; looking up each of their pixels would need more than 500 MB."""
+"""Larger pictures are no screens; looking up each of their pixels would need more than 1 GB."""
 LEAST_NOISE = 1.0
 """Least noise of a colour [grey levels]: rounding of the picture, of the look-up and of the scale's own colours."""
 MOST_NOISE = 20.0
