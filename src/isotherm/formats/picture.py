@@ -53,7 +53,7 @@ class PictureReader:
                 f"EXIF orientation {exif.orientation} is not applied: positions are those of the stored pixels"
             )
         if hints.step is not None:
-            notes.append("scale not used: a picture of 8 bits holds no temperatures")
+            notes.append("step not used: a picture of 8 bits holds no temperatures")
         thermogram = Thermogram(
             counts=picture.luma,
             calibration=None,
