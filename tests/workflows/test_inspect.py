@@ -207,7 +207,7 @@ def test_run_json_says_how_it_came_about(shots: Path, tmp_path: Path) -> None:
     run = json.loads((out / "run.json").read_bytes())
 
     assert run["settings"]["scene"]["emissivity"] == 0.9
-    assert run["settings"]["hotspot_method"]["name"] == "otsu"
+    assert run["settings"]["hotspot_method"]["name"] == "region_growing"
     assert set(run["versions"]) >= {"isotherm", "python", "numpy"}
     assert len(run["inputs"]["IR_2.npy"]) == 64
     assert run["inputs"]["broken.jpg"] == ""

@@ -24,7 +24,7 @@ from isotherm.workflows.models import TrainedModel
 from isotherm.workflows.run_folder import Existing
 from isotherm.workflows.spans import SPAN_HELP, parse_span
 
-METHOD, REPORTS = "otsu", "html,csv"
+METHOD, REPORTS = "region_growing", "html,csv"
 WORST = 5
 TOLD = 10
 """How many failed files are named on standard error; the results have them all."""

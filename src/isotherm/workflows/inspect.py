@@ -74,7 +74,7 @@ class InspectSettings:
         What to do where the folder holds an inspection already.
     """
 
-    method: str = "otsu"
+    method: str = "region_growing"
     config: Any = None
     hotspots: HotspotSettings = field(default_factory=HotspotSettings)
     table: SeverityTable | None = field(default_factory=lambda: load_table(SEVERITY))
