@@ -16,7 +16,7 @@ _AXES = {"THW": "frames x height x width", "HWT": "height x width x frames"}
 # No camera's picture is as long as this; a picture that is no longer than that may be one.
 _LONG, _USUAL = 4.0, 2.5
 _MUCH, _LITTLE, _JUMP = 0.5, 0.2, 0.15
-_SAMPLED_LINES = 4
+SAMPLED_LINES = 4
 
 
 def checked_numbers(numbers: np.ndarray, name: str) -> np.ndarray:
@@ -50,31 +50,63 @@ def in_order(
     UsageError
         An unknown order.
     """
-    if order is not None and order not in get_args(Order):
-        raise UsageError(f"unknown order {order!r}; known: {', '.join(get_args(Order))}")
+    check_order(order)
     checked_numbers(numbers, name)
     taken: Order = order or "THW"
     turned = np.moveaxis(numbers, 2, 0) if taken == "HWT" else numbers
-    if turned.shape[0] < 2 or 0 in turned.shape:
-        raise DataError(f"{name}: {_AXES['THW']} of {turned.shape}; at least two frames with pixels are needed")
-    likely = likely_order(numbers)
+    check_frames(turned.shape, name)
+    notes = order_notes(
+        numbers.shape, taken, likely_order(numbers.shape, lines_of(numbers)), name, told=order is not None
+    )
+    return turned, notes
+
+
+def check_order(order: str | None) -> None:
+    """Raise UsageError for an unknown order."""
+    if order is not None and order not in get_args(Order):
+        raise UsageError(f"unknown order {order!r}; known: {', '.join(get_args(Order))}")
+
+
+def check_frames(shape: tuple[int, ...], name: str) -> None:
+    """Raise DataError where a shape (T H W) has fewer than two frames, or no pixels."""
+    if shape[0] < 2 or 0 in shape:
+        raise DataError(f"{name}: {_AXES['THW']} of {shape}; at least two frames with pixels are needed")
+
+
+def order_notes(
+    shape: tuple[int, ...], taken: Order, likely: Order | None, name: str, *, told: bool
+) -> tuple[str, ...]:
+    """Return a note where an array looks like another order than the user told; DataError where nobody told it."""
     if likely is None or likely == taken:
-        return turned, ()
-    doubt = f"{name} of shape {numbers.shape} looks like {_AXES[likely]} (order {likely}), not {_AXES[taken]}"
-    if order is None:
+        return ()
+    doubt = f"{name} of shape {shape} looks like {_AXES[likely]} (order {likely}), not {_AXES[taken]}"
+    if not told:
         raise DataError(f"{doubt}; give the order: {likely}, or {taken} if it is as it stands")
-    return turned, (f"{doubt}; it is read as {taken}, as it was asked for",)
+    return (f"{doubt}; it is read as {taken}, as it was asked for",)
 
 
-def likely_order(numbers: Shaped[np.ndarray, "A B C"]) -> Order | None:
+def likely_order(shape: tuple[int, ...], lines: Float64[np.ndarray, "A b C"] | None) -> Order | None:
     """Return the order that an array most likely has; None where nothing tells.
 
     Two things tell: frames much longer than any camera's in one order and not in the other; and a common rise or decay
     of whole frames (a flash, cooling) along one axis, with a jump that no profile of heating has. Both are asked of the
     first and the last axis only.
+
+    Parameters
+    ----------
+    shape
+        Of the array as it is stored.
+    lines
+        Some lines of its middle axis, with all of the first and the last one; None: its shape alone is asked.
     """
-    by_shape = _by_shape(numbers.shape)
-    return by_shape if by_shape is not None else _by_numbers(numbers)
+    by_shape = _by_shape(shape)
+    return by_shape if by_shape is not None or lines is None else _by_numbers(lines)
+
+
+def lines_of(numbers: Shaped[np.ndarray, "A B C"]) -> Float64[np.ndarray, "A b C"]:
+    """Return a few lines of the middle axis."""
+    step = max(1, numbers.shape[1] // SAMPLED_LINES)
+    return np.asarray(numbers[:, step // 2 :: step], np.float64)
 
 
 def _by_shape(shape: tuple[int, ...]) -> Order | None:
@@ -88,9 +120,7 @@ def _length(sides: tuple[int, ...]) -> float:
     return max(sides) / max(1, min(sides))
 
 
-def _by_numbers(numbers: Shaped[np.ndarray, "A B C"]) -> Order | None:
-    step = max(1, numbers.shape[1] // _SAMPLED_LINES)
-    sample = np.asarray(numbers[:, step // 2 :: step], np.float64)
+def _by_numbers(sample: Float64[np.ndarray, "A b C"]) -> Order | None:
     if min(sample.shape[0], sample.shape[2]) < 4 or not np.isfinite(sample).all():
         return None
     change = float(sample.var())

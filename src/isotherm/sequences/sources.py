@@ -135,8 +135,8 @@ class Unpacked:
         Of the array as it is stored.
     fill
         Writes all numbers into an empty array of this shape and type.
-    frame_axis
-        Which of its axes counts frames.
+    axes
+        Which of its axes are frames, height and width.
     table
         As in `ArraySource`.
     """
@@ -146,25 +146,25 @@ class Unpacked:
         stored: tuple[tuple[int, ...], np.dtype],
         fill: Callable[[np.ndarray], None],
         *,
-        frame_axis: int = 0,
+        axes: tuple[int, int, int] = (0, 1, 2),
         table: Table | None = None,
     ) -> None:
         (self._shape, self._dtype), self._fill = stored, fill
-        self._axis, self._table = frame_axis, table
+        self._axes, self._table = axes, table
         self._done: FrameSource | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Frames, height and width."""
-        height, width = (side for axis, side in enumerate(self._shape) if axis != self._axis)
-        return self._shape[self._axis], height, width
+        frames, height, width = (self._shape[axis] for axis in self._axes)
+        return frames, height, width
 
     def read(self, frames: slice, rows: slice, columns: slice) -> Part:
         """Return a part; raises FormatError where the file is damaged."""
         if self._done is None:
             room = empty_room(self._shape, self._dtype)
             self._fill(room)
-            self._done = array_source(np.moveaxis(room, self._axis, 0), self._table)
+            self._done = array_source(room.transpose(self._axes), self._table)
         return self._done.read(frames, rows, columns)
 
 

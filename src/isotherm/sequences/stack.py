@@ -14,8 +14,10 @@ from jaxtyping import Bool, Float, Float32, Float64, Int
 from isotherm.core.errors import DataError, UsageError
 from isotherm.core.shapes import Box
 from isotherm.sequences import prepare
-from isotherm.sequences.axes import Order, Unit, in_order, times_of
+from isotherm.sequences.axes import Order, Unit, check_order, in_order, times_of
 from isotherm.sequences.flash import Pulse, Survey, find_pulse, pulse_between, surveyed
+from isotherm.sequences.opening import recording_in
+from isotherm.sequences.recording import Asked, Recording
 from isotherm.sequences.sources import FrameSource, array_source
 from isotherm.sequences.views import Binned, Cropped, Less, PickedFrames, PickedPixels, mean_frame
 
@@ -112,13 +114,18 @@ class ThermalSequence:
         """
         if unit is not None and unit not in get_args(Unit):
             raise UsageError(f"unknown unit {unit!r}; known: {', '.join(get_args(Unit))}")
+        check_order(order)
         if not isinstance(source, np.ndarray):
-            raise UsageError(f"{source}: only arrays are opened so far")
-        if variable is not None:
+            found, name = recording_in(Path(source), Asked(order, variable, unit)), Path(source).name
+        elif variable is not None:
             raise UsageError(f"variable {variable!r}: an array has no variables; only files have")
-        numbers, notes = in_order(source, order, "the array")
-        times, timed = times_of(numbers.shape[0], times_s, frame_rate_hz)
-        return cls(array_source(numbers), times, unit or "au", "array", notes, timed)
+        else:
+            numbers, notes = in_order(source, order, "the array")
+            found, name = Recording(array_source(numbers), unit or "au", notes=notes), "array"
+        own_times = times_s if times_s is not None or frame_rate_hz is not None else found.times_s
+        times, timed = times_of(found.source.shape[0], own_times, frame_rate_hz)
+        heated_s = found.heated_s if own_times is found.times_s else None
+        return cls(found.source, times, found.unit, name, found.notes, timed, heated_s=heated_s)
 
     @property
     def shape(self) -> tuple[int, int, int]:

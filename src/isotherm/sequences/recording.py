@@ -1,0 +1,263 @@
+"""What is found in a file: where the frames are, their unit and times; and which of its variables are the frames."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64, Shaped
+
+from isotherm.core.errors import DataError, FormatError, UnknownNameError
+from isotherm.formats.arrays import NamedArray, chosen, table_among
+from isotherm.sequences.axes import SAMPLED_LINES, Order, Unit, check_frames, likely_order, order_notes, rising
+from isotherm.sequences.sources import FrameSource, Table, Unpacked
+
+_TIMES = re.compile(r"time|domainvalues|^t$|^t_s$", re.IGNORECASE)
+_RATE = re.compile(r"^(fps|frame_?rate|framerate_?hz|sampling_?rate|fs)$", re.IGNORECASE)
+_HEAT = re.compile(r"excitation|heating|pulse", re.IGNORECASE)
+_KELVIN_BETWEEN, _KELVIN_TABLE = (200.0, 3000.0), 150.0
+# Larger packed files are not unpacked only to ask for the order of their axes.
+_ASKED_BYTES = 64 * 1024 * 1024
+_NAMED = 8
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user says about a file."""
+
+    order: Order | None = None
+    variable: str | None = None
+    unit: Unit | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """The frames of a file.
+
+    Parameters
+    ----------
+    source
+        Where the numbers are.
+    unit
+        Of the numbers.
+    times_s
+        Time of each frame; None where the file does not say.
+    heated_s
+        Times of the first and the last frame with the heat on, where the file says.
+    notes
+        What was assumed, for the user.
+    """
+
+    source: FrameSource
+    unit: Unit
+    times_s: Float64[np.ndarray, " T"] | None = None
+    heated_s: tuple[float, float] | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Variable:
+    """One array of a file: what the file says about it, and how to get at its numbers.
+
+    Parameters
+    ----------
+    array
+        Path, shape and type.
+    load
+        Returns all numbers (of small arrays: times, tables).
+    source
+        Returns the frames for the axes (of the array) that are frames, height and width.
+    """
+
+    array: NamedArray
+    load: Callable[[], np.ndarray]
+    source: Callable[[tuple[int, int, int], Table | None], FrameSource]
+
+
+def recording_among(variables: Sequence[Variable], asked: Asked, what: str, *, habit: Order) -> Recording:
+    """Return the recording among the variables of a file.
+
+    Parameters
+    ----------
+    variables
+        All that the file holds.
+    asked
+        The user's order, variable and unit.
+    what
+        The format's name, for messages.
+    habit
+        The usual order of the format.
+
+    Raises
+    ------
+    DataError
+        No variable has three axes, or the one that was asked for has not, or its order is likely another.
+    UnknownNameError
+        There is no such variable.
+    FormatError
+        The file is damaged.
+    """
+    arrays = [variable.array for variable in variables]
+    chosen_one, notes = _chosen(variables, asked.variable, what)
+    array, name = chosen_one.array, f"{what}: variable {chosen_one.array.name!r}"
+    axis, told = _frame_axis(array, arrays, asked, habit)
+    axes = _axes(axis)
+    check_frames(tuple(array.shape[place] for place in axes), name)
+    table = table_among(arrays) if array.dtype.kind == "u" and asked.unit != "counts" else None
+    values = None if table is None else _of(variables, table).load().ravel().astype(np.float64)
+    source = chosen_one.source(axes, values)
+    if axis != 1:
+        likely = likely_order(array.shape, _lines(source, axis))
+        notes += order_notes(array.shape, "HWT" if axis == 2 else "THW", likely, name, told=told)
+    unit, more = _unit(array, values, asked.unit, source)
+    times, late = _times(variables, array.shape[axis])
+    heated = None if times is None else _heated(variables, times)
+    return Recording(source, unit, times, heated, (*notes, *more, *late))
+
+
+def _of(variables: Sequence[Variable], array: NamedArray) -> Variable:
+    return next(variable for variable in variables if variable.array is array)
+
+
+def _chosen(variables: Sequence[Variable], wanted: str | None, what: str) -> tuple[Variable, tuple[str, ...]]:
+    """Return the variable that holds the frames, and a note where there are several."""
+    able = [variable for variable in variables if _is_stack(variable.array)]
+    if wanted is not None:
+        return _wanted(variables, wanted, what), ()
+    if not able:
+        held = ", ".join(_described(variable.array) for variable in variables[:_NAMED]) or "nothing"
+        raise DataError(f"{what}: no variable has three axes (frames, rows, columns); the file holds {held}")
+    choice = chosen([variable.array for variable in able], what)
+    others = [variable.array.name for variable in able if variable.array is not choice.array]
+    notes = (f"variable {choice.array.name!r} is read; also here: {', '.join(others[:_NAMED])}",) if others else ()
+    return _of(able, choice.array), notes
+
+
+def _is_stack(array: NamedArray) -> bool:
+    return len(array.shape) == 3 and array.dtype.kind in "fiu" and sum(side > 1 for side in array.shape) >= 2
+
+
+def _described(array: NamedArray) -> str:
+    return f"{array.name} {array.shape} {array.dtype}"
+
+
+def _wanted(variables: Sequence[Variable], wanted: str, what: str) -> Variable:
+    """Return the variable of a path, or of the last part of one."""
+    exact = [variable for variable in variables if variable.array.name == wanted]
+    found = exact or [variable for variable in variables if variable.array.last == wanted.casefold()]
+    if not found:
+        raise UnknownNameError("variable", wanted, [variable.array.name for variable in variables])
+    if not _is_stack(found[0].array):
+        stacks = [variable.array.name for variable in variables if _is_stack(variable.array)]
+        instead = f"; with three axes there are: {', '.join(stacks[:_NAMED])}" if stacks else ""
+        raise DataError(
+            f"{what}: variable {_described(found[0].array)} is no sequence, which has three axes (frames, rows, "
+            f"columns){instead}"
+        )
+    return found[0]
+
+
+def _frame_axis(array: NamedArray, arrays: Sequence[NamedArray], asked: Asked, habit: Order) -> tuple[int, bool]:
+    """Return the axis that counts frames, and whether the user or the file tells it."""
+    if array.axis is not None:
+        return array.axis, True
+    if asked.order is not None:
+        return (2 if asked.order == "HWT" else 0), True
+    lengths = {max(other.shape) for other in arrays if _is_line(other) and _TIMES.search(other.last)}
+    fitting = [axis for axis, side in enumerate(array.shape) if side in lengths]
+    usual = 2 if habit == "HWT" else 0
+    if fitting:
+        return (usual if usual in fitting else fitting[0]), len(fitting) == 1
+    return usual, False
+
+
+def _is_line(array: NamedArray) -> bool:
+    return bool(array.shape) and max(array.shape) > 1 and sum(side > 1 for side in array.shape) == 1
+
+
+def _axes(frames: int) -> tuple[int, int, int]:
+    height, width = (axis for axis in range(3) if axis != frames)
+    return frames, height, width
+
+
+def _lines(source: FrameSource, axis: int) -> Float64[np.ndarray, "A b C"] | None:
+    """Return some lines of the stored array's middle axis; None for a large packed file."""
+    count, height, width = source.shape
+    if isinstance(source, Unpacked) and 4 * count * height * width > _ASKED_BYTES:
+        return None
+    middle = height if axis == 0 else width
+    places = range(middle // SAMPLED_LINES // 2, middle, max(1, middle // SAMPLED_LINES))
+    everything = slice(0, count), slice(0, height), slice(0, width)
+    if axis == 0:
+        parts = [source.read(everything[0], slice(at, at + 1), everything[2]) for at in places]
+        return np.concatenate(parts, axis=1).astype(np.float64)
+    parts = [source.read(everything[0], everything[1], slice(at, at + 1)) for at in places]
+    return np.moveaxis(np.concatenate(parts, axis=2), 0, 2).astype(np.float64)
+
+
+def _unit(
+    array: NamedArray, table: Shaped[np.ndarray, " L"] | None, asked: Unit | None, source: FrameSource
+) -> tuple[Unit, tuple[str, ...]]:
+    """Return the unit of a variable's numbers: the user's, the file's, or what type and values tell."""
+    if asked is not None:
+        return asked, ()
+    if table is not None:
+        return ("K" if float(np.nanmin(table)) > _KELVIN_TABLE else "°C"), ()
+    declared: dict[str, Unit] = {"k": "K", "c": "°C"}
+    if array.declared in declared:
+        return declared[array.declared], ()
+    if array.declared == "f":
+        return "au", ("the numbers are °F by their name, and kept as they are",)
+    if array.dtype.kind in "iu":
+        return ("au" if array.dtype.itemsize == 1 else "counts"), ()
+    return _guessed(source)
+
+
+def _guessed(source: FrameSource) -> tuple[Unit, tuple[str, ...]]:
+    if isinstance(source, Unpacked) and 4 * np.prod(source.shape, dtype=np.float64) > _ASKED_BYTES:
+        return "au", ("the unit of the numbers is not known; give the unit",)
+    _, height, width = source.shape
+    sample = source.read(slice(0, 1), slice(0, height), slice(0, width))
+    low, high = _KELVIN_BETWEEN
+    if ((sample > low) & (sample < high)).all() and (sample % 1 != 0).any():
+        return "K", (f"unit guessed: K, because the first frame lies between {low:g} and {high:g}; give another unit",)
+    return "au", ("the unit of the numbers is not known; give the unit",)
+
+
+def _times(variables: Sequence[Variable], count: int) -> tuple[Float64[np.ndarray, " T"] | None, tuple[str, ...]]:
+    """Return the times of the frames by a variable of times or a frame rate; None where neither is there."""
+    notes: tuple[str, ...] = ()
+    for variable in variables:
+        array = variable.array
+        if _TIMES.search(array.last) and "hertz" not in array.unit and _is_line(array) and max(array.shape) == count:
+            times = _numbers(variable)
+            if rising(times):
+                return times, notes
+            notes = (f"variable {array.name!r} does not rise from frame to frame: no times",)
+    for variable in variables:
+        if _RATE.search(variable.array.last) and np.prod(variable.array.shape) == 1:
+            rate = float(_numbers(variable)[0])
+            if np.isfinite(rate) and rate > 0:
+                return np.arange(count) / rate, (*notes, f"frame rate of variable {variable.array.name!r}: {rate:g} Hz")
+    return None, notes
+
+
+def _heated(variables: Sequence[Variable], times: Float64[np.ndarray, " T"]) -> tuple[float, float] | None:
+    """Return when the file's own record of the heating was on; None for no record, or one of several pulses."""
+    for variable in variables:
+        array = variable.array
+        if _HEAT.search(array.last) and _is_line(array) and max(array.shape) == times.size:
+            power = _numbers(variable)
+            on = np.flatnonzero(power > 0.5 * power.max()) if np.isfinite(power).all() else np.arange(0)
+            if on.size and on.size < times.size and (np.diff(on) == 1).all():
+                return float(times[on[0]]), float(times[on[-1]])
+    return None
+
+
+def _numbers(variable: Variable) -> Float64[np.ndarray, " n"]:
+    try:
+        return variable.load().ravel().astype(np.float64)
+    except FormatError as error:
+        raise FormatError(f"variable {variable.array.name!r}: {error.reason}", error.offset) from error

@@ -1,0 +1,108 @@
+"""Sequences in HDF5 files, MATLAB's 7.3 among them; also with the table that turns counts into kelvin (pythermondt).
+
+Layout of pythermondt's files: counts ``/Data/Tdata`` (H W T), ``/MetaData/LookUpTable`` (kelvin of each count),
+``/MetaData/DomainValues`` (seconds) and ``/MetaData/ExcitationSignal``. Its MATLAB form has the same names in a
+structure, with ``Time``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from isotherm.core.errors import FormatError
+from isotherm.formats.arrays import NamedArray
+from isotherm.formats.hdf5_arrays import selection
+from isotherm.formats.hdf5_messages import CHUNKED, CONTIGUOUS
+from isotherm.formats.hdf5_tree import Dataset, datasets_in
+from isotherm.formats.reader import MAX_PIXELS
+from isotherm.sequences.mapped import MappedCursor
+from isotherm.sequences.recording import Asked, Recording, Variable, recording_among
+from isotherm.sequences.sources import FrameSource, Table, Unpacked, array_source
+
+_SLAB_NUMBERS = 1 << 24
+_MOST_RATIO = 1040  # of deflate
+
+
+def open_hdf5(path: Path, asked: Asked, *, what: str = "HDF5", matlab: bool = False) -> Recording:
+    """Return the recording in an HDF5 file; contiguous arrays are mapped, chunks unpacked when first read.
+
+    Parameters
+    ----------
+    path, asked
+        The file, and what the user says.
+    what
+        The format's name for messages.
+    matlab
+        Whether it is MATLAB's: axes are stored in the opposite order, and frames are last.
+
+    Raises
+    ------
+    FormatError
+        Damaged or cut short.
+    DataError
+        No variable has three axes, or the order is likely another.
+    UnknownNameError
+        There is no such variable.
+    """
+    cursor = MappedCursor(path, "<", what)
+    # MATLAB keeps what its cells point to in a group that is called #refs#.
+    found = [dataset for dataset in datasets_in(cursor) if not dataset.name.startswith("#")]
+    variables = [_variable(dataset, cursor, reverse=matlab) for dataset in found]
+    return recording_among(variables, asked, what, habit="HWT" if matlab else "THW")
+
+
+def _variable(dataset: Dataset, cursor: MappedCursor, *, reverse: bool) -> Variable:
+    shape = dataset.shape[::-1] if reverse else dataset.shape
+    array = NamedArray(dataset.name, shape, dataset.dtype, dataset.unit)
+
+    def load() -> np.ndarray:
+        return selection(dataset, tuple(slice(0, side) for side in dataset.shape))
+
+    def source(axes: tuple[int, int, int], table: Table | None) -> FrameSource:
+        frames, height, width = (2 - axis if reverse else axis for axis in axes)
+        return _source(dataset, cursor, (frames, height, width), table)
+
+    return Variable(array, load, source)
+
+
+def _source(dataset: Dataset, cursor: MappedCursor, axes: tuple[int, int, int], table: Table | None) -> FrameSource:
+    storage = dataset.storage
+    if storage.kind == CONTIGUOUS and storage.place is not None:
+        return array_source(cursor.array(dataset.dtype, dataset.shape, storage.place).transpose(axes), table)
+    if storage.kind == CHUNKED:
+        _check_whole(dataset, cursor)
+    return Unpacked((dataset.shape, dataset.dtype), _filler(dataset), axes=axes, table=table)
+
+
+def _check_whole(dataset: Dataset, cursor: MappedCursor) -> None:
+    """Raise FormatError where chunks lie behind the end of the file, or numbers are more than it can hold."""
+    for table in dataset.chunks():
+        ends = table["place"].astype(np.float64) + table["size"] + dataset.sizes.base
+        if ends.size and ends.max() > len(cursor):
+            lost = int(np.count_nonzero(ends > len(cursor)))
+            raise FormatError(
+                f"HDF5: the file is cut short: it has {len(cursor)} bytes, but {dataset.name!r} reaches to byte "
+                f"{ends.max():.0f}; {lost} of its chunks are lost or incomplete",
+                len(cursor),
+            )
+    if math.prod(dataset.shape) * dataset.dtype.itemsize > _MOST_RATIO * len(cursor):
+        raise FormatError(f"HDF5: numbers of shape {dataset.shape} cannot lie in a file of {len(cursor)} bytes")
+
+
+def _filler(dataset: Dataset) -> Callable[[np.ndarray], None]:
+    """Return what unpacks a dataset, a slab of whole chunks at a time."""
+
+    def fill(room: np.ndarray) -> None:
+        chunk = dataset.storage.chunk[0] if dataset.storage.chunk else 1
+        rest = max(1, math.prod(dataset.shape[1:]))
+        step = max(1, min(_SLAB_NUMBERS, MAX_PIXELS) // (rest * chunk)) * chunk
+        for first in range(0, dataset.shape[0], step):
+            last = min(first + step, dataset.shape[0])
+            picks = (slice(first, last), *(slice(0, side) for side in dataset.shape[1:]))
+            room[first:last] = selection(dataset, picks)
+
+    return fill
