@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from isotherm.core.regions import Mask, Values
-from isotherm.hotspots.otsu import split
+from isotherm.core.two_classes import split
 
 MIN_GAP_C = 3.0
 """The background is left out only where it is colder than the objects by this on average [°C or grey levels]."""

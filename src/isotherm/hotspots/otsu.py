@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float64, Integer, Num, UInt8
 
 from isotherm.core.config import setting, validate
+from isotherm.core.two_classes import best_step
 from isotherm.hotspots.method import Mask, Values
 
 GREY_LEVELS = 256
@@ -55,23 +56,6 @@ class Otsu:
         return hot
 
 
-def split(known: Float64[np.ndarray, " P"], bins: int) -> tuple[float, float]:
-    """Return the threshold that parts values best, and how far the means of the two classes differ.
-
-    Values at or above the threshold are the hotter class; a flat picture has no second one, and the difference 0.
-    """
-    low, high = float(known.min()), float(known.max())
-    if low == high:
-        return low, 0.0
-    step = np.minimum((known - low) * (bins / (high - low)), bins - 1).astype(np.intp)
-    count = np.bincount(step, minlength=bins)
-    parted = _best_step(count, np.bincount(step, weights=known - low, minlength=bins))
-    if parted is None:
-        return low, 0.0
-    last_cold, difference = parted
-    return low + (last_cold + 1) * (high - low) / bins, difference
-
-
 def _grey_levels(values: Values) -> UInt8[np.ndarray, "H W"] | None:
     """Return the grey levels of a plain picture as they were, None for anything else; counting those is quick."""
     with np.errstate(invalid="ignore"):
@@ -97,23 +81,11 @@ def _above(
 
     ``count`` and ``total`` are the number and the sum of the values at each step.
     """
-    parted = _best_step(count, total)
+    parted = best_step(count, total)
     if parted is None or parted[1] < config.min_separation_c:
         return np.zeros(step.shape, dtype=np.bool_)
     hotter: np.ndarray = step > parted[0]
     return hotter
-
-
-def _best_step(count: Integer[np.ndarray, " B"], total: Num[np.ndarray, " B"]) -> tuple[int, float] | None:
-    """Return the last step of the colder class and the difference of the means; None where there is but one class."""
-    below, above = np.cumsum(count)[:-1].astype(np.float64), np.cumsum(count[::-1])[::-1][1:].astype(np.float64)
-    parted = (below > 0) & (above > 0)
-    if not parted.any():
-        return None
-    mean_below = np.cumsum(total)[:-1] / np.maximum(below, 1)
-    mean_above = np.cumsum(total[::-1])[::-1][1:] / np.maximum(above, 1)
-    last_cold = int(np.argmax(below * above * (mean_above - mean_below) ** 2))
-    return last_cold, float(mean_above[last_cold] - mean_below[last_cold])
 
 
 METHOD = Otsu()
