@@ -34,16 +34,23 @@ class Pulse:
     Parameters
     ----------
     first
-        The first heated frame; those before it are cold.
+        The first frame that shows heat; those before it are cold.
     last
-        The last frame with the heat on; the part cools from the next one on.
-    t0_s
-        The middle of the pulse [s], from which the time of cooling counts.
+        The last frame with the heat on (``first - 1`` where the heat was on between two frames only); the part cools
+        from the next frame on.
+    start_s, end_s
+        When the heat came and went [s], as far as the frames tell.
     """
 
     first: int
     last: int
-    t0_s: float
+    start_s: float
+    end_s: float
+
+    @property
+    def t0_s(self) -> float:
+        """The middle of the pulse [s], from which the time of cooling counts."""
+        return (self.start_s + self.end_s) / 2
 
 
 def surveyed(source: FrameSource) -> Survey:
@@ -101,5 +108,12 @@ def find_pulse(mean: Float64[np.ndarray, " T"], times_s: Float64[np.ndarray, " T
 
 
 def pulse_between(times_s: Float64[np.ndarray, " T"], first: int, last: int) -> Pulse:
-    """Return the pulse that heats the frames from `first` to `last`; it began behind the frame before."""
-    return Pulse(first, last, float(times_s[max(first - 1, 0)] + times_s[last]) / 2)
+    """Return the pulse that shows in the frames from `first` to `last`; it began behind the frame before."""
+    before = times_s[first - 1] if first else 2 * times_s[0] - times_s[1]
+    return Pulse(first, last, float(before), float(times_s[last]))
+
+
+def pulse_at(times_s: Float64[np.ndarray, " T"], start_s: float, end_s: float) -> Pulse | None:
+    """Return the pulse of known times; None where no frame is behind its start."""
+    first, last = (int(place) for place in np.searchsorted(times_s, (start_s, end_s), side="right"))
+    return Pulse(first, last - 1, start_s, end_s) if first < times_s.size else None

@@ -45,7 +45,7 @@ class Recording:
     times_s
         Time of each frame; None where the file does not say.
     heated_s
-        Times of the first and the last frame with the heat on, where the file says.
+        When the heat came and went [s], where the file says.
     notes
         What was assumed, for the user.
     """
@@ -245,7 +245,11 @@ def _times(variables: Sequence[Variable], count: int) -> tuple[Float64[np.ndarra
 
 
 def _heated(variables: Sequence[Variable], times: Float64[np.ndarray, " T"]) -> tuple[float, float] | None:
-    """Return when the file's own record of the heating was on; None for no record, or one of several pulses."""
+    """Return when the file's own record of the heating was on; None for no record, or one of several pulses.
+
+    The record tells whether the heat was on at the moment of each frame: a frame at which it was just switched on is
+    cold as yet.
+    """
     for variable in variables:
         array = variable.array
         if _HEAT.search(array.last) and _is_line(array) and max(array.shape) == times.size:

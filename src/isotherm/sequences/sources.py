@@ -23,7 +23,7 @@ Table = Float[np.ndarray, " L"]
 
 HELD_BYTES = 256 * 1024 * 1024
 """Unpacked frames of more bytes than this lie in a temporary file instead of memory."""
-_TOUCHED_BYTES = 128 * 1024 * 1024
+_TOUCHED_BYTES = 32 * 1024 * 1024
 
 
 @runtime_checkable
@@ -67,10 +67,16 @@ class ArraySource:
     def read(self, frames: slice, rows: slice, columns: slice) -> Part:
         """Return a part: a view where the numbers are float32 already."""
         part = np.asarray(self.numbers[frames, rows, columns])
-        found = part.astype(np.float32, copy=False) if self.table is None else looked_up(self.table, part)
+        found = as_float32(part) if self.table is None else looked_up(self.table, part)
         found = found.view()
         found.flags.writeable = False
         return found
+
+
+def as_float32(numbers: Shaped[np.ndarray, "*N"]) -> Float32[np.ndarray, "*N"]:
+    """Return numbers as float32, without a copy where they are; those that are too large become infinite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return numbers.astype(np.float32, copy=False)
 
 
 def looked_up(table: Table, counts: Shaped[np.ndarray, "t h w"]) -> Part:

@@ -22,7 +22,7 @@ from isotherm.radiometry.linear import Unit as StoredUnit
 from isotherm.sequences.axes import Unit, rising
 from isotherm.sequences.mapped import MappedCursor
 from isotherm.sequences.recording import Asked, Recording
-from isotherm.sequences.sources import FrameCache, Picture
+from isotherm.sequences.sources import FrameCache, Picture, as_float32
 
 _MOST_PAGES = 1_000_000
 _LEFT_OUT = (".json", ".txt~", ".xml", ".md", ".ini", ".log", ".db")
@@ -72,7 +72,7 @@ def _like(first: Thermogram, frame: Callable[[int], Thermogram]) -> Callable[[in
         if found.radiometric != first.radiometric:
             without = "no temperatures" if first.radiometric else "temperatures"
             raise DataError(f"frame {index} holds {without}, unlike the first one")
-        return found.kelvin() if found.radiometric else found.counts.astype(np.float32)
+        return found.kelvin() if found.radiometric else as_float32(found.counts)
 
     return make
 

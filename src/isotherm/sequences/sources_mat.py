@@ -21,7 +21,7 @@ from isotherm.formats.cursor import Cursor
 from isotherm.formats.mat_elements import HEADER_BYTES, Matrix, element_at, matrices_in, order_of
 from isotherm.sequences.mapped import MappedCursor
 from isotherm.sequences.recording import Asked, Recording, Variable, recording_among
-from isotherm.sequences.sources import FrameCache, FrameSource, Table, Unpacked, array_source
+from isotherm.sequences.sources import FrameCache, FrameSource, Table, Unpacked, array_source, as_float32
 
 # Type of an element -> NumPy's type of its numbers.
 _NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
@@ -83,7 +83,7 @@ def _frames(cells: tuple[Matrix, ...], table: Table | None) -> FrameSource:
 
     def make(index: int) -> np.ndarray:
         numbers = cells[index].numbers()
-        return (numbers if table is None else table.take(numbers, mode="clip")).astype(np.float32)
+        return as_float32(numbers if table is None else table.take(numbers, mode="clip"))
 
     return FrameCache((len(cells), height, width), make)
 

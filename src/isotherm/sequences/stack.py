@@ -15,7 +15,7 @@ from isotherm.core.errors import DataError, UsageError
 from isotherm.core.shapes import Box
 from isotherm.sequences import prepare
 from isotherm.sequences.axes import Order, Unit, check_order, in_order, times_of
-from isotherm.sequences.flash import Pulse, Survey, find_pulse, pulse_between, surveyed
+from isotherm.sequences.flash import Pulse, Survey, find_pulse, pulse_at, pulse_between, surveyed
 from isotherm.sequences.opening import recording_in
 from isotherm.sequences.recording import Asked, Recording
 from isotherm.sequences.sources import FrameSource, array_source
@@ -53,8 +53,7 @@ class ThermalSequence:
     subtracted
         Whether a cold frame was subtracted: the numbers are differences, and negative ones are normal.
     heated_s
-        Times of the first and the last frame with the heat on, where the file or the user says; None: `pulse` looks for
-        a flash.
+        When the heat came and went [s], where the file or the user says; None: `pulse` looks for a flash.
     cooled_s
         Time of the first frame behind the heat that is not saturated, where that is known.
     pixels
@@ -211,9 +210,7 @@ class ThermalSequence:
         """Return when the heat was on: as the file or the user says, else where the mean shows a flash; else None."""
         if self.heated_s is None:
             return find_pulse(self.survey.mean, self.times_s)
-        first = int(np.searchsorted(self.times_s, self.heated_s[0], side="left"))
-        last = int(np.searchsorted(self.times_s, self.heated_s[1], side="right")) - 1
-        return pulse_between(self.times_s, first, last) if 0 <= first <= last else None
+        return pulse_at(self.times_s, *self.heated_s)
 
     def flash(self) -> int:
         """Return the first heated frame, given or found; raises DataError where there is none."""
@@ -223,7 +220,7 @@ class ThermalSequence:
         return pulse.first
 
     def heated(self, first: int, last: int | None = None) -> ThermalSequence:
-        """Return the sequence with the frames during which the heat was on, by the user (last None: `first` alone).
+        """Return the sequence with a given flash: heat rises in the frames from `first` to `last` (None: `first` alone).
 
         Raises
         ------
@@ -233,7 +230,8 @@ class ThermalSequence:
         last = first if last is None else last
         if not 0 <= first <= last < self.shape[0]:
             raise DataError(f"{self.name}: no frames {first} to {last}; it has {self.shape[0]}, numbered from 0")
-        return replace(self, heated_s=(float(self.times_s[first]), float(self.times_s[last])), cooled_s=None)
+        pulse = pulse_between(self.times_s, first, last)
+        return replace(self, heated_s=(pulse.start_s, pulse.end_s), cooled_s=None)
 
     def cooling(self, t0_s: float | None = None) -> ThermalSequence:
         """Return the frames behind the flash, with times that count from it (all above 0).
@@ -314,7 +312,7 @@ class ThermalSequence:
 
     def _with_pulse(self, pulse: Pulse) -> ThermalSequence:
         first_s, notes = self._first_cooling(pulse)
-        heated_s = float(self.times_s[pulse.first]), float(self.times_s[pulse.last])
+        heated_s = pulse.start_s, pulse.end_s
         return replace(self, heated_s=heated_s, cooled_s=first_s, notes=(*self.notes, *notes))
 
     def crop(self, box: Box) -> ThermalSequence:
