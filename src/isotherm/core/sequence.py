@@ -12,7 +12,7 @@ from isotherm.core.thermogram import Thermogram
 
 
 @runtime_checkable
-class ThermalSequence(Protocol):
+class FrameSequence(Protocol):
     """Frames on demand: a file of gigabytes costs the memory of the frame that is looked at.
 
     It is a context manager that closes its file; frames that were taken out of it stay good.
@@ -48,7 +48,7 @@ class ThermalSequence(Protocol):
         """Close the file; may be called twice."""
         ...
 
-    def __enter__(self) -> ThermalSequence: ...
+    def __enter__(self) -> FrameSequence: ...
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

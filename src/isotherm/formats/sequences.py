@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from isotherm.core.errors import DataError, FormatError
 from isotherm.core.registry import Registry, Row
-from isotherm.core.sequence import ThermalSequence
+from isotherm.core.sequence import FrameSequence
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats.reader import FormatCard, ReadHints
 
@@ -31,7 +31,7 @@ class SequenceReader(Protocol):
         """Say whether a file that begins with these bytes is of this format; never raises."""
         ...
 
-    def open(self, source: str | Path | bytes, hints: ReadHints) -> ThermalSequence:
+    def open(self, source: str | Path | bytes, hints: ReadHints) -> FrameSequence:
         """Open a path, mapped into memory, or the bytes of a whole file; frames are decoded when asked for."""
         ...
 
@@ -44,7 +44,7 @@ SEQUENCES: Registry[SequenceReader] = Registry(
 )
 
 
-def open_sequence(path: str | Path, hints: ReadHints | None = None) -> ThermalSequence:
+def open_sequence(path: str | Path, hints: ReadHints | None = None) -> FrameSequence:
     """Open a sequence of any known format; use it in a ``with`` statement, or close it.
 
     Parameters

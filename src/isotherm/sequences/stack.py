@@ -220,7 +220,7 @@ class ThermalSequence:
         return pulse.first
 
     def heated(self, first: int, last: int | None = None) -> ThermalSequence:
-        """Return the sequence with a given flash: heat rises in the frames from `first` to `last` (None: `first` alone).
+        """Return the sequence with a given flash: heat rises in frames `first` to `last` (None: `first` alone).
 
         Raises
         ------

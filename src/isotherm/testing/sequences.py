@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from isotherm.core.errors import FormatError
-from isotherm.core.sequence import ThermalSequence
+from isotherm.core.sequence import FrameSequence
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats.reader import ReadHints
 from isotherm.formats.sequences import HEAD_BYTES, SequenceReader
@@ -55,8 +55,8 @@ def check_sequence_reader(reader: SequenceReader, sample: bytes, hints: ReadHint
         _check_survives(reader, damaged, hints, what)
 
 
-def _check_frames(reader: SequenceReader, mapped: ThermalSequence, held: ThermalSequence) -> None:
-    _require(isinstance(mapped, ThermalSequence), "open must return a ThermalSequence")
+def _check_frames(reader: SequenceReader, mapped: FrameSequence, held: FrameSequence) -> None:
+    _require(isinstance(mapped, FrameSequence), "open must return a FrameSequence")
     count = len(mapped)
     _require(count >= 2 and len(held) == count, "the sample must have two frames, from its path and from its bytes")
     frames = [mapped.frame(index) for index in range(count)]
