@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from isotherm.datasets.plate_heat import HeatedPlate, surface_rise
+from isotherm.datasets.plate_heat import Clock, HeatedPlate, surface_rise
 from isotherm.datasets.plate_heating import Pulse
 from isotherm.datasets.plates import Delamination, Hole, Inclusion, Layer, Material, Patch, Plate
 
@@ -27,7 +27,7 @@ def slab(times_s: np.ndarray, thickness_m: float, joule_m2: float, material: Mat
 @pytest.mark.parametrize(("material", "thickness_mm"), [(LAMINATE, 1.0), (LAMINATE, 3.0), (PLASTIC, 2.0)])
 def test_a_sound_plate_is_the_analytic_slab(material: Material, thickness_mm: float) -> None:
     plate = Plate((Layer(material, thickness_mm),), (), (3, 4), 0.5, 0.0, 0.0)
-    rise = surface_rise(plate, Pulse(1e4, 0.0), even(plate), frames=400, frame_s=0.01)
+    rise = surface_rise(plate, Pulse(1e4, 0.0), even(plate), Clock(400, 0.01, 0.01))
     expected = slab(0.01 * np.arange(1, 401), thickness_mm * 1e-3, 1e4, material)
     np.testing.assert_allclose(rise[:, 1, 2], expected, rtol=1e-3)
 
@@ -97,7 +97,7 @@ def test_a_defect_is_as_an_explicit_solver_in_three_dimensions_has_it(kind: str)
     plate = Plate((Layer(LAMINATE, 2.0),), (MADE[kind],), (24, 26), 0.5)
     every, frames = 25, 30
     expected = explicit(plate, 0.04, 0.0016, every * frames, 1e4)[every - 1 :: every]
-    rise = surface_rise(plate, Pulse(1e4, 0.0), even(plate), frames=frames, frame_s=0.04)
+    rise = surface_rise(plate, Pulse(1e4, 0.0), even(plate), Clock(frames, 0.04, 0.04))
     late = slice(3, None)
     error = (rise - expected)[late]
     found, wanted = ((values[:, 12, 12] - values[:, 1, 1])[late] for values in (rise, expected))
@@ -115,7 +115,7 @@ def test_no_heat_is_lost_without_losses(pixel_mm: float) -> None:
         Inclusion(Patch.circle(8 * scale, 13 * scale, 5 * scale), 0.5, 0.4, PLASTIC),
     )
     plate = Plate((Layer(LAMINATE, 2.0),), defects, (34, 40), pixel_mm, 0.0, 0.0)
-    heated = HeatedPlate(plate, Pulse(1e4, 0.0), even(plate), 0.02, 30)
+    heated = HeatedPlate(plate, Pulse(1e4, 0.0), even(plate), (0.02, 0.02), 30)
     heats = []
     for _ in range(200):
         heated.advance(None)

@@ -11,7 +11,9 @@ References
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
@@ -20,14 +22,14 @@ from isotherm.core.errors import ConfigError
 from isotherm.core.progress import Progress, silent
 from isotherm.datasets.plate_depth import Column, column, columns_of, depth_grid, surface_of
 from isotherm.datasets.plate_heating import Heating
-from isotherm.datasets.plate_planes import PlaneStep, State
+from isotherm.datasets.plate_planes import SMALL, PlaneStep, State
 from isotherm.datasets.plates import Plate
 
 Profile = Float32[np.ndarray, "H W"]
 Rise = Float32[np.ndarray, "T H W"]
-_BLOCK_PX = 1024
-"""Pixels of one small product; larger ones take a slower way through the library."""
 _NOTHING = 1e-12
+MAX_STEPS = 32
+"""Steps for each frame that are taken without being asked for."""
 MAX_CELLS = 200_000_000
 """Cells of a plate (two float32 states of 0.8 GB)."""
 
@@ -41,26 +43,49 @@ class Steps:
     cells
         Layers of cells through the depth, about.
     per_frame
-        Steps for each frame.
+        Steps for each frame; None for as many as the plate's defects and the conductivity in its plane ask for.
     """
 
     cells: int = 30
-    per_frame: int = 1
+    per_frame: int | None = None
 
     def __post_init__(self) -> None:
         if not 4 <= self.cells <= 500:
             raise ConfigError(f"steps: 4 to 500 cells through the depth, not {self.cells}")
-        if self.per_frame < 1:
+        if self.per_frame is not None and self.per_frame < 1:
             raise ConfigError(f"steps: at least 1 per frame, not {self.per_frame}")
+
+
+@dataclass(frozen=True)
+class Clock:
+    """When frames are taken, in seconds after the heating's start.
+
+    Parameters
+    ----------
+    frames
+        How many there are.
+    frame_s
+        Time between them [s].
+    first_s
+        Time of the first, at most `frame_s`.
+    """
+
+    frames: int
+    frame_s: float
+    first_s: float
+
+    def __post_init__(self) -> None:
+        if self.frames < 1 or not 0 < self.first_s <= self.frame_s * (1 + 1e-9):
+            told = f"{self.frames} frames, {self.frame_s:g} s apart, the first at {self.first_s:g} s"
+            raise ConfigError(f"at least 1 frame, the first after 0 s and within one interval, not {told}")
 
 
 def surface_rise(
     plate: Plate,
     heating: Heating,
     profile: Profile,
+    clock: Clock,
     *,
-    frames: int,
-    frame_s: float,
     steps: Steps | None = None,
     progress: Progress = silent,
 ) -> Rise:
@@ -70,29 +95,43 @@ def surface_rise(
     ----------
     profile
         (H W) the heating's relative strength at each pixel.
-    frames, frame_s
-        How many frames, and the time between them [s]; the first is that long after the heating's start.
 
     Raises
     ------
     ConfigError
-        The profile has another size than the plate, or there is nothing to compute or too much.
+        The profile has another size than the plate, or there is too much to compute.
     """
     steps = steps or Steps()
+    parts = steps.per_frame or steps_per_frame(plate, clock.frame_s)
     if profile.shape != plate.size_px:
         raise ConfigError(
             f"heating profile of {profile.shape} pixels on a plate of {plate.size_px}; they must be equal"
         )
-    if frames < 1 or not frame_s > 0:
-        raise ConfigError(f"at least 1 frame and a time above 0 between frames, not {frames} and {frame_s:g} s")
-    heated = HeatedPlate(plate, heating, profile, frame_s / steps.per_frame, steps.cells)
-    result = np.empty((frames, *plate.size_px), np.float32)
-    for frame in range(frames):
-        for part in range(steps.per_frame):
-            last = part == steps.per_frame - 1
-            heated.advance(result[frame] if last else None)
-        progress(frame + 1, frames, "heat flow")
+    step_s = clock.frame_s / parts
+    before_first = math.ceil(clock.first_s / step_s - 1e-6)
+    first_s = clock.first_s - (before_first - 1) * step_s
+    heated = HeatedPlate(plate, heating, profile, (first_s, step_s), steps.cells)
+    result = np.empty((clock.frames, *plate.size_px), np.float32)
+    for frame in range(clock.frames):
+        for part in reversed(range(parts if frame else before_first)):
+            heated.advance(None if part else result[frame])
+        progress(frame + 1, clock.frames, "heat flow")
     return result
+
+
+def steps_per_frame(plate: Plate, frame_s: float) -> int:
+    """Return how many steps a frame needs for errors of about a hundredth of a defect's contrast.
+
+    A step is at most a quarter of the time that heat takes down to the nearest defect, and no longer than heat takes to
+    the next pixel. A sound plate needs but one.
+    """
+    if not plate.defects:
+        return 1
+    in_plane = max(max(layer.x_w_mk, layer.y_w_mk) / layer.material.capacity_j_m3k for layer in plate.layers)
+    down = max(layer.material.diffusivity_m2_s for layer in plate.layers)
+    nearest_m = min(defect.depth_mm for defect in plate.defects) * 1e-3
+    longest_s = min((plate.pixel_mm * 1e-3) ** 2 / in_plane, nearest_m**2 / down / 4)
+    return min(max(1, math.ceil(frame_s / longest_s - 1e-9)), MAX_STEPS)
 
 
 class HeatedPlate:
@@ -102,13 +141,16 @@ class HeatedPlate:
     ----------
     profile
         (H W) the heating's relative strength at each pixel.
-    step_s
-        Length of a step [s].
+    steps_s
+        Length of the first step and of all others [s].
     cells
         Layers of cells through the depth, about.
     """
 
-    def __init__(self, plate: Plate, heating: Heating, profile: Profile, step_s: float, cells: int) -> None:
+    def __init__(
+        self, plate: Plate, heating: Heating, profile: Profile, steps_s: tuple[float, float], cells: int
+    ) -> None:
+        self._first_s, self._step_s = steps_s
         grid = depth_grid(plate, cells)
         sets, which = columns_of(plate)
         size = (len(grid.layers), *plate.size_px)
@@ -117,27 +159,35 @@ class HeatedPlate:
                 f"plate of {size[0]} layers of {size[1]} x {size[2]} cells: at most {MAX_CELLS} are computed"
             )
         columns = [column(plate, grid, defects) for defects in sets]
-        self._depth = _DepthStep(columns, which, step_s)
         pixel_m = plate.pixel_mm * 1e-3
-        self._plane = PlaneStep(grid, sets, which, step_s=step_s, pixel_m=pixel_m)
-        self._half = PlaneStep(grid, sets, which, step_s=step_s / 2, pixel_m=pixel_m, layers=2)
+
+        @cache
+        def plane(step_s: float, layers: int | None = None) -> PlaneStep:
+            return PlaneStep(grid, sets, which, step_s=step_s, pixel_m=pixel_m, layers=layers)
+
+        self._depth = _DepthStep(columns, which, self._step_s)
+        # The half of the first step that is still to do, and the half of the second; later two like halves.
+        self._second_plane, self._plane = plane((self._first_s + self._step_s) / 2), plane(self._step_s)
+        self._first_half, self._half = plane(self._first_s / 2, 2), plane(self._step_s / 2, 2)
         self._surface = surface_of(columns[0])
         self._columns, self._which, self._pixel_m = columns, which, pixel_m
-        self._heating, self._profile, self._step_s, self._count = heating, profile, step_s, 0
+        self._heating, self._profile, self._count = heating, profile, 0
         self._state, self._spare = np.zeros(size, np.float32), np.zeros(size, np.float32)
 
     def advance(self, frame: Float32[np.ndarray, "H W"] | None) -> None:
         """Go one step further; write the temperature of the front at its end into `frame` where one is wanted."""
-        start_s = self._count * self._step_s
+        end_s = self._first_s + self._count * self._step_s
+        step_s = self._step_s if self._count else self._first_s
         if self._count:
-            self._plane(self._state, self._spare, x_first=self._count % 2 == 1)
-        self._depth(self._state, self._spare)
-        if start_s <= self._heating.ends_s:
-            self._depth.heat(self._spare, self._profile, self._heating, start_s)
-        self._state, self._spare = self._spare, self._state
+            plane = self._plane if self._count > 1 else self._second_plane
+            plane(self._state, self._spare, x_first=self._count % 2 == 1)
+            self._depth(self._state, self._spare)
+            self._state, self._spare = self._spare, self._state
+        if end_s - step_s <= self._heating.ends_s:
+            self._depth.heat(self._state, self._profile, self._heating, (end_s - step_s, step_s))
         self._count += 1
         if frame is not None:
-            self._look(frame, start_s + self._step_s)
+            self._look(frame, end_s)
 
     def heat_j(self) -> float:
         """Return the heat that is in the plate above its surroundings [J]."""
@@ -149,7 +199,8 @@ class HeatedPlate:
 
     def _look(self, frame: Float32[np.ndarray, "H W"], time_s: float) -> None:
         top = self._state[:2].copy()
-        self._half(top, np.empty_like(top), x_first=True)
+        half = self._half if self._count > 1 else self._first_half
+        half(top, np.empty_like(top), x_first=True)
         np.multiply(top[0], np.float32(self._surface.first), out=frame)
         frame += np.float32(self._surface.second) * top[1]
         power = self._heating.power_at(time_s)
@@ -161,23 +212,24 @@ class _DepthStep:
     """The flow of heat through the depth during one step: one product for all pixels, then the defects' anew."""
 
     def __init__(self, columns: list[Column], which: Int64[np.ndarray, "H W"], step_s: float) -> None:
-        self._columns, self._step_s = columns, step_s
+        self._columns = columns
         self._matrices = [_rounded(found.step(step_s), found.capacity_j_m2k) for found in columns]
         self._pixels = [np.flatnonzero(which == number) for number in range(1, len(columns))]
 
     def __call__(self, old: State, new: State) -> None:
         """Write the temperatures at the end of a step without heating into `new`."""
         flat_old, flat_new = old.reshape(old.shape[0], -1), new.reshape(old.shape[0], -1)
-        for start in range(0, flat_old.shape[1], _BLOCK_PX):
-            part = np.s_[:, start : start + _BLOCK_PX]
+        pixels_each = max(1, SMALL // self._matrices[0].size)
+        for start in range(0, flat_old.shape[1], pixels_each):
+            part = np.s_[:, start : start + pixels_each]
             np.matmul(self._matrices[0], flat_old[part], out=flat_new[part])
         for matrix, pixels in zip(self._matrices[1:], self._pixels, strict=True):
             flat_new[:, pixels] = matrix @ flat_old[:, pixels]
 
-    def heat(self, state: State, profile: Profile, heating: Heating, start_s: float) -> None:
-        """Add what the heating of a step has left at its end."""
+    def heat(self, state: State, profile: Profile, heating: Heating, step: tuple[float, float]) -> None:
+        """Add what the heating has left at the end of a step, given by its start and its length [s]."""
         flat, even = state.reshape(state.shape[0], -1), profile.ravel()
-        rises = [found.heated(heating, start_s, self._step_s) for found in self._columns]
+        rises = [found.heated(heating, *step) for found in self._columns]
         _add(flat, rises[0], even)
         for rise, pixels in zip(rises[1:], self._pixels, strict=True):
             flat[:, pixels] += (rise - rises[0]).astype(np.float32)[:, None] * even[pixels]

@@ -20,8 +20,10 @@ State = Float32[np.ndarray, "L A B"]
 Which = Int[np.ndarray, "A B"]
 _LEFT_OUT = 1e-8
 """Share of the heat beyond the reach of the kernel."""
-_NARROW_PX, _BLOCKS_PX = 8, (32, 64)
-"""Pixels of a block: the products' small operands stay in the cache; 64 where the kernel reaches further than 8."""
+_BLOCKS_PX = ((8, 16), (24, 32))
+"""Up to which reach of the kernel a block has how many pixels; 64 beyond."""
+SMALL = 2**18
+"""Multiplications of one product: with more, numpy's library would wake all its threads, which here costs time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +107,10 @@ class PlaneStep:
 def _pass(old: State, new: State, blocks: tuple[_Block, ...]) -> None:
     for block in blocks:
         near = old[:, :, block.first : block.last]
-        np.matmul(near, block.matrix, out=new[:, :, block.start : block.stop])
+        rows = max(1, SMALL // block.matrix.size)
+        for row in range(0, near.shape[1], rows):
+            part = np.s_[:, row : row + rows]
+            np.matmul(near[part], block.matrix, out=new[:, row : row + rows, block.start : block.stop])
         if block.lines:
             numbers = block.lines.numbers
             changed = np.matmul(near[:, numbers].swapaxes(0, 1), block.lines.matrices)
@@ -134,7 +139,7 @@ def _blocks(flows: list[tuple[float, float]], which: Which) -> tuple[_Block, ...
     kinds = np.array([number[flow] for flow in flows])[which]
     table = np.array(list(number))
     reach = max(_reach(conductance / capacity) for conductance, capacity in table)
-    size = _BLOCKS_PX[reach > _NARROW_PX]
+    size = next((pixels for limit, pixels in _BLOCKS_PX if reach <= limit), 64)
     return tuple(_block(kinds, table, (start, min(start + size, length)), reach) for start in range(0, length, size))
 
 
