@@ -1,0 +1,129 @@
+"""Principal component thermography: the few pictures that most of a sequence is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from isotherm.core.config import setting, validate
+from isotherm.core.errors import DataError
+from isotherm.sequences.maps import MapStack
+from isotherm.sequences.pct_passes import SAMPLE_PX, Passes
+from isotherm.sequences.pct_robust import robust, sparse
+from isotherm.sequences.pct_stack import component_maps
+from isotherm.sequences.stack import ThermalSequence
+
+_EXACT_WORK = 2e10
+_SPARE = 6
+
+
+@dataclass(frozen=True)
+class PctConfig:
+    """Settings of `Pct`."""
+
+    components: int = setting(4, "number of components", low=1, high=256)
+    centre: Literal["frame", "pixel"] = setting(
+        "frame", "what is taken off first: the mean of each frame, or of each pixel over time"
+    )
+    standardise: bool = setting(False, "divide by the standard deviation too (of the frame, or of the pixel over time)")
+    solver: Literal["auto", "exact", "fast", "robust", "sparse"] = setting(
+        "auto",
+        "exact covariance; fast subspace iteration; robust: low-rank part apart from sparse; "
+        "sparse: components that are 0 outside of defects; auto: exact where it is quick",
+    )
+    bins: int = setting(64, "robust and sparse: mean frames in so many bins of log time first", low=4, high=1000)
+    rounds: int = setting(1, "fast: passes of subspace iteration", low=1, high=20)
+
+    def __post_init__(self) -> None:
+        validate(self)
+
+
+class Pct:
+    """Principal component thermography [1]_: X = U S V^T of frames x pixels, centred; the maps are the rows of V^T.
+
+    Each map is scaled to mean square 1. Signs are fixed: small bright parts stand out as positive (third moment of the
+    map). Centred by frame, what is common to a whole frame goes; centred by pixel, the mean of each pixel over time.
+    `details` has the curves (U), the share of variance of each, and the singular values.
+
+    The solver ``fast`` starts from the components of 16384 spread pixels and iterates over all, which comes to the same
+    components as far as they stand out of noise. ``robust`` and ``sparse`` are in `isotherm.sequences.pct_robust`.
+
+    References
+    ----------
+    .. [1] N. Rajic, Principal component thermography for flaw contrast enhancement and flaw depth characterisation in
+       composite structures, Composite Structures 58, 2002.
+    """
+
+    name = "pct"
+    config_type = PctConfig
+
+    @np.errstate(invalid="ignore", over="ignore")
+    def maps(self, sequence: ThermalSequence, config: PctConfig) -> MapStack:
+        """Return the first components; see `MapMethod.maps`.
+
+        Raises
+        ------
+        DataError
+            More components than frames or pixels, or nothing but noise-free constant frames.
+        """
+        most = most_components(sequence)
+        if config.components > most:
+            raise DataError(
+                f"{config.components} components of {sequence.shape[0]} frames of "
+                f"{sequence.shape[1]} x {sequence.shape[2]} pixels; at most {most}"
+            )
+        if config.solver in ("robust", "sparse"):
+            solve = robust if config.solver == "robust" else sparse
+            return solve(sequence, components=config.components, centre=config.centre, bins=config.bins)
+        passes = Passes(sequence, config.centre, config.standardise)
+        if _by_covariance(sequence, config):
+            return _exact(passes, config.components)
+        return _fast(passes, config)
+
+
+def most_components(sequence: ThermalSequence) -> int:
+    """Return how many components a sequence can have: one less than frames or pixels, for the mean."""
+    count, height, width = sequence.shape
+    return min(count, height * width) - 1
+
+
+def _by_covariance(sequence: ThermalSequence, config: PctConfig) -> bool:
+    count, height, width = sequence.shape
+    if config.solver == "auto":
+        few = height * width <= 2 * SAMPLE_PX or config.components + _SPARE >= count // 2
+        return few or count * count * height * width <= _EXACT_WORK
+    return config.solver == "exact"
+
+
+def _exact(passes: Passes, count: int) -> MapStack:
+    covariance = passes.covariance()
+    _some_change(float(np.trace(covariance)))
+    curves = np.linalg.eigh(covariance)[1][:, ::-1][:, :count].T
+    maps, total = passes.along(curves)
+    return component_maps(maps, curves, total)
+
+
+def _fast(passes: Passes, config: PctConfig) -> MapStack:
+    """Block power iteration from the components of a sample, then Rayleigh-Ritz in the space found."""
+    wanted = min(config.components + _SPARE, passes.sequence.shape[0])
+    start = passes.sample_covariance()
+    _some_change(float(np.trace(start)))
+    space = np.linalg.eigh(start)[1][:, ::-1][:, :wanted]
+    for _ in range(config.rounds):
+        space = np.linalg.qr(passes.multiplied(space))[0]
+    inside, total = passes.along(space.T)
+    flat = inside.reshape(wanted, -1)
+    finite = flat[:, np.isfinite(flat[0])]
+    turned = np.linalg.eigh((finite @ finite.T).astype(np.float64))[1][:, ::-1][:, : config.components]
+    maps = np.tensordot(turned.T.astype(np.float32), inside, axes=1)
+    return component_maps(maps, (space @ turned).T, total)
+
+
+def _some_change(total: float) -> None:
+    if not total > 0:
+        raise DataError("all frames are alike after centring: there are no components")
+
+
+METHOD = Pct()

@@ -1,0 +1,160 @@
+"""Passes over centred frames: their covariance, and products with it, without ever holding a centred copy of all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float32, Float64
+
+from isotherm.core.errors import DataError
+from isotherm.sequences.kernels import COPY_BYTES, VIEW_BYTES, gram, sampled
+from isotherm.sequences.stack import Block, ThermalSequence
+
+Centre = Literal["frame", "pixel"]
+SAMPLE_PX = 16384
+"""So many spread pixels give the level of each frame, and the start of an iteration."""
+
+
+class Passes:
+    """A sequence, centred block by block.
+
+    The level of each frame is first taken from a sample of the pixels, which keeps the sums small; what is left of it
+    is taken out of the results exactly.
+
+    Parameters
+    ----------
+    sequence
+        Frames (T H W).
+    centre
+        What is taken off: the mean of each frame, or of each pixel over time.
+    standardise
+        Divide by the standard deviation too; constant pixels or frames become 0.
+
+    Raises
+    ------
+    DataError
+        No pixel has a number in every frame.
+    """
+
+    def __init__(self, sequence: ThermalSequence, centre: Centre, standardise: bool) -> None:
+        self.sequence, self.centre, self.standardise = sequence, centre, standardise
+        self._sample = sampled(sequence, SAMPLE_PX)
+        self._level = np.zeros(sequence.shape[0], np.float32)
+        self._spread = np.ones(sequence.shape[0], np.float32)
+        if not self._sample.shape[1]:
+            self._sample = _all_finite(sequence)
+        if centre == "frame":
+            self._level = self._sample.mean(axis=1)
+            if standardise:
+                self._spread = self._frame_spreads()
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield blocks, centred (frames: but for a rest that `rest` takes out), as copies that may be changed."""
+        for pixels, curves in self.sequence.blocks(COPY_BYTES):
+            yield pixels, self._centred(curves)
+
+    def sample(self) -> Float32[np.ndarray, "T S"]:
+        """Return spread pixels, centred."""
+        return self._centred(self._sample)
+
+    def covariance(self) -> Float64[np.ndarray, "T T"]:
+        """Return X X^T of the centred frames X, added in float64 over blocks."""
+        count = self.sequence.shape[0]
+        product, sums, pixels = np.zeros((count, count)), np.zeros(count), 0
+        for _, curves in self.blocks():
+            more = gram(curves)
+            product, sums, pixels = product + more[0], sums + more[1], pixels + more[2]
+        return self.centred_gram(product, sums, pixels)
+
+    def sample_covariance(self) -> Float64[np.ndarray, "T T"]:
+        """Return X X^T of the spread pixels alone."""
+        return self.centred_gram(*gram(self.sample()))
+
+    def centred_gram(
+        self, product: Float64[np.ndarray, "T T"], sums: Float64[np.ndarray, " T"], pixels: int
+    ) -> Float64[np.ndarray, "T T"]:
+        """Return the product of all pairs of frames as if they were centred exactly."""
+        if self.centre == "frame":
+            return product - np.outer(sums, sums / max(1, pixels))
+        return self._level_free(self._level_free(product).T)
+
+    def multiplied(self, space: Float64[np.ndarray, "T K"]) -> Float64[np.ndarray, "T K"]:
+        """Return X X^T times some curves."""
+        space = self._level_free(space)
+        small = np.ascontiguousarray(space.T, np.float32)
+        found, sums, pixels = np.zeros(space.shape), np.zeros(space.shape[0]), 0
+        for _, block in self.blocks():
+            curves, along = finite_columns(block, small @ block)
+            found += curves @ along.T
+            sums += curves.sum(axis=1)
+            pixels += curves.shape[1]
+        if self.centre == "frame":
+            return found - np.outer(sums / max(1, pixels), sums @ space)
+        return self._level_free(found)
+
+    def along(self, curves: Float64[np.ndarray, "K T"]) -> tuple[Float32[np.ndarray, "K H W"], float]:
+        """Return the part of each pixel along some curves, centred, and the sum of the squares of X."""
+        _, height, width = self.sequence.shape
+        small = self._level_free(curves.T).T.astype(np.float32)
+        found = np.empty((len(small), height * width), np.float32)
+        total, sums, pixels = 0.0, np.zeros(curves.shape[1]), 0
+        for place, block in self.blocks():
+            np.matmul(small, block, out=found[:, place])
+            valid, _ = finite_columns(block, found[:, place])
+            total += float(np.einsum("tp,tp->t", valid, valid).sum(dtype=np.float64))
+            sums += valid.sum(axis=1)
+            pixels += valid.shape[1]
+        if self.centre == "frame":
+            rest = sums / max(1, pixels)
+            found -= (small @ rest)[:, None].astype(np.float32)
+            total -= float(rest @ sums)
+        found[:, ~np.isfinite(found[0])] = np.nan
+        return found.reshape(-1, height, width), total
+
+    def _centred(self, curves: Float32[np.ndarray, "T P"]) -> Float32[np.ndarray, "T P"]:
+        level = self._level[:, None] if self.centre == "frame" else curves.mean(axis=0)
+        found: Float32[np.ndarray, "T P"] = curves - level
+        if self.centre == "frame" and self.standardise:
+            found /= self._spread[:, None]
+        if self.centre == "frame":
+            return found
+        if self.standardise:
+            spread = np.sqrt(np.einsum("tp,tp->p", found, found) / len(found))
+            found /= np.where(spread == 0, np.float32(1), spread)
+        return found
+
+    def _level_free(self, curves: Float64[np.ndarray, "T K"]) -> Float64[np.ndarray, "T K"]:
+        """Return curves without what is constant in time, which no pixel-centred frame has a part of."""
+        return curves if self.centre == "frame" else curves - curves.mean(axis=0)
+
+    def _frame_spreads(self) -> Float32[np.ndarray, " T"]:
+        """Return the standard deviation of each frame, 1 where it is constant."""
+        sums, squares, pixels = np.zeros(self._level.size), np.zeros(self._level.size), 0
+        for _, curves in self.sequence.blocks(COPY_BYTES):
+            centred = curves - self._level[:, None]
+            valid, _ = finite_columns(centred, centred.sum(axis=0, keepdims=True))
+            sums += valid.sum(axis=1)
+            squares += np.einsum("tp,tp->t", valid, valid)
+            pixels += valid.shape[1]
+        variance = squares / max(1, pixels) - (sums / max(1, pixels)) ** 2
+        return np.where(variance > 0, np.sqrt(np.maximum(variance, 0)), 1).astype(np.float32)
+
+
+def finite_columns(
+    curves: Float32[np.ndarray, "T P"], along: Float32[np.ndarray, "K P"]
+) -> tuple[Float32[np.ndarray, "T Q"], Float32[np.ndarray, "K Q"]]:
+    """Return the pixels that have a number in every frame, and the parts that belong to them."""
+    # A frame without a number makes all products of its pixel NaN, so that a look at one row of them is enough.
+    finite = np.isfinite(along[0])
+    return (curves, along) if finite.all() else (np.ascontiguousarray(curves[:, finite]), along[:, finite])
+
+
+def _all_finite(sequence: ThermalSequence) -> Float32[np.ndarray, "T S"]:
+    """Return pixels with a number in every frame where the spread ones have none; raises DataError where none has."""
+    for _, curves in sequence.blocks(VIEW_BYTES):
+        finite = np.flatnonzero(np.isfinite(curves).all(axis=0))[:SAMPLE_PX]
+        if finite.size:
+            return np.ascontiguousarray(curves[:, finite])
+    raise DataError(f"{sequence.name}: no pixel has a number in every frame")
