@@ -213,17 +213,22 @@ class _DepthStep:
 
     def __init__(self, columns: list[Column], which: Int64[np.ndarray, "H W"], step_s: float) -> None:
         self._columns = columns
-        self._matrices = [_rounded(found.step(step_s), found.capacity_j_m2k) for found in columns]
+        self._sound, *others = (_rounded(found.step(step_s), found.capacity_j_m2k) for found in columns)
         self._pixels = [np.flatnonzero(which == number) for number in range(1, len(columns))]
+        self._at_once = max(1, SMALL // self._sound.size)
+        self._defects = [
+            (matrix, pixels[start : start + self._at_once])
+            for matrix, pixels in zip(others, self._pixels, strict=True)
+            for start in range(0, pixels.size, self._at_once)
+        ]
 
     def __call__(self, old: State, new: State) -> None:
         """Write the temperatures at the end of a step without heating into `new`."""
         flat_old, flat_new = old.reshape(old.shape[0], -1), new.reshape(old.shape[0], -1)
-        pixels_each = max(1, SMALL // self._matrices[0].size)
-        for start in range(0, flat_old.shape[1], pixels_each):
-            part = np.s_[:, start : start + pixels_each]
-            np.matmul(self._matrices[0], flat_old[part], out=flat_new[part])
-        for matrix, pixels in zip(self._matrices[1:], self._pixels, strict=True):
+        for start in range(0, flat_old.shape[1], self._at_once):
+            part = np.s_[:, start : start + self._at_once]
+            np.matmul(self._sound, flat_old[part], out=flat_new[part])
+        for matrix, pixels in self._defects:
             flat_new[:, pixels] = matrix @ flat_old[:, pixels]
 
     def heat(self, state: State, profile: Profile, heating: Heating, step: tuple[float, float]) -> None:

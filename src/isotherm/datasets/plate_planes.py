@@ -8,6 +8,7 @@ unlike neighbours in series, none into a hole. Such a step holds for any step le
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ _LEFT_OUT = 1e-8
 """Share of the heat beyond the reach of the kernel."""
 _BLOCKS_PX = ((8, 16), (24, 32))
 """Up to which reach of the kernel a block has how many pixels; 64 beyond."""
+_TAYLOR_NORM, _TAYLOR_ORDER = 2.0, 22  # 2^23/23! is 3e-16
 SMALL = 2**18
 """Multiplications of one product: with more, numpy's library would wake all its threads, which here costs time."""
 
@@ -179,18 +181,39 @@ def _rounded(matrices: Float64[np.ndarray, "K N M"], offset: int) -> Float32[np.
 
 
 def _exponential(kinds: Int64[np.ndarray, "K N"], table: Float64[np.ndarray, "F 2"]) -> Float64[np.ndarray, "K N N"]:
-    """Return the matrices (old pixel, new pixel) of a step along lines of these kinds of pixels."""
+    """Return the matrices (old pixel, new pixel) of a step along lines of these kinds of pixels.
+
+    A Taylor series of a part of the step, whose factors have three diagonals, then squared: a decomposition into
+    eigenvalues would take longer, and wake all threads of numpy's library.
+    """
     conductance, root = table[kinds, 0], np.sqrt(table[kinds, 1])
     left, right = conductance[:, :-1], conductance[:, 1:]
     between = 2 * left * right / np.maximum(left + right, 1e-300)
-    count, length = kinds.shape
-    matrix, at = np.zeros((count, length, length)), np.arange(length)
-    matrix[:, at[:-1], at[1:]] = matrix[:, at[1:], at[:-1]] = -between
-    matrix[:, at[:-1], at[:-1]] += between
-    matrix[:, at[1:], at[1:]] += between
-    values, vectors = np.linalg.eigh(matrix / root[:, :, None] / root[:, None, :])
-    decay = np.exp(-np.maximum(values, 0.0))[:, None, :]
-    return np.asarray(((vectors * decay) @ vectors.swapaxes(1, 2)) * root[:, :, None] / root[:, None, :])
+    diagonal = np.zeros_like(root)
+    diagonal[:, :-1] -= between
+    diagonal[:, 1:] -= between
+    diagonal /= root**2
+    aside = between / (root[:, :-1] * root[:, 1:])
+    halvings = max(0, math.ceil(math.log2(max(-2 * float(diagonal.min()), 1e-9) / _TAYLOR_NORM)))
+    diagonal, aside = diagonal / 2**halvings, aside / 2**halvings
+    one = np.broadcast_to(np.eye(root.shape[1]), (*root.shape, root.shape[1]))
+    result = one.copy()
+    for order in range(_TAYLOR_ORDER, 0, -1):
+        product = diagonal[:, :, None] * result
+        product[:, :-1] += aside[:, :, None] * result[:, 1:]
+        product[:, 1:] += aside[:, :, None] * result[:, :-1]
+        result = one + product / order
+    for _ in range(halvings):
+        result = _squared(result)
+    return np.asarray(result * root[:, :, None] / root[:, None, :])
+
+
+def _squared(matrices: Float64[np.ndarray, "K N N"]) -> Float64[np.ndarray, "K N N"]:
+    result = np.empty_like(matrices)
+    rows = max(1, SMALL // matrices.shape[1] ** 2)
+    for row in range(0, matrices.shape[1], rows):
+        np.matmul(matrices[:, row : row + rows], matrices, out=result[:, row : row + rows])
+    return result
 
 
 def _reach(spread: float) -> int:
