@@ -124,6 +124,19 @@ def test_pythermondt_files_give_kelvin_times_and_the_pulse(tmp_path: Path) -> No
     assert ThermalSequence.open(path, frame_rate_hz=10).heated_s is None
 
 
+def test_the_times_of_the_heat_win_over_a_record_of_it(tmp_path: Path) -> None:
+    heat = np.array([0, 0, 1, 0, 0, 0, 0, 0, 0.0])
+    times = np.arange(9) / 50
+    np.savez(tmp_path / "a.npz", counts=COUNTS, times_s=times, excitation=heat, heat_start_s=0.021, heat_end_s=0.035)
+    sequence = ThermalSequence.open(tmp_path / "a.npz")
+    assert sequence.heated_s == (0.021, 0.035)
+    pulse = sequence.pulse()
+    assert pulse is not None
+    # On and off again between two frames: none was taken with the heat on.
+    assert (pulse.first, pulse.last, pulse.t0_s) == (2, 1, pytest.approx(0.028))
+    assert sequence.cooling().times_s[0] == pytest.approx(0.012)
+
+
 def test_a_variable_is_chosen_by_its_path_or_last_name_and_others_are_told(tmp_path: Path) -> None:
     savemat(tmp_path / "two.mat", {"cube": np.moveaxis(PLATE, 0, 2), "other": np.moveaxis(PLATE, 0, 2) + 5})
     assert "also here: other" in ThermalSequence.open(tmp_path / "two.mat").notes[0]

@@ -17,6 +17,7 @@ from isotherm.sequences.sources import FrameSource, Table, Unpacked
 _TIMES = re.compile(r"time|domainvalues|^t$|^t_s$", re.IGNORECASE)
 _RATE = re.compile(r"^(fps|frame_?rate|framerate_?hz|sampling_?rate|fs)$", re.IGNORECASE)
 _HEAT = re.compile(r"excitation|heating|pulse", re.IGNORECASE)
+_HEAT_STARTS, _HEAT_ENDS = "heat_start_s", "heat_end_s"
 _KELVIN_BETWEEN, _KELVIN_TABLE = (200.0, 3000.0), 150.0
 # Larger packed files are not unpacked only to ask for the order of their axes.
 _ASKED_BYTES = 64 * 1024 * 1024
@@ -248,8 +249,15 @@ def _heated(variables: Sequence[Variable], times: Float64[np.ndarray, " T"]) -> 
     """Return when the file's own record of the heating was on; None for no record, or one of several pulses.
 
     The record tells whether the heat was on at the moment of each frame: a frame at which it was just switched on is
-    cold as yet.
+    cold as yet. Two numbers called heat_start_s and heat_end_s (what isotherm's simulator writes) tell it better.
     """
+    stated = {
+        variable.array.last: float(_numbers(variable)[0])
+        for variable in variables
+        if variable.array.last in (_HEAT_STARTS, _HEAT_ENDS) and np.prod(variable.array.shape) == 1
+    }
+    if len(stated) == 2 and stated[_HEAT_STARTS] <= stated[_HEAT_ENDS]:
+        return stated[_HEAT_STARTS], stated[_HEAT_ENDS]
     for variable in variables:
         array = variable.array
         if _HEAT.search(array.last) and _is_line(array) and max(array.shape) == times.size:

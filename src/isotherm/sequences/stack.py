@@ -18,7 +18,8 @@ from isotherm.sequences.axes import Order, Unit, check_order, in_order, times_of
 from isotherm.sequences.flash import Pulse, Survey, find_pulse, pulse_at, pulse_between, surveyed
 from isotherm.sequences.opening import recording_in
 from isotherm.sequences.recording import Asked, Recording
-from isotherm.sequences.sources import FrameSource, array_source
+from isotherm.sequences.sources import FrameCache, FrameSource, array_source
+from isotherm.sequences.stabilise import STILL_PX, Stilled, movement
 from isotherm.sequences.views import Binned, Cropped, Less, PickedFrames, PickedPixels, mean_frame
 
 __all__ = ["BLOCK_BYTES", "Block", "Order", "ThermalSequence", "Unit"]
@@ -378,6 +379,39 @@ class ThermalSequence:
         if self.pixels is None:
             raise DataError(f"{self.name}: it is no region")
         return prepare.spread(values, self.pixels)
+
+    def stabilised(self, *, reference: int | None = None, most_px: float = 8.0) -> ThermalSequence:
+        """Return the frames moved back to where one of them is, by small shifts that phase correlation finds.
+
+        Best done first, on absolute temperatures: they show the part's structure before and behind the flash. All
+        frames are read once to find the shifts; frames are moved when they are read. The border is repeated.
+
+        Parameters
+        ----------
+        reference
+            The frame that stays where it is; None: the one in the middle.
+        most_px
+            The longest shift that is believed [px].
+
+        Raises
+        ------
+        DataError
+            The frames are too small, or show no structure, or there is no such frame.
+        UsageError
+            The longest shift is not above 0.
+        """
+        count = self.shape[0]
+        held = count // 2 if reference is None else reference
+        if not 0 <= held < count:
+            raise DataError(f"{self.name}: no frame {held}; it has {count}, numbered from 0")
+        moves = movement(self.source, held, most_px)
+        lost = count - int(moves.sure.sum())
+        notes = (f"{lost} frames show no clear shift and were taken where their neighbours are",) if lost else ()
+        if moves.largest_px < STILL_PX:
+            return replace(self, notes=(*self.notes, f"no movement above {STILL_PX:g} px found", *notes))
+        told = f"frames moved back by up to {moves.largest_px:.2f} px to where frame {held} is"
+        source = FrameCache(self.shape, Stilled(self.source, moves).frame)
+        return replace(self, source=source, notes=(*self.notes, told, *notes))
 
     def _picked(self, index: Int[np.ndarray, " t"]) -> ThermalSequence:
         return replace(self, source=PickedFrames(self.source, index), times_s=self.times_s[index])
