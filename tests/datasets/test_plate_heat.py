@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from isotherm.datasets.plate_heat import Clock, HeatedPlate, surface_rise
-from isotherm.datasets.plate_heating import Pulse
+from isotherm.core.errors import ConfigError
+from isotherm.datasets.plate_heat import Clock, HeatedPlate, Steps, steps_per_frame, surface_rise
+from isotherm.datasets.plate_heating import LockIn, Pulse
 from isotherm.datasets.plates import Delamination, Hole, Inclusion, Layer, Material, Patch, Plate
 
 LAMINATE = Material("laminate", 0.53, 8.66, 1.34, 1575, 753, "test")
@@ -19,7 +24,7 @@ def even(plate: Plate) -> np.ndarray:
 
 def slab(times_s: np.ndarray, thickness_m: float, joule_m2: float, material: Material) -> np.ndarray:
     """Carslaw and Jaeger, Conduction of Heat in Solids, 2nd ed., 14.3: a slab without losses after an instant pulse."""
-    order = np.arange(1, 3000)[:, None]
+    order = np.arange(1, 400)[:, None]
     rates = (order * np.pi / thickness_m) ** 2 * material.diffusivity_m2_s
     return joule_m2 / (material.capacity_j_m3k * thickness_m) * (1 + 2 * np.exp(-rates * times_s).sum(axis=0))
 
@@ -122,3 +127,154 @@ def test_no_heat_is_lost_without_losses(pixel_mm: float) -> None:
         heats.append(heated.heat_j())
     assert heats[0] == pytest.approx(1e4 * 34 * 40 * (pixel_mm * 1e-3) ** 2, rel=1e-6)
     assert np.ptp(heats) / heats[0] < 1e-5
+
+
+def front_of_a_slab(heating: Pulse | LockIn, times_s: np.ndarray, thickness_m: float) -> np.ndarray:
+    """Sum up the analytic slab's answers to the power at each moment; u² = t - tau tames the answer's 1/sqrt(t)."""
+    result = []
+    for time in times_s:
+        # 400 modes hold from a millisecond on; before, the slab is half-infinite.
+        roots = np.linspace(np.sqrt(max(time - heating.ends_s, 0.0)), np.sqrt(time), 1501)
+        roots = (roots[1:] + roots[:-1]) / 2
+        effusivity = np.sqrt(LAMINATE.depth_w_mk * LAMINATE.capacity_j_m3k)
+        answer = slab(np.maximum(roots**2, 1e-3), thickness_m, 1.0, LAMINATE)
+        answer = np.where(roots**2 < 1e-3, 1 / effusivity / np.sqrt(np.pi) / roots, answer)
+        power = np.array([heating.power_at(time - root**2) for root in roots])
+        width = (np.sqrt(time) - np.sqrt(max(time - heating.ends_s, 0.0))) / 1500
+        result.append((power * answer * 2 * roots).sum() * width)
+    return np.array(result)
+
+
+@pytest.mark.parametrize("heating", [Pulse(1e4, 0.3), LockIn(2000.0, 0.5)])
+def test_heating_that_lasts_is_the_sum_of_its_moments(heating: Pulse | LockIn) -> None:
+    plate = Plate((Layer(LAMINATE, 2.0),), (), (2, 3), 0.5, 0.0, 0.0)
+    rise = surface_rise(plate, heating, even(plate), Clock(15, 0.22, 0.05))
+    expected = front_of_a_slab(heating, 0.05 + 0.22 * np.arange(15), 2e-3)
+    np.testing.assert_allclose(rise[:, 1, 1], expected, atol=2e-3 * expected.max())
+
+
+@pytest.mark.parametrize("first_s", [0.006, 0.02])
+def test_heat_of_an_uneven_pulse_spreads_along_the_plate_as_the_lattice_has_it(first_s: float) -> None:
+    plate = Plate((Layer(LAMINATE, 2.0, turned=True),), (), (5, 60), 0.5, 0.0, 0.0)
+    wave = np.cos(np.pi * (np.arange(60) + 0.5) / 60 * 4).astype(np.float32)
+    profile = np.broadcast_to(1 + 0.5 * wave, plate.size_px).astype(np.float32)
+    rise = surface_rise(plate, Pulse(1e4, 0.0), profile, Clock(50, 0.02, first_s))
+    times = first_s + 0.02 * np.arange(50)
+    # Fibres along y: the smaller conductivity lies along x.
+    rate = 2 * (1 - np.cos(np.pi * 4 / 60)) * 1.34 / LAMINATE.capacity_j_m3k / 0.5e-3**2
+    share = (rise[:, 2] @ wave) / (wave @ wave) / rise[:, 2].mean(axis=1)
+    np.testing.assert_allclose(share, 0.5 * np.exp(-rate * times), rtol=2e-4)
+    np.testing.assert_allclose(rise - rise[:, :1], 0, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        Inclusion(Patch.circle(6.0, 6.0, 6.0), 0.5, 0.5, LAMINATE),
+        Delamination(Patch.circle(6.0, 6.0, 6.0), 0.5, 1e-12),
+    ],
+)
+def test_a_defect_that_is_none_changes_nothing(nothing: Inclusion | Delamination) -> None:
+    sound, marked = (Plate((Layer(LAMINATE, 2.0),), defects, (24, 24), 0.5) for defects in ((), (nothing,)))
+    profile = np.linspace(0.5, 1, 24 * 24, dtype=np.float32).reshape(24, 24)
+    clock, steps = Clock(20, 0.05, 0.05), Steps(30, 2)
+    bare, found = (surface_rise(plate, Pulse(), profile, clock, steps=steps) for plate in (sound, marked))
+    np.testing.assert_allclose(found, bare, rtol=2e-3)
+
+
+def test_layers_of_one_material_are_one_plate() -> None:
+    one = Plate((Layer(LAMINATE, 2.0),), (), (3, 3))
+    three = Plate(tuple(Layer(LAMINATE, part) for part in (0.35, 0.65, 1.0)), (), (3, 3))
+    clock = Clock(100, 0.02, 0.02)
+    made = [surface_rise(plate, Pulse(), even(plate), clock) for plate in (one, three)]
+    np.testing.assert_allclose(made[1], made[0], rtol=1e-3)
+
+
+def test_unlike_layers_come_to_one_temperature() -> None:
+    plate = Plate(
+        (Layer(LAMINATE, 0.5), Layer(PLASTIC, 0.3), Layer(LAMINATE, 0.4, turned=True)), (), (3, 4), 0.5, 0.0, 0.0
+    )
+    rise = surface_rise(plate, Pulse(1e4, 0.0), even(plate), Clock(100, 0.5, 0.5))
+    capacity = LAMINATE.capacity_j_m3k * 0.9e-3 + PLASTIC.capacity_j_m3k * 0.3e-3
+    np.testing.assert_allclose(rise[-1], 1e4 / capacity, rtol=1e-5)
+
+
+def test_what_a_plate_loses_is_the_loss_of_its_two_sides() -> None:
+    """So warm through and through, the plate cools as one body: C dT/dt = -(h_front + h_back) T."""
+    metal = Material("metal", 200.0, 200.0, 200.0, 2700, 900, "test")
+    plate = Plate((Layer(metal, 1.0),), (), (3, 3), 0.5, 8.0, 12.0)
+    rise = surface_rise(plate, Pulse(1e4, 0.0), even(plate), Clock(100, 1.0, 1.0))
+    rate = 20.0 / (metal.capacity_j_m3k * 1e-3)
+    times = np.arange(1, 101)
+    np.testing.assert_allclose(rise[:, 1, 1], 1e4 / metal.capacity_j_m3k / 1e-3 * np.exp(-rate * times), rtol=1e-3)
+
+
+@settings(deadline=None, max_examples=8)
+@given(st.sampled_from(sorted(MADE)), st.integers(1, 3))
+def test_a_picture_of_a_mirrored_plate_is_the_mirrored_picture(kind: str, parts: int) -> None:
+    plates = [
+        Plate((Layer(LAMINATE, 2.0),), (replace(MADE[kind], patch=patch),), (24, 24), 0.5)
+        for patch in (Patch(4.0, 5.0, 5.0, 3.0), Patch(12.0 - 4.0, 12.0 - 5.0, 5.0, 3.0))
+    ]
+    clock = Clock(6, 0.1, 0.1)
+    one, other = (surface_rise(plate, Pulse(), even(plate), clock, steps=Steps(20, parts)) for plate in plates)
+    np.testing.assert_allclose(one, other[:, ::-1, ::-1], rtol=1e-4)
+
+
+def test_finer_steps_change_little_where_their_number_is_left_to_the_simulator() -> None:
+    plate = Plate((Layer(LAMINATE, 3.0),), (Hole(Patch.circle(8.0, 8.0, 6.0), 0.5),), (32, 32), 0.5)
+    clock = Clock(20, 0.1, 0.1)
+    assert steps_per_frame(plate, clock.frame_s) == 3
+    assert steps_per_frame(replace(plate, defects=()), clock.frame_s) == 1
+    found, fine = (surface_rise(plate, Pulse(), even(plate), clock, steps=Steps(30, parts)) for parts in (None, 24))
+    contrast = float((fine[:, 16, 16] - fine[:, 0, 0]).max())
+    assert contrast > 1
+    assert np.abs(found - fine).max() < 0.015 * contrast
+
+
+def test_a_plate_is_the_same_each_time() -> None:
+    plate = Plate((Layer(LAMINATE, 2.0),), tuple(MADE.values()), (24, 24), 0.5)
+    once, again = (surface_rise(plate, Pulse(), even(plate), Clock(5, 0.05, 0.05)) for _ in range(2))
+    np.testing.assert_array_equal(once, again)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"layers": ()}, "at least one layer"),
+        ({"layers": (Layer(LAMINATE, 0.0),)}, "thickness of layer 1 must be above 0 mm"),
+        ({"pixel_mm": -1.0}, "pixel must be above 0"),
+        ({"front_loss_w_m2k": -1.0}, "heat loss must be 0"),
+        ({"defects": (Hole(Patch.circle(6, 6, 6), 2.0),)}, r"defect 1 \(hole\): ends at 2 mm, but the plate is 2 mm"),
+        ({"defects": (Hole(Patch.circle(600, 6, 6), 1.0),)}, "holds the centre of no pixel"),
+        ({"defects": (Delamination(Patch.circle(6, 6, 6), 1.0, 0.0),)}, "contact resistance must be above 0"),
+        ({"defects": (Inclusion(Patch.circle(6, 6, 6), 1.0, 1.5, PLASTIC),)}, r"\(inclusion\): ends at 2.5 mm"),
+        ({"defects": (Hole(Patch.circle(6, 6, 6), -0.1),)}, "the depth must be above 0"),
+        ({"defects": (Hole(Patch.circle(6, 6, 6), 1.0),) * 61}, "at most 60 defects"),
+    ],
+)
+def test_impossible_plates_are_refused(changes: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        replace(Plate((Layer(LAMINATE, 2.0),), (), (24, 24)), **changes)
+
+
+def test_impossible_experiments_are_refused() -> None:
+    plate = Plate((Layer(LAMINATE, 2.0),), (), (24, 24))
+    with pytest.raises(ConfigError, match=r"profile of \(2, 2\) pixels on a plate of \(24, 24\)"):
+        surface_rise(plate, Pulse(), np.ones((2, 2), np.float32), Clock(2, 0.1, 0.1))
+    with pytest.raises(ConfigError, match=r"not 3 frames, 0\.1 s apart, the first at 0\.2 s"):
+        Clock(3, 0.1, 0.2)
+    with pytest.raises(ConfigError, match="4 to 500 cells"):
+        Steps(3)
+    with pytest.raises(ConfigError, match="at least 1 per frame"):
+        Steps(30, 0)
+    with pytest.raises(ConfigError, match="at most 200000000 are computed"):
+        surface_rise(
+            replace(plate, size_px=(7000, 1000)), Pulse(), np.ones((7000, 1000), np.float32), Clock(2, 0.1, 0.1)
+        )
+    with pytest.raises(ConfigError, match="energy must be above 0"):
+        Pulse(0.0)
+    with pytest.raises(ConfigError, match="duration must be 0"):
+        Pulse(1.0, -1.0)
+    with pytest.raises(ConfigError, match="frequency must be above 0"):
+        LockIn(1.0, 0.0)

@@ -41,7 +41,12 @@ class PlateCamera:
     def lookup_k(self, ambient_k: float) -> Float64[np.ndarray, " L"]:
         """Return the temperature of each count [K]."""
         step_k = self.range_k / 2**self.bits
-        return np.asarray(ambient_k + (np.arange(2**self.bits) - _HEADROOM * 2**self.bits) * step_k)
+        return np.asarray(ambient_k + (np.arange(2**self.bits) - self.zero) * step_k)
+
+    @property
+    def zero(self) -> int:
+        """The count of the surroundings."""
+        return round(_HEADROOM * 2.0**self.bits)
 
 
 def record(
@@ -72,7 +77,7 @@ def record(
         seen = _blurred(gain * (frame + np.float32(camera.glare_k * lit[number])), taps)
         felt = seen if kept == 0 else kept * felt + (1 - kept) * seen
         noise = np.float32(camera.netd_mk * 1e-3) * noise_rng.standard_normal(size, dtype=np.float32)
-        values = (felt + offset + noise) * per_k + np.float32(_HEADROOM * 2**camera.bits)
+        values = (felt + offset + noise) * per_k + np.float32(camera.zero)
         counts[number] = np.clip(np.rint(values), 0, top).astype(np.uint16)
     return counts
 

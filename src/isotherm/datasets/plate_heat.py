@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
@@ -152,12 +152,12 @@ class HeatedPlate:
     ) -> None:
         self._first_s, self._step_s = steps_s
         grid = depth_grid(plate, cells)
-        sets, which = columns_of(plate)
         size = (len(grid.layers), *plate.size_px)
         if np.prod(size, dtype=np.int64) > MAX_CELLS:
             raise ConfigError(
                 f"plate of {size[0]} layers of {size[1]} x {size[2]} cells: at most {MAX_CELLS} are computed"
             )
+        sets, which = columns_of(plate)
         columns = [column(plate, grid, defects) for defects in sets]
         pixel_m = plate.pixel_mm * 1e-3
 
@@ -169,6 +169,7 @@ class HeatedPlate:
         # The half of the first step that is still to do, and the half of the second; later two like halves.
         self._second_plane, self._plane = plane((self._first_s + self._step_s) / 2), plane(self._step_s)
         self._first_half, self._half = plane(self._first_s / 2, 2), plane(self._step_s / 2, 2)
+        self._profile_plane = partial(plane, layers=1)
         self._surface = surface_of(columns[0])
         self._columns, self._which, self._pixel_m = columns, which, pixel_m
         self._heating, self._profile, self._count = heating, profile, 0
@@ -184,10 +185,25 @@ class HeatedPlate:
             self._depth(self._state, self._spare)
             self._state, self._spare = self._spare, self._state
         if end_s - step_s <= self._heating.ends_s:
-            self._depth.heat(self._state, self._profile, self._heating, (end_s - step_s, step_s))
+            step = end_s - step_s, step_s
+            self._depth.heat(self._state, self._spread(step), self._heating, step)
         self._count += 1
         if frame is not None:
             self._look(frame, end_s)
+
+    def _spread(self, step: tuple[float, float]) -> Profile:
+        """Return the profile of the heat of a step as far as it has spread half a step before the step's end.
+
+        The plane has half a step to come, which is right for heat that comes evenly; that of a flash is older.
+        """
+        rates = np.array([0.0, 1e-5 / step[1]])
+        whole, faded = self._heating.felt(rates, *step)
+        older_s = (1 - faded / whole) / rates[1] - step[1] / 2 if whole > 0 else 0.0
+        if older_s < 0.01 * step[1] or np.ptp(self._profile) == 0:
+            return self._profile
+        sheet = self._profile[None].copy()
+        self._profile_plane(older_s)(sheet, np.empty_like(sheet), x_first=True)
+        return np.asarray(sheet[0])
 
     def heat_j(self) -> float:
         """Return the heat that is in the plate above its surroundings [J]."""
