@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
 
 from isotherm.core.errors import DataError
 from isotherm.sequences.stack import ThermalSequence
+
+Wanted = Literal["cooling", "whole"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +61,8 @@ class MapMethod(Protocol):
     name: str
     config_type: type
     """A frozen dataclass of `isotherm.core.config.setting` fields; the single source of the command's flags."""
+    wants: Wanted
+    """Frames behind the flash, with times that count from it; or the whole recording (periodic heating)."""
 
     def maps(self, sequence: ThermalSequence, config: Any) -> MapStack:
         """Return the maps.

@@ -9,7 +9,7 @@ import numpy as np
 
 from isotherm.core.config import setting, validate
 from isotherm.core.errors import DataError
-from isotherm.sequences.maps import MapStack
+from isotherm.sequences.maps import MapStack, Wanted
 from isotherm.sequences.pct_passes import SAMPLE_PX, Passes
 from isotherm.sequences.pct_robust import robust, sparse
 from isotherm.sequences.pct_stack import component_maps
@@ -58,6 +58,7 @@ class Pct:
 
     name = "pct"
     config_type = PctConfig
+    wants: Wanted = "cooling"
 
     @np.errstate(invalid="ignore", over="ignore")
     def maps(self, sequence: ThermalSequence, config: PctConfig) -> MapStack:

@@ -10,7 +10,7 @@ from jaxtyping import Float, Float32, Float64
 from isotherm.core.config import setting, validate
 from isotherm.core.errors import DataError
 from isotherm.sequences.kernels import projected
-from isotherm.sequences.maps import MapStack
+from isotherm.sequences.maps import MapStack, Wanted
 from isotherm.sequences.stack import ThermalSequence
 
 BLIND_DEPTH = 1.82
@@ -44,6 +44,7 @@ class Ppt:
 
     name = "ppt"
     config_type = PptConfig
+    wants: Wanted = "cooling"
 
     def maps(self, sequence: ThermalSequence, config: PptConfig) -> MapStack:
         """Return the amplitudes and phases; see `MapMethod.maps`.
