@@ -15,14 +15,14 @@ from isotherm.sequences.stack import ThermalSequence
 SIZE = (72, 90)
 
 
-def scene(down: float, right: float, *, seed: int = 0) -> np.ndarray:
+def scene(down: float, right: float, *, seed: int = 0, size: tuple[int, int] = SIZE, spots: int = 25) -> np.ndarray:
     """Return a scene of smooth spots, computed at its shifted place (no resampling)."""
     rng = np.random.default_rng(seed)
-    y, x = np.mgrid[: SIZE[0], : SIZE[1]].astype(float)
+    y, x = np.mgrid[: size[0], : size[1]].astype(float)
     y, x = y - down, x - right
-    found = np.zeros(SIZE)
-    for _ in range(25):
-        place, width, height = rng.uniform((-5, -5), (SIZE[0] + 5, SIZE[1] + 5)), rng.uniform(2, 6), rng.normal()
+    found = np.zeros(size)
+    for _ in range(spots):
+        place, width, height = rng.uniform((-5, -5), (size[0] + 5, size[1] + 5)), rng.uniform(2, 6), rng.normal()
         found += height * np.exp(-((y - place[0]) ** 2 + (x - place[1]) ** 2) / (2 * width**2))
     return found
 
@@ -48,6 +48,16 @@ def test_shifts_are_found_to_a_tenth_of_a_pixel(seed: int) -> None:
     assert np.abs(found.down - moves[:, 0]).max() < 0.12
     assert np.abs(found.right - moves[:, 1]).max() < 0.12
     assert np.sqrt(np.mean((found.down - moves[:, 0]) ** 2)) < 0.05
+
+
+def test_large_frames_are_compared_at_half_their_size_and_found_as_well() -> None:
+    rng = np.random.default_rng(2)
+    moves = np.array([[0, 0], [2.4, -1.7], [-0.6, 3.1]])
+    pattern = rng.normal(0, 0.03, (210, 260))
+    frames = [scene(*move, size=(210, 260), spots=150) + pattern + rng.normal(0, 0.03, (210, 260)) for move in moves]
+    found = movement(ArraySource(np.array(frames, np.float32)), 0, 6.0)
+    assert found.sure.all()
+    assert np.abs(np.stack([found.down, found.right], axis=1) - moves).max() < 0.1
 
 
 def test_frames_are_moved_back_to_the_reference() -> None:

@@ -1,10 +1,9 @@
 """Small shifts of the camera or the part between frames: found by phase correlation, and undone.
 
-Phase correlation: Kuglin and Hines 1975; its peak between pixels by a matrix-multiply Fourier transform:
-Guizar-Sicairos, Thurman and Fienup, Opt. Lett. 33 (2008) 156. The camera's own pattern does not move with the scene and
-white noise has no place at all: both live in the high frequencies, which are left out. Frames are faded out towards
-their border, which stays where it is and draws the peak towards no movement: so each frame is moved back and compared
-again until nothing is left.
+Phase correlation: Kuglin and Hines, Proc. Int. Conf. Cybernetics and Society, 1975. Two things pull its peak towards no
+movement: the camera's own pattern, which does not move (it lives in the high frequencies, which are left out), and that
+frames must be faded out towards their border. So each frame is moved back and compared again until nothing is left, and
+the parabola through the peak is exact then.
 """
 
 from __future__ import annotations
@@ -19,12 +18,11 @@ from isotherm.sequences.sources import FrameSource, Part, Picture
 
 STILL_PX = 0.05
 """Movements smaller than this are not undone: to move frames by parts of a pixel blurs them a little."""
-_STEPS = 20
-_ROUGH_PX = 1.5
+_LARGE_PX = 200
 _BAND = 0.1  # cycles a pixel: where the weight of a frequency has fallen to 1/e
 _WHITENING = 0.25
 _LEAST_AGREEMENT = 0.7
-_ROUNDS, _SETTLED_PX = 6, 0.01
+_ROUNDS, _SETTLED_PX = 8, 0.005
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,15 +64,29 @@ def movement(source: FrameSource, reference: int, most_px: float) -> Movement:
     if min(height, width) < 4 * most_px + 8:
         raise DataError(f"frames of {width} x {height} pixels are too small to look for movements of {most_px:g} px")
     everything = slice(0, height), slice(0, width)
-    taper = np.outer(np.hanning(height), np.hanning(width)).astype(np.float32)
-    held = _spectrum(source.read(slice(reference, reference + 1), *everything)[0], taper)
+    step = 2 if min(height, width) >= _LARGE_PX else 1
+    taper = np.outer(np.hanning(height // step), np.hanning(width // step)).astype(np.float32)
+    held = _spectrum(_binned(source.read(slice(reference, reference + 1), *everything)[0], step), taper)
     if not np.abs(held).any():
         raise DataError(f"frame {reference} shows no structure by which movement could be seen")
     found = Movement(*(np.zeros(count, np.float64) for _ in range(3)))
     for index in range(count):
         frame = source.read(slice(index, index + 1), *everything)[0]
-        found.down[index], found.right[index], found.sure[index] = _place(held, frame, taper, most_px)
+        down, right, sure = _place(held, _binned(frame, step), taper, most_px / step)
+        found.down[index], found.right[index], found.sure[index] = step * down, step * right, sure
     return _filled(found)
+
+
+def _binned(frame: Picture, step: int) -> Float32[np.ndarray, "h w"]:
+    """Return the frame with gaps filled, and means of `step` x `step` pixels: high frequencies are not asked anyway."""
+    gaps = ~np.isfinite(frame)
+    filled = np.where(gaps, frame[~gaps].mean() if not gaps.all() else 0.0, frame) if gaps.any() else frame
+    if step == 1:
+        return filled
+    height, width = frame.shape[0] // step, frame.shape[1] // step
+    cut = filled[: height * step, : width * step].reshape(height, step, width, step)
+    binned: Float32[np.ndarray, "h w"] = cut.mean(axis=3).mean(axis=1)
+    return binned
 
 
 def _place(
@@ -95,12 +107,11 @@ def _place(
 
 def _spectrum(frame: Picture, taper: Float32[np.ndarray, "H W"]) -> Complex[np.ndarray, "H F"]:
     """Return the Fourier transform of a frame without its plane, faded out towards its border."""
-    filled = np.where(np.isfinite(frame), frame, np.nanmean(frame) if np.isfinite(frame).any() else 0.0)
-    rows, columns = filled.mean(axis=1), filled.mean(axis=0)
+    rows, columns = frame.mean(axis=1), frame.mean(axis=0)
     level = rows.mean()
     down, across = np.linspace(-1, 1, rows.size), np.linspace(-1, 1, columns.size)
     slopes = (rows - level) @ down / (down @ down), (columns - level) @ across / (across @ across)
-    flat = filled - level - slopes[0] * down[:, None] - slopes[1] * across[None]
+    flat = frame - level - slopes[0] * down[:, None] - slopes[1] * across[None]
     found: Complex[np.ndarray, "H F"] = np.fft.rfft2((flat * taper).astype(np.float32))
     return found
 
@@ -119,38 +130,18 @@ def _shift(
     weight = np.exp(-(down**2 + across**2) / _BAND**2) / np.maximum(strength, 1e-9 * strength.max()) ** _WHITENING
     band = cross * weight
     surface = np.fft.irfft2(band, s=size)
-    reach = int(np.ceil(most_px))
+    reach = int(np.ceil(most_px)) + 1
     near = np.roll(surface, (reach, reach), (0, 1))[: 2 * reach + 1, : 2 * reach + 1]
     top = np.unravel_index(int(near.argmax()), near.shape)
     # All frequencies in step would give this height.
     if near[top] < _LEAST_AGREEMENT * float(np.fft.irfft2(np.abs(band), s=size)[0, 0]):
         return None
-    rough = int(top[0]) - reach, int(top[1]) - reach
-    return _fine(band, (down[:, 0], across[0]), rough, width)
-
-
-def _fine(
-    band: Complex[np.ndarray, "H F"],
-    frequencies: tuple[Float64[np.ndarray, " H"], Float64[np.ndarray, " F"]],
-    rough: tuple[int, int],
-    width: int,
-) -> tuple[float, float]:
-    """Return the peak round a whole-pixel place, to a twentieth of a pixel and a parabola between."""
-    offsets = np.arange(-_ROUGH_PX, _ROUGH_PX + 1e-9, 1 / _STEPS)
-    # The half of the spectrum that a real transform leaves out counts double, its edges do not.
-    twice = np.where((frequencies[1] == 0) | ((frequencies[1] == 0.5) & (width % 2 == 0)), 1.0, 2.0)
-    left = np.exp(2j * np.pi * np.outer(rough[0] + offsets, frequencies[0]))
-    right = np.exp(2j * np.pi * np.outer(frequencies[1], rough[1] + offsets)) * twice[:, None]
-    near = (left @ band @ right).real
-    top = np.unravel_index(int(near.argmax()), near.shape)
-    return (
-        rough[0] + offsets[top[0]] + _parabola(near[:, top[1]], int(top[0])) / _STEPS,
-        rough[1] + offsets[top[1]] + _parabola(near[top[0]], int(top[1])) / _STEPS,
-    )
+    fine = _parabola(near[:, top[1]], int(top[0])), _parabola(near[top[0]], int(top[1]))
+    return int(top[0]) - reach + fine[0], int(top[1]) - reach + fine[1]
 
 
 def _parabola(values: Float[np.ndarray, " n"], top: int) -> float:
-    """Return by how much of a step the peak of a parabola through three values lies beside the middle one."""
+    """Return by how much the peak of a parabola through three values lies beside the middle one."""
     if not 0 < top < values.size - 1:
         return 0.0
     before, here, after = (float(value) for value in values[top - 1 : top + 2])
