@@ -297,5 +297,21 @@ def test_a_flash_along_the_last_axis_tells_the_order_and_a_warm_side_does_not() 
     with pytest.raises(DataError, match="order HWT"):
         ThermalSequence.open(np.moveaxis(numbers, 0, 2))
     assert ThermalSequence.open(np.moveaxis(numbers, 0, 2), order="HWT").shape == (40, 30, 40)
-    warm = np.linspace(20, 60, 50) + np.random.default_rng(0).normal(0, 0.1, (40, 30, 50))
-    assert ThermalSequence.open(warm).notes == ()
+    rng = np.random.default_rng(0)
+    warm = np.linspace(20, 60, 50) + rng.normal(0, 0.1, (40, 30, 50))
+    pattern = rng.normal(0, 0.3, (30, 50))
+    for stack in (warm, warm + pattern):
+        assert ThermalSequence.open(stack).notes == ()
+
+
+@pytest.mark.parametrize("sides", [(40, 30, 50), (40, 40, 40), (50, 30, 30)])
+@pytest.mark.parametrize("noise_k", [0.0, 0.02, 0.1])
+def test_slow_cooling_without_a_jump_tells_the_order_by_the_roughness_of_the_axes(
+    sides: tuple[int, int, int], noise_k: float
+) -> None:
+    rng = np.random.default_rng(sides[0])
+    decay = 8 * np.exp(-np.arange(sides[0]) / 20)[:, None, None]
+    numbers = decay + rng.normal(0, 0.4, sides[1:]) + rng.normal(0, noise_k, sides)
+    assert ThermalSequence.open(numbers).notes == ()
+    with pytest.raises(DataError, match="order HWT"):
+        ThermalSequence.open(np.moveaxis(numbers, 0, 2))

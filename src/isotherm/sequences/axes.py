@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, get_args
 
 import numpy as np
@@ -15,8 +16,8 @@ Unit = Literal["K", "°C", "counts", "au"]
 _AXES = {"THW": "frames x height x width", "HWT": "height x width x frames"}
 # No camera's picture is as long as this; a picture that is no longer than that may be one.
 _LONG, _USUAL = 4.0, 2.5
-_MUCH, _LITTLE, _JUMP = 0.5, 0.2, 0.15
-SAMPLED_LINES = 4
+_MUCH, _LITTLE, _JUMP, _ROUGHER = 0.5, 0.2, 0.15, 0.2
+_PAIRS = 4
 
 
 def checked_numbers(numbers: np.ndarray, name: str) -> np.ndarray:
@@ -88,25 +89,34 @@ def order_notes(
 def likely_order(shape: tuple[int, ...], lines: Float64[np.ndarray, "A b C"] | None) -> Order | None:
     """Return the order that an array most likely has; None where nothing tells.
 
-    Two things tell: frames much longer than any camera's in one order and not in the other; and a common rise or decay
-    of whole frames (a flash, cooling) along one axis, with a jump that no profile of heating has. Both are asked of the
-    first and the last axis only.
+    Two things tell. Frames much longer than any camera's in one order and not in the other. Or a common rise or decay
+    of whole frames along one axis that is most of all change, while the other axis has hardly any, and either a jump
+    that no profile of heating has (a flash), or equal roughness of the two axes that then are rows and columns, unlike
+    that of the third. Both are asked of the first and the last axis only.
 
     Parameters
     ----------
     shape
         Of the array as it is stored.
     lines
-        Some lines of its middle axis, with all of the first and the last one; None: its shape alone is asked.
+        Pairs of neighbouring lines of its middle axis (`lines_of`); None: its shape alone is asked.
     """
     by_shape = _by_shape(shape)
     return by_shape if by_shape is not None or lines is None else _by_numbers(lines)
 
 
-def lines_of(numbers: Shaped[np.ndarray, "A B C"]) -> Float64[np.ndarray, "A b C"]:
-    """Return a few lines of the middle axis."""
-    step = max(1, numbers.shape[1] // SAMPLED_LINES)
-    return np.asarray(numbers[:, step // 2 :: step], np.float64)
+def lines_of(numbers: Shaped[np.ndarray, "A B C"]) -> Float64[np.ndarray, "A b C"] | None:
+    """Return a few pairs of neighbouring lines of the middle axis, with all of the others; None where it has one."""
+    places = pair_places(numbers.shape[1])
+    if not places:
+        return None
+    return np.concatenate([np.asarray(numbers[:, at : at + 2], np.float64) for at in places], axis=1)
+
+
+def pair_places(side: int) -> list[int]:
+    """Return where pairs of neighbouring lines begin that are asked of an axis; none where it is too short."""
+    step = max(2, side // _PAIRS)
+    return list(range(max(0, step // 2 - 1), side - 1, step))
 
 
 def _by_shape(shape: tuple[int, ...]) -> Order | None:
@@ -128,11 +138,37 @@ def _by_numbers(sample: Float64[np.ndarray, "A b C"]) -> Order | None:
     if change == 0:
         return None
     first, last = sample.mean(axis=(1, 2)), sample.mean(axis=(0, 1))
-    for order, curve, other in (("THW", first, last), ("HWT", last, first)):
-        jumps = np.abs(np.diff(curve)).max() > _JUMP * np.ptp(curve)
-        if curve.var() > _MUCH * change and other.var() < _LITTLE * change and jumps:
-            return "THW" if order == "THW" else "HWT"
+    rough_first, rough_middle, rough_last = _roughness(sample)
+    if _is_time(first, last, change) and (_jumps(first) or _alike(rough_middle, rough_last, rough_first)):
+        return "THW"
+    if _is_time(last, first, change) and (_jumps(last) or _alike(rough_first, rough_middle, rough_last)):
+        return "HWT"
     return None
+
+
+def _is_time(curve: Float64[np.ndarray, " n"], other: Float64[np.ndarray, " m"], change: float) -> bool:
+    return bool(curve.var() > _MUCH * change and other.var() < _LITTLE * change)
+
+
+def _jumps(curve: Float64[np.ndarray, " n"]) -> bool:
+    return bool(np.abs(np.diff(curve)).max() > _JUMP * np.ptp(curve))
+
+
+def _roughness(sample: Float64[np.ndarray, "A b C"]) -> tuple[float, float, float]:
+    """Return the standard deviation of differences between neighbours along each axis, common steps left out."""
+
+    def rough(steps: Float64[np.ndarray, "n p q"]) -> float:
+        return float((steps - steps.mean(axis=(1, 2), keepdims=True)).std())
+
+    pairs = np.moveaxis(sample[:, 1::2] - sample[:, ::2], 1, 0)
+    return rough(np.diff(sample, axis=0)), rough(pairs), rough(np.moveaxis(np.diff(sample, axis=2), 2, 0))
+
+
+def _alike(one: float, two: float, third: float) -> bool:
+    """Say whether two axes are about equally rough, and the third at least three times as far from them."""
+    if min(one, two, third) <= 0:
+        return False
+    return abs(math.log(third**2 / (one * two))) / 2 > max(_ROUGHER, 3 * abs(math.log(one / two)))
 
 
 def times_of(
