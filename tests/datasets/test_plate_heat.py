@@ -234,8 +234,12 @@ def test_finer_steps_change_little_where_their_number_is_left_to_the_simulator()
 
 def test_a_plate_is_the_same_each_time() -> None:
     plate = Plate((Layer(LAMINATE, 2.0),), tuple(MADE.values()), (24, 24), 0.5)
-    once, again = (surface_rise(plate, Pulse(), even(plate), Clock(5, 0.05, 0.05)) for _ in range(2))
+    clock = Clock(5, 0.05, 0.05)
+    once, again, shared = (
+        surface_rise(plate, Pulse(), even(plate), clock, steps=Steps(threads=threads)) for threads in (1, 1, 3)
+    )
     np.testing.assert_array_equal(once, again)
+    np.testing.assert_array_equal(once, shared)
 
 
 @pytest.mark.parametrize(
@@ -268,6 +272,8 @@ def test_impossible_experiments_are_refused() -> None:
         Steps(3)
     with pytest.raises(ConfigError, match="at least 1 per frame"):
         Steps(30, 0)
+    with pytest.raises(ConfigError, match="at least 1 thread"):
+        Steps(threads=0)
     with pytest.raises(ConfigError, match="at most 200000000 are computed"):
         surface_rise(
             replace(plate, size_px=(7000, 1000)), Pulse(), np.ones((7000, 1000), np.float32), Clock(2, 0.1, 0.1)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +137,7 @@ def write_plate(folder: Path, spec: RandomPlates, seed: int, number: int) -> tup
     """Simulate and write plate `number` of a seed; returns its rows."""
     rng = np.random.default_rng([seed, number])
     plate, experiment = draw_plate(spec, rng)
+    experiment = replace(experiment, steps=replace(experiment.steps, threads=1))
     made = simulate_plate(plate, experiment, seed=int(rng.integers(2**31)))
     file = f"plate_{number:04d}.npz"
     write_sequence(folder / file, made)

@@ -12,6 +12,11 @@ References
 from __future__ import annotations
 
 import math
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 
@@ -22,12 +27,13 @@ from isotherm.core.errors import ConfigError
 from isotherm.core.progress import Progress, silent
 from isotherm.datasets.plate_depth import Column, column, columns_of, depth_grid, surface_of
 from isotherm.datasets.plate_heating import Heating
-from isotherm.datasets.plate_planes import SMALL, PlaneStep, State
+from isotherm.datasets.plate_planes import SMALL, Each, PlaneStep, State
 from isotherm.datasets.plates import Plate
 
 Profile = Float32[np.ndarray, "H W"]
 Rise = Float32[np.ndarray, "T H W"]
 _NOTHING = 1e-12
+_SHARES = 4
 MAX_STEPS = 32
 """Steps for each frame that are taken without being asked for."""
 MAX_CELLS = 200_000_000
@@ -44,16 +50,21 @@ class Steps:
         Layers of cells through the depth, about.
     per_frame
         Steps for each frame; None for as many as the plate's defects and the conductivity in its plane ask for.
+    threads
+        Threads that share the work; they change nothing in the result. None for two, where there are two processors.
     """
 
     cells: int = 30
     per_frame: int | None = None
+    threads: int | None = None
 
     def __post_init__(self) -> None:
         if not 4 <= self.cells <= 500:
             raise ConfigError(f"steps: 4 to 500 cells through the depth, not {self.cells}")
         if self.per_frame is not None and self.per_frame < 1:
             raise ConfigError(f"steps: at least 1 per frame, not {self.per_frame}")
+        if self.threads is not None and self.threads < 1:
+            raise ConfigError(f"steps: at least 1 thread, not {self.threads}")
 
 
 @dataclass(frozen=True)
@@ -112,11 +123,23 @@ def surface_rise(
     first_s = clock.first_s - (before_first - 1) * step_s
     heated = HeatedPlate(plate, heating, profile, (first_s, step_s), steps.cells)
     result = np.empty((clock.frames, *plate.size_px), np.float32)
-    for frame in range(clock.frames):
-        for part in reversed(range(parts if frame else before_first)):
-            heated.advance(None if part else result[frame])
-        progress(frame + 1, clock.frames, "heat flow")
+    with _threads(steps.threads) as each:
+        for frame in range(clock.frames):
+            for part in reversed(range(parts if frame else before_first)):
+                heated.advance(None if part else result[frame], each)
+            progress(frame + 1, clock.frames, "heat flow")
     return result
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[Each]:
+    """Provide the `map` of some threads, or the plain one."""
+    count = count or min(2, os.cpu_count() or 1)
+    if count == 1:
+        yield map
+        return
+    with ThreadPoolExecutor(count) as pool:
+        yield pool.map
 
 
 def steps_per_frame(plate: Plate, frame_s: float) -> int:
@@ -175,14 +198,14 @@ class HeatedPlate:
         self._heating, self._profile, self._count = heating, profile, 0
         self._state, self._spare = np.zeros(size, np.float32), np.zeros(size, np.float32)
 
-    def advance(self, frame: Float32[np.ndarray, "H W"] | None) -> None:
+    def advance(self, frame: Float32[np.ndarray, "H W"] | None, each: Each = map) -> None:
         """Go one step further; write the temperature of the front at its end into `frame` where one is wanted."""
         end_s = self._first_s + self._count * self._step_s
         step_s = self._step_s if self._count else self._first_s
         if self._count:
             plane = self._plane if self._count > 1 else self._second_plane
-            plane(self._state, self._spare, x_first=self._count % 2 == 1)
-            self._depth(self._state, self._spare)
+            plane(self._state, self._spare, x_first=self._count % 2 == 1, each=each)
+            self._depth(self._state, self._spare, each)
             self._state, self._spare = self._spare, self._state
         if end_s - step_s <= self._heating.ends_s:
             step = end_s - step_s, step_s
@@ -238,12 +261,17 @@ class _DepthStep:
             for start in range(0, pixels.size, self._at_once)
         ]
 
-    def __call__(self, old: State, new: State) -> None:
+    def __call__(self, old: State, new: State, each: Each) -> None:
         """Write the temperatures at the end of a step without heating into `new`."""
         flat_old, flat_new = old.reshape(old.shape[0], -1), new.reshape(old.shape[0], -1)
-        for start in range(0, flat_old.shape[1], self._at_once):
-            part = np.s_[:, start : start + self._at_once]
-            np.matmul(self._sound, flat_old[part], out=flat_new[part])
+        share = self._at_once * math.ceil(flat_old.shape[1] / self._at_once / _SHARES)
+
+        def step(first: int) -> None:
+            for start in range(first, min(first + share, flat_old.shape[1]), self._at_once):
+                part = np.s_[:, start : min(start + self._at_once, first + share)]
+                np.matmul(self._sound, flat_old[part], out=flat_new[part])
+
+        deque(each(step, range(0, flat_old.shape[1], share)), 0)
         for matrix, pixels in self._defects:
             flat_new[:, pixels] = matrix @ flat_old[:, pixels]
 

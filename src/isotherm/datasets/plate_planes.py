@@ -9,7 +9,10 @@ unlike neighbours in series, none into a hole. Such a step holds for any step le
 from __future__ import annotations
 
 import math
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Int, Int64
@@ -19,10 +22,13 @@ from isotherm.datasets.plates import Defect, Layer, Material
 
 State = Float32[np.ndarray, "L A B"]
 Which = Int[np.ndarray, "A B"]
+Each: TypeAlias = Callable[[Callable[[Any], None], Iterable[Any]], Iterable[None]]
+"""`map`, or that of a pool of threads."""
 _LEFT_OUT = 1e-8
 """Share of the heat beyond the reach of the kernel."""
-_BLOCKS_PX = ((8, 16), (24, 32))
-"""Up to which reach of the kernel a block has how many pixels; 64 beyond."""
+_BLOCK_PX = 16
+"""Pixels of a block; more multiply with more zeros of the band (measured: 16 is fastest for reaches of 4 to 30)."""
+_LAYERS_AT_ONCE = 8
 _TAYLOR_NORM, _TAYLOR_ORDER = 2.0, 22  # 2^23/23! is 3e-16
 SMALL = 2**18
 """Multiplications of one product: with more, numpy's library would wake all its threads, which here costs time."""
@@ -83,27 +89,40 @@ class PlaneStep:
         layers: int | None = None,
     ) -> None:
         stacks = list(zip(*(solids(grid, defects) for defects in sets), strict=True))[:layers]
-        self._sheets = []
+        self._parts: list[tuple[_Sheet, slice]] = []
         for run in _runs(grid.layers, stacks):
             layer, kinds = grid.layers[run.start], stacks[run.start]
             scale = step_s / pixel_m**2
             along_x = _blocks([_flow(kind, layer, "x", scale) for kind in kinds], which)
             along_y = _blocks([_flow(kind, layer, "y", scale) for kind in kinds], which.T)
-            self._sheets.append(_Sheet(run, along_y, along_x))
+            self._parts += _parts(_Sheet(run, along_y, along_x))
 
-    def __call__(self, state: State, spare: State, *, x_first: bool) -> None:
+    def __call__(self, state: State, spare: State, *, x_first: bool, each: Each = map) -> None:
         """Step `state` in place; `spare` is memory of the same shape.
 
         Where there are holes the order of the two directions matters a little; alternate it from step to step.
         """
-        for sheet in self._sheets:
-            old, new = state[sheet.layers], spare[sheet.layers]
-            rows, columns = (old, sheet.along_x), (old.swapaxes(1, 2), sheet.along_y)
-            first, second = (rows, columns) if x_first else (columns, rows)
-            back = new if x_first else new.swapaxes(1, 2)
-            _pass(first[0], back, first[1])
-            forth = new.swapaxes(1, 2) if x_first else new
-            _pass(forth, second[0], second[1])
+
+        def step(part: tuple[_Sheet, slice]) -> None:
+            _step(part[0], state[part[1]], spare[part[1]], x_first=x_first)
+
+        deque(each(step, self._parts), 0)
+
+
+def _parts(sheet: _Sheet) -> Iterator[tuple[_Sheet, slice]]:
+    """Cut a sheet into parts of a few layers, which threads may share."""
+    for start in range(sheet.layers.start, sheet.layers.stop, _LAYERS_AT_ONCE):
+        yield sheet, slice(start, min(start + _LAYERS_AT_ONCE, sheet.layers.stop))
+
+
+def _step(sheet: _Sheet, old: State, new: State, *, x_first: bool) -> None:
+    old_columns, new_columns = old.swapaxes(1, 2), new.swapaxes(1, 2)
+    if x_first:
+        _pass(old, new, sheet.along_x)
+        _pass(new_columns, old_columns, sheet.along_y)
+    else:
+        _pass(old_columns, new_columns, sheet.along_y)
+        _pass(new, old, sheet.along_x)
 
 
 def _pass(old: State, new: State, blocks: tuple[_Block, ...]) -> None:
@@ -141,8 +160,9 @@ def _blocks(flows: list[tuple[float, float]], which: Which) -> tuple[_Block, ...
     kinds = np.array([number[flow] for flow in flows])[which]
     table = np.array(list(number))
     reach = max(_reach(conductance / capacity) for conductance, capacity in table)
-    size = next((pixels for limit, pixels in _BLOCKS_PX if reach <= limit), 64)
-    return tuple(_block(kinds, table, (start, min(start + size, length)), reach) for start in range(0, length, size))
+    return tuple(
+        _block(kinds, table, (start, min(start + _BLOCK_PX, length)), reach) for start in range(0, length, _BLOCK_PX)
+    )
 
 
 def _block(
