@@ -47,6 +47,8 @@ class Recording:
         Time of each frame; None where the file does not say.
     heated_s
         When the heat came and went [s], where the file says.
+    lamp_s
+        The same to a frame on either side, where the file has a record of the heat frame by frame.
     notes
         What was assumed, for the user.
     """
@@ -55,6 +57,7 @@ class Recording:
     unit: Unit
     times_s: Float64[np.ndarray, " T"] | None = None
     heated_s: tuple[float, float] | None = None
+    lamp_s: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -114,8 +117,10 @@ def recording_among(variables: Sequence[Variable], asked: Asked, what: str, *, h
         notes += order_notes(array.shape, "HWT" if axis == 2 else "THW", likely, name, told=told)
     unit, more = _unit(array, values, asked.unit, source)
     times, late = _times(variables, array.shape[axis])
-    heated = None if times is None else _heated(variables, times)
-    return Recording(source, unit, times, heated, (*notes, *more, *late))
+    notes = (*notes, *more, *late)
+    if times is None:
+        return Recording(source, unit, notes=notes)
+    return Recording(source, unit, times, _heated(variables), _lamp(variables, times), notes)
 
 
 def _of(variables: Sequence[Variable], array: NamedArray) -> Variable:
@@ -246,12 +251,8 @@ def _times(variables: Sequence[Variable], count: int) -> tuple[Float64[np.ndarra
     return None, notes
 
 
-def _heated(variables: Sequence[Variable], times: Float64[np.ndarray, " T"]) -> tuple[float, float] | None:
-    """Return when the file's own record of the heating was on; None for no record, or one of several pulses.
-
-    The record tells whether the heat was on at the moment of each frame: a frame at which it was just switched on is
-    cold as yet. Two numbers called heat_start_s and heat_end_s (what isotherm's simulator writes) tell it better.
-    """
+def _heated(variables: Sequence[Variable]) -> tuple[float, float] | None:
+    """Return when the heat came and went by two numbers, heat_start_s and heat_end_s (isotherm's simulator)."""
     stated = {
         variable.array.last: float(_numbers(variable)[0])
         for variable in variables
@@ -259,13 +260,23 @@ def _heated(variables: Sequence[Variable], times: Float64[np.ndarray, " T"]) -> 
     }
     if len(stated) == 2 and stated[_HEAT_STARTS] <= stated[_HEAT_ENDS]:
         return stated[_HEAT_STARTS], stated[_HEAT_ENDS]
+    return None
+
+
+def _lamp(variables: Sequence[Variable], times: Float64[np.ndarray, " T"]) -> tuple[float, float] | None:
+    """Return between which frames the file's record of the heat was on; None for no record, or several pulses.
+
+    Some files tell whether the heat was on at the moment of a frame, others mark the frames that show it: so a frame on
+    either side is counted in.
+    """
     for variable in variables:
         array = variable.array
         if _HEAT.search(array.last) and _is_line(array) and max(array.shape) == times.size:
             power = _numbers(variable)
             on = np.flatnonzero(power > 0.5 * power.max()) if np.isfinite(power).all() else np.arange(0)
             if on.size and on.size < times.size and (np.diff(on) == 1).all():
-                return float(times[on[0]]), float(times[on[-1]])
+                before = times[on[0] - 1] if on[0] else 2 * times[0] - times[1]
+                return float(before), float(times[min(on[-1] + 1, times.size - 1)])
     return None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -50,9 +50,7 @@ def open_mat(path: Path, asked: Asked) -> Recording:
         cells = tuple(group)
         variables.append(_variable(cells, cursor))
     recording = recording_among(variables, asked, "MAT", habit="HWT")
-    return Recording(
-        recording.source, recording.unit, recording.times_s, recording.heated_s, (*recording.notes, *notes)
-    )
+    return replace(recording, notes=(*recording.notes, *notes))
 
 
 def _matrices(cursor: MappedCursor) -> tuple[list[Matrix], tuple[str, ...]]:

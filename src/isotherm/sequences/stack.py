@@ -55,6 +55,8 @@ class ThermalSequence:
         Whether a cold frame was subtracted: the numbers are differences, and negative ones are normal.
     heated_s
         When the heat came and went [s], where the file or the user says; None: `pulse` looks for a flash.
+    lamp_s
+        The same to a frame on either side, where the file has a record of the heat frame by frame.
     cooled_s
         Time of the first frame behind the heat that is not saturated, where that is known.
     pixels
@@ -69,6 +71,7 @@ class ThermalSequence:
     timed: bool = True
     subtracted: bool = False
     heated_s: tuple[float, float] | None = None
+    lamp_s: tuple[float, float] | None = None
     cooled_s: float | None = None
     pixels: prepare.Pixels | None = None
 
@@ -124,8 +127,9 @@ class ThermalSequence:
             found, name = Recording(array_source(numbers), unit or "au", notes=notes), "array"
         own_times = times_s if times_s is not None or frame_rate_hz is not None else found.times_s
         times, timed = times_of(found.source.shape[0], own_times, frame_rate_hz)
-        heated_s = found.heated_s if own_times is found.times_s else None
-        return cls(found.source, times, found.unit, name, found.notes, timed, heated_s=heated_s)
+        # What the file says of the heat is in its own clock.
+        heat = (found.heated_s, found.lamp_s) if own_times is found.times_s else (None, None)
+        return cls(found.source, times, found.unit, name, found.notes, timed, heated_s=heat[0], lamp_s=heat[1])
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -208,10 +212,17 @@ class ThermalSequence:
         return replace(kept, notes=(*self.notes, *notes)) if notes else kept
 
     def pulse(self) -> Pulse | None:
-        """Return when the heat was on: as the file or the user says, else where the mean shows a flash; else None."""
-        if self.heated_s is None:
-            return find_pulse(self.survey.mean, self.times_s)
-        return pulse_at(self.times_s, *self.heated_s)
+        """Return when the heat was on; None where nothing tells.
+
+        The user's word or the file's exact times come first. Else it is the flash that shows in the mean of the frames;
+        a file's record of the heat, frame by frame, stands in where none shows there at that time.
+        """
+        if self.heated_s is not None:
+            return pulse_at(self.times_s, *self.heated_s)
+        found = find_pulse(self.survey.mean, self.times_s)
+        recorded = pulse_at(self.times_s, *self.lamp_s) if self.lamp_s is not None else None
+        near = found is not None and recorded is not None and 0 <= found.first - recorded.first <= 1
+        return found if recorded is None or near else recorded
 
     def flash(self) -> int:
         """Return the first heated frame, given or found; raises DataError where there is none."""
@@ -268,7 +279,7 @@ class ThermalSequence:
             )
         kept = self._picked(index)
         times = kept.times_s - zero
-        return replace(kept, times_s=times, heated_s=None, cooled_s=None, notes=(*self.notes, *notes))
+        return replace(kept, times_s=times, heated_s=None, lamp_s=None, cooled_s=None, notes=(*self.notes, *notes))
 
     def _first_cooling(self, pulse: Pulse) -> tuple[float, tuple[str, ...]]:
         """Return the time of the first good frame behind a pulse (infinite where there is none), and a note."""
