@@ -37,6 +37,16 @@ def test_a_sound_plate_is_the_analytic_slab(material: Material, thickness_mm: fl
     np.testing.assert_allclose(rise[:, 1, 2], expected, rtol=1e-3)
 
 
+def test_twice_as_many_cells_make_a_quarter_of_the_error() -> None:
+    plate = Plate((Layer(LAMINATE, 2.0),), (), (2, 2), 0.5, 0.0, 0.0)
+    expected = slab(0.01 * np.arange(1, 201), 2e-3, 1e4, LAMINATE)
+    errors = []
+    for cells in (20, 40):
+        rise = surface_rise(plate, Pulse(1e4, 0.0), even(plate), Clock(200, 0.01, 0.01), steps=Steps(cells))
+        errors.append(np.abs(rise[:, 0, 0] / expected - 1).max())
+    assert errors[1] < 0.3 * errors[0]
+
+
 def explicit(plate: Plate, cell_mm: float, step_s: float, steps: int, joule_m2: float) -> np.ndarray:
     """Solve the same plate with even cells and small explicit steps in double precision; returns the front (T H W)."""
     count = round(plate.thickness_mm / cell_mm)

@@ -30,8 +30,8 @@ from jaxtyping import Float64, Int64
 from isotherm.datasets.plate_heating import Heating
 from isotherm.datasets.plates import Defect, Delamination, Hole, Inclusion, Layer, Material, Plate
 
-RATIO = 1.1
-"""How much thicker each cell is than the one before it."""
+SPREAD = 17.0
+"""How much thicker the cells at the back are than those at the front."""
 _BEFORE_DEFECTS = 3
 """Cells before the nearest defect, at the least: the first two give the temperature of the surface."""
 _SAME_MM = 1e-6
@@ -68,14 +68,13 @@ def depth_grid(plate: Plate, cells: int = 30) -> DepthGrid:
     Between two such depths the cells follow one geometric row, stretched a little so that it ends on both.
     """
     total_m = plate.thickness_mm * 1e-3
-    first_m = total_m * (RATIO - 1) / (RATIO**cells - 1)
-    fixed_m = _changes_m(plate)
-    at = np.log1p(fixed_m * (RATIO - 1) / first_m) / np.log(RATIO)
+    # A cell at depth z is as thick as those of a geometric row whose sum to there is z.
+    at = cells * np.log1p(_changes_m(plate) / total_m * (SPREAD - 1)) / np.log(SPREAD)
     edges = [np.zeros(1)]
     for left, right in pairwise(at):
         count = max(_BEFORE_DEFECTS if left == 0 else 1, round(float(right - left)))
         edges.append(np.linspace(left, right, count + 1)[1:])
-    edges_m = first_m * np.expm1(np.concatenate(edges) * np.log(RATIO)) / (RATIO - 1)
+    edges_m = total_m * np.expm1(np.concatenate(edges) * np.log(SPREAD) / cells) / (SPREAD - 1)
     ends_m = np.cumsum([layer.thickness_mm * 1e-3 for layer in plate.layers])
     middles = (edges_m[1:] + edges_m[:-1]) / 2
     numbers = np.minimum(np.searchsorted(ends_m, middles), len(plate.layers) - 1)
