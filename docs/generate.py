@@ -13,7 +13,7 @@ from typing import Any
 
 from isotherm.anomaly import ANOMALY_METHODS
 from isotherm.cli.formats import EVIDENCE, cards, changeable
-from isotherm.cli.main import COMMANDS
+from isotherm.cli.main import COMMANDS, module_of
 from isotherm.core.config import Setting, settings_of
 from isotherm.core.registry import Registry
 from isotherm.hotspots import HOTSPOT_METHODS
@@ -64,7 +64,7 @@ def commands_page() -> str:
     parts.append("Flags of a method are shown for its default; the others are under [Methods](methods.md).\n\n")
     for name, text in COMMANDS.items():
         parser = argparse.ArgumentParser(prog=f"isotherm {name}")
-        import_module(f"isotherm.cli.{name}").add_arguments(parser, [])
+        import_module(module_of(name)).add_arguments(parser, [])
         parts.append(f"## isotherm {name}\n\n{text[0].upper()}{text[1:]}.\n\n")
         parts.append(table(["argument", "meaning"], arguments_of(parser)))
     return "".join(parts)

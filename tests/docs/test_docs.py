@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from isotherm.cli.main import command_of, module_of
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 GENERATOR = runpy.run_path(str(ROOT / "docs" / "generate.py"))
@@ -64,9 +66,11 @@ def test_commands_with_placeholders_parse(page: Path) -> None:
     lines = [line for block in blocks(page, "shell") for line in block.splitlines()]
     calls = [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("isotherm ")]
     assert calls
-    for name, *arguments in calls:
+    for call in calls:
+        name = command_of(call)
+        arguments = call[len(name.split()) :]
         parser = argparse.ArgumentParser()
-        import_module(f"isotherm.cli.{name}").add_arguments(parser, arguments)
+        import_module(module_of(name)).add_arguments(parser, arguments)
         parser.parse_args(arguments)
 
 

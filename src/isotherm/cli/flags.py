@@ -11,23 +11,30 @@ from isotherm.core.device import Device
 C = TypeVar("C")
 
 
-def add_flags(parser: argparse.ArgumentParser, config_type: type, title: str) -> None:
-    """Add one ``--flag`` for each setting of a configuration, in a group of its own."""
+def add_flags(parser: argparse.ArgumentParser, config_type: type, title: str, *, prefix: str = "") -> None:
+    """Add one ``--flag`` for each setting of a configuration, in a group of its own.
+
+    With a `prefix` the flags are ``--prefix-flag``, so that several configurations go into one command.
+    """
     group = parser.add_argument_group(title)
     for item in settings_of(config_type):
-        _add_flag(group, item)
+        _add_flag(group, item, _destination(item, prefix))
 
 
-def _add_flag(group: argparse._ArgumentGroup, item: Setting) -> None:
-    flag = "--" + item.name.replace("_", "-")
+def _destination(item: Setting, prefix: str) -> str:
+    return f"{prefix}_{item.name}" if prefix else item.name
+
+
+def _add_flag(group: argparse._ArgumentGroup, item: Setting, destination: str) -> None:
+    flag = "--" + destination.replace("_", "-")
     default = "" if item.default is None else f" (default {item.default})"
     text = (item.text + default).replace("%", "%%")
     if item.kind is bool:
-        group.add_argument(flag, dest=item.name, action=argparse.BooleanOptionalAction, default=None, help=text)
+        group.add_argument(flag, dest=destination, action=argparse.BooleanOptionalAction, default=None, help=text)
         return
     group.add_argument(
         flag,
-        dest=item.name,
+        dest=destination,
         type=item.kind,
         choices=item.choices or None,
         default=None,
@@ -36,9 +43,9 @@ def _add_flag(group: argparse._ArgumentGroup, item: Setting) -> None:
     )
 
 
-def from_flags(config_type: type[C], arguments: argparse.Namespace) -> C:
+def from_flags(config_type: type[C], arguments: argparse.Namespace, *, prefix: str = "") -> C:
     """Build the configuration from parsed flags; flags that were not given keep the dataclass's defaults."""
-    given = {item.name: getattr(arguments, item.name) for item in settings_of(config_type)}
+    given = {item.name: getattr(arguments, _destination(item, prefix)) for item in settings_of(config_type)}
     return from_mapping(config_type, {name: value for name, value in given.items() if value is not None})
 
 

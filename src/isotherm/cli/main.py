@@ -17,6 +17,10 @@ COMMANDS = {
     "info": "show what thermal files hold: camera, parameters, temperatures",
     "view": "write a page that tells the temperature under the pointer and measures regions",
     "measure": "read spots, boxes, lines and differences, each with its uncertainty",
+    "sequence maps": "turn a sequence of frames of a heated part into maps of its depth",
+    "sequence curve": "draw the temperature of places of a sequence over time",
+    "sequence simulate": "simulate the recording of a heated plate with defects",
+    "sequence dataset": "simulate many random plates, to learn from and to judge by",
     "convert": "write temperatures as TIFF, PNG, CSV or NPZ",
     "formats": "list the file formats that can be read",
     "hotspots": "find hot regions, measure them and judge their severity",
@@ -28,7 +32,7 @@ COMMANDS = {
     "backbones": "list the networks that give features, add or fetch their weights",
     "export": "write a model as one ONNX or OpenVINO graph, and compare both",
 }
-"""Command -> one line of help; its module is ``isotherm.cli.<command>``."""
+"""Command, of one word or two, -> one line of help; its module is ``isotherm.cli.<command>`` with ``_`` for a blank."""
 
 EXIT_FAILED, EXIT_USAGE, EXIT_SOME_FAILED = 1, 2, 3
 
@@ -66,28 +70,47 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(argv: list[str]) -> int:
-    if not argv or argv[0] not in COMMANDS:
+    name = command_of(argv)
+    if not name:
         # Prints help or version, or exits 2 with the known commands.
-        _overview().parse_args(argv or ["--help"])
-    command = cast(Command, import_module(f"isotherm.cli.{argv[0]}"))
-    parser = argparse.ArgumentParser(prog=f"isotherm {argv[0]}", description=COMMANDS[argv[0]])
-    command.add_arguments(parser, argv[1:])
-    arguments = parser.parse_args(argv[1:])
+        overview, argv = _overview(argv)
+        overview.parse_args(argv or ["--help"])
+    rest = argv[len(name.split()) :]
+    command = cast(Command, import_module(module_of(name)))
+    parser = argparse.ArgumentParser(prog=f"isotherm {name}", description=COMMANDS[name])
+    command.add_arguments(parser, rest)
+    arguments = parser.parse_args(rest)
     with on_device(getattr(arguments, "device", "auto")):
         return command.run(arguments)
 
 
-def _overview() -> argparse.ArgumentParser:
+def command_of(argv: Sequence[str]) -> str:
+    """Return the command, of one word or two, that arguments begin with; empty where they begin with none."""
+    return next((name for name in COMMANDS if list(argv[: len(name.split())]) == name.split()), "")
+
+
+def module_of(name: str) -> str:
+    """Return the module of a command; those of two words stand in a module with ``_`` between."""
+    return f"isotherm.cli.{name.replace(' ', '_')}"
+
+
+def _overview(argv: list[str]) -> tuple[argparse.ArgumentParser, list[str]]:
+    """Return the parser that lists what can be asked for, and the arguments for it.
+
+    A first word alone (``isotherm sequence``) lists the commands that begin with it.
+    """
+    group = argv[0] if argv and any(name.startswith(f"{argv[0]} ") for name in COMMANDS) else ""
+    known = {name.removeprefix(f"{group} "): text for name, text in COMMANDS.items() if name.startswith(group)}
     parser = argparse.ArgumentParser(
-        prog="isotherm",
+        prog=f"isotherm {group}".strip(),
         description="Thermal images in, findings that people can act on out.",
         epilog="isotherm COMMAND --help explains one command. --debug shows the traceback of an error.",
     )
     parser.add_argument("--version", action="version", version=f"isotherm {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name, text in COMMANDS.items():
+    for name, text in known.items():
         commands.add_parser(name, help=text)
-    return parser
+    return parser, argv[1:] if group else argv
 
 
 if __name__ == "__main__":

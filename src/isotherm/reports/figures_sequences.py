@@ -1,0 +1,76 @@
+"""Figures of recordings: sheets of maps, curves of temperature over time; drawn with matplotlib."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Float, Float32
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+
+from isotherm.reports import palette
+from isotherm.sequences.maps import MapStack
+
+_COLUMNS = 4
+_CLIPPED_PERCENT = 0.5
+_UNIT_TEXT = {"1": ""}
+
+
+def maps_sheet(title: str, stack: MapStack) -> bytes:
+    """Return one PNG with all maps of a stack, each with its own colour scale over its middle 99 %."""
+    columns = min(_COLUMNS, len(stack.names))
+    rows = math.ceil(len(stack.names) / columns)
+    height, width = stack.values.shape[1:]
+    figure = Figure(
+        figsize=(3.4 * columns, min(3.0 * height / width, 6) * rows + 0.9 * rows + 0.4), layout="constrained"
+    )
+    figure.suptitle(f"{title}: {stack.method}", fontsize=11)
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in panels[len(stack.names) :]:
+        axes.axis("off")
+    for axes, name, unit, values in zip(panels, stack.names, stack.units, stack.values, strict=False):
+        _draw_map(figure, axes, name=name, unit=unit, values=values)
+    return _png(figure)
+
+
+def _draw_map(figure: Figure, axes: Axes, *, name: str, unit: str, values: Float32[np.ndarray, "H W"]) -> None:
+    known = values[np.isfinite(values)]
+    low, high = np.percentile(known, (_CLIPPED_PERCENT, 100 - _CLIPPED_PERCENT)) if known.size else (0.0, 1.0)
+    colours = ListedColormap(palette.table("clear") / 255.0).with_extremes(bad="#" + bytes(palette.INVALID).hex())
+    shown = axes.imshow(values, cmap=colours, vmin=low, vmax=high if high > low else low + 1, interpolation="nearest")
+    axes.set_title(f"{name} [{unit}]" if _UNIT_TEXT.get(unit, unit) else name, fontsize=9)
+    axes.tick_params(labelsize=7)
+    figure.colorbar(shown, ax=axes, shrink=0.85).ax.tick_params(labelsize=7)
+
+
+def curves_figure(
+    title: str,
+    times_s: Float[np.ndarray, " T"],
+    curves: Mapping[str, Float[np.ndarray, " T"]],
+    *,
+    unit: str,
+    timed: bool,
+    log: bool,
+) -> bytes:
+    """Return one PNG with the temperature of several places over time; in log-log where asked and where it can be."""
+    figure = Figure(figsize=(7.5, 4.2), layout="constrained")
+    axes = figure.subplots()
+    for label, values in curves.items():
+        axes.plot(times_s, np.where(values > 0, values, np.nan) if log else values, lw=1.1, label=label)
+    if log:
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+    axes.set(title=title, xlabel="time [s]" if timed else "frame", ylabel=f"[{unit}]")
+    axes.grid(visible=True, alpha=0.3)
+    axes.legend(frameon=False, fontsize=8)
+    return _png(figure)
+
+
+def _png(figure: Figure) -> bytes:
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=110, metadata={"Software": None})
+    return stream.getvalue()

@@ -1,0 +1,125 @@
+"""From a recording to maps of what lies below the surface, written as numbers and as pictures."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isotherm.core.config import to_mapping
+from isotherm.core.errors import ConfigError
+from isotherm.core.files import make_folder, write_whole
+from isotherm.core.progress import Progress, silent
+from isotherm.formats.float_tiff import encode_numbers
+from isotherm.reports.figures_sequences import maps_sheet
+from isotherm.sequences import MAP_METHODS, MapStack
+from isotherm.workflows.sequence_opening import PrepareSettings, open_recording, prepared
+
+
+@dataclass(frozen=True, eq=False)
+class MapsResult:
+    """What was made of one recording: the maps of each method, and what to know about the recording."""
+
+    name: str
+    shape: tuple[int, int, int]
+    stacks: tuple[MapStack, ...]
+    notes: tuple[str, ...]
+
+
+def make_maps(
+    path: Path,
+    methods: Sequence[str],
+    *,
+    configs: Mapping[str, Any] | None = None,
+    settings: PrepareSettings | None = None,
+    progress: Progress = silent,
+) -> MapsResult:
+    """Open, prepare and map a recording.
+
+    Parameters
+    ----------
+    path
+        A file or a folder of frames.
+    methods
+        Names of `isotherm.sequences.MAP_METHODS`.
+    configs
+        Method name -> its configuration; the defaults where missing.
+
+    Raises
+    ------
+    DataError, FormatError
+        The recording cannot be used, or not by one of the methods.
+    ConfigError, UnknownNameError
+        A setting or a name is wrong.
+    """
+    settings = settings or PrepareSettings()
+    if not methods:
+        raise ConfigError(f"no method asked for; known: {', '.join(MAP_METHODS.names())}")
+    chosen = [MAP_METHODS.get(name) for name in dict.fromkeys(methods)]
+    recording = open_recording(path, settings)
+    stacks, notes = [], dict.fromkeys(recording.notes)
+    for number, method in enumerate(chosen):
+        sequence = prepared(recording, method.wants, settings)
+        notes |= dict.fromkeys(sequence.notes)
+        config = (configs or {}).get(method.name) or method.config_type()
+        stacks.append(method.maps(sequence, config))
+        progress(number + 1, len(chosen), method.name)
+    return MapsResult(recording.name, recording.shape, tuple(stacks), tuple(notes))
+
+
+def write_maps(result: MapsResult, folder: Path, *, configs: Mapping[str, Any] | None = None) -> list[Path]:
+    """Write ``maps.npz``, a float TIFF for each map, a sheet of pictures for each method, and ``maps.json``.
+
+    Raises
+    ------
+    OutputError
+        The folder cannot be written.
+    """
+    make_folder(folder)
+    written = [_written(folder / "maps.npz", _npz(result))]
+    for stack in result.stacks:
+        written.append(_written(folder / f"{stack.method}.png", maps_sheet(result.name, stack)))
+        for name, unit, values in zip(stack.names, stack.units, stack.values, strict=True):
+            _written(folder / f"{name}.tiff", encode_numbers(values, f"{name} [{unit}]"))
+    about = json.dumps(_about(result, configs or {}), indent=1, ensure_ascii=False)
+    return [*written, _written(folder / "maps.json", (about + "\n").encode())]
+
+
+def _written(path: Path, data: bytes) -> Path:
+    write_whole(path, data)
+    return path
+
+
+def _npz(result: MapsResult) -> bytes:
+    stream = io.BytesIO()
+    arrays: dict[str, Any] = {}
+    for stack in result.stacks:
+        arrays |= dict(zip(stack.names, stack.values, strict=True))
+        arrays |= {f"{stack.method}.{name}": np.asarray(values) for name, values in stack.details.items()}
+    np.savez_compressed(stream, **arrays)
+    return stream.getvalue()
+
+
+def _about(result: MapsResult, configs: Mapping[str, Any]) -> dict[str, Any]:
+    frames, height, width = result.shape
+    return {
+        "recording": result.name,
+        "frames": frames,
+        "height": height,
+        "width": width,
+        "notes": list(result.notes),
+        "methods": [
+            {
+                "method": stack.method,
+                "config": to_mapping(configs[stack.method]) if stack.method in configs else {},
+                "maps": [{"name": name, "unit": unit} for name, unit in zip(stack.names, stack.units, strict=True)],
+                "notes": list(stack.notes),
+            }
+            for stack in result.stacks
+        ],
+    }
