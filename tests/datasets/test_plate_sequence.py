@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from isotherm.core.errors import ConfigError, OutputError, UnknownNameError
 from isotherm.datasets.plate_camera import PlateCamera
 from isotherm.datasets.plate_dataset import DEFECTS, PLATES, write_plates
-from isotherm.datasets.plate_heating import LockIn
+from isotherm.datasets.plate_heat import Clock, Steps, surface_rise
+from isotherm.datasets.plate_heating import LockIn, Pulse
 from isotherm.datasets.plate_materials import PLATE_MATERIALS, gap_resistance_m2k_w, plate_material
 from isotherm.datasets.plate_random import RandomPlates, draw_plate
 from isotherm.datasets.plate_sequence import (
@@ -27,7 +28,7 @@ from isotherm.datasets.plate_sequence import (
     simulate_plate,
     write_sequence,
 )
-from isotherm.datasets.plates import Delamination, Hole, Layer, Patch, Plate
+from isotherm.datasets.plates import Delamination, Hole, Inclusion, Layer, Patch, Plate
 from isotherm.sequences.stack import ThermalSequence
 
 DEEP = Hole(Patch.circle(8.0, 10.0, 8.0), 1.0)
@@ -234,3 +235,29 @@ def test_a_data_set_needs_sensible_numbers_and_a_place(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OutputError, match="cannot create the folder"):
         write_plates(tmp_path / "file" / "below", SMALL, count=1)
+
+
+# --- another simulation -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.real_data
+def test_a_finite_element_model_shows_the_defect_alike(data: Path) -> None:
+    """Only the pattern: the contrast of that simulation is above what its own parameters allow."""
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(data / "sequences" / "pythermondt" / "example-data0.hdf5") as file:
+        table, times = file["MetaData/LookUpTable"][:], file["MetaData/DomainValues"][:]
+        expected = table[file["Data/Tdata"][:, :, 216]] - table[file["Data/Tdata"][:, :, 0]]
+        mask = file["GroundTruth/DefectMask"][:] > 0
+
+    class Drawn(Patch):
+        def mask(self, size_px: tuple[int, int], pixel_mm: float) -> np.ndarray:
+            return mask
+
+    flaw = replace(
+        plate_material("ptfe"), depth_w_mk=0.22, x_w_mk=0.22, y_w_mk=0.22, density_kg_m3=908, heat_j_kgk=1800
+    )
+    defect = Inclusion(Drawn(10.0, 10.0, 10.0, 10.0), 0.8684, 0.09, flaw)
+    plate = Plate((Layer(plate_material("cfrp"), 1.3),), (defect,), (100, 100), 0.2, 0.0, 0.0)
+    clock = Clock(216, float(times[1]), float(times[1]))
+    found = surface_rise(plate, Pulse(1e4, 0.02), np.ones((100, 100), np.float32), clock, steps=Steps(30, 1))[-1]
+    assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.99
