@@ -21,6 +21,8 @@ COMMANDS = {
     "sequence curve": "draw the temperature of places of a sequence over time",
     "sequence simulate": "simulate the recording of a heated plate with defects",
     "sequence dataset": "simulate many random plates, to learn from and to judge by",
+    "labels convert": "turn labels of LabelMe, COCO or PNG into one another",
+    "labels view": "draw labels over the picture that they belong to",
     "convert": "write temperatures as TIFF, PNG, CSV or NPZ",
     "formats": "list the file formats that can be read",
     "hotspots": "find hot regions, measure them and judge their severity",
