@@ -131,6 +131,7 @@ def test_a_file_holds_recording_and_truth_and_is_read_as_a_sequence(tmp_path: Pa
     sequence = ThermalSequence.open(path)
     assert (sequence.shape, sequence.unit) == (shown.counts.shape, "K")
     np.testing.assert_allclose(sequence.times_s, shown.times_s)
+    assert sequence.heated_s == pytest.approx((0.46, 0.465))
     np.testing.assert_allclose(sequence.frames(4, 7), shown.kelvin()[4:7], rtol=1e-6)
 
 

@@ -146,7 +146,8 @@ def steps_per_frame(plate: Plate, frame_s: float) -> int:
     """Return how many steps a frame needs for errors of about a hundredth of a defect's contrast.
 
     A step is at most a quarter of the time that heat takes down to the nearest defect, and no longer than heat takes to
-    the next pixel. A sound plate needs but one.
+    the next pixel. A sound plate needs but one. There are at most `MAX_STEPS`: metals on small pixels at a low frame
+    rate would need more.
     """
     if not plate.defects:
         return 1

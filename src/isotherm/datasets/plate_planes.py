@@ -12,6 +12,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -90,12 +91,16 @@ class PlaneStep:
     ) -> None:
         stacks = list(zip(*(solids(grid, defects) for defects in sets), strict=True))[:layers]
         self._parts: list[tuple[_Sheet, slice]] = []
+
+        @cache
+        def blocks(axis: str, flows: tuple[tuple[float, float], ...]) -> tuple[_Block, ...]:
+            return _blocks(list(flows), which if axis == "x" else which.T)
+
         for run in _runs(grid.layers, stacks):
             layer, kinds = grid.layers[run.start], stacks[run.start]
             scale = step_s / pixel_m**2
-            along_x = _blocks([_flow(kind, layer, "x", scale) for kind in kinds], which)
-            along_y = _blocks([_flow(kind, layer, "y", scale) for kind in kinds], which.T)
-            self._parts += _parts(_Sheet(run, along_y, along_x))
+            y, x = (blocks(axis, tuple(_flow(kind, layer, axis, scale) for kind in kinds)) for axis in "yx")
+            self._parts += _parts(_Sheet(run, along_y=y, along_x=x))
 
     def __call__(self, state: State, spare: State, *, x_first: bool, each: Each = map) -> None:
         """Step `state` in place; `spare` is memory of the same shape.

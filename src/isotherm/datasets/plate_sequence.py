@@ -64,8 +64,8 @@ class SimulatedSequence:
         The temperature of each count [K].
     times_s
         Time of each frame, 0 for the first [s].
-    heating_start_s
-        When the heating starts on that clock [s].
+    heating_start_s, heating_end_s
+        When the heating starts and ends on that clock [s]; lock-in heating ends with the last frame.
     lit
         (T) frames during which the lamp is on.
     plate, seed
@@ -76,6 +76,7 @@ class SimulatedSequence:
     lookup_k: Float64[np.ndarray, " L"]
     times_s: Float64[np.ndarray, " T"]
     heating_start_s: float
+    heating_end_s: float
     lit: Bool[np.ndarray, " T"]
     plate: Plate
     seed: int
@@ -163,14 +164,16 @@ def simulate_plate(
     rng = np.random.default_rng(seed)
     counts = record(np.concatenate([cold, heated]), lit, how.camera, frame_s=frame_s, rng=rng)
     lookup_k = how.camera.lookup_k(recording.ambient_c + ZERO_CELSIUS_K)
-    return SimulatedSequence(counts, lookup_k, recording.times_s, recording.start_s, lit, plate, seed)
+    times_s, start_s = recording.times_s, recording.start_s
+    end_s = min(start_s + how.heating.ends_s, float(times_s[-1]))
+    return SimulatedSequence(counts, lookup_k, times_s, start_s, end_s, lit, plate, seed)
 
 
 def write_sequence(path: Path, made: SimulatedSequence) -> None:
     """Write a recording and its truth as an NPZ that `ThermalSequence.open` reads, and maps instead of loading.
 
-    ``counts`` (T H W), ``lookup_table`` [K], ``times_s``, ``excitation`` (T, 1 while the lamp is on), ``mask`` (H W,
-    0 and 255), ``labels`` (H W, the number of the defect), ``depth_mm`` (H W, NaN where sound), ``about`` (JSON).
+    ``counts`` (T H W), ``lookup_table`` [K], ``times_s``, ``excitation`` (T, 1 while the lamp is on), ``heat_start_s``
+    and ``heat_end_s``, ``mask`` (H W, 0 and 255), ``labels`` (H W, the number of the defect), ``depth_mm`` (H W, NaN where sound), ``about`` (JSON).
 
     Raises
     ------
@@ -190,6 +193,8 @@ def write_sequence(path: Path, made: SimulatedSequence) -> None:
         counts=made.counts,
         lookup_table=made.lookup_k,
         times_s=made.times_s,
+        heat_start_s=np.float64(made.heating_start_s),
+        heat_end_s=np.float64(made.heating_end_s),
         excitation=made.lit.astype(np.float32),
         mask=made.truth.mask.astype(np.uint8) * 255,
         labels=made.truth.labels,
