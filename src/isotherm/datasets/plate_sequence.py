@@ -173,7 +173,8 @@ def write_sequence(path: Path, made: SimulatedSequence) -> None:
     """Write a recording and its truth as an NPZ that `ThermalSequence.open` reads, and maps instead of loading.
 
     ``counts`` (T H W), ``lookup_table`` [K], ``times_s``, ``excitation`` (T, 1 while the lamp is on), ``heat_start_s``
-    and ``heat_end_s``, ``mask`` (H W, 0 and 255), ``labels`` (H W, the number of the defect), ``depth_mm`` (H W, NaN where sound), ``about`` (JSON).
+    and ``heat_end_s``, ``mask`` (H W, 0 and 255), ``labels`` (H W, the number of the defect), ``depth_mm`` (H W, NaN
+    where sound), ``about`` (JSON).
 
     Raises
     ------
