@@ -18,12 +18,19 @@ RATE_HZ = 50.0
 
 
 def flashed(
-    *, cold: int = 5, frames: int = 80, height: int = 12, width: int = 15, noise_k: float = 0.02, seed: int = 3
+    *,
+    cold: int = 5,
+    frames: int = 80,
+    height: int = 12,
+    width: int = 15,
+    noise_k: float = 0.02,
+    seed: int = 3,
+    lag: float = 0.5,
 ) -> np.ndarray:
-    """Return a plate (kelvin) that is flashed in frame `cold`, cools with the root of time, and has a fixed pattern."""
+    """Return a plate (kelvin) with a fixed pattern, flashed `lag` frames before frame `cold` (root law)."""
     rng = np.random.default_rng(seed)
     pattern = rng.normal(295.0, 0.5, (height, width))
-    since = (np.arange(frames) - cold + 0.5) / RATE_HZ
+    since = (np.arange(frames) - cold + lag) / RATE_HZ
     rise = np.where(since > 0, 1.5 / np.sqrt(np.maximum(since, 1e-9)), 0.0)
     heat = 0.8 + 0.4 * np.linspace(0, 1, width)
     numbers = pattern + rise[:, None, None] * heat + rng.normal(0, noise_k, (frames, height, width))
@@ -40,7 +47,30 @@ def test_the_flash_is_found_where_the_mean_jumps(cold: int) -> None:
     pulse = sequence.pulse()
     assert pulse is not None
     assert (sequence.flash(), pulse.first, pulse.last) == (cold, cold, cold)
-    assert pulse.t0_s == pytest.approx((cold - 0.5) / RATE_HZ)
+    assert pulse.t0_s == pytest.approx((cold - 0.5) / RATE_HZ, abs=0.02 / RATE_HZ)
+
+
+@pytest.mark.parametrize("lag", [0.05, 0.3, 0.7, 0.95])
+def test_the_moment_of_the_flash_between_two_frames_is_told_by_the_cooling(lag: float) -> None:
+    sequence = opened(flashed(lag=lag, noise_k=0.05))
+    for prepared in (sequence, sequence.cold("first_mean:3"), sequence.cold("before_flash")):
+        pulse = prepared.pulse()
+        assert pulse is not None
+        assert pulse.t0_s == pytest.approx((5 - lag) / RATE_HZ, abs=0.05 / RATE_HZ)
+    cooling = sequence.cold("before_flash").cooling()
+    assert cooling.times_s[0] == pytest.approx((1 + lag) / RATE_HZ, abs=0.05 / RATE_HZ)
+
+
+def test_the_middle_of_the_flash_stays_between_its_frames_where_the_cooling_tells_nothing() -> None:
+    numbers = flashed(lag=0.9)
+    # The first frame of cooling is saturated like the flash itself.
+    cut = np.minimum(numbers, np.float32(np.quantile(numbers[8], 0.5)))
+    slow = numbers.copy()
+    slow[6:] = slow[6]
+    for stack in (cut, slow):
+        pulse = opened(stack).pulse()
+        assert pulse is not None
+        assert pulse.t0_s == (pulse.start_s + pulse.end_s) / 2
 
 
 def test_a_pulse_of_several_frames_is_found_from_end_to_end() -> None:
@@ -126,7 +156,7 @@ def test_cooling_counts_time_from_the_middle_of_the_pulse() -> None:
     cooling = opened(numbers).cold().cooling()
     # The frame that was flashed, frame 5, is the last one with the heat on.
     assert cooling.shape[0] == 74
-    assert cooling.times_s[0] == pytest.approx(1.5 / RATE_HZ)
+    assert cooling.times_s[0] == pytest.approx(1.5 / RATE_HZ, abs=0.02 / RATE_HZ)
     assert np.allclose(cooling.frames(), numbers[6:] - numbers[:5].mean(axis=0), atol=1e-4)
     assert opened(numbers).cooling(t0_s=0.2).times_s[0] == pytest.approx(0.02)
     hot = opened(flashed(cold=0)).cooling()

@@ -18,6 +18,8 @@ _AXES = {"THW": "frames x height x width", "HWT": "height x width x frames"}
 _LONG, _USUAL = 4.0, 2.5
 _MUCH, _LITTLE, _JUMP, _ROUGHER = 0.5, 0.2, 0.15, 0.2
 _PAIRS = 4
+ASKED_SLICES = 256
+"""So many slices at the begin of an axis are looked at to tell the order of the axes."""
 
 
 def checked_numbers(numbers: np.ndarray, name: str) -> np.ndarray:
@@ -86,7 +88,7 @@ def order_notes(
     return (f"{doubt}; it is read as {taken}, as it was asked for",)
 
 
-def likely_order(shape: tuple[int, ...], lines: Float64[np.ndarray, "A b C"] | None) -> Order | None:
+def likely_order(shape: tuple[int, ...], lines: Float64[np.ndarray, "a b c"] | None) -> Order | None:
     """Return the order that an array most likely has; None where nothing tells.
 
     Two things tell. Frames much longer than any camera's in one order and not in the other. Or a common rise or decay
@@ -105,12 +107,13 @@ def likely_order(shape: tuple[int, ...], lines: Float64[np.ndarray, "A b C"] | N
     return by_shape if by_shape is not None or lines is None else _by_numbers(lines)
 
 
-def lines_of(numbers: Shaped[np.ndarray, "A B C"]) -> Float64[np.ndarray, "A b C"] | None:
-    """Return a few pairs of neighbouring lines of the middle axis, with all of the others; None where it has one."""
+def lines_of(numbers: Shaped[np.ndarray, "A B C"]) -> Float64[np.ndarray, "a b c"] | None:
+    """Return pairs of neighbouring lines of the middle axis, with the begin of the others; None where it has one."""
     places = pair_places(numbers.shape[1])
     if not places:
         return None
-    return np.concatenate([np.asarray(numbers[:, at : at + 2], np.float64) for at in places], axis=1)
+    some = numbers[:ASKED_SLICES, :, :ASKED_SLICES]
+    return np.concatenate([np.asarray(some[:, at : at + 2], np.float64) for at in places], axis=1)
 
 
 def pair_places(side: int) -> list[int]:
@@ -130,7 +133,7 @@ def _length(sides: tuple[int, ...]) -> float:
     return max(sides) / max(1, min(sides))
 
 
-def _by_numbers(sample: Float64[np.ndarray, "A b C"]) -> Order | None:
+def _by_numbers(sample: Float64[np.ndarray, "a b c"]) -> Order | None:
     # Numbers that no camera gives would overflow below.
     if min(sample.shape[0], sample.shape[2]) < 4 or not (np.abs(sample) < 1e30).all():
         return None
@@ -154,7 +157,7 @@ def _jumps(curve: Float64[np.ndarray, " n"]) -> bool:
     return bool(np.abs(np.diff(curve)).max() > _JUMP * np.ptp(curve))
 
 
-def _roughness(sample: Float64[np.ndarray, "A b C"]) -> tuple[float, float, float]:
+def _roughness(sample: Float64[np.ndarray, "a b c"]) -> tuple[float, float, float]:
     """Return the standard deviation of differences between neighbours along each axis, common steps left out."""
 
     def rough(steps: Float64[np.ndarray, "n p q"]) -> float:

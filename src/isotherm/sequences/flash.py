@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float32, Float64
@@ -12,6 +12,7 @@ from isotherm.sequences.sources import FrameSource
 _PART_BYTES = 64 * 1024 * 1024
 _STEEP = 8.0
 _LEAST_SHARE = 0.1
+_FITTED = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,17 +41,15 @@ class Pulse:
         from the next frame on.
     start_s, end_s
         When the heat came and went [s], as far as the frames tell.
+    t0_s
+        The middle of the pulse [s], from which the time of cooling counts.
     """
 
     first: int
     last: int
     start_s: float
     end_s: float
-
-    @property
-    def t0_s(self) -> float:
-        """The middle of the pulse [s], from which the time of cooling counts."""
-        return (self.start_s + self.end_s) / 2
+    t0_s: float
 
 
 def surveyed(source: FrameSource) -> Survey:
@@ -109,11 +108,28 @@ def find_pulse(mean: Float64[np.ndarray, " T"], times_s: Float64[np.ndarray, " T
 
 def pulse_between(times_s: Float64[np.ndarray, " T"], first: int, last: int) -> Pulse:
     """Return the pulse that shows in the frames from `first` to `last`; it began behind the frame before."""
-    before = times_s[first - 1] if first else 2 * times_s[0] - times_s[1]
-    return Pulse(first, last, float(before), float(times_s[last]))
+    before, after = float(times_s[first - 1] if first else 2 * times_s[0] - times_s[1]), float(times_s[last])
+    return Pulse(first, last, before, after, (before + after) / 2)
 
 
 def pulse_at(times_s: Float64[np.ndarray, " T"], start_s: float, end_s: float) -> Pulse | None:
     """Return the pulse of known times; None where no frame is behind its start."""
     first, last = (int(place) for place in np.searchsorted(times_s, (start_s, end_s), side="right"))
-    return Pulse(first, last - 1, start_s, end_s) if first < times_s.size else None
+    return Pulse(first, last - 1, start_s, end_s, (start_s + end_s) / 2) if first < times_s.size else None
+
+
+def with_fitted_middle(pulse: Pulse, survey: Survey, times_s: Float64[np.ndarray, " T"]) -> Pulse:
+    """Return the pulse with the middle that its cooling tells, where it was shorter than the time between two frames.
+
+    A thick body cools with the root of time, so that one over the square of the mean rise grows in proportion to the
+    time since the flash: a straight line through the first frames of cooling meets zero there. Where that is not
+    between the frames of the flash, or the first frame of cooling may be saturated, the pulse stays as it is.
+    """
+    frames = slice(pulse.last + 1, pulse.last + 1 + _FITTED)
+    rise = survey.mean[frames] - survey.mean[: pulse.first].mean() if pulse.first else np.zeros(0)
+    steady = rise.size == _FITTED and bool((np.diff(rise) < 0).all()) and float(rise[-1]) > 0
+    if pulse.first != pulse.last or not steady or survey.high[pulse.last + 1] >= np.nanmax(survey.high):
+        return pulse
+    slope, height = np.polyfit(times_s[frames] - pulse.t0_s, 1 / rise**2, 1)
+    middle = pulse.t0_s - float(height / slope)
+    return replace(pulse, t0_s=middle) if pulse.start_s <= middle <= pulse.end_s else pulse

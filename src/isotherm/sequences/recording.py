@@ -11,7 +11,16 @@ from jaxtyping import Float64, Shaped
 
 from isotherm.core.errors import DataError, FormatError, UnknownNameError
 from isotherm.formats.arrays import NamedArray, chosen, table_among
-from isotherm.sequences.axes import Order, Unit, check_frames, likely_order, order_notes, pair_places, rising
+from isotherm.sequences.axes import (
+    ASKED_SLICES,
+    Order,
+    Unit,
+    check_frames,
+    likely_order,
+    order_notes,
+    pair_places,
+    rising,
+)
 from isotherm.sequences.sources import FrameSource, Table, Unpacked
 
 _TIMES = re.compile(r"time|domainvalues|^t$|^t_s$", re.IGNORECASE)
@@ -188,7 +197,7 @@ def _axes(frames: int) -> tuple[int, int, int]:
     return frames, height, width
 
 
-def _lines(source: FrameSource, axis: int) -> Float64[np.ndarray, "A b C"] | None:
+def _lines(source: FrameSource, axis: int) -> Float64[np.ndarray, "a b c"] | None:
     """Return some lines of the stored array's middle axis; None where it has one, and for a large packed file."""
     count, height, width = source.shape
     if isinstance(source, Unpacked) and 4 * count * height * width > _ASKED_BYTES:
@@ -196,11 +205,11 @@ def _lines(source: FrameSource, axis: int) -> Float64[np.ndarray, "A b C"] | Non
     places = pair_places(height if axis == 0 else width)
     if not places:
         return None
-    everything = slice(0, count), slice(0, height), slice(0, width)
+    frames, rows, columns = (slice(0, min(side, ASKED_SLICES)) for side in (count, height, width))
     if axis == 0:
-        parts = [source.read(everything[0], slice(at, at + 2), everything[2]) for at in places]
+        parts = [source.read(frames, slice(at, at + 2), columns) for at in places]
         return np.concatenate(parts, axis=1).astype(np.float64)
-    parts = [source.read(everything[0], everything[1], slice(at, at + 2)) for at in places]
+    parts = [source.read(frames, rows, slice(at, at + 2)) for at in places]
     return np.moveaxis(np.concatenate(parts, axis=2), 0, 2).astype(np.float64)
 
 

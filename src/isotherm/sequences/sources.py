@@ -23,7 +23,9 @@ Table = Float[np.ndarray, " L"]
 
 HELD_BYTES = 256 * 1024 * 1024
 """Unpacked frames of more bytes than this lie in a temporary file instead of memory."""
-_TOUCHED_BYTES = 32 * 1024 * 1024
+_TOUCHED_BYTES = 64 * 1024 * 1024
+_MAPPED_AT_ONCE = 2 * 1024 * 1024
+"""Linux maps a large page of the file's cache as a whole."""
 
 
 @runtime_checkable
@@ -104,15 +106,36 @@ class MappedSource:
         return self._inside.shape
 
     def read(self, frames: slice, rows: slice, columns: slice) -> Part:
-        """Return a part as a copy."""
-        part = self._inside.read(frames, rows, columns)
-        found = part.copy() if np.may_share_memory(part, self._inside.numbers) else part
-        self._touched += found.nbytes
-        if self._touched > _TOUCHED_BYTES and self._mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
+        """Return a part as a copy, made piece by piece along the axis that lies widest apart in the file."""
+        wanted, table = self._inside.numbers[frames, rows, columns], self._inside.table
+        found = np.empty(wanted.shape, np.float32)
+        if found.size == 0:
+            return found
+        axis = int(np.argmax(np.abs(wanted.strides)))
+        each = _touched_by_one(wanted, axis)
+        step = max(1, _TOUCHED_BYTES // each)
+        for first in range(0, wanted.shape[axis], step):
+            places = [slice(None)] * 3
+            places[axis] = slice(first, first + step)
+            some = tuple(places)
+            piece = np.asarray(wanted[some])
+            found[some] = as_float32(piece) if table is None else looked_up(table, piece)
+            self._let_go(piece.shape[axis] * each)
+        return found
+
+    def _let_go(self, touched: int) -> None:
+        self._touched += touched
+        if self._touched >= _TOUCHED_BYTES and self._mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
             # Of a shared mapping the system keeps what it likes; this process lets go.
             self._mapping.madvise(mmap.MADV_DONTNEED)
             self._touched = 0
-        return found
+
+
+def _touched_by_one(part: Numbers, axis: int) -> int:
+    """Return the bytes that one index along an axis maps into memory: the system maps large pieces round each."""
+    extent: int = sum((side - 1) * abs(stride) for side, stride in zip(part.shape, part.strides, strict=True))
+    extent -= (part.shape[axis] - 1) * abs(part.strides[axis])
+    return max(extent + part.itemsize, min(int(abs(part.strides[axis])), _MAPPED_AT_ONCE))
 
 
 def mapping_of(numbers: np.ndarray) -> mmap.mmap | None:

@@ -15,7 +15,7 @@ from isotherm.core.errors import DataError, UsageError
 from isotherm.core.shapes import Box
 from isotherm.sequences import prepare
 from isotherm.sequences.axes import Order, Unit, check_order, in_order, times_of
-from isotherm.sequences.flash import Pulse, Survey, find_pulse, pulse_at, pulse_between, surveyed
+from isotherm.sequences.flash import Pulse, Survey, find_pulse, pulse_at, pulse_between, surveyed, with_fitted_middle
 from isotherm.sequences.opening import recording_in
 from isotherm.sequences.recording import Asked, Recording
 from isotherm.sequences.sources import FrameCache, FrameSource, array_source
@@ -57,6 +57,8 @@ class ThermalSequence:
         When the heat came and went [s], where the file or the user says; None: `pulse` looks for a flash.
     lamp_s
         The same to a frame on either side, where the file has a record of the heat frame by frame.
+    t0_s
+        The middle of the heat [s], where it is known better than as the middle between its ends.
     cooled_s
         Time of the first frame behind the heat that is not saturated, where that is known.
     pixels
@@ -72,6 +74,7 @@ class ThermalSequence:
     subtracted: bool = False
     heated_s: tuple[float, float] | None = None
     lamp_s: tuple[float, float] | None = None
+    t0_s: float | None = None
     cooled_s: float | None = None
     pixels: prepare.Pixels | None = None
 
@@ -214,12 +217,15 @@ class ThermalSequence:
     def pulse(self) -> Pulse | None:
         """Return when the heat was on; None where nothing tells.
 
-        The user's word or the file's exact times come first. Else it is the flash that shows in the mean of the frames;
-        a file's record of the heat, frame by frame, stands in where none shows there at that time.
+        The user's word or the file's exact times come first. Else it is the flash that shows in the mean of the frames,
+        its middle between two frames by how the mean cools; a file's record of the heat, frame by frame, stands in
+        where no flash shows at that time.
         """
         if self.heated_s is not None:
-            return pulse_at(self.times_s, *self.heated_s)
+            known = pulse_at(self.times_s, *self.heated_s)
+            return known if known is None or self.t0_s is None else replace(known, t0_s=self.t0_s)
         found = find_pulse(self.survey.mean, self.times_s)
+        found = with_fitted_middle(found, self.survey, self.times_s) if found is not None else None
         recorded = pulse_at(self.times_s, *self.lamp_s) if self.lamp_s is not None else None
         near = found is not None and recorded is not None and 0 <= found.first - recorded.first <= 1
         return found if recorded is None or near else recorded
@@ -243,7 +249,7 @@ class ThermalSequence:
         if not 0 <= first <= last < self.shape[0]:
             raise DataError(f"{self.name}: no frames {first} to {last}; it has {self.shape[0]}, numbered from 0")
         pulse = pulse_between(self.times_s, first, last)
-        return replace(self, heated_s=(pulse.start_s, pulse.end_s), cooled_s=None)
+        return replace(self, heated_s=(pulse.start_s, pulse.end_s), t0_s=None, cooled_s=None)
 
     def cooling(self, t0_s: float | None = None) -> ThermalSequence:
         """Return the frames behind the flash, with times that count from it (all above 0).
@@ -279,7 +285,9 @@ class ThermalSequence:
             )
         kept = self._picked(index)
         times = kept.times_s - zero
-        return replace(kept, times_s=times, heated_s=None, lamp_s=None, cooled_s=None, notes=(*self.notes, *notes))
+        return replace(
+            kept, times_s=times, heated_s=None, lamp_s=None, t0_s=None, cooled_s=None, notes=(*self.notes, *notes)
+        )
 
     def _first_cooling(self, pulse: Pulse) -> tuple[float, tuple[str, ...]]:
         """Return the time of the first good frame behind a pulse (infinite where there is none), and a note."""
@@ -325,7 +333,7 @@ class ThermalSequence:
     def _with_pulse(self, pulse: Pulse) -> ThermalSequence:
         first_s, notes = self._first_cooling(pulse)
         heated_s = pulse.start_s, pulse.end_s
-        return replace(self, heated_s=heated_s, cooled_s=first_s, notes=(*self.notes, *notes))
+        return replace(self, heated_s=heated_s, t0_s=pulse.t0_s, cooled_s=first_s, notes=(*self.notes, *notes))
 
     def crop(self, box: Box) -> ThermalSequence:
         """Return a rectangle of each frame; raises DataError where it is not inside."""
