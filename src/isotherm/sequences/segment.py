@@ -1,0 +1,151 @@
+"""From maps to a mask without learning: the seam of the methods, their table, and the two that cut at a threshold.
+
+Defaults were chosen on twelve simulated plates of CFRP with the fourteen maps of `isotherm.sequences.features`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64
+
+from isotherm.core.config import setting, validate
+from isotherm.core.regions import clean
+from isotherm.core.registry import Registry, Row
+from isotherm.core.two_classes import split
+from isotherm.sequences.departure import Maps, departure
+
+Mask = Bool[np.ndarray, "H W"]
+BINS = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """What a method found.
+
+    Parameters
+    ----------
+    mask
+        (H W) where there is a defect; never where a pixel has no number.
+    score
+        (H W) the larger, the more likely a defect; NaN where a pixel has no number.
+    notes
+        What was decided, for the user.
+    """
+
+    mask: Mask
+    score: Float32[np.ndarray, "H W"]
+    notes: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class SegmentMethod(Protocol):
+    """One way to tell defects from sound material in maps, without having been taught."""
+
+    name: str
+    config_type: type
+    """A frozen dataclass of `isotherm.core.config.setting` fields; the single source of the command's flags."""
+
+    def segment(self, maps: Maps, config: Any) -> Segmentation:
+        """Return mask and score.
+
+        Parameters
+        ----------
+        maps
+            (K H W) such as the 14 of `isotherm.sequences.features`, or one; NaN pixels are never a defect.
+        config
+            An instance of ``config_type``.
+
+        Raises
+        ------
+        DataError
+            The maps cannot be used for it (constant, too small).
+        """
+        ...
+
+
+def cleaned(mask: Mask, min_area_px: int) -> Mask:
+    """Remove single pixels and narrow bridges of noise, fill gaps of as little, and drop small regions."""
+    return clean(mask, open_px=1, close_px=1, min_area_px=min_area_px)
+
+
+@dataclass(frozen=True)
+class OtsuConfig:
+    """Settings of `Otsu`."""
+
+    min_separation: float = setting(
+        3.0, "nothing is a defect unless the two classes differ by this [robust standard deviations]", low=0
+    )
+    min_area_px: int = setting(12, "smallest region that is kept [px]", low=1)
+
+    def __post_init__(self) -> None:
+        validate(self)
+
+
+class Otsu:
+    """Otsu's threshold on how far each pixel departs from the usual.
+
+    On the logarithm of the departure (over 1), because a few defects near the surface stand out so far that a threshold
+    on the departure itself would part only them from all others.
+    """
+
+    name = "otsu"
+    config_type = OtsuConfig
+
+    def segment(self, maps: Maps, config: OtsuConfig) -> Segmentation:
+        """Return the pixels of the class that departs; see `SegmentMethod.segment`."""
+        score = departure(maps)
+        known = np.isfinite(score)
+        logs = _log(score[known])
+        limit, _ = split(logs, BINS)
+        above = np.zeros(score.shape, np.bool_)
+        above[known] = logs >= limit
+        apart = float(score[above].mean() - score[known & ~above].mean()) if 0 < above.sum() < known.sum() else 0.0
+        if apart < config.min_separation:
+            return Segmentation(
+                np.zeros_like(above), score, (f"nothing stands out: the classes differ by {apart:.1f}",)
+            )
+        return Segmentation(cleaned(above, config.min_area_px), score, (f"threshold at {np.expm1(limit):.1f}",))
+
+
+def _log(score: Float32[np.ndarray, " P"]) -> Float64[np.ndarray, " P"]:
+    return np.asarray(np.log1p(np.maximum(score, 0).astype(np.float64)))
+
+
+@dataclass(frozen=True)
+class MahalanobisConfig:
+    """Settings of `Mahalanobis`."""
+
+    limit: float = setting(
+        10.0, "departure from the usual from which on a pixel is a defect [standard deviations]", low=0
+    )
+    min_area_px: int = setting(12, "smallest region that is kept [px]", low=1)
+
+    def __post_init__(self) -> None:
+        validate(self)
+
+
+class Mahalanobis:
+    """A fixed limit on the robust distance from the usual; see `isotherm.sequences.departure.departure`."""
+
+    name = "mahalanobis"
+    config_type = MahalanobisConfig
+
+    def segment(self, maps: Maps, config: MahalanobisConfig) -> Segmentation:
+        """Return the pixels beyond the limit; see `SegmentMethod.segment`."""
+        score = departure(maps)
+        with np.errstate(invalid="ignore"):
+            above = np.asarray(score > config.limit)
+        return Segmentation(cleaned(above, config.min_area_px), score)
+
+
+OTSU, MAHALANOBIS = Otsu(), Mahalanobis()
+SEGMENT_METHODS: Registry[SegmentMethod] = Registry(
+    "segmentation method",
+    Row("mahalanobis", "isotherm.sequences.segment:MAHALANOBIS", "far from the usual in all maps together"),
+    Row("otsu", "isotherm.sequences.segment:OTSU", "the threshold that best parts usual from unusual (Otsu)"),
+    Row("kmeans", "isotherm.sequences.segment_kmeans:METHOD", "clusters of maps, or of maps and place, far from usual"),
+    Row("grow", "isotherm.sequences.segment_grow:METHOD", "regions grown from seeds: given ones, or maxima"),
+)
