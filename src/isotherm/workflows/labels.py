@@ -108,7 +108,8 @@ def _shown(picture: Path) -> UInt8[np.ndarray, "H W 3"]:
     if thermogram.colour is not None and not thermogram.radiometric:
         return np.array(thermogram.colour)
     values = thermogram.values()
-    return palette.table("iron")[Span.of(values, least=0.1).bytes(values)]
+    coloured: UInt8[np.ndarray, "H W 3"] = palette.table("iron")[Span.of(values, least=0.1).bytes(values)]
+    return coloured
 
 
 def _overlaid(shown: UInt8[np.ndarray, "H W 3"], one: LabelledMask) -> UInt8[np.ndarray, "H W 3"]:
