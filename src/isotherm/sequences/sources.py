@@ -125,9 +125,8 @@ class MappedSource:
 
     def _let_go(self, touched: int) -> None:
         self._touched += touched
-        if self._touched >= _TOUCHED_BYTES and self._mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
-            # Of a shared mapping the system keeps what it likes; this process lets go.
-            self._mapping.madvise(mmap.MADV_DONTNEED)
+        if self._touched >= _TOUCHED_BYTES:
+            let_go(self._mapping)
             self._touched = 0
 
 
@@ -136,6 +135,26 @@ def _touched_by_one(part: Numbers, axis: int) -> int:
     extent: int = sum((side - 1) * abs(stride) for side, stride in zip(part.shape, part.strides, strict=True))
     extent -= (part.shape[axis] - 1) * abs(part.strides[axis])
     return max(extent + part.itemsize, min(int(abs(part.strides[axis])), _MAPPED_AT_ONCE))
+
+
+def let_go(mapping: mmap.mmap | None) -> None:
+    """Take the pages of a shared mapping out of this process's memory; the system keeps what was written to them."""
+    if mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapping.madvise(mmap.MADV_DONTNEED)
+
+
+class Filling:
+    """Counts what is written into an array (`empty_room`), and lets go of it now and then where it lies in a file."""
+
+    def __init__(self, room: np.ndarray) -> None:
+        self._mapping, self._written = mapping_of(room), 0
+
+    def wrote(self, size: int) -> None:
+        """Say that `size` bytes more were written."""
+        self._written += size
+        if self._written >= _TOUCHED_BYTES:
+            let_go(self._mapping)
+            self._written = 0
 
 
 def mapping_of(numbers: np.ndarray) -> mmap.mmap | None:
@@ -218,11 +237,12 @@ class FrameCache:
         """Return a part; raises FormatError or DataError where a frame cannot be made."""
         if self._room is None or self._kept is None:
             self._room = empty_room(self.shape, np.dtype(np.float32))
-            self._kept = array_source(self._room)
+            self._kept, self._filling = array_source(self._room), Filling(self._room)
         for index in np.arange(self.shape[0])[frames]:
             if not self._made[index]:
                 self._room[index] = self._make(int(index))
                 self._made[index] = True
+                self._filling.wrote(self._room[index].nbytes)
         return self._kept.read(frames, rows, columns)
 
 

@@ -21,7 +21,7 @@ from isotherm.formats.hdf5_tree import Dataset, datasets_in
 from isotherm.formats.reader import MAX_PIXELS
 from isotherm.sequences.mapped import MappedCursor
 from isotherm.sequences.recording import Asked, Recording, Variable, recording_among
-from isotherm.sequences.sources import FrameSource, Table, Unpacked, array_source
+from isotherm.sequences.sources import Filling, FrameSource, Table, Unpacked, array_source
 
 _SLAB_NUMBERS = 1 << 24
 _MOST_RATIO = 1040  # of deflate
@@ -97,6 +97,7 @@ def _filler(dataset: Dataset) -> Callable[[np.ndarray], None]:
     """Return what unpacks a dataset, a slab of whole chunks at a time."""
 
     def fill(room: np.ndarray) -> None:
+        filling = Filling(room)
         chunk = dataset.storage.chunk[0] if dataset.storage.chunk else 1
         rest = max(1, math.prod(dataset.shape[1:]))
         step = max(1, min(_SLAB_NUMBERS, MAX_PIXELS) // (rest * chunk)) * chunk
@@ -104,5 +105,6 @@ def _filler(dataset: Dataset) -> Callable[[np.ndarray], None]:
             last = min(first + step, dataset.shape[0])
             picks = (slice(first, last), *(slice(0, side) for side in dataset.shape[1:]))
             room[first:last] = selection(dataset, picks)
+            filling.wrote(room[first:last].nbytes)
 
     return fill

@@ -21,7 +21,7 @@ from isotherm.formats.cursor import Cursor
 from isotherm.formats.mat_elements import HEADER_BYTES, Matrix, element_at, matrices_in, order_of
 from isotherm.sequences.mapped import MappedCursor
 from isotherm.sequences.recording import Asked, Recording, Variable, recording_among
-from isotherm.sequences.sources import FrameCache, FrameSource, Table, Unpacked, array_source, as_float32
+from isotherm.sequences.sources import Filling, FrameCache, FrameSource, Table, Unpacked, array_source, as_float32
 
 # Type of an element -> NumPy's type of its numbers.
 _NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
@@ -139,6 +139,7 @@ def _stored(cursor: Cursor, place: int, matrix: Matrix) -> _Stored:
 
 def _filler(matrix: Matrix, start: int) -> Callable[[np.ndarray], None]:
     def fill(room: np.ndarray) -> None:
+        filling = Filling(room)
         target = room.reshape(-1).view(np.uint8).data
         done = -start
         for piece in _inflated(matrix):
@@ -146,6 +147,7 @@ def _filler(matrix: Matrix, start: int) -> Callable[[np.ndarray], None]:
             place = max(0, done)
             target[place : place + len(wanted)] = wanted
             done += len(piece)
+            filling.wrote(len(piece))
             if done >= len(target):
                 return
         raise FormatError(f"MAT: {matrix.name!r} ends after {max(0, done)} of {len(target)} bytes", matrix.place)

@@ -15,7 +15,7 @@ from isotherm.formats.cursor import Cursor
 from isotherm.formats.npy_numbers import MAX_HEADER, Description, described
 from isotherm.sequences.mapped import MappedCursor
 from isotherm.sequences.recording import Asked, Recording, Variable, recording_among
-from isotherm.sequences.sources import FrameSource, Table, Unpacked, array_source
+from isotherm.sequences.sources import Filling, FrameSource, Table, Unpacked, array_source
 
 _SUFFIX = ".npy"
 _PIECE = 1 << 20
@@ -99,6 +99,7 @@ def _packed(array: NamedArray, about: Description, fill: Callable[[np.ndarray], 
 
 def _filler(path: Path, member: zipfile.ZipInfo, start: int) -> Callable[[np.ndarray], None]:
     def fill(room: np.ndarray) -> None:
+        filling = Filling(room)
         target = room.reshape(-1).view(np.uint8).data
         try:
             with zipfile.ZipFile(path) as archive, archive.open(member) as stream:
@@ -110,6 +111,7 @@ def _filler(path: Path, member: zipfile.ZipInfo, start: int) -> Callable[[np.nda
                         raise FormatError(f"NPZ: {member.filename!r} ends after {done} of {len(target)} bytes")
                     target[done : done + len(piece)] = piece
                     done += len(piece)
+                    filling.wrote(len(piece))
         except _DAMAGE as error:
             raise FormatError(f"NPZ: {member.filename!r} is damaged ({error})", member.header_offset) from error
 
