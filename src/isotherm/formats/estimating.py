@@ -15,6 +15,7 @@ from isotherm.core.thermogram import Thermogram
 from isotherm.formats import overlays
 from isotherm.formats.colour_inversion import Inverted, Palette, invert, palette_of
 from isotherm.formats.colour_scale import Bar, Colours, ColourScale, find_colour_scale
+from isotherm.formats.equalisation import shift_sigma
 from isotherm.formats.reader import ReadHints
 from isotherm.formats.scale_ends import Ends, typed_ends
 from isotherm.radiometry.estimated import EstimatedCalibration
@@ -74,13 +75,14 @@ def estimate(picture: Thermogram, hints: ReadHints) -> Thermogram:
     known = np.isfinite(places)
     if known.mean() < LEAST_SHARE:
         return _without(picture, "hardly any colour of this picture is on its colour scale")
-    calibration = _calibration(ends, scale, palette, noise)
+    unevenness = shift_sigma(places[known])
+    calibration = _calibration(ends, np.hypot(_place_sigma(scale, palette, noise), _along(unevenness, palette)))
     return replace(
         picture,
         counts=places,
         calibration=calibration,
         display_span=(0.0, 1.0),
-        notes=(*picture.notes, *_notes(places, calibration, scale, ends)),
+        notes=(*picture.notes, *_notes(places, calibration, scale, ends), _unevenness_note(unevenness, calibration)),
     )
 
 
@@ -138,13 +140,13 @@ def _off_palette(inverted: Inverted, noise: float) -> Bool[np.ndarray, "H W"]:
 # --- temperatures -----------------------------------------------------------------------------------------------------
 
 
-def _calibration(ends: Ends, scale: ColourScale, palette: Palette, noise: float) -> EstimatedCalibration:
+def _calibration(ends: Ends, place_sigma: Float[np.ndarray, " K"]) -> EstimatedCalibration:
     slope, zero = TO_KELVIN[ends.unit]
     return EstimatedCalibration(
         low_k=ends.low * slope + zero,
         high_k=ends.high * slope + zero,
         end_sigma_k=ends.sigma * slope,
-        place_sigma=_place_sigma(scale, palette, noise),
+        place_sigma=np.minimum(place_sigma, MOST_SIGMA),
         law=ends.law,
         ends=ends.source,
     )
@@ -155,8 +157,15 @@ def _place_sigma(scale: ColourScale, palette: Palette, noise: float) -> Float[np
     places = np.linspace(0, 1, palette.speed.size)
     from_noise = noise / np.maximum(palette.speed.astype(np.float64), 1e-3)
     from_ends = scale.end_sigma() * np.hypot(places, 1 - places)
-    sigma: Float[np.ndarray, " K"] = np.minimum(np.sqrt(from_noise**2 + from_ends**2 + SYSTEMATIC**2), MOST_SIGMA)
+    sigma: Float[np.ndarray, " K"] = np.sqrt(from_noise**2 + from_ends**2 + SYSTEMATIC**2)
     return sigma
+
+
+def _along(sigma: Float[np.ndarray, " N"], palette: Palette) -> Float[np.ndarray, " K"]:
+    """Return an uncertainty that is known at equal steps of the scale, at the steps of the palette."""
+    steps = np.linspace(0, 1, palette.speed.size)
+    along: Float[np.ndarray, " K"] = np.interp(steps, np.linspace(0, 1, sigma.size), sigma)
+    return along
 
 
 def _notes(
@@ -167,7 +176,7 @@ def _notes(
     bar = scale.bar
     notes = [
         f"temperatures are estimated from colours, not measured: standard uncertainty about "
-        f"{calibration.typical_sigma_k:.2g} K, more where the camera spreads its colours unevenly",
+        f"{calibration.typical_sigma_k:.2g} K",
         f"colour scale {low:.4g} to {high:.4g} °C ({ends.source}) in rows {bar.top} to {bar.bottom - 1}, "
         f"columns {bar.left} to {bar.right - 1}",
         *ends.notes,
@@ -179,3 +188,11 @@ def _notes(
     if at_ends > 0.001:
         notes.append(f"{at_ends:.1%} of the estimates are at an end of the scale: colder or hotter is possible")
     return notes
+
+
+def _unevenness_note(unevenness: Float[np.ndarray, " K"], calibration: EstimatedCalibration) -> str:
+    span_k = calibration.high_k - calibration.low_k
+    return (
+        "no picture shows whether its camera equalised the colours; if so, what lies between the ends is wrong: "
+        f"up to {unevenness.max() * span_k:.2g} K of the uncertainty are for that (compare a printed spot value)"
+    )

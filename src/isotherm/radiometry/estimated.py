@@ -38,7 +38,7 @@ class EstimatedCalibration:
         Standard uncertainty of each end [K], such as that of its rounding.
     place_sigma
         (K) standard uncertainty of a place, at equal steps from 0 to 1, as a share of the scale: noise of the colours
-        over how fast they change along the palette, and the ends of the bar.
+        over how fast they change along the palette, the ends of the bar, colours that the camera may have equalised.
     law
         See `Law`.
     ends
@@ -71,8 +71,8 @@ class EstimatedCalibration:
     def sigma_k(self, counts: Counts) -> Temperatures:
         """Return the standard uncertainty [K] of each pixel as float32 (H W); NaN where it has no temperature.
 
-        It holds the noise of the colours, the ends of the scale, and the law between them. It does not hold what the
-        picture cannot show: colours spread unevenly by the camera, wrong emissivity, a value beyond the ends.
+        It holds what `place_sigma` holds, the ends of the scale, and the law between them. It does not hold what the
+        picture cannot show: wrong emissivity, a value beyond the ends.
         """
         places = counts.astype(np.float64)
         linear, signal = self._laws(places)
