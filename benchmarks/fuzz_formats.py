@@ -30,7 +30,7 @@ os.environ.pop("ISOTHERM_DJI_SDK", None)
 from isotherm.formats.reader import ReadHints  # noqa: E402
 from isotherm.formats.reading import FORMATS  # noqa: E402
 from isotherm.formats.sequences import SEQUENCES  # noqa: E402
-from isotherm.testing.fuzz import Attempt, Sample, fuzz, mutated, opening_with, reading_with  # noqa: E402
+from isotherm.testing.fuzz import Attempt, Sample, drawn, fuzz, mutated, opening_with, reading_with  # noqa: E402
 
 ADDRESS_SPACE = 6 << 30
 SEQUENCE = "sequence:"
@@ -91,7 +91,11 @@ def replay(arguments: argparse.Namespace) -> None:
     data, said = mutated([data for data, _ in samples], arguments.seed, arguments.index)
     print(f"{len(data)} bytes: {said}; {data[:64]!r}")
     start = time.perf_counter()
-    print("read" if attempt_of(name)(data, samples[arguments.index % len(samples)][1]) else "refused")
+    print(
+        "read"
+        if attempt_of(name)(data, samples[drawn(len(samples), arguments.seed, arguments.index)][1])
+        else "refused"
+    )
     print(f"{time.perf_counter() - start:.3f} s")
 
 

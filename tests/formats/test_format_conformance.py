@@ -30,6 +30,7 @@ from isotherm.core.errors import FormatError
 from isotherm.formats import FORMATS, ReadHints, read_bytes
 from isotherm.formats.reader import FormatCard
 from isotherm.testing.formats import check_image_reader
+from scale_pictures import ScalePicture, scene
 from thermal_files import FlirFile, encoded, exif_block, npy, ramp
 
 GREY = np.arange(192, dtype=np.uint8).reshape(12, 16)
@@ -37,12 +38,19 @@ RGB = np.stack([GREY, GREY[::-1], GREY[:, ::-1]], axis=-1)
 CELSIUS = np.linspace(18, 60, 192, dtype=np.float32).reshape(12, 16)
 CSV = "\n".join(";".join(f"{value:.1f}".replace(".", ",") for value in row) for row in CELSIUS).encode()
 SCALE = ReadHints(step=0.1, offset=-100.0, unit="c")
+ENDS = ReadHints(scale="10.0,60.0", unit="c")
 EXTRAS = [
     photo_record(encoded(RGB, "JPEG"), 12, 16),
     pip_record(1.5, 2, -1),
     palette_record(RGB[0], "Iron"),
     tools_record((1, (5, 6), "1"), (2, (2, 3, 8, 4), "2"), (3, (8, 6, 12, 6, 8, 9), "3")),
 ]
+
+
+def scale_sample(kind: str) -> bytes:
+    """Return about the smallest picture in which a colour scale is looked for."""
+    return ScalePicture(places=scene(48, 48), width_px=4, palette="rainbow").encoded(kind)
+
 
 SAMPLES: list[tuple[str, str, bytes, ReadHints | None]] = [
     ("flir", "jpeg", FlirFile(gps=(49.0, 8.4, 120.0)).jpeg(exif=exif_block()), None),
@@ -92,8 +100,15 @@ SAMPLES: list[tuple[str, str, bytes, ReadHints | None]] = [
     ("picture", "gif", encoded(GREY, "GIF"), None),
     ("picture", "bmp", encoded(RGB, "BMP"), None),
     ("picture", "webp", encoded(RGB, "WEBP"), None),
+    ("picture", "estimated jpeg", scale_sample("JPEG"), ENDS),
+    ("picture", "estimated bmp", scale_sample("BMP"), ENDS),
 ]
 IDS = [f"{name}-{what}" for name, what, _, _ in SAMPLES]
+
+
+def test_the_samples_of_estimates_are_estimated() -> None:
+    estimated = [read_bytes(data, hints).estimated for _, what, data, hints in SAMPLES if "estimated" in what]
+    assert estimated == [True, True]
 
 
 def test_every_format_has_a_sample() -> None:

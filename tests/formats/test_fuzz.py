@@ -91,7 +91,8 @@ class Wrong:
 
 @pytest.mark.parametrize(("how", "words"), [("error", "KeyError"), ("slow", " s"), ("large", "MiB more memory")])
 def test_broken_promises_are_found(how: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fuzzing, "MAX_SECONDS", 0.15)
+    # Other kinds take longer than this too where the machine is busy.
+    monkeypatch.setattr(fuzzing, "MAX_SECONDS", 0.15 if how == "slow" else 60.0)
     monkeypatch.setattr(fuzzing, "MAX_GROWTH_BYTES", 16 << 20)
     sample = (npy(np.linspace(0, 1, 20).reshape(4, 5)), ReadHints())
     report = fuzz("wrong", reading_with(Wrong(how)), [sample], indices=range(6), seed=1)

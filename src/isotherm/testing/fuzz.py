@@ -70,7 +70,7 @@ def mutated(samples: Sequence[bytes], seed: int, index: int) -> tuple[bytes, str
     the file cut at its end or a piece cut out, a piece of another sample (or of itself) put in, noise.
     """
     rng = np.random.default_rng((seed, index))
-    data = samples[int(rng.integers(len(samples)))]
+    data = samples[int(rng.integers(len(samples)))]  # as `drawn`
     said = []
     for _ in range(int(rng.integers(1, 4))):
         damage = _DAMAGES[int(rng.integers(len(_DAMAGES)))]
@@ -82,6 +82,11 @@ def mutated(samples: Sequence[bytes], seed: int, index: int) -> tuple[bytes, str
         data = _with_right_sums(data)
         said.append("right sums")
     return data, f"seed {seed} index {index} ({', '.join(said)})"
+
+
+def drawn(count: int, seed: int, index: int) -> int:
+    """Return which of `count` samples `mutated` damages; its hints go with it."""
+    return int(np.random.default_rng((seed, index)).integers(count))
 
 
 def _place(data: bytes, rng: np.random.Generator) -> int:
@@ -223,7 +228,7 @@ def fuzz(
     for index in indices:
         data, said = mutated(plain, seed, index)
         before(index, data)
-        _try(report, attempt, data, samples[index % len(samples)][1], said=said)
+        _try(report, attempt, data, samples[drawn(len(samples), seed, index)][1], said=said)
         growth = peak_bytes() - base
         if growth > report.growth_bytes:
             report.growth_bytes, report.largest = growth, said
