@@ -96,6 +96,15 @@ def test_frames_without_structure_are_taken_where_their_neighbours_are() -> None
     assert "1 frames show no clear shift" in notes[-1]
 
 
+def test_nothing_is_moved_where_most_frames_share_no_structure() -> None:
+    frames, _ = shaken()
+    frames[:7] = np.random.default_rng(0).normal(300, 0.03, (7, *SIZE))
+    sequence = ThermalSequence.open(frames, order="THW")
+    still = sequence.stabilised(reference=9)
+    assert still.source is sequence.source
+    assert "nothing was moved: only 5 of 12 frames share clear structure with frame 9" in still.notes[-1]
+
+
 def test_gaps_do_not_hide_the_shift() -> None:
     frames, moves = shaken()
     frames[3, 20:24, 30:34] = np.nan

@@ -403,7 +403,9 @@ class ThermalSequence:
         """Return the frames moved back to where one of them is, by small shifts that phase correlation finds.
 
         Best done first, on absolute temperatures: they show the part's structure before and behind the flash. All
-        frames are read once to find the shifts; frames are moved when they are read. The border is repeated.
+        frames are read once to find the shifts; frames are moved when they are read. The border is repeated. Spots that
+        grow and fade unevenly look a little like movement: do not ask for it where nothing can have moved. Where fewer
+        than half of the frames share structure with the reference nothing is moved, and a note says so.
 
         Parameters
         ----------
@@ -425,6 +427,9 @@ class ThermalSequence:
             raise DataError(f"{self.name}: no frame {held}; it has {count}, numbered from 0")
         moves = movement(self.source, held, most_px)
         lost = count - int(moves.sure.sum())
+        if lost > count / 2:
+            said = f"nothing was moved: only {count - lost} of {count} frames share clear structure with frame {held}"
+            return replace(self, notes=(*self.notes, said))
         notes = (f"{lost} frames show no clear shift and were taken where their neighbours are",) if lost else ()
         if moves.largest_px < STILL_PX:
             return replace(self, notes=(*self.notes, f"no movement above {STILL_PX:g} px found", *notes))
