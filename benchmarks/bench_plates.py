@@ -54,6 +54,25 @@ def timed() -> tuple[float, float]:
     return best
 
 
+def plain_s(frames: int = 5) -> float:
+    """Return what 200 frames take in the plain way: one large product and explicit differences, no defects at all."""
+    material, step = plate_material("cfrp"), np.eye(30, dtype=np.float32)
+    shares = [side * FRAME_S / 2 / material.capacity_j_m3k / 0.5e-3**2 for side in (material.x_w_mk, material.y_w_mk)]
+    state = np.ones((30, *SIZE), np.float32)
+    start = time.perf_counter()
+    for _ in range(frames):
+        state = (step @ state.reshape(30, -1)).reshape(state.shape)
+        for _ in range(2):  # more would be needed to be exact, fewer are not stable
+            change = np.zeros_like(state)
+            for axis, share in ((2, shares[0]), (1, shares[1])):
+                flow = np.float32(share) * np.diff(state, axis=axis)
+                first, second = (np.s_[:, :, :-1], np.s_[:, :, 1:]) if axis == 2 else (np.s_[:, :-1], np.s_[:, 1:])
+                change[first] += flow
+                change[second] -= flow
+            state += change
+    return (time.perf_counter() - start) / frames * FRAMES
+
+
 def slab_error() -> float:
     """Return the largest relative difference from the analytic slab, from 10 ms on."""
     sound = Plate((Layer(plate_material("cfrp"), THICKNESS_MM),), (), (4, 4), 0.5, 0.0, 0.0)
@@ -75,6 +94,7 @@ def main() -> None:
     """Print the figures."""
     wall, cpu = timed()
     print(f"{SIZE[0]} x {SIZE[1]} x 30, {FRAMES} frames: {wall:.2f} s, {cpu:.2f} CPU-s (wanted {WANTED_S:g} s)")
+    print(f"the plain way, less exact, without defects: {plain_s() / wall:.1f} times as long")
     print(f"analytic slab: {slab_error():.1e} (wanted {WANTED_ERROR:g})")
     print(f"heat gained or lost: {drift():.1e} (wanted {WANTED_DRIFT:g})")
 
