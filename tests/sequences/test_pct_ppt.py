@@ -66,7 +66,7 @@ def test_components_are_those_of_a_full_decomposition(
 
 def test_small_blocks_give_the_same_components(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = Pct().maps(opened(heated()), PctConfig(solver="exact"))
-    for module in ("kernels.VIEW_BYTES", "kernels.COPY_BYTES", "pct_passes.COPY_BYTES", "pct_passes.VIEW_BYTES"):
+    for module in ("kernels.ALL_BYTES", "kernels.COPY_BYTES", "pct_passes.COPY_BYTES", "pct_passes.VIEW_BYTES"):
         monkeypatch.setattr(f"isotherm.sequences.{module}", 40 * 4 * 50)
     for solver in ("exact", "fast"):
         blocked = Pct().maps(opened(heated()), PctConfig(solver=solver, rounds=3))

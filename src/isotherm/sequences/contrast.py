@@ -10,7 +10,7 @@ from jaxtyping import Float32, Float64
 
 from isotherm.core.config import setting, validate
 from isotherm.core.errors import ConfigError, DataError
-from isotherm.sequences.kernels import COPY_BYTES
+from isotherm.sequences.kernels import COPY_BYTES, block_bytes
 from isotherm.sequences.maps import MapStack, Wanted, required_times
 from isotherm.sequences.sound import sound_curve
 from isotherm.sequences.stack import ThermalSequence
@@ -85,7 +85,7 @@ class Contrast:
         fading = _fading(sequence, times, reference, config) if config.kind == "dac" else None
         _, height, width = sequence.shape
         found = np.empty((3, height * width), np.float32)
-        for pixels, curves in sequence.blocks(COPY_BYTES):
+        for pixels, curves in sequence.blocks(block_bytes(sequence, COPY_BYTES)):
             found[:, pixels] = _summary(_contrasts(curves[used], sound, reference, fading, config.kind), times, config)
         names = tuple(f"contrast_{config.kind}_{what}" for what in ("largest", "time", "mean"))
         unit = sequence.unit if config.kind in ("absolute", "dac") else "1"

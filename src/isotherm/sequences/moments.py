@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from isotherm.core.config import setting, validate
-from isotherm.sequences.kernels import VIEW_BYTES
+from isotherm.sequences.kernels import ALL_BYTES, block_bytes
 from isotherm.sequences.maps import MapStack, Wanted
 from isotherm.sequences.stack import ThermalSequence
 
@@ -49,7 +49,7 @@ class Moments:
         count, height, width = sequence.shape
         found = np.empty((5, height * width), np.float32)
         step = max(1, _CACHE_BYTES // (4 * count))
-        for pixels, curves in sequence.blocks(VIEW_BYTES):
+        for pixels, curves in sequence.blocks(block_bytes(sequence, ALL_BYTES)):
             part = found[:, pixels]
             for first in range(0, curves.shape[1], step):
                 part[:, first : first + step] = moments(curves[:, first : first + step])

@@ -9,7 +9,7 @@ from jaxtyping import Float32, Float64
 
 from isotherm.core.config import setting, validate
 from isotherm.core.errors import DataError
-from isotherm.sequences.kernels import COPY_BYTES, sampled
+from isotherm.sequences.kernels import COPY_BYTES, block_bytes, sampled
 from isotherm.sequences.maps import MapStack, Wanted
 from isotherm.sequences.pct import most_components
 from isotherm.sequences.stack import ThermalSequence
@@ -116,7 +116,7 @@ def _weights(sequence: ThermalSequence, curves: Float64[np.ndarray, "T K"], roun
     """Return how much of each curve is in each pixel; NaN where one has no number in some frame."""
     products, inverse = curves.T @ curves, np.linalg.pinv(curves)
     found = np.empty((curves.shape[1], sequence.shape[1] * sequence.shape[2]), np.float32)
-    for pixels, block in sequence.blocks(COPY_BYTES // 4):
+    for pixels, block in sequence.blocks(block_bytes(sequence, COPY_BYTES // 4)):
         frames = np.maximum(block, np.float32(0)).astype(np.float64)
         finite = np.isfinite(frames).all(axis=0)
         frames[:, ~finite] = 0

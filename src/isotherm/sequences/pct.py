@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float32, Float64
 
 from isotherm.core.config import setting, validate
 from isotherm.core.errors import DataError
@@ -16,7 +17,7 @@ from isotherm.sequences.pct_stack import component_maps
 from isotherm.sequences.stack import ThermalSequence
 
 _EXACT_WORK = 2e10
-_SPARE = 6
+_SPARE, _POWERS = 6, 4
 
 
 @dataclass(frozen=True)
@@ -109,9 +110,7 @@ def _exact(passes: Passes, count: int) -> MapStack:
 def _fast(passes: Passes, config: PctConfig) -> MapStack:
     """Block power iteration from the components of a sample, then Rayleigh-Ritz in the space found."""
     wanted = min(config.components + _SPARE, passes.sequence.shape[0])
-    start = passes.sample_covariance()
-    _some_change(float(np.trace(start)))
-    space = np.linalg.eigh(start)[1][:, ::-1][:, :wanted]
+    space = _leading(passes.sample(), wanted)
     for _ in range(config.rounds):
         space = np.linalg.qr(passes.multiplied(space))[0]
     inside, total = passes.along(space.T)
@@ -120,6 +119,15 @@ def _fast(passes: Passes, config: PctConfig) -> MapStack:
     turned = np.linalg.eigh((finite @ finite.T).astype(np.float64))[1][:, ::-1][:, : config.components]
     maps = np.tensordot(turned.T.astype(np.float32), inside, axes=1)
     return component_maps(maps, (space @ turned).T, total)
+
+
+def _leading(frames: Float32[np.ndarray, "T S"], count: int) -> Float64[np.ndarray, "T K"]:
+    """Return curves that hold the leading components of some pixels, by block power iteration."""
+    _some_change(float(np.abs(frames).max()))
+    space = frames @ np.random.default_rng(0).standard_normal((frames.shape[1], count), dtype=np.float32)
+    for _ in range(_POWERS):
+        space = frames @ (np.linalg.qr(space)[0].T @ frames).T
+    return np.asarray(np.linalg.qr(space.astype(np.float64))[0])
 
 
 def _some_change(total: float) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from isotherm.core.errors import DataError
-from isotherm.sequences.kernels import COPY_BYTES, VIEW_BYTES, gram, sampled
+from isotherm.sequences.kernels import COPY_BYTES, VIEW_BYTES, block_bytes, gram, high, room_for, sampled
 from isotherm.sequences.stack import Block, ThermalSequence
 
 Centre = Literal["frame", "pixel"]
@@ -43,21 +43,33 @@ class Passes:
         self._sample = sampled(sequence, SAMPLE_PX)
         self._level = np.zeros(sequence.shape[0], np.float32)
         self._spread = np.ones(sequence.shape[0], np.float32)
+        self._totals: tuple[Float64[np.ndarray, " T"], float, int] | None = None
         if not self._sample.shape[1]:
             self._sample = _all_finite(sequence)
-        if centre == "frame":
+        if centre == "frame" and (standardise or high(self._sample)):
             self._level = self._sample.mean(axis=1)
-            if standardise:
-                self._spread = self._frame_spreads()
+        if centre == "frame" and standardise:
+            self._spread = self._frame_spreads()
 
     def blocks(self) -> Iterator[Block]:
-        """Yield blocks, centred (frames: but for a rest that `rest` takes out), as copies that may be changed."""
-        for pixels, curves in self.sequence.blocks(COPY_BYTES):
-            yield pixels, self._centred(curves)
+        """Yield blocks, centred, but for what is taken out of the results; they hold until the next one is asked for.
+
+        Where frames are centred and the numbers are not far from 0 the blocks are those of the sequence.
+        """
+        if self.centre == "frame" and not self._level.any():
+            yield from self.sequence.blocks(block_bytes(self.sequence, VIEW_BYTES))
+            return
+        room = np.empty(0, np.float32)
+        for pixels, curves in self.sequence.blocks(block_bytes(self.sequence, COPY_BYTES)):
+            room = room_for(curves, room)
+            yield pixels, self._centred(curves, room)
 
     def sample(self) -> Float32[np.ndarray, "T S"]:
-        """Return spread pixels, centred."""
-        return self._centred(self._sample)
+        """Return spread pixels, centred exactly."""
+        found = self._centred(self._sample, np.empty_like(self._sample))
+        if self.centre == "frame":
+            found -= found.mean(axis=1, keepdims=True)
+        return found
 
     def covariance(self) -> Float64[np.ndarray, "T T"]:
         """Return X X^T of the centred frames X, added in float64 over blocks."""
@@ -67,10 +79,6 @@ class Passes:
             more = gram(curves)
             product, sums, pixels = product + more[0], sums + more[1], pixels + more[2]
         return self.centred_gram(product, sums, pixels)
-
-    def sample_covariance(self) -> Float64[np.ndarray, "T T"]:
-        """Return X X^T of the spread pixels alone."""
-        return self.centred_gram(*gram(self.sample()))
 
     def centred_gram(
         self, product: Float64[np.ndarray, "T T"], sums: Float64[np.ndarray, " T"], pixels: int
@@ -84,28 +92,27 @@ class Passes:
         """Return X X^T times some curves."""
         space = self._level_free(space)
         small = np.ascontiguousarray(space.T, np.float32)
-        found, sums, pixels = np.zeros(space.shape), np.zeros(space.shape[0]), 0
+        found, totals = np.zeros(space.shape), Totals(space.shape[0])
         for _, block in self.blocks():
             curves, along = finite_columns(block, small @ block)
             found += curves @ along.T
-            sums += curves.sum(axis=1)
-            pixels += curves.shape[1]
+            totals.add(curves)
+        self._totals = totals.sums, totals.squares, totals.pixels
         if self.centre == "frame":
-            return found - np.outer(sums / max(1, pixels), sums @ space)
+            return found - np.outer(totals.sums / max(1, totals.pixels), totals.sums @ space)
         return self._level_free(found)
 
     def along(self, curves: Float64[np.ndarray, "K T"]) -> tuple[Float32[np.ndarray, "K H W"], float]:
         """Return the part of each pixel along some curves, centred, and the sum of the squares of X."""
         _, height, width = self.sequence.shape
-        small = self._level_free(curves.T).T.astype(np.float32)
+        small = np.ascontiguousarray(self._level_free(curves.T).T, np.float32)
         found = np.empty((len(small), height * width), np.float32)
-        total, sums, pixels = 0.0, np.zeros(curves.shape[1]), 0
+        totals = Totals(curves.shape[1])
         for place, block in self.blocks():
             np.matmul(small, block, out=found[:, place])
-            valid, _ = finite_columns(block, found[:, place])
-            total += float(np.einsum("tp,tp->t", valid, valid).sum(dtype=np.float64))
-            sums += valid.sum(axis=1)
-            pixels += valid.shape[1]
+            if self._totals is None:
+                totals.add(finite_columns(block, found[:, place])[0])
+        sums, total, pixels = self._totals or (totals.sums, totals.squares, totals.pixels)
         if self.centre == "frame":
             rest = sums / max(1, pixels)
             found -= (small @ rest)[:, None].astype(np.float32)
@@ -113,17 +120,17 @@ class Passes:
         found[:, ~np.isfinite(found[0])] = np.nan
         return found.reshape(-1, height, width), total
 
-    def _centred(self, curves: Float32[np.ndarray, "T P"]) -> Float32[np.ndarray, "T P"]:
-        level = self._level[:, None] if self.centre == "frame" else curves.mean(axis=0)
-        found: Float32[np.ndarray, "T P"] = curves - level
-        if self.centre == "frame" and self.standardise:
-            found /= self._spread[:, None]
+    def _centred(
+        self, curves: Float32[np.ndarray, "T P"], room: Float32[np.ndarray, "T P"]
+    ) -> Float32[np.ndarray, "T P"]:
         if self.centre == "frame":
-            return found
+            np.subtract(curves, self._level[:, None], out=room)
+            return np.divide(room, self._spread[:, None], out=room) if self.standardise else room
+        np.subtract(curves, curves.mean(axis=0), out=room)
         if self.standardise:
-            spread = np.sqrt(np.einsum("tp,tp->p", found, found) / len(found))
-            found /= np.where(spread == 0, np.float32(1), spread)
-        return found
+            spread = np.sqrt(np.einsum("tp,tp->p", room, room) / len(room))
+            room /= np.where(spread == 0, np.float32(1), spread)
+        return room
 
     def _level_free(self, curves: Float64[np.ndarray, "T K"]) -> Float64[np.ndarray, "T K"]:
         """Return curves without what is constant in time, which no pixel-centred frame has a part of."""
@@ -132,7 +139,7 @@ class Passes:
     def _frame_spreads(self) -> Float32[np.ndarray, " T"]:
         """Return the standard deviation of each frame, 1 where it is constant."""
         sums, squares, pixels = np.zeros(self._level.size), np.zeros(self._level.size), 0
-        for _, curves in self.sequence.blocks(COPY_BYTES):
+        for _, curves in self.sequence.blocks(block_bytes(self.sequence, COPY_BYTES)):
             centred = curves - self._level[:, None]
             valid, _ = finite_columns(centred, centred.sum(axis=0, keepdims=True))
             sums += valid.sum(axis=1)
@@ -140,6 +147,19 @@ class Passes:
             pixels += valid.shape[1]
         variance = squares / max(1, pixels) - (sums / max(1, pixels)) ** 2
         return np.where(variance > 0, np.sqrt(np.maximum(variance, 0)), 1).astype(np.float32)
+
+
+class Totals:
+    """Sum of each frame, sum of all squares and number of pixels, added over blocks."""
+
+    def __init__(self, frames: int) -> None:
+        self.sums, self.squares, self.pixels = np.zeros(frames), 0.0, 0
+
+    def add(self, curves: Float32[np.ndarray, "T P"]) -> None:
+        """Add the pixels of a block."""
+        self.sums += curves.sum(axis=1)
+        self.squares += float(sum(float(row @ row) for row in curves))
+        self.pixels += curves.shape[1]
 
 
 def finite_columns(
@@ -153,7 +173,7 @@ def finite_columns(
 
 def _all_finite(sequence: ThermalSequence) -> Float32[np.ndarray, "T S"]:
     """Return pixels with a number in every frame where the spread ones have none; raises DataError where none has."""
-    for _, curves in sequence.blocks(VIEW_BYTES):
+    for _, curves in sequence.blocks(block_bytes(sequence, VIEW_BYTES)):
         finite = np.flatnonzero(np.isfinite(curves).all(axis=0))[:SAMPLE_PX]
         if finite.size:
             return np.ascontiguousarray(curves[:, finite])

@@ -57,17 +57,25 @@ class Ppt:
         weights = time_weights(sequence.times_s)
         frequencies = _frequencies(sequence, weights, config)
         rows = fourier_rows(sequence.times_s, frequencies, weights)
-        parts = projected(sequence, rows)
-        real, imaginary = parts[: frequencies.size], parts[frequencies.size :]
-        phases = np.arctan2(imaginary, real)
-        names = [f"ppt_phase_{number}" for number in range(1, frequencies.size + 1)]
-        values, units = phases, ["rad"] * frequencies.size
-        if config.amplitude:
-            values = np.concatenate([np.hypot(real, imaginary), phases])
-            names = [name.replace("phase", "amplitude") for name in names] + names
-            units = [f"{sequence.unit} s"] * frequencies.size + units
+        values = _polar(projected(sequence, rows))
+        names = [f"ppt_{what}_{number + 1}" for what in ("amplitude", "phase") for number in range(config.bins)]
+        units = [f"{sequence.unit} s"] * config.bins + ["rad"] * config.bins
+        if not config.amplitude:
+            values, names, units = values[config.bins :], names[config.bins :], units[config.bins :]
         notes = () if sequence.timed else ("times are not known: frequencies are periods a frame",)
         return MapStack(values, tuple(names), tuple(units), self.name, {"frequency_hz": frequencies}, notes)
+
+
+def _polar(parts: Float32[np.ndarray, "K H W"]) -> Float32[np.ndarray, "K H W"]:
+    """Turn real, then imaginary parts into amplitudes, then phases, in the same memory."""
+    real, imaginary = np.split(parts, 2)
+    phases = np.arctan2(imaginary, real)
+    np.square(real, out=real)
+    np.square(imaginary, out=imaginary)
+    real += imaginary
+    np.sqrt(real, out=real)
+    imaginary[:] = phases
+    return parts
 
 
 def time_weights(times_s: Float64[np.ndarray, " T"]) -> Float64[np.ndarray, " T"]:

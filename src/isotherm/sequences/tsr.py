@@ -9,6 +9,7 @@ from jaxtyping import Float32, Float64
 
 from isotherm.core.config import setting, validate
 from isotherm.core.errors import DataError
+from isotherm.sequences.kernels import held
 from isotherm.sequences.maps import MapStack, Wanted, required_times
 from isotherm.sequences.stack import ThermalSequence
 from isotherm.sequences.tsr_fit import LogCurves, fitted
@@ -116,7 +117,7 @@ def fit(sequence: ThermalSequence, *, order: int = 7, bins: int = 100) -> tuple[
             f"{sequence.name}: tsr takes the logarithm of the rise above the cold state, not of temperatures; subtract "
             "a cold frame first"
         )
-    binned = sequence.log_bins(bins) if 0 < bins < sequence.shape[0] else sequence
+    binned = held(sequence.log_bins(bins)) if 0 < bins < sequence.shape[0] else sequence
     if binned.shape[0] <= order + 1:
         raise DataError(
             f"{sequence.name}: {binned.shape[0]} frames for a polynomial of order {order}; {order + 2} are needed"

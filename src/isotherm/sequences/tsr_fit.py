@@ -9,10 +9,10 @@ from jaxtyping import Bool, Float32, Float64
 from numpy.polynomial import chebyshev
 
 from isotherm.core.errors import DataError
-from isotherm.sequences.kernels import COPY_BYTES, sampled
+from isotherm.sequences.kernels import COPY_BYTES, block_bytes, room_for, sampled
 from isotherm.sequences.stack import ThermalSequence
 
-_SAMPLE_PX = 4096
+_SAMPLE_PX = 1024
 _CLEAR, _SAFE = 2.0, 8.0
 _SOLVED_PX = 8192
 _PRIOR = 1e-3
@@ -131,10 +131,11 @@ def _coefficients(
     count, size = basis.shape
     found = np.empty((size, sequence.shape[1] * sequence.shape[2]), np.float32)
     solve = np.linalg.pinv(basis).astype(np.float32)
-    refitted = 0
-    for pixels, whole in sequence.blocks(COPY_BYTES):
+    refitted, room = 0, np.empty(0, np.float32)
+    for pixels, whole in sequence.blocks(block_bytes(sequence, COPY_BYTES)):
         curves = whole[:count]
-        logs = np.log(curves)
+        room = room_for(curves, room)
+        logs = np.log(curves, out=room)
         for frame in np.flatnonzero(floor):
             logs[frame, curves[frame] <= floor[frame]] = np.nan
         part = found[:, pixels]
