@@ -196,12 +196,14 @@ def test_many_unreadable_files_do_not_flood_the_terminal(tmp_path: Path, run: Ru
 def test_pixels_without_a_temperature(tmp_path: Path, run: Run, model: Path) -> None:
     odd = temperatures(np.nan, np.inf, -np.inf)
     shots = folder(tmp_path / "shots", {"odd.tiff": tiff(odd), "none.tiff": tiff(np.full_like(odd, np.nan))})
-    assert run("hotspots", shots, "-o", tmp_path / "out") == (DONE, [])
+    status, (message,) = run("hotspots", shots, "-o", tmp_path / "out")
+    assert status == SOME_FAILED
+    assert message.startswith("isotherm: none.tiff: no pixel of this image has a temperature")
     found = rows(tmp_path / "out")
 
     assert (found["odd.tiff"]["max_c"], found["odd.tiff"]["hotspot_area_px"]) == ("60.000", "16")
     assert float(found["odd.tiff"]["mean_c"]) == pytest.approx(float(odd[np.isfinite(odd)].mean()), abs=0.001)
-    assert (found["none.tiff"]["max_c"], found["none.tiff"]["hotspot_count"]) == ("", "0")
+    assert (found["none.tiff"]["status"], found["none.tiff"]["max_c"]) == ("failed", "")
     status, (message,) = run("inspect", shots, "-o", tmp_path / "judged", "--model", model)
     assert status == SOME_FAILED
     assert message.startswith("isotherm: none.tiff: no pixel of this image has a temperature")

@@ -68,9 +68,11 @@ class Examiner:
         Raises
         ------
         DataError
-            The hotspot rule cannot be applied to this picture, or its score is not a number.
+            The picture holds no value, the hotspot rule cannot be applied to it, or its score is not a number.
         """
         values = thermogram.values()
+        if not np.isfinite(values).any():
+            raise DataError("no pixel of this image has a temperature (all are NaN or infinite): nothing to inspect")
         drawn = self._drawn(thermogram)
         findings, hot = hot_regions(
             thermogram, self.method, config=self.config, settings=self.hotspots, table=self.table, drawn=drawn
