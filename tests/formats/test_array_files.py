@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -20,6 +21,9 @@ from isotherm.core.errors import FormatError, TooLargeError
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats import ReadHints, read_bytes
 from isotherm.formats.zip_members import members, unpacked
+from isotherm.radiometry.estimated import EstimatedCalibration
+from isotherm.radiometry.stored_estimates import StoredEstimates
+from isotherm.radiometry.uncertainty import standard_uncertainty_k
 from isotherm.workflows.convert import to_npz
 from thermal_files import FlirFile, npy, ramp
 
@@ -35,7 +39,14 @@ def test_what_convert_writes_is_what_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("about", "sigma"), [({"uncertainty_k": 1.5}, 1.5), ({}, None), ({"uncertainty_k": "x"}, None)]
+    ("about", "sigma"),
+    [
+        ({"uncertainty_k": 1.5}, 1.5),
+        ({}, None),
+        ({"uncertainty_k": "x"}, None),
+        ({"calibration": {"sigma_k": 2.5}}, 2.5),
+        ({"calibration": {"sigma_k": None}}, None),
+    ],
 )
 def test_what_was_estimated_stays_estimated(about: dict[str, object], sigma: float | None) -> None:
     text = json.dumps({"estimated": True, **about})
@@ -45,6 +56,16 @@ def test_what_was_estimated_stays_estimated(about: dict[str, object], sigma: flo
     assert found.calibration is not None
     assert found.calibration.describe() == {"kind": "estimated", "sigma_k": sigma}
     assert "estimated, not measured" in found.notes[-1]
+    assert ("how far off is not known" in found.notes[-1]) == (sigma is None)
+
+
+def test_estimates_keep_their_typical_uncertainty() -> None:
+    calibration = EstimatedCalibration(280.0, 330.0, 0.3, np.full(5, 0.02))
+    original = replace(read_bytes(npy(CELSIUS / 200 + 0.2)), calibration=calibration)
+    again = read_bytes(to_npz(original))
+    assert again.calibration == StoredEstimates(calibration.typical_sigma_k)
+    assert standard_uncertainty_k(again, (3, 4)) == pytest.approx(calibration.typical_sigma_k)
+    np.testing.assert_allclose(again.celsius(), original.celsius(), atol=1e-4)
 
 
 @pytest.mark.parametrize("about", [np.array("{"), np.array("[" * 100_000), np.array("[1]"), np.array(3.0)])

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import math
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
+from isotherm.cli.measure_text import text_of
 from isotherm.core.errors import ConfigError, DataError
 from isotherm.core.scene import SceneEdit
 from isotherm.core.shapes import Box, Line, Marked, Spot
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats import read_bytes
+from isotherm.radiometry.stored_estimates import StoredEstimates
 from isotherm.radiometry.uncertainty import UncertaintySettings
 from isotherm.workflows import measure as measuring
 from isotherm.workflows.measure import MeasureRequest, measure, plain
@@ -48,6 +51,23 @@ def test_everything_is_plain_json_even_where_no_pixel_has_a_temperature() -> Non
     assert again["deltas"][0]["value_k"] is None
     assert again["deltas"][0]["significant"] is False
     assert [area["area_px"] for area in again["isotherms"]] == [1, 0]
+
+
+def test_an_uncertainty_that_is_not_known_is_no_zero() -> None:
+    warm = np.full((6, 8), 20, np.float32)
+    warm[0, 0] = 30
+    thermogram = replace(read_bytes(npy(warm)), calibration=StoredEstimates(math.nan))
+    measured = measure(thermogram, MeasureRequest(settings=QUICK, deltas=("image.max-image.min",)))
+    found = plain(measured)
+    json.dumps(found, allow_nan=False)
+    assert found["regions"][0]["uncertainty"]["max"]["expanded_k"] is None
+    assert found["deltas"][0]["significant"] is False
+    assert found["deltas"][0]["note"] == "its uncertainty is not known: it may be none"
+    row = {"path": "a.npz", "status": "ok", "format": "npz", "calibration": None, "width": 8, "height": 6}
+    row |= {"camera": asdict(thermogram.camera), "position": None, "parameters": {}, "notes": []}
+    text = "\n".join(text_of(row | found, budget=True))
+    assert "image.max = 30.00 °C, its uncertainty is not known" in text
+    assert "± 0.00" not in text
 
 
 def test_too_many_regions_are_refused_before_memory_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

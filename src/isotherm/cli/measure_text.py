@@ -85,14 +85,23 @@ def _uncertainties(regions: list[dict[str, Any]], *, budget: bool) -> Iterator[s
         if value is None:
             continue
         changed = "".join(f", {name} {number:g} here" for name, number in region["scene"].items())
-        stated = f"{value:.2f} ± {found['expanded_k']:.2f} °C (k = {found['coverage']:g})"
+        stated = _stated(f"{value:.2f}", found, "°C")
         yield f"  {region['label']}.{usual} = {stated}{changed}: {_parts(found)}{_check(found)}"
         yield from _budget(found) if budget else ()
     caveats = dict.fromkeys(region["uncertainty"]["max"]["caveat"] for region in regions)
     yield from (f"  uncertainty: {caveat}" for caveat in caveats if caveat)
 
 
+def _stated(value: str, found: dict[str, Any], unit: str) -> str:
+    """Return a value with its expanded uncertainty; what is not known is no ± 0."""
+    if found["expanded_k"] is None:
+        return f"{value} {unit}, its uncertainty is not known"
+    return f"{value} ± {found['expanded_k']:.2f} {unit} (k = {found['coverage']:g})"
+
+
 def _parts(found: dict[str, Any]) -> str:
+    if found["expanded_k"] is None:
+        return "the file does not say it"
     parts = (f"{part['name']} {abs(part['effect_k']):.2f}" for part in found["contributions"][:LINES])
     return "from " + ", ".join(parts) + " K" if found["contributions"] else "no contribution"
 
@@ -108,6 +117,9 @@ def _check(found: dict[str, Any]) -> str:
 def _budget(found: dict[str, Any]) -> Iterator[str]:
     for part in found["contributions"]:
         unit = "" if part["unit"] == "1" else " " + part["unit"]
+        if part["effect_k"] is None:
+            yield f"    {part['name']:<28} not known"
+            continue
         sigma = f"{part['sigma']:.4g}{unit}"
         yield f"    {part['name']:<28} ± {sigma:<8} -> {part['effect_k']:+.3f} K  ({part['reason']})"
 
@@ -115,7 +127,7 @@ def _budget(found: dict[str, Any]) -> Iterator[str]:
 def _delta(delta: dict[str, Any], *, budget: bool) -> Iterator[str]:
     found = delta["uncertainty"]
     value = "?" if delta["value_k"] is None else f"{delta['value_k']:+.2f}"
-    stated = f"{value} ± {found['expanded_k']:.2f} K (k = {found['coverage']:g})"
+    stated = _stated(value, found, "K")
     sides = f"{_degrees(delta['left_c'])} - {_degrees(delta['right_c'])} °C"
     yield f"  delta {delta['text']} = {stated}: {sides}; {_parts(found)}"
     if delta["note"]:

@@ -73,11 +73,23 @@ def _as_marked(thermogram: Thermogram, about: dict[str, Any]) -> Thermogram:
     """Return temperatures that were estimated when they were written as estimated ones again."""
     if about.get("estimated") is not True:
         return thermogram
-    sigma = about.get("uncertainty_k")
-    if not isinstance(sigma, (int, float)) or not (math.isfinite(sigma) and sigma >= 0):
-        sigma = math.nan
-    note = "these temperatures were estimated, not measured, when the file was written"
-    return replace(thermogram, calibration=StoredEstimates(float(sigma)), notes=(*thermogram.notes, note))
+    sigma = _sigma_k(about)
+    known = "one typical uncertainty is kept for all pixels" if math.isfinite(sigma) else "how far off is not known"
+    note = f"these temperatures were estimated, not measured, when the file was written; {known}"
+    return replace(thermogram, calibration=StoredEstimates(sigma), notes=(*thermogram.notes, note))
+
+
+def _sigma_k(about: dict[str, Any]) -> float:
+    """Return the standard uncertainty [K] of stored estimates, NaN where it is not said.
+
+    Files written before it stood at the top say it among the constants of the calibration.
+    """
+    calibration = about.get("calibration")
+    older = calibration if isinstance(calibration, dict) else {}
+    for sigma in (about.get("uncertainty_k"), older.get("sigma_k"), older.get("typical_sigma_k")):
+        if isinstance(sigma, (int, float)) and not isinstance(sigma, bool) and 0 <= sigma < math.inf:
+            return float(sigma)
+    return math.nan
 
 
 def _arrays(data: bytes) -> list[tuple[NamedArray, Member]]:

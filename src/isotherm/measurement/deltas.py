@@ -249,7 +249,9 @@ class Comparer:
 
     def _note(self, value_k: float, uncertainty: Uncertainty, left: Side, right: Side) -> str:
         notes = []
-        if not abs(value_k) > uncertainty.expanded_k:
+        if math.isnan(uncertainty.standard_k):
+            notes.append("its uncertainty is not known: it may be none")
+        elif not abs(value_k) > uncertainty.expanded_k:
             notes.append(
                 f"smaller than its expanded uncertainty of {uncertainty.expanded_k:.2f} K "
                 f"(k = {uncertainty.coverage:g}): it may be none"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -11,13 +12,14 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from isotherm.core.errors import DataError
-from isotherm.core.files import make_folder, write_whole
+from isotherm.core.errors import DataError, OutputError
+from isotherm.core.files import make_folder
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats.exif import ORIENTATION, Capture, completed, read_capture
 from isotherm.formats.float_tiff import encode_celsius
 from isotherm.formats.png16 import DECLARATION
 from isotherm.workflows.info import describe
+from isotherm.workflows.output_files import write_output
 from isotherm.workflows.reading import Outcome
 
 _STEP_K = 0.01
@@ -86,9 +88,15 @@ def _refuse_estimated(thermogram: Thermogram) -> None:
 
 
 def to_npz(thermogram: Thermogram) -> bytes:
-    """Return ``celsius`` float32 (H W), ``counts`` as recorded (H W), and ``about`` (JSON text) as a NumPy archive."""
+    """Return ``celsius`` float32 (H W), ``counts`` as recorded (H W), and ``about`` (JSON text) as a NumPy archive.
+
+    Where the temperatures are estimates, ``uncertainty_k`` in ``about`` is their typical standard uncertainty.
+    """
     about = describe(Outcome(Path(), "", thermogram))
     about.pop("path")
+    if thermogram.estimated:
+        sigma = getattr(thermogram.calibration, "typical_sigma_k", math.nan)
+        about["uncertainty_k"] = sigma if math.isfinite(sigma) else None
     stream = BytesIO()
     np.savez_compressed(
         stream,
@@ -129,7 +137,13 @@ def target_names(names: Sequence[str], suffix: str) -> list[str]:
 
 
 def convert(
-    outcomes: Iterable[Outcome], names: Sequence[str], folder: Path, target: str, *, inputs: Sequence[Path] = ()
+    outcomes: Iterable[Outcome],
+    names: Sequence[str],
+    folder: Path,
+    target: str,
+    *,
+    inputs: Sequence[Path] = (),
+    overwrite: bool = False,
 ) -> Iterator[Conversion]:
     """Write each readable outcome's temperatures below `folder`; a file that cannot be converted is said, not raised.
 
@@ -143,6 +157,8 @@ def convert(
         A key of `TARGETS`.
     inputs
         Files that must not be overwritten.
+    overwrite
+        Replace files that are there and hold something else.
 
     Raises
     ------
@@ -152,21 +168,22 @@ def convert(
     make_folder(folder)
     protected = {path.resolve() for path in inputs}
     for outcome, name in zip(outcomes, names, strict=True):
-        yield _convert_one(outcome, folder / name, target, protected)
+        yield _convert_one(outcome, folder / name, target, protected, overwrite=overwrite)
 
 
-def _convert_one(outcome: Outcome, path: Path, target: str, protected: set[Path]) -> Conversion:
+def _convert_one(outcome: Outcome, path: Path, target: str, protected: set[Path], *, overwrite: bool) -> Conversion:
     if outcome.thermogram is None:
         return Conversion(outcome.name, None, outcome.error)
-    if path.resolve() in protected:
-        return Conversion(outcome.name, None, f"{path} is an input and is not overwritten; choose another folder")
     notes = outcome.thermogram.notes
     try:
         data = TARGETS[target][1](outcome.thermogram)
     except DataError as error:
         return Conversion(outcome.name, None, str(error), notes)
     make_folder(path.parent)
-    write_whole(path, data)
+    try:
+        write_output(path, data, digest="", inputs=protected, overwrite=overwrite)
+    except OutputError as error:
+        return Conversion(outcome.name, None, str(error), notes)
     stem = Path(outcome.name).stem
     renamed = () if path.stem == stem else (f"written as {path.name}, because another input is called {stem} too",)
     return Conversion(outcome.name, path, "", (*notes, *renamed))

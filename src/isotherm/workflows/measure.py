@@ -31,7 +31,7 @@ from isotherm.measurement.readings import (
 from isotherm.measurement.region_stats import stats_of
 from isotherm.measurement.severity import SeverityTable
 from isotherm.measurement.shapes import profile
-from isotherm.radiometry.uncertainty import MonteCarlo, Uncertainty, UncertaintySettings
+from isotherm.radiometry.uncertainty import Contribution, MonteCarlo, Uncertainty, UncertaintySettings
 
 MOST_MASK_PX = 2_000_000_000
 """Regions times pixels that are measured at most: each region is a mask of one byte a pixel."""
@@ -208,16 +208,20 @@ def _plain_region(measurement: Measurement, region: Measured) -> dict[str, Any]:
 
 
 def plain_uncertainty(uncertainty: Uncertainty) -> dict[str, Any]:
-    """Return a budget as plain values."""
+    """Return a budget as plain values; None for what is not known."""
     check = uncertainty.monte_carlo
     return {
-        "standard_k": uncertainty.standard_k,
-        "expanded_k": uncertainty.expanded_k,
+        "standard_k": _known(uncertainty.standard_k),
+        "expanded_k": _known(uncertainty.expanded_k),
         "coverage": uncertainty.coverage,
-        "contributions": [asdict(item) for item in uncertainty.contributions],
+        "contributions": [_plain_contribution(item) for item in uncertainty.contributions],
         "monte_carlo": asdict(check) if isinstance(check, MonteCarlo) else None,
         "caveat": uncertainty.caveat,
     }
+
+
+def _plain_contribution(item: Contribution) -> dict[str, Any]:
+    return asdict(item) | {"sigma": _known(item.sigma), "effect_k": _known(item.effect_k)}
 
 
 def _plain_histogram(found: Histogram | None) -> dict[str, Any] | None:

@@ -44,4 +44,5 @@ def _text(measurement: Measurement, region: Measured) -> str:
     if not np.isfinite(value):
         return f"{reading.label}: no temperature"
     expanded = measurement.uncertainty(region).expanded_k
-    return f"{reading.label} {reading.usual} {value:.1f} ± {expanded:.1f} °C"
+    off = f"± {expanded:.1f} °C" if np.isfinite(expanded) else "°C, uncertainty not known"
+    return f"{reading.label} {reading.usual} {value:.1f} {off}"
