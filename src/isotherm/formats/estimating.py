@@ -37,7 +37,8 @@ LEAST_SHARE = 0.05
 """Fewer pixels with a place on the scale are chance."""
 SYSTEMATIC = 0.015
 """How well a bar shows the palette of its picture, as a share of the scale: what remained between estimate and truth
-for six FLIR pictures that hold both (benchmarks/colour_scale.py; narrow bars, chroma, semi-transparent frames)."""
+for six FLIR pictures that hold both (benchmarks/colour_scale.py; narrow bars, chroma, semi-transparent frames). A fit:
+no other files were there to check it."""
 MOST_SIGMA = 1 / math.sqrt(12)
 """Uncertainty of a place that could be anywhere on the scale."""
 
