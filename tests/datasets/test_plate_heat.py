@@ -32,17 +32,17 @@ def slab(times_s: np.ndarray, thickness_m: float, joule_m2: float, material: Mat
 @pytest.mark.parametrize(("material", "thickness_mm"), [(LAMINATE, 1.0), (LAMINATE, 3.0), (PLASTIC, 2.0)])
 def test_a_sound_plate_is_the_analytic_slab(material: Material, thickness_mm: float) -> None:
     plate = Plate((Layer(material, thickness_mm),), (), (3, 4), 0.5, 0.0, 0.0)
-    rise = surface_rise(plate, Pulse(1e4, 0.0), even(plate), Clock(400, 0.01, 0.01))
-    expected = slab(0.01 * np.arange(1, 401), thickness_mm * 1e-3, 1e4, material)
+    rise = surface_rise(plate, Pulse(1e4, 0.0), even(plate), Clock(130, 0.03, 0.01))
+    expected = slab(0.01 + 0.03 * np.arange(130), thickness_mm * 1e-3, 1e4, material)
     np.testing.assert_allclose(rise[:, 1, 2], expected, rtol=1e-3)
 
 
 def test_twice_as_many_cells_make_a_quarter_of_the_error() -> None:
     plate = Plate((Layer(LAMINATE, 2.0),), (), (2, 2), 0.5, 0.0, 0.0)
-    expected = slab(0.01 * np.arange(1, 201), 2e-3, 1e4, LAMINATE)
+    expected = slab(0.01 * np.arange(1, 101), 2e-3, 1e4, LAMINATE)
     errors = []
     for cells in (20, 40):
-        rise = surface_rise(plate, Pulse(1e4, 0.0), even(plate), Clock(200, 0.01, 0.01), steps=Steps(cells))
+        rise = surface_rise(plate, Pulse(1e4, 0.0), even(plate), Clock(100, 0.01, 0.01), steps=Steps(cells))
         errors.append(np.abs(rise[:, 0, 0] / expected - 1).max())
     assert errors[1] < 0.3 * errors[0]
 
@@ -195,7 +195,7 @@ def test_a_defect_that_is_none_changes_nothing(nothing: Inclusion | Delamination
 def test_layers_of_one_material_are_one_plate() -> None:
     one = Plate((Layer(LAMINATE, 2.0),), (), (3, 3))
     three = Plate(tuple(Layer(LAMINATE, part) for part in (0.35, 0.65, 1.0)), (), (3, 3))
-    clock = Clock(100, 0.02, 0.02)
+    clock = Clock(50, 0.04, 0.02)
     made = [surface_rise(plate, Pulse(), even(plate), clock) for plate in (one, three)]
     np.testing.assert_allclose(made[1], made[0], rtol=1e-3)
 
@@ -219,7 +219,7 @@ def test_what_a_plate_loses_is_the_loss_of_its_two_sides() -> None:
     np.testing.assert_allclose(rise[:, 1, 1], 1e4 / metal.capacity_j_m3k / 1e-3 * np.exp(-rate * times), rtol=1e-3)
 
 
-@settings(deadline=None, max_examples=8)
+@settings(deadline=None, max_examples=5)
 @given(st.sampled_from(sorted(MADE)), st.integers(1, 3))
 def test_a_picture_of_a_mirrored_plate_is_the_mirrored_picture(kind: str, parts: int) -> None:
     plates = [
@@ -236,7 +236,7 @@ def test_finer_steps_change_little_where_their_number_is_left_to_the_simulator()
     clock = Clock(20, 0.1, 0.1)
     assert steps_per_frame(plate, clock.frame_s) == 3
     assert steps_per_frame(replace(plate, defects=()), clock.frame_s) == 1
-    found, fine = (surface_rise(plate, Pulse(), even(plate), clock, steps=Steps(30, parts)) for parts in (None, 24))
+    found, fine = (surface_rise(plate, Pulse(), even(plate), clock, steps=Steps(30, parts)) for parts in (None, 12))
     contrast = float((fine[:, 16, 16] - fine[:, 0, 0]).max())
     assert contrast > 1
     assert np.abs(found - fine).max() < 0.015 * contrast

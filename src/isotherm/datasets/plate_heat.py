@@ -33,7 +33,7 @@ from isotherm.datasets.plates import Plate
 Profile = Float32[np.ndarray, "H W"]
 Rise = Float32[np.ndarray, "T H W"]
 _NOTHING = 1e-12
-_SHARES = 4
+_SHARES, _FOR_TWO = 4, 200_000
 MAX_STEPS = 32
 """Steps for each frame that are taken without being asked for."""
 MAX_CELLS = 200_000_000
@@ -51,7 +51,8 @@ class Steps:
     per_frame
         Steps for each frame; None for as many as the plate's defects and the conductivity in its plane ask for.
     threads
-        Threads that share the work; they change nothing in the result. None for two, where there are two processors.
+        Threads that share the work; they change nothing in the result. None for two, where there are two processors
+        and the plate is large enough to gain.
     """
 
     cells: int = 30
@@ -123,7 +124,8 @@ def surface_rise(
     first_s = clock.first_s - (before_first - 1) * step_s
     heated = HeatedPlate(plate, heating, profile, (first_s, step_s), steps.cells)
     result = np.empty((clock.frames, *plate.size_px), np.float32)
-    with _threads(steps.threads) as each:
+    small = math.prod(plate.size_px) * steps.cells < _FOR_TWO
+    with _threads(steps.threads or (1 if small else min(2, os.cpu_count() or 1))) as each:
         for frame in range(clock.frames):
             for part in reversed(range(parts if frame else before_first)):
                 heated.advance(None if part else result[frame], each)
@@ -132,9 +134,8 @@ def surface_rise(
 
 
 @contextmanager
-def _threads(count: int | None) -> Iterator[Each]:
+def _threads(count: int) -> Iterator[Each]:
     """Provide the `map` of some threads, or the plain one."""
-    count = count or min(2, os.cpu_count() or 1)
     if count == 1:
         yield map
         return
