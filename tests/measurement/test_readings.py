@@ -195,6 +195,17 @@ def test_offset_of_the_camera_cancels_in_a_difference_and_emissivities_do_not() 
     assert abs(found["reflected_k"]) < 0.5 * abs(reading)
 
 
+def test_a_maximum_has_the_uncertainty_of_its_pixel_whatever_lies_around_it() -> None:
+    thermogram = planck(np.linspace(10, 90, 60).reshape(6, 10), emissivity=0.3)
+    hottest = np.zeros((6, 10), dtype=np.bool_)
+    hottest[5, 9] = True
+    areas = [whole((6, 10)), Area("peak", "mask", hottest)]
+    measured = measure_areas(Pictures(thermogram), areas, SETTINGS)
+    image, peak = (uncertainty_of(measured[area.label], "max", SETTINGS) for area in areas)
+    assert image.standard_k == pytest.approx(peak.standard_k, rel=1e-6)
+    assert measured["image"].factor("min") > 1.2 * measured["image"].factor("max")
+
+
 def test_identical_parts_share_the_error_of_their_emissivity() -> None:
     thermogram = planck(np.where(STEPS > 40, 80.0, 79.0), emissivity=0.9)
     apart = delta("c-a", thermogram)

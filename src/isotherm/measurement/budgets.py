@@ -58,12 +58,15 @@ class Effect:
 
 @dataclass(frozen=True)
 class Measured:
-    """A region with its reading, the effects of the parameters on it, and how the camera's errors grow in it."""
+    """A region with its reading, the effects of the parameters on it, and how the camera's errors grow in it.
+
+    The effects and ``factors`` are those of each statistic, in their order; a small signal makes errors grow most.
+    """
 
     area: Area
     reading: Reading
     effects: tuple[Effect, ...]
-    factor: float
+    factors: Float64[np.ndarray, " 4"] = field(repr=False)
     colours_k: Float64[np.ndarray, " 4"] | None = field(default=None, repr=False)
     draws: dict[Statistic, MonteCarlo | None] = field(default_factory=dict)
 
@@ -72,11 +75,15 @@ class Measured:
         place = STATISTICS.index(statistic)
         return next((float(item.kelvin[place]) for item in self.effects if item.shift.name == name), 0.0)
 
+    def factor(self, statistic: Statistic) -> float:
+        """Return by how much an error of the camera grows on the way to a statistic."""
+        return float(self.factors[STATISTICS.index(statistic)])
+
     def noise_k(self, statistic: Statistic, settings: UncertaintySettings) -> float:
         """Return the noise of a statistic [K]: one pixel's for an extreme, averaged down in a mean."""
         pixels = max(1, self.reading.area_px - self.reading.missing_px)
         share = {"mean": 1 / math.sqrt(pixels), "median": _MEDIAN_NOISE / math.sqrt(pixels)}.get(statistic, 1.0)
-        return settings.noise_k * self.factor * min(share, 1.0)
+        return settings.noise_k * self.factor(statistic) * min(share, 1.0)
 
 
 @dataclass(frozen=True)
@@ -122,11 +129,22 @@ def _measure_group(pictures: Pictures, areas: Sequence[Area], scene: Scene) -> d
             area=area,
             reading=reading,
             effects=tuple(own),
-            factor=amplification(pictures.calibration, scene, _middle_count(pictures, area)),
+            factors=_factors(pictures, area, reading),
             colours_k=_colours_k(pictures, area, reading),
         )
         for area, reading, own in zip(areas, readings, effects, strict=True)
     }
+
+
+def _factors(pictures: Pictures, area: Area, reading: Reading) -> Float64[np.ndarray, " 4"]:
+    """Return the growth of the camera's errors at the coldest and hottest pixel, and for mean and median in the middle.
+
+    One kelvin before the lens is more at the object where the signal is small, so a region's ends differ.
+    """
+    middle = _middle_count(pictures, area)
+    counts = pictures.thermogram.counts
+    ends = [middle if at is None else float(counts[at[1], at[0]]) for at in (reading.min_at, reading.max_at)]
+    return np.array([amplification(pictures.calibration, reading.scene, count) for count in (*ends, middle, middle)])
 
 
 def _middle_count(pictures: Pictures, area: Area) -> float:
@@ -145,10 +163,10 @@ def _colours_k(pictures: Pictures, area: Area, reading: Reading) -> Float64[np.n
         return None
     sigmas = calibration.sigma_k(pictures.thermogram.counts)
     inside = sigmas[area.mask].astype(np.float64)
-    mean = float(np.nanmean(inside)) if np.isfinite(inside).any() else 0.0
+    # Not known stays NaN: no uncertainty at all would be a claim.
+    mean = float(np.nanmean(inside)) if np.isfinite(inside).any() else math.nan
     ends = [mean if at is None else float(sigmas[at[1], at[0]]) for at in (reading.min_at, reading.max_at)]
-    found: Float64[np.ndarray, " 4"] = np.nan_to_num(np.array([*ends, mean, mean]))
-    return found
+    return np.array([*ends, mean, mean])
 
 
 def uncertainty_of(measured: Measured, statistic: Statistic, settings: UncertaintySettings) -> Uncertainty:
@@ -228,13 +246,14 @@ def _of_camera(terms: Sequence[Term], settings: UncertaintySettings) -> Iterable
     sums = float(np.nan_to_num(sum(term.weight * term.measured.reading.celsius(term.statistic) for term in terms)))
     if abs(sum(term.weight for term in terms)) < 1e-9:
         offset = settings.accuracy_k / ROOT3
-        common = sum(term.weight * term.measured.factor for term in terms) * offset
+        common = sum(term.weight * term.measured.factor(term.statistic) for term in terms) * offset
         yield Contribution("camera, offset", offset, "K", common, f"{sheet}; common to both regions")
         gain = settings.accuracy_percent / 100 / ROOT3
         yield Contribution("camera, share of the difference", gain, "1", gain * sums, sheet)
     else:
         camera = settings.camera_k(sums)
-        yield Contribution("camera", camera, "K", camera * max(term.measured.factor for term in terms), sheet)
+        factor = max(term.measured.factor(term.statistic) for term in terms)
+        yield Contribution("camera", camera, "K", camera * factor, sheet)
     noise = math.hypot(*(term.weight * term.measured.noise_k(term.statistic, settings) for term in terms))
     yield Contribution("noise", settings.noise_k, "K", noise, "NETD, assumed")
 
@@ -257,7 +276,7 @@ def _drawn(
         checks: dict[Statistic, MonteCarlo | None] = {}
         statistic: Statistic
         for statistic in ("min", "max", "mean"):
-            error = camera * settings.camera_k(item.reading.celsius(statistic)) * item.factor
+            error = camera * settings.camera_k(item.reading.celsius(statistic)) * item.factor(statistic)
             error += rng.normal(0, item.noise_k(statistic, settings), settings.draws)
             checks[statistic] = summary(values[statistic] + error)
         found[item.area.label] = replace(item, draws=checks)
