@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Bool, Float, Float32
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from isotherm.reports import palette
+from isotherm.sequences.defects import Defect
 from isotherm.sequences.maps import MapStack
 
 _COLUMNS = 4
@@ -74,3 +75,22 @@ def _png(figure: Figure) -> bytes:
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=110, metadata={"Software": None})
     return stream.getvalue()
+
+
+def defects_figure(
+    title: str, score: Float32[np.ndarray, "H W"], mask: Bool[np.ndarray, "H W"], defects: Sequence[Defect]
+) -> bytes:
+    """Return one PNG: how far each pixel is from the usual, with the outline and the number of each defect."""
+    height, width = score.shape
+    figure = Figure(figsize=(7.5, 7.5 * height / width * 0.86 + 0.6), layout="constrained")
+    axes = figure.subplots()
+    _draw_map(
+        figure, axes, name=f"{title}: {len(defects)} defects, {mask.mean():.1%} of the picture", unit="1", values=score
+    )
+    for defect in defects:
+        x, y = np.array([*defect.region.contour, defect.region.contour[0]]).T
+        axes.plot(x, y, color="#e0218a", lw=1.2)
+        depth = "" if defect.depth_mm is None else f" {defect.depth_mm:.2f} mm"
+        left, top = float(x.max()), float(y.min())
+        axes.annotate(f"{defect.number}{depth}", (left, top), color="#e0218a", fontsize=8, fontweight="bold")
+    return _png(figure)

@@ -1,0 +1,183 @@
+"""From a recording to defects: mask, score, table, and a picture to look at."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from isotherm.core.config import setting, to_mapping, validate
+from isotherm.core.files import make_folder, write_whole
+from isotherm.core.progress import Progress, silent
+from isotherm.reports.figures_sequences import defects_figure
+from isotherm.reports.plain import dumps
+from isotherm.reports.png import encode_png
+from isotherm.sequences.defects import COLUMNS, Defect, DefectRules, find_defects, table_row
+from isotherm.sequences.features import Features, FeaturesConfig
+from isotherm.sequences.maps import MapStack
+from isotherm.sequences.segment import SEGMENT_METHODS, Segmentation
+from isotherm.sequences.stack import ThermalSequence
+from isotherm.sequences.tsr import Tsr, TsrConfig
+from isotherm.workflows.sequence_opening import PrepareSettings, open_recording, prepared
+
+METHOD = "mahalanobis"
+
+
+@dataclass(frozen=True)
+class DepthSettings:
+    """What depths are worked out with."""
+
+    diffusivity_m2_s: float | None = setting(
+        None, "through the thickness; with it defects get a depth [m2/s]", low=1e-9, high=1e-2
+    )
+
+    def __post_init__(self) -> None:
+        validate(self)
+
+
+@dataclass(frozen=True)
+class SegmentSettings:
+    """Everything about a segmentation but its input and its folder.
+
+    Parameters
+    ----------
+    method, config
+        A name of `isotherm.sequences.segment.SEGMENT_METHODS` and its configuration (None: the defaults).
+    features
+        The maps that it works on.
+    """
+
+    method: str = METHOD
+    config: Any = None
+    features: FeaturesConfig = field(default_factory=FeaturesConfig)
+    prepare: PrepareSettings = field(default_factory=PrepareSettings)
+    rules: DefectRules = field(default_factory=DefectRules)
+    depth: DepthSettings = field(default_factory=DepthSettings)
+
+    def method_config(self) -> Any:
+        """Return the configuration of the method."""
+        return self.config if self.config is not None else SEGMENT_METHODS.get(self.method).config_type()
+
+    def described(self) -> dict[str, Any]:
+        """Return the settings as plain values in groups."""
+        return {
+            "method": {"name": self.method, **to_mapping(self.method_config())},
+            "features": to_mapping(self.features),
+            "prepare": to_mapping(self.prepare),
+            "defects": to_mapping(self.rules),
+            "depth": to_mapping(self.depth),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Segmented:
+    """What was found in one recording."""
+
+    name: str
+    maps: MapStack
+    found: Segmentation
+    depth_mm: Float32[np.ndarray, "H W"] | None
+    defects: tuple[Defect, ...]
+    notes: tuple[str, ...]
+
+
+def segment_recording(path: Path, settings: SegmentSettings, *, progress: Progress = silent) -> Segmented:
+    """Prepare a recording, make its maps, find the defects in them and measure each.
+
+    Raises
+    ------
+    DataError, FormatError
+        The recording cannot be used; the message says why.
+    ConfigError, UnknownNameError
+        A setting or a name is wrong.
+    """
+    method, config = SEGMENT_METHODS.get(settings.method), settings.method_config()
+    sequence = prepared(open_recording(path, settings.prepare), "cooling", settings.prepare)
+    progress(1, 4, "maps")
+    maps = Features().maps(sequence, settings.features)
+    progress(2, 4, settings.method)
+    found = method.segment(maps.values, config)
+    progress(3, 4, "defects")
+    depth_mm = _depth_mm(sequence, settings.depth)
+    defects = find_defects(
+        found.mask,
+        settings.rules,
+        maps=dict(zip(maps.names, maps.values, strict=True)),
+        score=found.score,
+        depth_mm=depth_mm,
+    )
+    progress(4, 4, "defects")
+    notes = dict.fromkeys((*sequence.notes, *maps.notes, *found.notes))
+    return Segmented(sequence.name, maps, found, depth_mm, defects, tuple(notes))
+
+
+def _depth_mm(sequence: ThermalSequence, settings: DepthSettings) -> Float32[np.ndarray, "H W"] | None:
+    if settings.diffusivity_m2_s is None:
+        return None
+    return Tsr().maps(sequence, TsrConfig(at=0, diffusivity_m2_s=settings.diffusivity_m2_s))["tsr_depth"]
+
+
+def write_segmentation(result: Segmented, folder: Path, settings: SegmentSettings) -> list[Path]:
+    """Write ``mask.png``, ``maps.npz``, ``defects.csv``, ``defects.json`` and ``defects.png``.
+
+    Raises
+    ------
+    OutputError
+        The folder cannot be written.
+    """
+    make_folder(folder)
+    files = {
+        "defects.csv": _table(result),
+        "defects.json": _json(result, settings),
+        "defects.png": defects_figure(result.name, result.found.score, result.found.mask, result.defects),
+        "mask.png": encode_png(result.found.mask.astype(np.uint8) * np.uint8(255)),
+        "maps.npz": _npz(result),
+    }
+    for name, data in files.items():
+        write_whole(folder / name, data)
+    return [folder / name for name in files]
+
+
+def _table(result: Segmented) -> bytes:
+    stream = io.StringIO(newline="")
+    writer = csv.DictWriter(stream, COLUMNS, restval="", lineterminator="\r\n")
+    writer.writeheader()
+    writer.writerows(_short(table_row(defect)) for defect in result.defects)
+    return stream.getvalue().encode("utf-8")
+
+
+def _short(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: f"{value:.6g}" if isinstance(value, float) else value for name, value in row.items()}
+
+
+def _json(result: Segmented, settings: SegmentSettings) -> bytes:
+    about = {
+        "recording": result.name,
+        "settings": settings.described(),
+        "notes": result.notes,
+        "defects": [_plain(defect) for defect in result.defects],
+    }
+    return (dumps(about, indent=1) + "\n").encode("utf-8")
+
+
+def _plain(defect: Defect) -> dict[str, Any]:
+    return {**table_row(defect), "outline": defect.region.contour, "cnr_of": _known(defect.cnr)}
+
+
+def _known(numbers: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: value if np.isfinite(value) else None for name, value in numbers.items()}
+
+
+def _npz(result: Segmented) -> bytes:
+    stream = io.BytesIO()
+    arrays: dict[str, Any] = dict(zip(result.maps.names, result.maps.values, strict=True))
+    if result.depth_mm is not None:
+        arrays["depth_mm"] = result.depth_mm
+    np.savez_compressed(stream, score=result.found.score, mask=result.found.mask, **arrays)
+    return stream.getvalue()
