@@ -15,8 +15,13 @@ def guide(counts: np.ndarray | None = None, *, photo_size: tuple[int, int] = (4,
     """Return a JPEG of 384 x 288 with int16 counts at byte 209536 and a small BMP, rows from the top, behind them."""
     if counts is None:
         counts = np.linspace(-373, 2615, 288 * 384).astype("<i2").reshape(288, 384)
+    return camera_jpeg().ljust(TEMPERATURES, b"\0") + counts.astype("<i2").tobytes() + bmp(*photo_size)
+
+
+def camera_jpeg() -> bytes:
+    """Return a JPEG of 384 x 288 with the segment APP1 of thirteen bytes 255 that the camera writes behind APP0."""
     picture = encoded(np.zeros((288, 384), np.uint8), "JPEG")
-    return picture.ljust(TEMPERATURES, b"\0") + counts.astype("<i2").tobytes() + bmp(*photo_size)
+    return picture[:20] + b"\xff\xe1\0\x0f" + b"\xff" * 13 + picture[20:]
 
 
 def bmp(width: int, height: int) -> bytes:

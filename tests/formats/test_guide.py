@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from guide_files import PHOTO, bmp, guide
+from guide_files import PHOTO, TEMPERATURES, bmp, camera_jpeg, guide
 from PIL import Image
 
 import isotherm
@@ -46,6 +46,25 @@ def test_a_cut_photo_costs_no_temperature() -> None:
     np.testing.assert_array_equal(thermogram.counts, read_bytes(sample).counts)
 
 
+@pytest.mark.parametrize("length", [PHOTO, PHOTO + 1])
+def test_a_file_cut_behind_its_temperatures_has_all_of_them(length: int) -> None:
+    sample = guide()
+    thermogram = read_bytes(sample[:length])
+    assert thermogram.format == "guide"
+    np.testing.assert_array_equal(thermogram.counts, read_bytes(sample).counts)
+
+
+@pytest.mark.parametrize("length", [TEMPERATURES - 9, TEMPERATURES + 9, PHOTO - 1])
+def test_a_file_cut_in_its_temperatures_is_no_picture_but_says_so(length: int) -> None:
+    with pytest.raises(FormatError, match=f"Guide file: cut short: the temperatures reach to byte {PHOTO}") as caught:
+        read_bytes(guide()[:length])
+    assert caught.value.offset == length
+
+
+def test_the_cameras_jpeg_alone_is_a_picture() -> None:
+    assert read_bytes(camera_jpeg()).format == "picture"
+
+
 def test_a_picture_of_another_size_is_no_guide_file() -> None:
     other = encoded(np.zeros((20, 30), np.uint8), "JPEG").ljust(PHOTO, b"\0") + bmp(4, 3)
     assert not FORMATS.get("guide").recognises(other)
@@ -68,6 +87,15 @@ def test_real_files(name: str, low: float, high: float, data: Path) -> None:
     assert (celsius.min(), celsius.max()) == pytest.approx((low, high), abs=1e-3)
     assert thermogram.visual is not None
     assert Image.open(io.BytesIO(thermogram.visual.data)).size == (640, 480)
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("name", ["Line_1", "Sub_station_161"])
+def test_a_real_file_that_is_cut_says_so(name: str, data: Path) -> None:
+    whole = (data / f"camera_files/guide_tp8/{name}.JPG").read_bytes()
+    with pytest.raises(FormatError, match="Guide file: cut short"):
+        read_bytes(whole[:430_000])
+    assert read_bytes(whole[:PHOTO]).format == "guide"
 
 
 @pytest.mark.real_data

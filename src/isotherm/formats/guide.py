@@ -25,6 +25,8 @@ TEMPERATURES = 209_536
 PHOTO = TEMPERATURES + 2 * ROWS * COLUMNS
 _STEP_C = 0.1
 _LARGEST_PHOTO = 64 * 1024 * 1024
+# The camera's JPEG has a segment APP1 of nothing but these.
+_MARK = b"\xff" * 13
 # Where the edges of a power line's tower agree best in one file (correlation 0.53; 0.19 where the pictures are only
 # centred). The camera stores no alignment, and near objects lie elsewhere.
 _ALIGNMENT = Alignment(1.28, 1.28, 104.0, 26.0, "fitted to a far scene of one TP8S")
@@ -44,13 +46,15 @@ class GuideReader:
     )
 
     def recognises(self, data: bytes) -> bool:
-        """Say whether a JPEG of 384 x 288 pixels is followed by a BMP at the photo's place."""
-        return data.startswith(jpeg.SIGNATURE) and data[PHOTO : PHOTO + 2] == b"BM" and _framed(data)
+        """Say whether a JPEG of 384 x 288 pixels has a BMP at the photo's place, or is the camera's and ends before."""
+        return (data[PHOTO : PHOTO + 2] == b"BM" or _cut(data)) and _framed(data)
 
     def decode(self, data: bytes, hints: ReadHints) -> Thermogram:  # noqa: ARG002 (the seam's signature)
         """Decode the temperatures and the photo."""
         cursor = Cursor(data, "<", "Guide file")
-        if cursor.take(PHOTO, 2) != b"BM":
+        if len(data) < PHOTO:
+            raise cursor.error(f"cut short: the temperatures reach to byte {PHOTO}", len(data))
+        if not b"BM".startswith(data[PHOTO : PHOTO + 2]):
             raise cursor.error("no BMP behind the temperatures", PHOTO)
         raw = cursor.take(TEMPERATURES, 2 * ROWS * COLUMNS)
         return Thermogram(
@@ -62,6 +66,12 @@ class GuideReader:
             visual=_photo(cursor),
             notes=("unit (0.1 °C) and sign of the temperatures are inferred: no camera read-out was there to check",),
         )
+
+
+def _cut(data: bytes) -> bool:
+    """Say whether this is the begin of a camera's file, cut before its photo; its JPEG alone is a whole picture."""
+    marked = (segment.marker == jpeg.APP1 and segment.payload == _MARK for segment in jpeg.segments(data))
+    return len(data) < PHOTO + 2 and any(marked) and not data.endswith(b"\xff\xd9")
 
 
 def _framed(data: bytes) -> bool:
