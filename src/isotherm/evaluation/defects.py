@@ -1,0 +1,318 @@
+"""Judging defect maps of plates: pixels, defects, false calls and depths, with intervals over plates.
+
+A plate is one specimen: pixels of one plate go together, so every interval is from plates drawn anew, not pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Bool, Float, Float64, Int
+
+from isotherm.core.config import setting, validate
+from isotherm.core.errors import DataError
+from isotherm.core.regions import dilate, drop_small, label
+from isotherm.evaluation.bootstrap import Interval
+from isotherm.evaluation.metrics import auroc_of, average_precision_of
+from isotherm.evaluation.pixel_spread import quantile_edges
+from isotherm.evaluation.ranking import Metric, Ranking, Undefined, rank
+from isotherm.evaluation.summary import Measured
+
+Mask = Bool[np.ndarray, "H W"]
+RATIOS = (3.0, 6.0)
+"""Where ranges of diameter over depth part: below 3, 3 to 6, 6 and more."""
+
+DEFINITIONS = {
+    "iou": "intersection over union of called and true pixels, over the pixels of all plates",
+    "dice": "2 x intersection over the sum of called and true pixels, over the pixels of all plates",
+    "average_precision": "sum of precision times gain in recall over all distinct scores of pixels",
+    "auroc": "area under the ROC curve over pixels",
+    "pod": "share of the defects that were found; by diameter over depth below 3, 3 to 6, and 6 or more",
+    "found": "at least a part (`cover_percent`) of the defect's pixels is called, by regions that count as on a defect",
+    "false_calls": "called regions that are not on a defect, as mean over all plates, those without a defect included",
+    "on a defect": "at least a part (`own_percent`) of the region lies on defects or within `margin_px` of one",
+    "depth_error": "median over found defects of |depth told - true depth| over true depth",
+    "low, high": "95 % percentile bootstrap over plates, drawn among those with and those without a defect apart",
+}
+
+
+@dataclass(frozen=True)
+class CallRules:
+    """When a defect counts as found and a called region as a false call."""
+
+    cover_percent: float = setting(25.0, "a defect is found when so much of it is called [%]", low=0, high=100)
+    own_percent: float = setting(25.0, "a region is on a defect when so much of it lies there [%]", low=0, high=100)
+    margin_px: int = setting(2, "how far beyond a defect its signal may reach [px]", low=0, high=100)
+    min_area_px: int = setting(4, "called regions smaller than this are not counted [px]", low=1)
+
+    def __post_init__(self) -> None:
+        validate(self)
+
+
+@dataclass(frozen=True, eq=False)
+class PlateTruth:
+    """What is true of a plate.
+
+    Parameters
+    ----------
+    labels
+        (H W) 0 where it is sound, n on its n-th defect.
+    diameter_mm, depth_mm
+        (D) of its defects, NaN where not known.
+    judged
+        (H W) where the labels say something; None: everywhere.
+    """
+
+    labels: Int[np.ndarray, "H W"]
+    diameter_mm: Float64[np.ndarray, " D"]
+    depth_mm: Float64[np.ndarray, " D"]
+    judged: Mask | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class PlateJudgement:
+    """One plate, judged.
+
+    Parameters
+    ----------
+    hits, false_alarms, misses
+        Pixels.
+    found
+        (D) whether each defect was found.
+    covered
+        (D) which part of it was called.
+    false_calls
+        Called regions that are not on a defect.
+    depth_told_mm
+        (D) NaN where none was told.
+    on_defects, elsewhere
+        Scores of pixels on defects and of all others.
+    """
+
+    truth: PlateTruth
+    hits: int
+    false_alarms: int
+    misses: int
+    found: Bool[np.ndarray, " D"]
+    covered: Float64[np.ndarray, " D"]
+    false_calls: int
+    depth_told_mm: Float64[np.ndarray, " D"]
+    on_defects: Float[np.ndarray, " P"] = field(repr=False)
+    elsewhere: Float[np.ndarray, " N"] = field(repr=False)
+
+    @property
+    def ratio(self) -> Float64[np.ndarray, " D"]:
+        """Diameter over depth of each defect."""
+        return np.asarray(self.truth.diameter_mm / self.truth.depth_mm)
+
+
+def judge_plate(
+    truth: PlateTruth,
+    called: Mask,
+    scores: Float[np.ndarray, "H W"],
+    *,
+    rules: CallRules | None = None,
+    depth_told_mm: Float64[np.ndarray, " D"] | None = None,
+) -> PlateJudgement:
+    """Compare what was called on a plate with what is true.
+
+    Parameters
+    ----------
+    truth
+        The plate's defects.
+    called
+        (H W) pixels that were called a defect, at a threshold that was chosen without this plate.
+    scores
+        (H W) the larger, the more likely a defect; NaN counts as the lowest.
+    rules
+        When a defect is found and a call false.
+    depth_told_mm
+        (D) depth that was told of each defect, NaN where none.
+
+    Raises
+    ------
+    DataError
+        Labels of defects that are not there, or a defect without a pixel.
+    """
+    rules = rules or CallRules()
+    count = truth.diameter_mm.size
+    area = np.bincount(np.maximum(truth.labels, 0).ravel(), minlength=count + 1)[1:]
+    if area.size != count or truth.labels.min() < 0 or not area.all():
+        raise DataError(f"the labels of a plate must be 0 and 1 to {count}, each on at least one pixel")
+    judged = np.ones(called.shape, np.bool_) if truth.judged is None else truth.judged
+    true, called = (truth.labels > 0) & judged, called & judged
+    on_defect, false_calls = _regions(called, truth.labels > 0, judged, rules)
+    covered = np.bincount(truth.labels[on_defect], minlength=count + 1)[1:] / area
+    filled = np.where(np.isnan(scores), -np.inf, scores)
+    return PlateJudgement(
+        truth,
+        hits=int((called & true).sum()),
+        false_alarms=int((called & ~true).sum()),
+        misses=int((~called & true).sum()),
+        found=np.asarray((covered >= rules.cover_percent / 100) & (covered > 0)),
+        covered=covered,
+        false_calls=false_calls,
+        depth_told_mm=np.full(count, np.nan) if depth_told_mm is None else depth_told_mm,
+        on_defects=filled[true],
+        elsewhere=filled[judged & ~true],
+    )
+
+
+def _regions(called: Mask, true: Mask, judged: Mask, rules: CallRules) -> tuple[Mask, int]:
+    """Return the pixels of the called regions that are on a defect, and how many regions are not."""
+    labels, count = drop_small(*label(called), rules.min_area_px)
+    near = dilate(true, rules.margin_px) | ~judged
+    size = np.bincount(labels.ravel(), minlength=count + 1)
+    own = np.bincount(labels[near], minlength=count + 1)
+    on_defect = (own >= rules.own_percent / 100 * size) & (own > 0)
+    on_defect[0] = False
+    return np.asarray(on_defect[labels]), int(count - on_defect.sum())
+
+
+def judge_plates(plates: Sequence[PlateJudgement], *, resamples: int = 1000, seed: int = 0) -> dict[str, Measured]:
+    """Return the metrics of a set of plates, each with its interval; see `DEFINITIONS`.
+
+    Returns
+    -------
+    dict
+        ``iou dice average_precision auroc pod pod_below_3 pod_3_to_6 pod_from_6 false_calls depth_error
+        depth_error_from_6``; undefined with the reason where the plates cannot give a number.
+    """
+    if not plates:
+        return dict.fromkeys(_STATISTICS, Measured(Undefined("no plates")))
+    tables = _Tables.of(plates)
+    everything = np.arange(len(plates))
+    exact = {name: statistic(plates, tables, everything) for name, statistic in _STATISTICS.items()}
+    exact |= _exact_curves(plates)
+    at_edges = {name: _STATISTICS[name](plates, tables, everything) for name in ("average_precision", "auroc")}
+    draws = _draws(plates, resamples, seed)
+    measured = {}
+    for name, statistic in _STATISTICS.items():
+        value = exact[name]
+        interval = _interval([statistic(plates, tables, drawn) for drawn in draws])
+        if isinstance(interval, Interval) and isinstance(value, float) and isinstance(at_edges.get(name), float):
+            # The interval is of curves read at some scores: it moves by what reading all of them makes of the value.
+            shift = value - float(at_edges[name])  # type: ignore[arg-type]
+            interval = Interval(*np.clip([interval.low + shift, interval.high + shift], 0, 1).tolist())
+        measured[name] = Measured(value, None if isinstance(value, Undefined) else interval)
+    return measured
+
+
+def _exact_curves(plates: Sequence[PlateJudgement]) -> dict[str, Metric]:
+    ranking = rank(np.concatenate([plate.on_defects for plate in plates]), (plate.elsewhere for plate in plates))
+    return {"average_precision": average_precision_of(ranking), "auroc": auroc_of(ranking)}
+
+
+@dataclass(frozen=True, eq=False)
+class _Tables:
+    """Pixels of each plate at or above each edge of the scores, highest first; the last column counts all."""
+
+    edges: Float64[np.ndarray, " E"]
+    on_defects: Int[np.ndarray, "N F"]
+    elsewhere: Int[np.ndarray, "N F"]
+
+    @classmethod
+    def of(cls, plates: Sequence[PlateJudgement]) -> _Tables:
+        scores = np.concatenate([plate.on_defects for plate in plates]).astype(np.float64)
+        edges = np.unique(quantile_edges(scores))[::-1] if scores.size else np.zeros(1)
+        return cls(
+            edges,
+            np.stack([_at_or_above(plate.on_defects, edges) for plate in plates]),
+            np.stack([_at_or_above(plate.elsewhere, edges) for plate in plates]),
+        )
+
+    def ranking(self, drawn: Int[np.ndarray, " N"]) -> Ranking:
+        hits, others = self.on_defects[drawn].sum(axis=0), self.elsewhere[drawn].sum(axis=0)
+        weights, between = np.diff(hits, prepend=0), np.diff(others, prepend=0)
+        there = weights > 0
+        # Others between two kept edges count as above the lower one.
+        above = np.diff(np.cumsum(between)[there], prepend=0)
+        scores = np.append(self.edges, -np.inf)
+        return Ranking(scores[there], weights[there].astype(np.float64), above * 0, above, int(others[-1]))
+
+
+def _at_or_above(scores: Float[np.ndarray, " P"], edges: Float64[np.ndarray, " E"]) -> Int[np.ndarray, " F"]:
+    ordered = np.sort(scores)
+    return np.append(ordered.size - np.searchsorted(ordered, edges, side="left"), ordered.size)
+
+
+def _draws(plates: Sequence[PlateJudgement], resamples: int, seed: int) -> list[Int[np.ndarray, " N"]]:
+    rng = np.random.default_rng(seed)
+    faulty = np.array([plate.found.size > 0 for plate in plates])
+    groups = [group for group in (np.flatnonzero(faulty), np.flatnonzero(~faulty)) if group.size]
+    if min(group.size for group in groups) < 2:
+        return []
+    return [np.concatenate([rng.choice(group, group.size) for group in groups]) for _ in range(resamples)]
+
+
+def _interval(values: list[Metric]) -> Interval | Undefined:
+    if not values:
+        return Undefined("an interval needs two plates with defects, and two without where there is one")
+    known = [value for value in values if isinstance(value, float)]
+    if len(known) < 0.95 * len(values):
+        return Undefined("too few plates have what this needs: many draws of plates hold none")
+    low, high = np.percentile(known, [2.5, 97.5]).tolist()
+    return Interval(low, high)
+
+
+_Statistic = Callable[[Sequence[PlateJudgement], _Tables, Int[np.ndarray, " N"]], Metric]
+
+
+def _overlap(dice: bool) -> _Statistic:
+    def statistic(plates: Sequence[PlateJudgement], _: _Tables, drawn: Int[np.ndarray, " N"]) -> Metric:
+        hits, false, misses = np.sum(
+            [[plates[i].hits, plates[i].false_alarms, plates[i].misses] for i in drawn.tolist()], axis=0
+        ).tolist()
+        if hits + misses == 0:
+            return Undefined("no plate has a defect")
+        return float(2 * hits / (2 * hits + false + misses) if dice else hits / (hits + false + misses))
+
+    return statistic
+
+
+def _pod(low: float, high: float) -> _Statistic:
+    def statistic(plates: Sequence[PlateJudgement], _: _Tables, drawn: Int[np.ndarray, " N"]) -> Metric:
+        ratios, found = _joined(plates, drawn, "ratio"), _joined(plates, drawn, "found")
+        inside = (ratios >= low) & (ratios < high) if low > 0 or high < np.inf else np.ones(ratios.shape, np.bool_)
+        return float(found[inside].mean()) if inside.any() else Undefined("no defects of this size")
+
+    return statistic
+
+
+def _depth_error(low: float) -> _Statistic:
+    def statistic(plates: Sequence[PlateJudgement], _: _Tables, drawn: Int[np.ndarray, " N"]) -> Metric:
+        told = _joined(plates, drawn, "depth_told_mm")
+        true = np.concatenate([plates[i].truth.depth_mm for i in drawn.tolist()])
+        taken = _joined(plates, drawn, "found") & np.isfinite(told / true)
+        if low > 0:
+            taken &= _joined(plates, drawn, "ratio") >= low
+        if not taken.any():
+            return Undefined("no depth was told of a defect that was found")
+        return float(np.median(np.abs(told[taken] / true[taken] - 1)))
+
+    return statistic
+
+
+def _joined(plates: Sequence[PlateJudgement], drawn: Int[np.ndarray, " N"], name: str) -> np.ndarray:
+    return np.concatenate([getattr(plates[i], name) for i in drawn.tolist()])
+
+
+def _false_calls(plates: Sequence[PlateJudgement], _: _Tables, drawn: Int[np.ndarray, " N"]) -> Metric:
+    return float(np.mean([plates[i].false_calls for i in drawn.tolist()]))
+
+
+_STATISTICS: Mapping[str, _Statistic] = {
+    "iou": _overlap(dice=False),
+    "dice": _overlap(dice=True),
+    "average_precision": lambda _, tables, drawn: average_precision_of(tables.ranking(drawn)),
+    "auroc": lambda _, tables, drawn: auroc_of(tables.ranking(drawn)),
+    "pod": _pod(0, np.inf),
+    "pod_below_3": _pod(0, RATIOS[0]),
+    "pod_3_to_6": _pod(*RATIOS),
+    "pod_from_6": _pod(RATIOS[1], np.inf),
+    "false_calls": _false_calls,
+    "depth_error": _depth_error(0),
+    "depth_error_from_6": _depth_error(RATIOS[1]),
+}
