@@ -87,6 +87,20 @@ def test_a_declared_size_beyond_reason_is_refused_before_memory_is_taken() -> No
         read_bytes(bytes(sample))
 
 
+def test_a_doubled_picture_says_the_size_of_its_sensor() -> None:
+    doubled = np.arange(12, dtype=np.uint16).reshape(3, 4).repeat(2, 0).repeat(2, 1)
+    thermogram = read_bytes(irg(doubled + 4600))
+    assert thermogram.sensor_size == (3, 4)
+    assert any("stored four times" in note for note in thermogram.notes)
+
+
+def test_a_picture_that_is_not_doubled_says_no_size() -> None:
+    striped = np.arange(8, dtype=np.uint16).reshape(2, 4).repeat(2, 0)
+    assert [read_bytes(irg(counts)).sensor_size for counts in (COUNTS, striped, np.full((4, 4), 4600, np.uint16))] == [
+        None
+    ] * 3
+
+
 @settings(deadline=None, max_examples=25)
 @given(arrays.arrays(np.uint16, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(1, 65535)))
 def test_counts_come_back_as_written(counts: np.ndarray) -> None:
@@ -117,3 +131,15 @@ def test_real_files(
     assert (thermogram.scene.emissivity.value, thermogram.scene.distance_m.value) == (0.95, distance_m)
     assert thermogram.visual is not None
     assert Image.open(io.BytesIO(thermogram.visual.data)).size == photo
+
+
+@pytest.mark.real_data
+def test_the_camera_screen_shows_the_smoothed_sensor(data: Path) -> None:
+    # Printed on p1.jpg: 25.4 °C at the centre, at most 26.1, at least 13.8. The file's own ends are 27.95 and 13.35.
+    thermogram = isotherm.read(data / "camera_files/hti_irimageparser/p1.irg")
+    assert thermogram.sensor_size == (160, 120)
+    weights = np.exp(-np.square(np.arange(-4, 5)) / 2)
+    seen = np.pad(thermogram.celsius()[::2, ::2].astype(np.float64), 4, mode="symmetric")
+    for axis in (0, 1):
+        seen = np.apply_along_axis(np.convolve, axis, seen, weights / weights.sum(), mode="valid")
+    assert (seen[80, 60], seen.max(), seen.min()) == pytest.approx((25.4, 26.1, 13.8), abs=0.16)

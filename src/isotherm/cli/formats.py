@@ -16,8 +16,9 @@ from isotherm.formats.sequences import SEQUENCES
 _INDENT = 15
 _WIDTH = 118
 EVIDENCE = {
-    "proven": "checked against real files",
+    "proven": "equal to what another program or the camera gives for real files",
     "documented": "written from a specification",
+    "inferred": "found in real files; nothing was there to compare the temperatures with",
     "experimental": "known from other programs' source alone; never checked against a real file",
 }
 """Evidence -> what it means."""

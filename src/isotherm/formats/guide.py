@@ -40,7 +40,7 @@ class GuideReader:
         makers="Guide TP8, TP8S",
         suffixes=".jpg",
         numbers="0.1 °C a count (inferred)",
-        evidence="proven",
+        evidence="inferred",
         extras=("photo", "alignment"),
         source="two files of a TP8S; unit and sign inferred",
     )

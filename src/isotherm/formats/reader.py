@@ -83,7 +83,7 @@ class CoarseHints(ReadHints):
         return next((step for step in (8, 4, 2) if height * width >= (step * self.picture_side) ** 2), 1)
 
 
-Evidence = Literal["proven", "documented", "experimental"]
+Evidence = Literal["proven", "documented", "inferred", "experimental"]
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,9 @@ class FormatCard:
     numbers
         What the numbers are: "counts with Planck constants", "°C", "grey levels, no temperatures" ...
     evidence
-        "proven" against real files, "documented" by a specification, or "experimental": the layout is known from other
-        programs' source alone, no real file was at hand.
+        "proven": equal to what another program or the camera gives for real files; "documented" by a specification;
+        "inferred" from real files alone, with nothing to compare the temperatures with; or "experimental": the layout
+        is known from other programs' source alone, no real file was at hand.
     changeable
         Names of the scene's parameters that change temperatures; empty where none does.
     frames
