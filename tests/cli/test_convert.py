@@ -185,6 +185,20 @@ def test_an_input_is_never_overwritten(tmp_path: Path, capsys: pytest.CaptureFix
     assert path.read_text() == "68,70\n72,74\n"
 
 
+def test_what_is_there_already_is_replaced_only_when_asked(
+    flir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["convert", str(flir), "-o", str(tmp_path), "--to", "npz"]
+    (tmp_path / "IR_1.npz").write_bytes(b"mine")
+    assert main(arguments) == 1
+    assert "IR_1.npz is there already" in capsys.readouterr().out
+    assert (tmp_path / "IR_1.npz").read_bytes() == b"mine"
+    assert main([*arguments, "--overwrite"]) == 0
+    # The same once more changes nothing; other temperatures would.
+    assert main(arguments) == 0
+    assert main([*arguments, "--emissivity", "0.5"]) == 1
+
+
 def test_an_output_that_cannot_be_written(flir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("in the way")
     assert main(["convert", str(flir), "-o", str(tmp_path / "file"), "--to", "csv"]) == 1

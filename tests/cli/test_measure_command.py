@@ -202,6 +202,21 @@ def test_an_input_is_never_overwritten(picture: Path, capsys: pytest.CaptureFixt
     assert other.read_bytes() == picture.read_bytes()
 
 
+def test_results_of_another_picture_are_not_overwritten(
+    picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    arguments = ["measure", str(picture), "-o", str(out), "--draws", "0"]
+    assert main(arguments) == 0
+    assert main([*arguments, "--emissivity", "0.8"]) == 0
+    picture.write_bytes(FlirFile(counts=ramp(60, 80)[::-1]).jpeg())
+    before = {path: path.read_bytes() for path in out.iterdir()}
+    assert main(arguments) == 1
+    assert "was not made from this picture" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in out.iterdir()} == before
+    assert main([*arguments, "--overwrite"]) == 0
+
+
 def test_a_material_gives_emissivity_and_sigma(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (row,) = rows(
         capsys, picture, "--material", "copper, oxidised", "--spot", "a=9,9", "--region-material", "a=tape 33+"

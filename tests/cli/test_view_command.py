@@ -68,7 +68,7 @@ def test_originals_and_files_of_others_are_never_written(folder: Path, capsys: p
     strange = folder / "notes.html"
     strange.write_text("<p>mine</p>", encoding="utf-8")
     assert main(["view", str(picture), "-o", str(strange)]) == 1
-    assert "is no page of isotherm" in capsys.readouterr().out
+    assert "notes.html is there already and was not made from this picture" in capsys.readouterr().out
     assert strange.read_text(encoding="utf-8") == "<p>mine</p>"
     png = folder / "in" / "x.png"
     png.write_bytes(encoded(ramp(low=29000, high=31000), "PNG"))
@@ -77,6 +77,36 @@ def test_originals_and_files_of_others_are_never_written(folder: Path, capsys: p
     assert main(["view", str(png), "-o", str(png), "--edges", "--photo", str(folder / "in" / "photo.jpg")]) == 1
     assert "originals are never written" in capsys.readouterr().out
     assert png.read_bytes() == before
+    # A thermal PNG of somebody else is no picture of ours, and neither is a page of another picture.
+    arguments = ["view", str(folder / "in" / "IR_0001.jpg"), "--photo", str(folder / "in" / "photo.jpg")]
+    foreign = folder / "foreign.png"
+    foreign.write_bytes(before)
+    assert main([*arguments, "-o", str(foreign), "--edges"]) == 1
+    assert foreign.read_bytes() == before
+    assert main([*arguments, "-o", str(foreign), "--edges", "--overwrite"]) == 0
+    assert main([*arguments, "-o", str(foreign), "--edges", "--align", "1,1"]) == 0
+    page = str(folder / "other.html")
+    assert main(["view", str(folder / "in" / "IR_0003.jpg"), "-o", page]) == 0
+    assert main([*arguments, "-o", page]) == 1
+    assert main([*arguments, "-o", page, "--overwrite"]) == 0
+
+
+def test_no_folder_is_made_that_is_called_like_a_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    for arguments, said in (
+        (["in/IR_0001.jpg", "-o", "x.png"], "a page ends in .html"),
+        (["in/IR_0001.jpg", "-o", "x.html", "--edges"], "a picture with edges ends in .png"),
+        (["in", "-o", "one.html"], "one.html is one file for 2 pictures; name a folder"),
+        (["in", "-o", "one.png"], "a page ends in .html"),
+    ):
+        assert main(["view", *arguments]) == 2
+        assert said in capsys.readouterr().err
+    assert main(["convert", "in", "-o", "x.tiff", "--to", "tiff"]) == 2
+    assert main(["measure", "in", "-o", "x.png"]) == 2
+    assert "leave out .png" in capsys.readouterr().err
+    assert [path.name for path in folder.iterdir()] == ["in"]
 
 
 def test_edges_of_the_paired_photo(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

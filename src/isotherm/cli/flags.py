@@ -56,6 +56,13 @@ def chosen(argv: list[str] | tuple[str, ...], flag: str, default: str) -> str:
     return str(early.parse_known_args(list(argv))[0].value)
 
 
+def add_overwrite(parser: argparse.ArgumentParser) -> None:
+    """Add ``--overwrite`` of the commands that write where ``-o`` says; see `isotherm.workflows.output_files`."""
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace files that are there and were not made from the same picture"
+    )
+
+
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add ``--device``; `isotherm.cli.main` computes there while the command runs."""
     parser.add_argument(

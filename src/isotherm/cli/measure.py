@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from isotherm.cli.flags import add_flags, from_flags
+from isotherm.cli.flags import add_flags, add_overwrite, from_flags
 from isotherm.cli.measure_text import text_of
-from isotherm.core.errors import ConfigError, DataError, OutputError, UsageError
-from isotherm.core.files import make_folder, write_whole
+from isotherm.core.errors import ConfigError, DataError, UsageError
+from isotherm.core.files import make_folder
 from isotherm.core.regions import Mask
 from isotherm.core.scene import SceneEdit
 from isotherm.formats.reader import ReadHints
@@ -25,10 +25,12 @@ from isotherm.measurement.operation import Operation
 from isotherm.measurement.severity import SEVERITY_TABLES, load_table
 from isotherm.measurement.shapes import PARSERS, checked_label, free_label
 from isotherm.radiometry.uncertainty import UncertaintySettings
+from isotherm.reports.png import with_source
 from isotherm.workflows.info import describe
 from isotherm.workflows.measure import Measurement, MeasureRequest, measure, plain
 from isotherm.workflows.measure_edits import MeasureEdits, parse_region_edits, parse_sigmas
 from isotherm.workflows.measure_figure import draw
+from isotherm.workflows.output_files import check_folder, write_output
 from isotherm.workflows.reading import Outcome, exit_status, list_inputs, read_inputs
 from isotherm.workflows.sidecar import Sidecar, read_sidecar, sidecar_path, write_sidecar
 
@@ -112,6 +114,7 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, metavar="DIR", help="write a figure (PNG) and the numbers (JSON) of each file"
     )
+    add_overwrite(parser)
 
 
 class _Shape(argparse.Action):
@@ -138,6 +141,7 @@ class _Task:
     sidecar: bool
     output: Path | None
     inputs: frozenset[Path]
+    overwrite: bool
 
     @property
     def several(self) -> bool:
@@ -173,11 +177,12 @@ class _Task:
         if self.output is None:
             return
         picture, numbers = (self.output / f"{name}{suffix}" for suffix in (".measured.png", ".measured.json"))
-        if self.inputs & {picture.resolve(), numbers.resolve()}:
-            raise OutputError(f"{picture} is an input and is not overwritten; choose another folder")
         make_folder(picture.parent)
-        write_whole(picture, draw(found, name))
-        write_whole(numbers, json.dumps(row, indent=1, ensure_ascii=False, allow_nan=False).encode("utf-8"))
+        digest = found.thermogram.digest
+        figure = with_source(draw(found, name), f"isotherm measure of sha256 {digest}")
+        text = json.dumps({"made_by": "isotherm measure"} | row, indent=1, ensure_ascii=False, allow_nan=False)
+        for path, data in ((picture, figure), (numbers, text.encode("utf-8"))):
+            write_output(path, data, digest=digest, inputs=self.inputs, overwrite=self.overwrite)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -187,6 +192,8 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if not arguments.paths:
         raise UsageError("measure needs a FILE (or --materials)")
+    if arguments.output is not None:
+        check_folder(arguments.output)
     inputs = list_inputs(arguments.paths)
     task = _task(arguments, frozenset(item.path.resolve() for item in inputs))
     outcomes = read_inputs(
@@ -236,7 +243,7 @@ def _task(arguments: argparse.Namespace, inputs: frozenset[Path]) -> _Task:
         table=load_table(arguments.severity) if arguments.severity else None,
         operation=from_flags(Operation, arguments),
     )
-    return _Task(edits, request, arguments.sidecar, arguments.output, inputs)
+    return _Task(edits, request, arguments.sidecar, arguments.output, inputs, arguments.overwrite)
 
 
 def _masks(texts: Sequence[str]) -> tuple[dict[str, Mask], dict[str, str]]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from isotherm.cli.flags import add_flags, from_flags
+from isotherm.cli.flags import add_flags, add_overwrite, from_flags
 from isotherm.core.scene import SceneEdit
 from isotherm.formats.reader import ReadHints
 from isotherm.reports import palette
@@ -55,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     parser.add_argument(
         "--edges", action="store_true", help="write a PNG with the edges of the photo over the thermal picture instead"
     )
+    add_overwrite(parser)
     add_flags(parser, SceneEdit, "scene (in place of the files' own values)")
     add_flags(parser, ReadHints, "reading (what a file cannot say)")
 
@@ -70,6 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
         nudge=None if arguments.align is None else parse_nudge(arguments.align),
         edit=from_flags(SceneEdit, arguments),
         hints=from_flags(ReadHints, arguments),
+        overwrite=arguments.overwrite,
     )
     inputs = list_inputs(arguments.paths)
     check_one_photo(settings.photo, settings.nudge, len(inputs))

@@ -25,5 +25,11 @@ def encode_png(pixels: UInt8[np.ndarray, "H W *C"]) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
 
 
+def with_source(png: bytes, text: str) -> bytes:
+    """Return a PNG that says in a text chunk what it was made from (ASCII)."""
+    end = len(png) - len(_chunk(b"IEND", b""))
+    return png[:end] + _chunk(b"tEXt", b"Source\0" + text.encode("ascii")) + png[end:]
+
+
 def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

@@ -163,7 +163,7 @@ def convert(
     Raises
     ------
     OutputError
-        The folder cannot be made or written.
+        The folder cannot be made.
     """
     make_folder(folder)
     protected = {path.resolve() for path in inputs}

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from isotherm.core.errors import IsothermError, OutputError
-from isotherm.core.files import make_folder, write_whole
+from isotherm.core.errors import IsothermError, UsageError
+from isotherm.core.files import make_folder
 from isotherm.core.scene import SceneEdit
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats.reader import ReadHints
@@ -17,16 +17,15 @@ from isotherm.reports import palette
 from isotherm.reports.drawing import Span
 from isotherm.reports.edge_picture import draw_edges
 from isotherm.reports.photos import Nudge
+from isotherm.reports.png import with_source
 from isotherm.reports.view_data import Looks, Unit, own_span
 from isotherm.reports.view_page import render_page
+from isotherm.workflows.output_files import FILE_SUFFIXES, write_output
 from isotherm.workflows.output_names import output_names
 from isotherm.workflows.reading import Input, Outcome, read_inputs
 from isotherm.workflows.sidecar import read_sidecar, sidecar_path, to_json
 from isotherm.workflows.spans import SpanChoice, fixed_span
 from isotherm.workflows.visual import photo_of, required_photo
-
-_OURS = b'<meta name="generator" content="isotherm '
-_PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,8 @@ class ViewSettings:
         A photo that the user names, and how it is moved.
     edit, hints
         As for every command that reads files.
+    overwrite
+        Replace files that are there and were not made from the same picture.
     """
 
     palette: str = "iron"
@@ -53,6 +54,7 @@ class ViewSettings:
     nudge: Nudge | None = None
     edit: SceneEdit = field(default_factory=SceneEdit)
     hints: ReadHints = field(default_factory=ReadHints)
+    overwrite: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,20 @@ def targets(inputs: Sequence[Input], output: Path | None, *, edges: bool) -> lis
 
     Without `output` it lies in the working folder and is called as the picture (``IR_1.html``, ``IR_1-edges.png``). For
     one picture `output` is that file, where its suffix says so, else a folder.
+
+    Raises
+    ------
+    UsageError
+        `output` is called like a file of another kind, or like one file for several pictures.
     """
     suffix = ".png" if edges else ".html"
-    if output is not None and len(inputs) == 1 and output.suffix.lower() == suffix and not output.is_dir():
-        return [output]
     folder = Path() if output is None else output
+    if not folder.is_dir() and folder.suffix.lower() == suffix:
+        if len(inputs) == 1:
+            return [folder]
+        raise UsageError(f"-o {folder} is one file for {len(inputs)} pictures; name a folder")
+    if not folder.is_dir() and folder.suffix.lower() in FILE_SUFFIXES:
+        raise UsageError(f"-o {folder}: {'a picture with edges' if edges else 'a page'} ends in {suffix}")
     ending = "-edges.png" if edges else ".html"
     return [folder / f"{name}{ending}" for name in output_names([item.name for item in inputs])]
 
@@ -113,28 +124,12 @@ def _viewed(outcome: Outcome, file: Path, settings: ViewSettings, span: Span | N
     if thermogram is None:
         return Viewed(outcome.name, None, outcome.error)
     try:
-        _refuse_strangers(file, protected)
         draw = _edge_picture if settings.edges else _page
         data, notes = draw(outcome, thermogram, settings, span)
-        write_whole(file, data)
+        write_output(file, data, digest=thermogram.digest, inputs=protected, overwrite=settings.overwrite)
     except IsothermError as error:
         return Viewed(outcome.name, None, " ".join(str(error).split()))
     return Viewed(outcome.name, file, notes=notes)
-
-
-def _refuse_strangers(file: Path, protected: set[Path]) -> None:
-    """Raise OutputError where `file` is an input, or is there and is nothing that this command writes."""
-    if file.resolve() in protected:
-        raise OutputError(f"{file} is one of the pictures; originals are never written")
-    if not file.exists():
-        return
-    try:
-        with file.open("rb") as stream:
-            head = stream.read(2048)
-    except OSError as error:
-        raise OutputError(f"cannot write {file}: {error.strerror}") from error
-    if not (_OURS in head or (file.suffix.lower() == ".png" and head.startswith(_PNG))):
-        raise OutputError(f"{file} is there already and is no page of isotherm; choose another name with -o")
 
 
 def _page(
@@ -164,4 +159,5 @@ def _edge_picture(
     values, radiometric = thermogram.values(), thermogram.radiometric
     shown = (span if radiometric else None) or own_span(values, radiometric=radiometric)
     table = settings.palette if settings.palette != "camera" and radiometric else "grey" if not radiometric else "iron"
-    return draw_edges(outcome.path.name, values, shown, table=table, photo=photo), ()
+    picture = draw_edges(outcome.path.name, values, shown, table=table, photo=photo)
+    return with_source(picture, f"isotherm view of sha256 {thermogram.digest}"), ()
