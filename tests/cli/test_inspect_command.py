@@ -110,8 +110,9 @@ def test_severity_and_method_can_be_changed(shots: Path, tmp_path: Path) -> None
     assert (hot()["severity"], hot()["severity_table"]) == ("1", "neta-similar")
     assert (hot("--severity", "none")["severity"], hot("--severity", "none")["severity_table"]) == ("", "")
     ambient = hot("--severity", "neta-ambient")
-    assert (ambient["severity"], ambient["severity_table"]) == ("1", "neta-ambient")
+    assert (ambient["severity"], ambient["severity_table"]) == ("not applicable", "neta-ambient")
     assert float(ambient["delta_t_c"]) == pytest.approx(50, abs=0.01)  # over the assumed 20 °C
+    assert hot("--severity", "neta-ambient", "--atmosphere-c", "25")["severity"] == "1"
     assert hot("--method", "absolute", "--threshold-c", "80")["hotspot_count"] == "0"
 
 

@@ -246,8 +246,16 @@ def test_the_table_chooses_the_reference() -> None:
     assert "air" not in over_air.severity.reason
 
 
-def test_an_assumed_air_temperature_is_said() -> None:
-    assert "the air temperature is assumed, not measured" in verdict_of(BARE, AMBIENT).severity.reason
+@pytest.mark.parametrize("source", list(Source))
+def test_nothing_is_judged_over_an_air_temperature_that_nobody_gave(source: Source) -> None:
+    scene = assumed_scene()
+    finding = verdict_of(BARE, AMBIENT, replace(scene, atmosphere_k=Param(293.15, "K", source)))
+    assert finding.delta_t_c == pytest.approx(60, abs=1e-3)
+    if source in (Source.ASSUMED, Source.CAMERA_DEFAULT):
+        assert finding.severity.grade is None
+        assert finding.severity.reason.startswith("criterion not applicable: air temperature not known (20 °C is a")
+    else:
+        assert finding.severity.grade == "1"
 
 
 def test_a_table_is_not_applied_to_another_comparison() -> None:

@@ -334,6 +334,10 @@ def test_differences_are_judged_by_the_table_of_their_kind() -> None:
     assert other.verdict is not None
     assert other.verdict.grade is None
     assert "not applicable" in other.verdict.reason
+    over_air = replace(similar, table=load_table("neta-ambient"))
+    (guessed,) = over_air.deltas(parse_delta("c-ambient", list(measured)))
+    assert guessed.verdict is not None
+    assert "air temperature not known (20 °C is assumed" in guessed.verdict.reason
 
 
 class Colours(LinearCalibration):

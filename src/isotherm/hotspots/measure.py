@@ -257,6 +257,8 @@ class _Measuring:
             return table.judge(max_c, settings)
         if delta_t_c is None or reference is None:
             return table.not_applicable("nothing to compare with")
+        if reference.obstacle and table.accepts(reference.comparison):
+            return table.not_applicable(reference.obstacle)
         verdict = table.judge_difference(delta_t_c, reference.comparison, f"the {reference.text}", settings)
         caveat = reference.caveat if verdict.inputs else ""
         return replace(verdict, reason="; ".join(part for part in (verdict.reason, caveat) if part))

@@ -24,7 +24,7 @@ from isotherm.core.scene import ZERO_CELSIUS_K, Param, Source
 from isotherm.measurement.budgets import Measured, Term, combined
 from isotherm.measurement.operation import Operation
 from isotherm.measurement.readings import STATISTICS, Statistic
-from isotherm.measurement.reference import Comparison
+from isotherm.measurement.reference import Comparison, air_not_known
 from isotherm.measurement.severity import SeverityTable
 from isotherm.radiometry.uncertainty import Uncertainty, UncertaintySettings
 
@@ -244,6 +244,9 @@ class Comparer:
     def _verdict(self, value_k: float, comparison: Comparison | None) -> Verdict | None:
         if self.table is None:
             return None
+        obstacle = air_not_known(self._scene_air()) if comparison == "ambient" else ""
+        if obstacle and self.table.accepts(comparison):
+            return self.table.not_applicable(obstacle)
         over = {"similar": "another region", "ambient": "ambient air", None: "a known temperature"}[comparison]
         return self.table.judge_difference(value_k, comparison, over, self.operation)
 

@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from isotherm.core.errors import ConfigError, DataError
 from isotherm.core.regions import Values
-from isotherm.core.scene import ZERO_CELSIUS_K, Scene, Source
+from isotherm.core.scene import ZERO_CELSIUS_K, Param, Scene, Source
 from isotherm.core.shapes import Box
 
 Comparison = Literal["similar", "ambient"]
@@ -30,12 +30,15 @@ class Reference:
         The comparison of severity tables that it makes: with a similar component, with ambient air, or with neither.
     caveat
         What a reader of a verdict should know about it; empty where there is nothing.
+    obstacle
+        Why no table can judge what is over it; empty where one can.
     """
 
     text: str
     value_c: float | None
     comparison: Comparison | None
     caveat: str = ""
+    obstacle: str = ""
 
 
 def parse_box(text: str) -> Box:
@@ -93,8 +96,16 @@ def box_reference(values: Values, box: Box) -> Reference:
 
 
 def ambient_reference(scene: Scene) -> Reference:
-    """Return the temperature of the air in the scene."""
+    """Return the temperature of the air in the scene; over a guessed one nothing can be judged."""
     air = scene.atmosphere_k
-    guessed = air.source in (Source.ASSUMED, Source.CAMERA_DEFAULT)
-    caveat = f"the air temperature is {air.source.replace('-', ' ')}, not measured" if guessed else ""
-    return Reference(f"ambient air ({air.source})", air.value - ZERO_CELSIUS_K, "ambient", caveat)
+    return Reference(f"ambient air ({air.source})", air.value - ZERO_CELSIUS_K, "ambient", obstacle=air_not_known(air))
+
+
+def air_not_known(air: Param) -> str:
+    """Return why no table can judge a rise over this temperature of the air; empty where nobody guessed it."""
+    if air.source not in (Source.ASSUMED, Source.CAMERA_DEFAULT):
+        return ""
+    guess = (
+        f"{air.value - ZERO_CELSIUS_K:.0f} °C is {'a camera default' if air.source != Source.ASSUMED else 'assumed'}"
+    )
+    return f"air temperature not known ({guess}; give --atmosphere-c)"
