@@ -217,6 +217,14 @@ def test_results_of_another_picture_are_not_overwritten(
     assert main([*arguments, "--overwrite"]) == 0
 
 
+def test_a_mistyped_path_among_several_is_a_row(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = [str(picture), str(picture.with_name("nothere.jpg")), str(picture)]
+    assert main(["measure", *paths, "--json", "--draws", "0"]) == 3
+    found = json.loads(capsys.readouterr().out)
+    assert [row["status"] for row in found] == ["ok", "failed", "ok"]
+    assert "no such file or folder" in found[1]["error"]
+
+
 def test_a_material_gives_emissivity_and_sigma(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (row,) = rows(
         capsys, picture, "--material", "copper, oxidised", "--spot", "a=9,9", "--region-material", "a=tape 33+"

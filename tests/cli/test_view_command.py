@@ -135,6 +135,26 @@ def test_a_bad_file_stops_nothing(folder: Path, capsys: pytest.CaptureFixture[st
     assert [line.split(" -> ")[0] for line in lines[1:]] == ["IR_0001.jpg", "IR_0003.jpg"]
 
 
+def test_a_mistyped_path_among_several_is_a_row(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = [str(folder / "in" / name) for name in ("IR_0001.jpg", "nothere.jpg", "IR_0003.jpg")]
+    assert main(["view", *paths, "-o", str(folder / "out")]) == 3
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith("nothere.jpg failed: ")
+    assert "no such file or folder" in lines[1]
+    assert [line.split(" -> ")[0] for line in lines[::2]] == ["IR_0001.jpg", "IR_0003.jpg"]
+    assert main(["view", paths[1]]) == 1
+
+
+def test_what_a_sidecar_changes_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sidecar = folder / "in" / "IR_0001.jpg.isotherm.json"
+    sidecar.write_text('{"isotherm_sidecar": 1, "deltas": ["image.max - ambient"]}', encoding="utf-8")
+    note = "IR_0001.jpg.isotherm.json: 1 difference"
+    assert main(["view", str(folder / "in"), "-o", str(folder / "out")]) == 0
+    assert capsys.readouterr().out.count(f"  note: {note}\n") == 1
+    assert main(["hotspots", str(folder / "in"), "-o", str(folder / "run"), "--no-panels"]) == 0
+    assert f"note: IR_0001.jpg: {note}\n" in capsys.readouterr().out
+
+
 def test_wrong_flags_are_usage_errors(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     picture = str(folder / "in" / "IR_0001.jpg")
     assert main(["view", picture, "--palette", "irn"]) == 2

@@ -10,7 +10,7 @@ from pathlib import Path
 from isotherm.cli.flags import add_flags, chosen, from_flags
 from isotherm.cli.main import EXIT_FAILED, EXIT_SOME_FAILED
 from isotherm.cli.progress import bar
-from isotherm.core.findings import Inspection
+from isotherm.core.findings import ImageResult, Inspection
 from isotherm.core.memory import keep_freed_memory
 from isotherm.core.scene import SceneEdit
 from isotherm.formats import ReadHints
@@ -22,6 +22,7 @@ from isotherm.reports.content import facts, ranked
 from isotherm.workflows.inspect import SEVERITY, InspectSettings, inspect
 from isotherm.workflows.models import TrainedModel
 from isotherm.workflows.run_folder import Existing
+from isotherm.workflows.sidecar import sidecar_notes
 from isotherm.workflows.spans import SPAN_HELP, parse_span
 
 METHOD, REPORTS = "region_growing", "html,csv"
@@ -129,12 +130,22 @@ def _tell(inspection: Inspection, out: Path, settings: InspectSettings) -> None:
         threshold = inspection.model["calibration"]["threshold"]
         print(f"  anomalies {anomalies} (score above {threshold:.4g})")
     print(f"  hotspots  {sum(len(result.hotspots) for result in read)}")
+    _tell_sidecars(read)
     if read:
         print("worst first")
     for result in ranked(read)[:WORST]:
         print(f"  {_line(result.image)}  {facts(result)}")
     names = [REPORT_WRITERS.get(name).filename for name in dict.fromkeys((*settings.reports, "csv"))]
     print(f"written   {', '.join(str(out / name) for name in names)}")
+
+
+def _tell_sidecars(read: Sequence[ImageResult]) -> None:
+    """Say which pictures were changed by a file beside them: their temperatures are not what the camera's file says."""
+    changed = [(result.image, note) for result in read for note in sidecar_notes(result.notes)]
+    for image, note in changed[:TOLD]:
+        print(f"note: {_line(image)}: {_line(note)}")
+    if len(changed) > TOLD:
+        print(f"note: {len(changed) - TOLD} more sidecars; results.json has them all")
 
 
 def _line(text: str) -> str:

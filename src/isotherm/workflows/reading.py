@@ -60,18 +60,33 @@ def printable(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Input:
-    """A file to read, and its name in results: relative to the folder that was asked for."""
+    """A file to read, and its name in results: relative to the folder that was asked for.
+
+    ``error`` says why there is nothing to read: one mistyped path among several stops nothing.
+    """
 
     path: Path
     name: str
+    error: str = ""
 
 
 def list_inputs(paths: Sequence[Path]) -> list[Input]:
-    """Return the files of several files and folders, in the order given; raises DataError as `list_images` does."""
+    """Return the files of several files and folders, in the order given.
+
+    Raises
+    ------
+    DataError
+        As `list_images` does, for a path that stands alone; one among several becomes an input with its ``error``.
+    """
     found = []
     for path in map(Path, paths):
         root = path if path.is_dir() else None
-        found += [Input(file, _name(file, root)) for file in list_images(path)]
+        try:
+            found += [Input(file, _name(file, root)) for file in list_images(path)]
+        except DataError as error:
+            if len(paths) == 1:
+                raise
+            found.append(Input(path, _name(path, None), str(error)))
     return found
 
 
@@ -149,6 +164,8 @@ def read_inputs(
 
 def _read_one(item: Input, *, edit: SceneEdit, hints: ReadHints) -> Outcome:
     """Read one file and its sidecar; whatever is wrong with them is the outcome's ``error``."""
+    if item.error:
+        return Outcome(item.path, item.name, None, " ".join(item.error.split()))
     try:
         thermogram = with_sidecars(read_file(item.path, hints), item.path, edit)
         return Outcome(item.path, item.name, replace(thermogram, site=site_of(item.name)))

@@ -15,7 +15,7 @@ pictures of that folder (source site-profile); a picture's own sidecar wins over
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -62,13 +62,20 @@ class Sidecar:
         """What the sidecar holds, in words."""
         parts = [name for name in EDGE_NAMES if getattr(self.edit, name) is not None]
         parts += [f"sigma of {name}" for name in self.sigma]
-        parts += [f"{len(self.regions)} region{'s' * (len(self.regions) > 1)}"] if self.regions else []
+        parts += [f"material {self.material}"] if self.material else []
+        lists = {"region": self.regions, "difference": self.deltas, "isotherm": self.isotherms}
+        parts += [f"{len(held)} {name}{'s' * (len(held) > 1)}" for name, held in lists.items() if held]
         return ", ".join(parts) or "no change"
 
 
 def is_sidecar(path: Path) -> bool:
     """Say whether a file is a sidecar, by its name; such files are no pictures."""
     return path.name.endswith(SUFFIX)
+
+
+def sidecar_notes(notes: Sequence[str]) -> list[str]:
+    """Return those of a thermogram's notes that say what a sidecar changed."""
+    return [note for note in notes if f"{SUFFIX}: " in note]
 
 
 def sidecar_path(image: Path) -> Path:

@@ -23,7 +23,7 @@ from isotherm.reports.view_page import render_page
 from isotherm.workflows.output_files import FILE_SUFFIXES, write_output
 from isotherm.workflows.output_names import output_names
 from isotherm.workflows.reading import Input, Outcome, read_inputs
-from isotherm.workflows.sidecar import read_sidecar, sidecar_path, to_json
+from isotherm.workflows.sidecar import read_sidecar, sidecar_notes, sidecar_path, to_json
 from isotherm.workflows.spans import SpanChoice, fixed_span
 from isotherm.workflows.visual import photo_of, required_photo
 
@@ -129,7 +129,7 @@ def _viewed(outcome: Outcome, file: Path, settings: ViewSettings, span: Span | N
         write_output(file, data, digest=thermogram.digest, inputs=protected, overwrite=settings.overwrite)
     except IsothermError as error:
         return Viewed(outcome.name, None, " ".join(str(error).split()))
-    return Viewed(outcome.name, file, notes=notes)
+    return Viewed(outcome.name, file, notes=(*sidecar_notes(thermogram.notes), *notes))
 
 
 def _page(
