@@ -179,3 +179,22 @@ def test_small_regions_are_dropped_and_the_limit_counts() -> None:
     assert MahalanobisConfig().limit > OtsuConfig().min_separation
     with pytest.raises(UnknownNameError, match="known: grow, kmeans, mahalanobis, otsu"):
         SEGMENT_METHODS.get("watershed")
+
+
+def test_a_weaker_defect_beside_a_strong_one_has_a_region_of_its_own() -> None:
+    y, x = np.mgrid[:60, :80]
+    strong = 200 * np.exp(-(np.hypot(y - 30, x - 25) ** 2) / (2 * 5**2))
+    weak = 70 * np.exp(-(np.hypot(y - 30, x - 41) ** 2) / (2 * 4**2))
+    maps = np.random.default_rng(0).standard_normal((3, 60, 80)) + strong + weak
+    labels, count = label(segmented("grow", maps.astype(np.float32)).mask)
+    assert count == 2
+    assert labels[30, 25] != labels[30, 41]
+    assert labels[30, 41] > 0
+
+
+@pytest.mark.parametrize("name", SEGMENT_METHODS.names())
+def test_the_rim_is_no_defect_unless_it_is_asked_for(name: str) -> None:
+    maps, _ = plate()
+    maps[:, :2] += 60
+    assert not segmented(name, maps).mask[:2].any()
+    assert segmented(name, maps, border_px=0).mask[:2].any()

@@ -66,9 +66,16 @@ class SegmentMethod(Protocol):
         ...
 
 
-def cleaned(mask: Mask, min_area_px: int) -> Mask:
-    """Remove single pixels and narrow bridges of noise, fill gaps of as little, and drop small regions."""
-    return clean(mask, open_px=1, close_px=1, min_area_px=min_area_px)
+def cleaned(mask: Mask, *, min_area_px: int, border_px: int) -> Mask:
+    """Take out the rim, single pixels and narrow bridges of noise, fill gaps of as little, and drop small regions."""
+    return clean(mask & within(mask.shape, border_px), open_px=1, close_px=1, min_area_px=min_area_px)
+
+
+def within(size: tuple[int, ...], border_px: int) -> Mask:
+    """Return a picture that is True but for its rim."""
+    inside = np.zeros(size, np.bool_)
+    inside[border_px : size[0] - border_px, border_px : size[1] - border_px] = True
+    return inside
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,7 @@ class OtsuConfig:
         3.0, "nothing is a defect unless the two classes differ by this [robust standard deviations]", low=0
     )
     min_area_px: int = setting(12, "smallest region that is kept [px]", low=1)
+    border_px: int = setting(2, "pixels at the rim of the picture that are never a defect [px]", low=0, high=1000)
 
     def __post_init__(self) -> None:
         validate(self)
@@ -107,7 +115,11 @@ class Otsu:
             return Segmentation(
                 np.zeros_like(above), score, (f"nothing stands out: the classes differ by {apart:.1f}",)
             )
-        return Segmentation(cleaned(above, config.min_area_px), score, (f"threshold at {np.expm1(limit):.1f}",))
+        return Segmentation(
+            cleaned(above, min_area_px=config.min_area_px, border_px=config.border_px),
+            score,
+            (f"threshold at {np.expm1(limit):.1f}",),
+        )
 
 
 def _log(score: Float32[np.ndarray, " P"]) -> Float64[np.ndarray, " P"]:
@@ -122,6 +134,7 @@ class MahalanobisConfig:
         10.0, "departure from the usual from which on a pixel is a defect [standard deviations]", low=0
     )
     min_area_px: int = setting(12, "smallest region that is kept [px]", low=1)
+    border_px: int = setting(2, "pixels at the rim of the picture that are never a defect [px]", low=0, high=1000)
 
     def __post_init__(self) -> None:
         validate(self)
@@ -138,7 +151,7 @@ class Mahalanobis:
         score = departure(maps)
         with np.errstate(invalid="ignore"):
             above = np.asarray(score > config.limit)
-        return Segmentation(cleaned(above, config.min_area_px), score)
+        return Segmentation(cleaned(above, min_area_px=config.min_area_px, border_px=config.border_px), score)
 
 
 OTSU, MAHALANOBIS = Otsu(), Mahalanobis()

@@ -12,7 +12,7 @@ from isotherm.core.config import setting, validate
 from isotherm.core.errors import ConfigError, DataError
 from isotherm.core.regions import Mask, label
 from isotherm.sequences.departure import Maps, departure
-from isotherm.sequences.segment import Segmentation, cleaned
+from isotherm.sequences.segment import Segmentation, cleaned, within
 
 MOST_SEEDS = 200
 """Maxima that are grown in one picture, the highest first."""
@@ -20,6 +20,8 @@ NEAR_PX = 2
 """A maximum is the highest pixel within this distance."""
 FIRST_REACH_PX = 12
 """A region is looked for in a square of this reach round its seed first, then in larger ones."""
+SHARES = (1.0, 0.7, 0.4)
+"""Parts of the tolerance with which a region is tried that runs into another with more."""
 _SEED = re.compile(r"\s*(\d{1,6})\s*,\s*(\d{1,6})\s*")
 
 
@@ -37,6 +39,7 @@ class GrowConfig:
         25.0, "a region that would grow larger than this part of the picture is not taken [%]", low=0, high=100
     )
     min_area_px: int = setting(12, "smallest region that is kept [px]", low=1)
+    border_px: int = setting(2, "pixels at the rim of the picture that are never a defect [px]", low=0, high=1000)
 
     def __post_init__(self) -> None:
         validate(self)
@@ -48,8 +51,9 @@ class Grow:
 
     A region is what is connected with its seed and departs from the usual by at least a part of what the seed does:
     heat spreads sideways, so a defect is about as large as its signal at half height, and a limit fit for a deep defect
-    would take the halo of a near one too. Seeds are taken from the highest down. A maximum whose region would run into
-    one that was taken before is a shoulder of that one, and none of its own.
+    would take the halo of a near one too. Seeds are taken from the highest down. Where a region would run into
+    one that was taken before it is grown less far, and a maximum that hardly stands out from the slope of another has
+    no region of its own.
     """
 
     name = "grow"
@@ -58,7 +62,8 @@ class Grow:
     def segment(self, maps: Maps, config: GrowConfig) -> Segmentation:
         """Return the grown regions; see `SegmentMethod.segment`. A seed outside the picture is a DataError."""
         score = departure(maps)
-        filled = np.where(np.isfinite(score), score, -np.inf).astype(np.float32)
+        seen = np.isfinite(score) & within(score.shape, config.border_px)
+        filled = np.where(seen, score, -np.inf).astype(np.float32)
         by_hand = seeds_of(config.seeds)
         for x, y in by_hand:
             if not (x < filled.shape[1] and y < filled.shape[0]):
@@ -66,7 +71,7 @@ class Grow:
         seeds = by_hand or maxima(filled, config.seed_limit)
         mask, grown = _grown(filled, seeds, config)
         notes = (f"{grown} regions from {len(seeds)} {'seeds' if by_hand else 'maxima'}",)
-        return Segmentation(cleaned(mask, config.min_area_px), score, notes)
+        return Segmentation(cleaned(mask, min_area_px=config.min_area_px, border_px=config.border_px), score, notes)
 
 
 def seeds_of(text: str) -> list[tuple[int, int]]:
@@ -96,12 +101,13 @@ def _grown(score: Float32[np.ndarray, "H W"], seeds: list[tuple[int, int]], conf
     for x, y in seeds:
         if taken[y, x]:
             continue
-        least = max(float(score[y, x]) * (1 - config.tolerance_percent / 100), config.least)
-        (rows, columns), region = region_round(score, (x, y), least)
-        if not region.any() or region.sum() > largest or (taken[rows, columns] & region).any():
-            continue
-        taken[rows, columns] |= region
-        grown += 1
+        for part in SHARES:
+            least = max(float(score[y, x]) * (1 - part * config.tolerance_percent / 100), config.least)
+            (rows, columns), region = region_round(score, (x, y), least)
+            if region.sum() <= largest and not (taken[rows, columns] & region).any():
+                taken[rows, columns] |= region
+                grown += int(region.any())
+                break
     return taken, grown
 
 

@@ -33,6 +33,7 @@ class KMeansConfig:
         0.0, "what the picture's longer side counts for beside the maps [robust z]; 0 leaves position out", low=0
     )
     min_area_px: int = setting(12, "smallest region that is kept [px]", low=1)
+    border_px: int = setting(2, "pixels at the rim of the picture that are never a defect [px]", low=0, high=1000)
 
     def __post_init__(self) -> None:
         validate(self)
@@ -64,7 +65,9 @@ class KMeans:
         mask = np.zeros(score.shape, np.bool_)
         mask[known] = far[members]
         return Segmentation(
-            cleaned(mask, config.min_area_px), score, (f"{int(far.sum())} of {len(far)} clusters are defects",)
+            cleaned(mask, min_area_px=config.min_area_px, border_px=config.border_px),
+            score,
+            (f"{int(far.sum())} of {len(far)} clusters are defects",),
         )
 
 
