@@ -413,7 +413,7 @@ def known(registry: Registry[Any]) -> str:
         (("evaluate", "--method", "patchcor"), known(ANOMALY_METHODS)),
         (("hotspots", "--severity", "nfpa"), "neta-ambient, neta-similar"),
         (("hotspots", "--report", "pdg"), known(REPORT_WRITERS)),
-        (("hotspots", "--emissivity", "1.2"), "emissivity must be at most 1"),
+        (("hotspots", "--emissivity", "1.2"), "isotherm: --emissivity must be at most 1"),
         (("hotspots", "--emissivity", "nan"), "must be a finite number"),
         (("hotspots", "--jobs", "0"), "jobs must be from 1"),
         (("hotspots", "--reference-box", "1,2"), "x,y,width,height"),

@@ -144,7 +144,7 @@ def test_a_second_run_is_refused_unless_told(shots: Path, tmp_path: Path, capsys
     command = ["hotspots", str(shots), "-o", str(tmp_path / "out"), "--no-panels"]
     assert main(command) == 0
     assert main(command) == 1
-    assert "resume it, overwrite it, or name another folder" in capsys.readouterr().err
+    assert "continue it (--resume), replace it (--overwrite), or name another folder" in capsys.readouterr().err
     assert main([*command, "--overwrite", "--severity", "none"]) == 0
     assert main([*command, "--resume"]) == 1
     assert "was begun with other input or settings" in capsys.readouterr().err

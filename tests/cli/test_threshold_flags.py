@@ -68,9 +68,9 @@ def test_labelled_images_choose_it_by_f1_or_by_cost(shed: Path, capsys: pytest.C
         (["--labelled", "LABELLED"], 2, "not for 'percentile'"),
         (["--labelled-masks", "LABELLED"], 2, "--labelled-masks needs --labelled"),
         (["--cost-miss", "3"], 2, "give --threshold labels --labelled DIR too"),
-        (["--threshold", "budget", "--false-alarms", "0"], 2, "false_alarms must be at least 1e-05"),
+        (["--threshold", "budget", "--false-alarms", "0"], 2, "--false-alarms must be at least 1e-05"),
         (["--threshold", "labels", "--labelled", "absent"], 1, "absent: no such folder"),
-        (["--threshold", "labels", "--labelled", "LABELLED", "--cost-miss", "-1"], 2, "cost_miss must be at least 0"),
+        (["--threshold", "labels", "--labelled", "LABELLED", "--cost-miss", "-1"], 2, "--cost-miss must be at least 0"),
     ],
 )
 def test_what_is_wrong_is_said_before_the_work(

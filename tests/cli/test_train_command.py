@@ -53,7 +53,7 @@ def test_files_that_are_left_out_are_said(shed: Path, tmp_path: Path, capsys: py
     ("change", "status", "reason"),
     [
         (["--method", "pdim"], 2, "unknown anomaly method 'pdim' (did you mean 'padim'?)"),
-        (["--image-size", "100"], 2, "image_size must be a multiple of 32"),
+        (["--image-size", "100"], 2, "--image-size must be a multiple of 32"),
         (["--dimensions", "1000"], 2, "dimensions must be at most 176"),
         (["--holdout", "0.9"], 2, "holdout must be at most 0.5"),
         (["-o", "SHED"], 1, "not part of a model"),

@@ -102,7 +102,9 @@ def test_a_damaged_journal_is_refused(tmp_path: Path, line: int, change: bytes, 
 def test_an_earlier_inspection_is_neither_mixed_nor_lost(tmp_path: Path) -> None:
     begun(tmp_path)
 
-    with pytest.raises(OutputError, match="holds an inspection already: resume it, overwrite it"):
+    with pytest.raises(
+        OutputError, match=r"holds an inspection already: continue it \(--resume\), replace it \(--overwrite\)"
+    ):
         again(tmp_path, "refuse")
     assert list(again(tmp_path, "resume").done) == RESULTS[:3]
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import TypeVar, get_args
 
-from isotherm.core.config import Setting, from_mapping, settings_of
+from isotherm.core.config import Setting, check, from_mapping, settings_of
 from isotherm.core.device import Device
+from isotherm.core.errors import ConfigError
 
 C = TypeVar("C")
 
@@ -25,8 +27,12 @@ def _destination(item: Setting, prefix: str) -> str:
     return f"{prefix}_{item.name}" if prefix else item.name
 
 
+def _flag(destination: str) -> str:
+    return "--" + destination.replace("_", "-")
+
+
 def _add_flag(group: argparse._ArgumentGroup, item: Setting, destination: str) -> None:
-    flag = "--" + destination.replace("_", "-")
+    flag = _flag(destination)
     default = "" if item.default is None else f" (default {item.default})"
     text = (item.text + default).replace("%", "%%")
     if item.kind is bool:
@@ -44,9 +50,32 @@ def _add_flag(group: argparse._ArgumentGroup, item: Setting, destination: str) -
 
 
 def from_flags(config_type: type[C], arguments: argparse.Namespace, *, prefix: str = "") -> C:
-    """Build the configuration from parsed flags; flags that were not given keep the dataclass's defaults."""
-    given = {item.name: getattr(arguments, _destination(item, prefix)) for item in settings_of(config_type)}
-    return from_mapping(config_type, {name: value for name, value in given.items() if value is not None})
+    """Build the configuration from parsed flags; flags that were not given keep the dataclass's defaults.
+
+    Raises
+    ------
+    ConfigError
+        A value is not right; the message calls it by its flag.
+    """
+    flags = {item: _destination(item, prefix) for item in settings_of(config_type)}
+    given = {item: value for item, name in flags.items() if (value := getattr(arguments, name)) is not None}
+    for item, value in given.items():
+        check(_flag(flags[item]), item, value)
+    try:
+        return from_mapping(config_type, {item.name: value for item, value in given.items()})
+    except ConfigError as error:
+        # What settings must be together is checked by the configuration itself, which knows no flags.
+        names = {item.name: _flag(name) for item, name in flags.items()}
+        raise ConfigError(_with_flags(str(error).removeprefix(f"{config_type.__name__}: "), names)) from error
+
+
+def _with_flags(message: str, names: dict[str, str]) -> str:
+    """Return a message with flags for the names of settings: its first word, and whatever can only be a name."""
+    return re.sub(
+        r"\w+",
+        lambda found: names.get(found[0], found[0]) if "_" in found[0] or found.start() == 0 else found[0],
+        message,
+    )
 
 
 def chosen(argv: list[str] | tuple[str, ...], flag: str, default: str) -> str:

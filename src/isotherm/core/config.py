@@ -60,28 +60,36 @@ def _describe(name: str, hint: Any, default: Any, metadata: Mapping[str, Any]) -
     )
 
 
-def check(owner: str, item: Setting, value: object) -> Scalar:
-    """Return `value` as the setting's type, or raise ConfigError that says what would be right."""
+def check(called: str, item: Setting, value: object) -> Scalar:
+    """Return `value` as the setting's type, or raise ConfigError that says what would be right.
+
+    Parameters
+    ----------
+    called
+        What the message calls the setting: ``SceneEdit: emissivity``, or ``--emissivity`` where it was a flag.
+    item, value
+        The setting and what it shall be.
+    """
     if value is None and item.optional:
         return None
     if item.kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if type(value) is not item.kind:
-        raise ConfigError(f"{owner}: {item.name} must be {item.kind.__name__}, not {value!r}")
+        raise ConfigError(f"{called} must be {item.kind.__name__}, not {value!r}")
     if item.choices and value not in item.choices:
-        raise ConfigError(f"{owner}: {item.name} must be one of {', '.join(item.choices)}, not {value!r}")
+        raise ConfigError(f"{called} must be one of {', '.join(item.choices)}, not {value!r}")
     if isinstance(value, float) and not math.isfinite(value):
-        raise ConfigError(f"{owner}: {item.name} must be a finite number, not {value!r}")
+        raise ConfigError(f"{called} must be a finite number, not {value!r}")
     if isinstance(value, (int, float)):
-        _check_bounds(owner, item, value)
+        _check_bounds(called, item, value)
     return value  # type: ignore[return-value]
 
 
-def _check_bounds(owner: str, item: Setting, value: float) -> None:
+def _check_bounds(called: str, item: Setting, value: float) -> None:
     if item.low is not None and value < item.low:
-        raise ConfigError(f"{owner}: {item.name} must be at least {item.low:g}, not {value:g}")
+        raise ConfigError(f"{called} must be at least {item.low:g}, not {value:g}")
     if item.high is not None and value > item.high:
-        raise ConfigError(f"{owner}: {item.name} must be at most {item.high:g}, not {value:g}")
+        raise ConfigError(f"{called} must be at most {item.high:g}, not {value:g}")
 
 
 def from_mapping(config_type: type[C], values: Mapping[str, object]) -> C:
@@ -90,7 +98,8 @@ def from_mapping(config_type: type[C], values: Mapping[str, object]) -> C:
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise ConfigError(f"{config_type.__name__}: unknown {', '.join(unknown)}; known: {', '.join(known)}")
-    return config_type(**{name: check(config_type.__name__, known[name], value) for name, value in values.items()})
+    owner = config_type.__name__
+    return config_type(**{name: check(f"{owner}: {name}", known[name], value) for name, value in values.items()})
 
 
 def validate(config: object) -> None:
@@ -102,7 +111,7 @@ def validate(config: object) -> None:
         A setting has a wrong type or lies outside its bounds.
     """
     for item in settings_of(type(config)):
-        check(type(config).__name__, item, getattr(config, item.name))
+        check(f"{type(config).__name__}: {item.name}", item, getattr(config, item.name))
 
 
 def to_mapping(config: object) -> dict[str, Scalar]:

@@ -75,7 +75,10 @@ def open_run(out: Path, header: Mapping[str, Any], existing: Existing, extra: It
     if found and not ours:
         raise OutputError(f"{out} holds {', '.join(found)} of something else than an inspection; name another folder")
     if ours and existing == "refuse":
-        raise OutputError(f"{out} holds an inspection already: resume it, overwrite it, or name another folder")
+        raise OutputError(
+            f"{out} holds an inspection already: continue it (--resume), replace it (--overwrite), or name another "
+            "folder"
+        )
     if ours and existing == "resume":
         return _continued(out / JOURNAL, header)
     if ours:
