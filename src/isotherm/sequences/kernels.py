@@ -91,11 +91,12 @@ def sampled(sequence: ThermalSequence, most_pixels: int) -> Float32[np.ndarray, 
     """Return the curves of evenly spread pixels that have a number in every frame."""
     _, height, width = sequence.shape
     step = max(1, height * width // most_pixels)
+    # Copies: a view would keep its whole block in memory.
     parts = [
-        curves[:, (-pixels.start) % step :: step]
+        curves[:, (-pixels.start) % step :: step].copy()
         for pixels, curves in sequence.blocks(block_bytes(sequence, ALL_BYTES))
     ]
-    whole = np.concatenate(parts, axis=1) if len(parts) > 1 else np.ascontiguousarray(parts[0])
+    whole = np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
     finite = np.isfinite(whole).all(axis=0)
     return whole if finite.all() else whole[:, finite]
 

@@ -13,7 +13,7 @@ from isotherm.sequences.kernels import COPY_BYTES, VIEW_BYTES, block_bytes, gram
 from isotherm.sequences.stack import Block, ThermalSequence
 
 Centre = Literal["frame", "pixel"]
-SAMPLE_PX = 16384
+SAMPLE_PX = 8192
 """So many spread pixels give the level of each frame, and the start of an iteration."""
 
 
