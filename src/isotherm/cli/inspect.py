@@ -8,7 +8,10 @@ from pathlib import Path
 
 from isotherm.cli import hotspots
 from isotherm.cli.flags import add_device
+from isotherm.hotspots import HOTSPOT_METHODS
 from isotherm.workflows.models import load_model
+
+METHODS = HOTSPOT_METHODS
 
 
 def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:

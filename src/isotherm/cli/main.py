@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from isotherm import __version__
+from isotherm.cli.parser import CommandParser
 from isotherm.core.device import on_device
 from isotherm.core.errors import IsothermError, UsageError
 
@@ -41,7 +42,7 @@ EXIT_FAILED, EXIT_USAGE, EXIT_SOME_FAILED = 1, 2, 3
 
 
 class Command(Protocol):
-    """What each command's module offers."""
+    """What each command's module offers; one whose flags depend on ``--method`` has their registry as ``METHODS``."""
 
     def add_arguments(self, parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         """Add the command's arguments; `argv` lets flags depend on an earlier choice (``--method``)."""
@@ -80,9 +81,10 @@ def _dispatch(argv: list[str]) -> int:
         overview.parse_args(argv or ["--help"])
     rest = argv[len(name.split()) :]
     command = cast(Command, import_module(module_of(name)))
-    parser = argparse.ArgumentParser(prog=f"isotherm {name}", description=COMMANDS[name])
+    methods = getattr(command, "METHODS", None)
+    parser = CommandParser(methods=methods, prog=f"isotherm {name}", description=COMMANDS[name])
     command.add_arguments(parser, rest)
-    arguments = parser.parse_args(rest)
+    arguments = parser.read(rest)
     with on_device(getattr(arguments, "device", "auto")):
         return command.run(arguments)
 
