@@ -258,6 +258,16 @@ def test_nothing_is_judged_over_an_air_temperature_that_nobody_gave(source: Sour
         assert finding.severity.grade == "1"
 
 
+@pytest.mark.parametrize(("air_c", "doubted"), [(77.5, True), (25.0, False)])
+def test_a_difference_smaller_than_its_uncertainty_is_said(air_c: float, doubted: bool) -> None:
+    finding = verdict_of(BARE, AMBIENT, assumed_scene().edited(SceneEdit(atmosphere_c=air_c)))
+    # The camera 2 K rectangular, its noise, and 1 K for air that the user gave.
+    sigma = math.hypot(2 / math.sqrt(3), 0.05, 1)
+    assert finding.delta_t_uncertainty_k == pytest.approx(sigma)
+    said = f"delta-T is smaller than its uncertainty of {2 * sigma:.1f} K (k = 2)" in finding.severity.reason
+    assert said == (2 * sigma > 80 - air_c) == doubted
+
+
 def test_a_table_is_not_applied_to_another_comparison() -> None:
     finding = verdict_of(replace(BARE, reference="median"), AMBIENT)
     assert finding.delta_t_c == pytest.approx(60, abs=1e-3)

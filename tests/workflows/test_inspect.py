@@ -27,6 +27,7 @@ from isotherm.workflows import inspect as workflow
 from isotherm.workflows.inspect import InspectSettings, inspect
 from isotherm.workflows.models import TrainedModel
 from isotherm.workflows.spans import SpanChoice
+from thermal_files import FlirFile, ramp
 
 QUICK = InspectSettings(panels=False, reports=("csv",))
 
@@ -313,7 +314,7 @@ def test_wrong_settings_are_refused_at_once() -> None:
         InspectSettings(jobs=0)
     with pytest.raises(UnknownNameError, match="known: csv, html, json"):
         InspectSettings(reports=("pfd",))
-    with pytest.raises(UnknownNameError, match="known: absolute, adaptive, delta_t, .*otsu, percentile"):
+    with pytest.raises(UnknownNameError, match=r"known: absolute, adaptive, delta_t, .*otsu, percentile"):
         InspectSettings(method="otzu")
 
 
@@ -449,3 +450,19 @@ def test_a_span_for_the_set_gives_equal_temperatures_equal_colours(tmp_path: Pat
     assert own[0] == own[1]
     assert common[0] != common[1]
     assert sum(common[0]) < sum(common[1])
+
+
+def test_cautions_are_in_the_results_and_in_the_report(tmp_path: Path) -> None:
+    picture = tmp_path / "in" / "IR_1.jpg"
+    picture.parent.mkdir()
+    picture.write_bytes(FlirFile(counts=ramp(60, 80)).jpeg())
+    settings = replace(QUICK, method="percentile", edit=SceneEdit(emissivity=0.2), reports=("json", "html"))
+    (result,) = inspect(picture, tmp_path / "out", settings=settings).results
+    cautions = [note for note in result.notes if note.startswith("caution: ")]
+    assert [note[:32] for note in cautions] == ["caution: emissivity 0.2 is below"]
+    for name in ("results.json", "report.html"):
+        assert cautions[0] in (tmp_path / "out" / name).read_text(encoding="utf-8")
+    assert result.findings[0].delta_t_uncertainty_k is not None
+    assert result.uncertainty_k == result.findings[0].uncertainty_k
+    sound = replace(settings, edit=SceneEdit())
+    assert not any("caution" in note for note in inspect(picture, tmp_path / "b", settings=sound).results[0].notes)

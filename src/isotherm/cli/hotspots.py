@@ -18,7 +18,7 @@ from isotherm.hotspots import HOTSPOT_METHODS
 from isotherm.hotspots.measure import HotspotSettings
 from isotherm.measurement.severity import SEVERITY_TABLES, load_table
 from isotherm.reports import REPORT_WRITERS, palette
-from isotherm.reports.content import facts, ranked
+from isotherm.reports.content import cautions, facts, ranked
 from isotherm.workflows.inspect import SEVERITY, InspectSettings, inspect
 from isotherm.workflows.models import TrainedModel
 from isotherm.workflows.run_folder import Existing
@@ -26,6 +26,7 @@ from isotherm.workflows.sidecar import sidecar_notes
 from isotherm.workflows.spans import SPAN_HELP, parse_span
 
 METHOD, REPORTS = "region_growing", "html,csv"
+METHODS = HOTSPOT_METHODS
 WORST = 5
 TOLD = 10
 """How many failed files are named on standard error; the results have them all."""
@@ -135,6 +136,8 @@ def _tell(inspection: Inspection, out: Path, settings: InspectSettings) -> None:
         print("worst first")
     for result in ranked(read)[:WORST]:
         print(f"  {_line(result.image)}  {facts(result)}")
+        for caution in cautions(result):
+            print(f"    {_line(caution)}")
     names = [REPORT_WRITERS.get(name).filename for name in dict.fromkeys((*settings.reports, "csv"))]
     print(f"written   {', '.join(str(out / name) for name in names)}")
 

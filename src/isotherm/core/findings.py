@@ -104,8 +104,9 @@ class Finding:
     """Something at a place in a picture that deserves attention, whoever found it.
 
     ``origin`` is the name of the hotspot method, anomaly method or person. Temperatures and ``delta_t_c`` (over
-    ``reference``, in words, at ``reference_c``) are None where the picture holds none. ``uncertainty_k`` is the
-    standard uncertainty of the highest temperature, None where none can be stated.
+    ``reference``, in words, at ``reference_c``) are None where the picture holds none. ``uncertainty_k`` and
+    ``delta_t_uncertainty_k`` are the standard uncertainties (k = 1) of the highest temperature and of ``delta_t_c``,
+    None where none can be stated.
     """
 
     kind: Literal["hotspot", "anomaly"]
@@ -118,6 +119,7 @@ class Finding:
     severity: Verdict | None = None
     score: float | None = None
     uncertainty_k: float | None = None
+    delta_t_uncertainty_k: float | None = None
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ class ImageResult:
     """One row of an inspection: one input file, read or not.
 
     ``estimated`` says that the temperatures were read back from colours; ``uncertainty_k`` is the standard uncertainty
-    of the highest temperature [K].
+    (k = 1) of the highest temperature [K].
     """
 
     image: str

@@ -21,8 +21,11 @@ from isotherm.measurement.outlines import outlines
 from isotherm.measurement.reference import Reference, ambient_reference, box_reference, median_reference, parse_box
 from isotherm.measurement.region_stats import RegionStats, region_stats, stats_of
 from isotherm.measurement.severity import SeverityTable
+from isotherm.measurement.sureness import Sureness
 
 __all__ = ["HotspotSettings", "find_hotspots", "hot_regions", "measure_mask", "stats_of"]
+
+_COVERAGE = 2
 
 
 @dataclass(frozen=True)
@@ -201,6 +204,7 @@ class _Measuring:
             return ()
         stats = region_stats(self.values, labels, count)
         reference = self._reference(labels > 0)
+        sureness = Sureness(self.thermogram, self.values, reference)
         contours = outlines(labels, count)
         pixel_mm2 = _pixel_mm2(self.thermogram)
         found = []
@@ -213,16 +217,18 @@ class _Measuring:
                 contour=contours[number],
                 area_mm2=None if pixel_mm2 is None else area * pixel_mm2,
             )
-            found.append(self._judged(Finding(kind, origin, region), stats, number, reference))
+            found.append(self._judged(Finding(kind, origin, region), stats, number, sureness))
         return tuple(found)
 
-    def _judged(self, finding: Finding, stats: RegionStats, number: int, reference: Reference | None) -> Finding:
+    def _judged(self, finding: Finding, stats: RegionStats, number: int, sureness: Sureness) -> Finding:
         if not self.thermogram.radiometric:
             return replace(finding, severity=self._no_verdict("the picture holds no temperatures"))
         temperatures = stats.temperatures(number)
         if temperatures is None:
             return replace(finding, severity=self._no_verdict("the region has no temperature"))
-        finding = replace(finding, temperatures=temperatures)
+        sigma_k, delta_t_sigma_k = sureness.of(finding.region.peak)
+        finding = replace(finding, temperatures=temperatures, uncertainty_k=sigma_k)
+        reference = sureness.reference
         if reference is None or reference.value_c is None:
             return replace(finding, severity=self._verdict(temperatures.max_c, None, None))
         delta_t_c = temperatures.max_c - reference.value_c
@@ -230,8 +236,9 @@ class _Measuring:
             finding,
             delta_t_c=delta_t_c,
             reference=reference.text,
+            delta_t_uncertainty_k=delta_t_sigma_k,
             reference_c=reference.value_c,
-            severity=self._verdict(temperatures.max_c, delta_t_c, reference),
+            severity=_doubted(self._verdict(temperatures.max_c, delta_t_c, reference), delta_t_c, delta_t_sigma_k),
         )
 
     def _reference(self, marked: Mask) -> Reference | None:
@@ -262,6 +269,14 @@ class _Measuring:
         verdict = table.judge_difference(delta_t_c, reference.comparison, f"the {reference.text}", settings)
         caveat = reference.caveat if verdict.inputs else ""
         return replace(verdict, reason="; ".join(part for part in (verdict.reason, caveat) if part))
+
+
+def _doubted(verdict: Verdict | None, delta_t_c: float, sigma_k: float | None) -> Verdict | None:
+    """Say in a verdict's reason where the difference may be none."""
+    if verdict is None or sigma_k is None or "delta_t_c" not in verdict.inputs or abs(delta_t_c) > _COVERAGE * sigma_k:
+        return verdict
+    doubt = f"delta-T is smaller than its uncertainty of {_COVERAGE * sigma_k:.1f} K (k = {_COVERAGE})"
+    return replace(verdict, reason="; ".join(part for part in (verdict.reason, doubt) if part))
 
 
 def _median_reference(settings: HotspotSettings, values: Values, marked: Mask) -> Reference:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from isotherm.core.findings import Finding
 from isotherm.core.regions import Mask
 from isotherm.core.scene import Param, Scene, Source
 from isotherm.core.thermogram import Thermogram
-from isotherm.measurement.readings import Area
+from isotherm.measurement.readings import Area, whole
 from isotherm.radiometry.planck import PlanckCalibration
 
 LOW_EMISSIVITY = 0.5
@@ -50,6 +51,43 @@ def cautions(
         text = "the load of the equipment is not known: at a higher load the differences are larger"
         found.append(Caution("unknown-load", "", text))
     return found
+
+
+def finding_cautions(thermogram: Thermogram, findings: Sequence[Finding]) -> list[Caution]:
+    """Return what should be known about the findings of a picture, each once.
+
+    What the reader's notes say anyway (estimated, enlarged) and what verdicts say (the load) is left out.
+    """
+    if not thermogram.radiometric:
+        return []
+    found = [item for item in _of_picture(thermogram) if item.code == "default-distance"]
+    found += _of_emissivity(thermogram, thermogram.scene, whole((1, 1)), "")
+    # Readers that know the camera's range have said it already.
+    if not any("saturated" in note for note in thermogram.notes):
+        found += _of_saturation(thermogram, whole(thermogram.size).mask, "")
+    return [*found, *_of_small(thermogram, findings)]
+
+
+def _of_small(thermogram: Thermogram, findings: Sequence[Finding]) -> Iterator[Caution]:
+    areas = [_sensor_pixels(thermogram, finding.region.area_px) for finding in findings]
+    small = sum(area < LEAST_SIDE_PX**2 for area in areas)
+    if small:
+        which = f"{small} of {len(areas)} regions" if len(areas) > 1 else "the region"
+        verb = "are" if small > 1 else "is"
+        yield Caution("small", "", f"{which} {verb} {_too_small(thermogram)}")
+
+
+def _too_small(thermogram: Thermogram) -> str:
+    of_sensor = " of the sensor" if thermogram.sensor_size else ""
+    size = f"{LEAST_SIDE_PX}x{LEAST_SIDE_PX} px{of_sensor}"
+    return f"smaller than {size}: the lens blurs it, the reading is too near its surroundings"
+
+
+def _of_saturation(thermogram: Thermogram, mask: Mask, label: str) -> Iterator[Caution]:
+    saturated = saturated_px(thermogram, mask)
+    if saturated:
+        text = f"{saturated} px are saturated: hotter than the camera's range, the true maximum is higher"
+        yield Caution("saturated", label, text)
 
 
 def _of_picture(thermogram: Thermogram) -> Iterator[Caution]:
@@ -98,19 +136,13 @@ def _is_default(distance: Param) -> bool:
 
 def _of_area(thermogram: Thermogram, area: Area) -> Iterator[Caution]:
     label = "" if area.kind == "image" else area.label
-    saturated = saturated_px(thermogram, area.mask)
-    if saturated:
-        text = f"{saturated} px are saturated: hotter than the camera's range, the true maximum is higher"
-        yield Caution("saturated", label, text)
+    yield from _of_saturation(thermogram, area.mask, label)
     yield from _of_emissivity(thermogram, area.scene(thermogram.scene), area, label)
     if area.kind in ("image", "half"):
         return
     pixels = int(area.mask.sum())
     if area.kind != "line" and _sensor_pixels(thermogram, pixels) < LEAST_SIDE_PX**2:
-        of_sensor = " of the sensor" if thermogram.sensor_size else ""
-        size = f"{LEAST_SIDE_PX}x{LEAST_SIDE_PX} px{of_sensor}"
-        text = f"smaller than {size}: the lens blurs it, the reading is too near its surroundings"
-        yield Caution("small", label, text)
+        yield Caution("small", label, _too_small(thermogram))
     if area.cut_px:
         yield Caution("cut", label, f"{area.cut_px} px of it lie outside the picture")
 
@@ -135,7 +167,10 @@ def saturated_px(thermogram: Thermogram, mask: Mask) -> int:
     """Return how many pixels of a region (H W) are at the end of the camera's range, or of their number type."""
     counts, calibration = thermogram.counts, thermogram.calibration
     if isinstance(calibration, PlanckCalibration) and calibration.raw_max is not None:
-        return int(np.count_nonzero(counts[mask] >= calibration.raw_max))
-    if counts.dtype.kind == "u" and counts.dtype.itemsize > 1:
-        return int(np.count_nonzero(counts[mask] == np.iinfo(counts.dtype).max))
-    return 0
+        end = float(calibration.raw_max)
+    elif counts.dtype.kind == "u" and counts.dtype.itemsize > 1:
+        end = float(np.iinfo(counts.dtype).max)
+    else:
+        return 0
+    # Hardly any picture has one, and its maximum is quickly found.
+    return int(np.count_nonzero(counts[mask] >= end)) if counts.size and counts.max() >= end else 0

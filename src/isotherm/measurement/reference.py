@@ -105,7 +105,5 @@ def air_not_known(air: Param) -> str:
     """Return why no table can judge a rise over this temperature of the air; empty where nobody guessed it."""
     if air.source not in (Source.ASSUMED, Source.CAMERA_DEFAULT):
         return ""
-    guess = (
-        f"{air.value - ZERO_CELSIUS_K:.0f} °C is {'a camera default' if air.source != Source.ASSUMED else 'assumed'}"
-    )
-    return f"air temperature not known ({guess}; give --atmosphere-c)"
+    guess = "assumed" if air.source == Source.ASSUMED else "a camera default"
+    return f"air temperature not known ({air.value - ZERO_CELSIUS_K:.0f} °C is {guess}; give --atmosphere-c)"

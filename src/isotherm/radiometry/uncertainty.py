@@ -240,6 +240,90 @@ class KnowsItsSigma(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class PointBudget:
+    """What makes the temperature of one pixel uncertain, without words: cheap enough for every finding of a run.
+
+    Parameters
+    ----------
+    celsius
+        What it reads.
+    effects
+        Parameter -> the signed effect of its standard uncertainty [K].
+    factor
+        By how much the camera's errors grow, see `amplification`.
+    own_k
+        The whole standard uncertainty [K] where the calibration knows it (`KnowsItsSigma`), else None.
+    """
+
+    celsius: float
+    effects: dict[str, float]
+    factor: float
+    own_k: float | None = None
+
+    def standard_k(self, settings: UncertaintySettings) -> float:
+        """Return the standard uncertainty of the temperature [K]."""
+        if self.own_k is not None:
+            return self.own_k
+        return math.hypot(*self._of_camera(settings), *self.effects.values())
+
+    def difference_k(self, other: PointBudget, settings: UncertaintySettings) -> float:
+        """Return the standard uncertainty [K] of the difference to another pixel of the picture.
+
+        Reflection, air, distance and window are common to both and cancel as far as they act alike, and so does the
+        camera's offset; the emissivities of two surfaces are not the same thing.
+        """
+        if self.own_k is not None and other.own_k is not None:
+            return math.hypot(self.own_k, other.own_k)
+        names = self.effects.keys() | other.effects.keys()
+        pairs = [(name, self.effects.get(name, 0.0), other.effects.get(name, 0.0)) for name in names]
+        parts = [math.hypot(a, b) if name == "emissivity" else a - b for name, a, b in pairs]
+        offset = settings.accuracy_k / ROOT3 * (self.factor - other.factor)
+        gain = settings.accuracy_percent / 100 / ROOT3 * (self.celsius - other.celsius)
+        noise = settings.noise_k * math.hypot(self.factor, other.factor)
+        return math.hypot(offset, gain, noise, *parts)
+
+    def over_air_k(self, air: Param, settings: UncertaintySettings) -> float:
+        """Return the standard uncertainty [K] of the rise over the temperature of the air."""
+        sigma = spread_of("atmosphere_k", air).sigma
+        if self.own_k is not None:
+            return math.hypot(self.own_k, sigma)
+        effects = {"atmosphere_k": 0.0} | self.effects
+        effects["atmosphere_k"] -= sigma
+        return math.hypot(*self._of_camera(settings), *effects.values())
+
+    def _of_camera(self, settings: UncertaintySettings) -> tuple[float, float]:
+        return settings.camera_k(self.celsius) * self.factor, settings.noise_k * self.factor
+
+
+def point_budget(thermogram: Thermogram, place: tuple[int, int]) -> PointBudget | None:
+    """Return what makes the pixel at `place` (x, y) uncertain, in well under a millisecond.
+
+    None where there is nothing to state: no temperature there, or a vendor's program would have to run for each
+    parameter (`states_points`).
+    """
+    calibration, (x, y) = thermogram.calibration, place
+    if calibration is None or not states_points(thermogram):
+        return None
+    counts, scene = thermogram.counts[y : y + 1, x : x + 1], thermogram.scene
+    celsius = float(calibration.kelvin(counts, scene)[0, 0]) - ZERO_CELSIUS_K
+    if not math.isfinite(celsius):
+        return None
+    if isinstance(calibration, KnowsItsSigma):
+        return PointBudget(celsius, {}, 1.0, float(calibration.sigma_k(counts)[0, 0]))
+    effects = {}
+    for shift in shifts(calibration, scene):
+        low, high = (float(calibration.kelvin(counts, each)[0, 0]) for each in (shift.low, shift.high))
+        effects[shift.name] = (high - low) * shift.share
+    return PointBudget(celsius, effects, amplification(calibration, scene, float(counts[0, 0])))
+
+
+def states_points(thermogram: Thermogram) -> bool:
+    """Say whether the uncertainty of single pixels is cheap to state; a vendor's program would run for each of them."""
+    calibration = thermogram.calibration
+    return calibration is not None and (isinstance(calibration, KnowsItsSigma) or can_draw(calibration))
+
+
 def standard_uncertainty_k(
     thermogram: Thermogram, place: tuple[int, int], settings: UncertaintySettings | None = None
 ) -> float | None:
@@ -248,27 +332,12 @@ def standard_uncertainty_k(
     None where there is none to state: no temperature there, or a vendor's program would have to run for each parameter.
     `isotherm.measurement.budgets` gives the whole budget of regions and differences.
     """
-    calibration, (x, y) = thermogram.calibration, place
-    if calibration is None:
-        return None
-    counts = thermogram.counts[y : y + 1, x : x + 1]
-    if isinstance(calibration, KnowsItsSigma):
-        return _finite(float(calibration.sigma_k(counts)[0, 0]))
-    if not can_draw(calibration):
-        return None
-    settings, scene = settings or UncertaintySettings(), thermogram.scene
-    kelvin = float(calibration.kelvin(counts, scene)[0, 0])
-    if not math.isfinite(kelvin):
-        return None
-    factor = amplification(calibration, scene, float(counts[0, 0]))
-    effects = [settings.camera_k(kelvin - ZERO_CELSIUS_K) * factor, settings.noise_k * factor]
-    for shift in shifts(calibration, scene):
-        low, high = (float(calibration.kelvin(counts, each)[0, 0]) for each in (shift.low, shift.high))
-        effects.append((high - low) * shift.share)
-    return _finite(math.hypot(*effects))
+    found = point_budget(thermogram, place)
+    return None if found is None else finite(found.standard_k(settings or UncertaintySettings()))
 
 
-def _finite(value: float) -> float | None:
+def finite(value: float) -> float | None:
+    """Return a number, None for NaN and infinity."""
     return value if math.isfinite(value) else None
 
 

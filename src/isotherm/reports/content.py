@@ -10,6 +10,8 @@ from typing import Any
 from isotherm.core.findings import Finding, ImageResult, Inspection, Verdict
 from isotherm.core.scene import ZERO_CELSIUS_K, Param
 
+CAUTION = "caution: "
+"""How notes begin that say why a temperature may be wrong."""
 DETAILS = 50
 """How many pictures get a block of their own in a report for people; the tables have all of them."""
 
@@ -186,6 +188,11 @@ def facts(result: ImageResult) -> str:
     if verdict := verdict_of(result):
         parts.append(f"severity {verdict_label(verdict)} ({verdict.table})")
     return " · ".join(parts)
+
+
+def cautions(result: ImageResult) -> list[str]:
+    """Return the notes of a picture that say why its temperatures may be wrong."""
+    return [note for note in result.notes if note.startswith(CAUTION)]
 
 
 def _totals(results: tuple[ImageResult, ...], *, judged: bool) -> Totals:

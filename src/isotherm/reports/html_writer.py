@@ -63,6 +63,7 @@ class HtmlWriter:
             foremost=foremost,
             picture=lambda image: "data:image/jpeg;base64," + base64.b64encode(report.pictures[image]).decode(),
             uncertain=_uncertain,
+            sure_of_differences=_sure_of_differences,
             with_uncertainty=any(map(_uncertain, report.detailed)),
             places=_places,
             remarks=_remarks,
@@ -116,6 +117,10 @@ def _verdict(report: Report) -> str:
 
 def _uncertain(result: ImageResult) -> bool:
     return any(finding.uncertainty_k is not None for finding in result.findings)
+
+
+def _sure_of_differences(result: ImageResult) -> bool:
+    return any(finding.delta_t_uncertainty_k is not None for finding in result.findings)
 
 
 def _many(count: int, thing: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,10 @@ from isotherm.core.thermogram import Thermogram
 from isotherm.formats.overlays import OverlayModel, find
 from isotherm.hotspots.measure import HotspotSettings, hot_regions, measure_mask, stats_of
 from isotherm.hotspots.method import HotspotMethod
+from isotherm.measurement.quality import finding_cautions
 from isotherm.measurement.severity import SeverityTable
-from isotherm.radiometry.uncertainty import standard_uncertainty_k
-from isotherm.reports.content import facts
+from isotherm.radiometry.uncertainty import standard_uncertainty_k, states_points
+from isotherm.reports.content import CAUTION, facts
 from isotherm.reports.drawing import Span
 from isotherm.reports.panels import Expectation, View, draw_panel
 from isotherm.reports.png import encode_png
@@ -89,10 +91,6 @@ class Examiner:
             anomaly = self._verdict(scored, mask)
             findings += self._anomalies(thermogram, scored, expectation.map, mask)
         height, width = thermogram.size
-        findings = tuple(
-            replace(finding, uncertainty_k=standard_uncertainty_k(thermogram, finding.region.peak))
-            for finding in findings
-        )
         result = ImageResult(
             image=name,
             status="ok",
@@ -101,13 +99,13 @@ class Examiner:
             width=width,
             radiometric=thermogram.radiometric,
             estimated=thermogram.estimated,
-            uncertainty_k=standard_uncertainty_k(thermogram, _hottest(values)) if thermogram.radiometric else None,
+            uncertainty_k=_uncertainty_k(thermogram, _hottest(values), findings),
             temperatures=stats_of(values) if thermogram.radiometric else None,
             anomaly=anomaly,
             findings=findings,
             camera=thermogram.camera,
             scene=_honoured(thermogram),
-            notes=thermogram.notes,
+            notes=(*thermogram.notes, *_cautions(thermogram, findings)),
         )
         return Examination(result, values, mask, expectation)
 
@@ -153,6 +151,12 @@ class Examiner:
         return _scored(found if scored.anomalous else _unjudged(found), values, mask)
 
 
+def _uncertainty_k(thermogram: Thermogram, hottest: tuple[int, int], findings: tuple[Finding, ...]) -> float | None:
+    """Return the standard uncertainty [K] of the highest temperature, which mostly is that of a finding."""
+    known = next((finding for finding in findings if finding.region.peak == hottest and finding.temperatures), None)
+    return standard_uncertainty_k(thermogram, hottest) if known is None else known.uncertainty_k
+
+
 def _hottest(values: Float[np.ndarray, "H W"]) -> tuple[int, int]:
     """Return (x, y) of the highest value; of the first pixel where there is none."""
     y, x = divmod(int(np.where(np.isfinite(values), values, -np.inf).argmax()), values.shape[1])
@@ -173,6 +177,13 @@ def _scored(
     peaks = (finding.region.peak for finding in findings)
     scores = [float(highest[labels[y, x]]) for x, y in peaks]
     return tuple(replace(finding, score=score) for finding, score in zip(findings, scores, strict=True))
+
+
+def _cautions(thermogram: Thermogram, findings: tuple[Finding, ...]) -> Iterator[str]:
+    """Return what should be known before the temperatures of these findings are believed, once a picture."""
+    yield from (f"{CAUTION}{caution}" for caution in finding_cautions(thermogram, findings))
+    if findings and thermogram.radiometric and not states_points(thermogram):
+        yield "no ± is stated here: the maker's program would have to run for each parameter; isotherm measure does so"
 
 
 def _honoured(thermogram: Thermogram) -> dict[str, Param]:
