@@ -24,7 +24,7 @@ def seq(tmp_path: Path) -> Path:
 def test_info_tells_of_the_chosen_frame(seq: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(seq), "--frame", "1", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)[0]
-    assert found["notes"] == ["frame 1 of a sequence of 2 (numbered from 0)"]
+    assert found["notes"] == ["frame 1 of 2 is read, counted from 0 (choose with --frame)"]
     second = isotherm.read(seq, ReadHints(frame=1)).celsius()
     assert found["temperatures"]["min_c"] == pytest.approx(float(second.min()), abs=1e-3)
     assert main(["info", str(seq), "--frame", "2"]) == 1

@@ -135,7 +135,7 @@ def test_frames_lie_along_the_axis_of_the_times(axis: int) -> None:
     found = read_bytes(npz(tdata=np.moveaxis(frames, 0, axis), time_s=np.arange(7.0)), ReadHints(frame=3))
     np.testing.assert_array_equal(found.counts, frames[3])
     assert found.notes[:2] == (
-        "frame 3 of 7 is read (choose with frame)",
+        "frame 3 of 7 is read, counted from 0 (choose with --frame)",
         f"frames of 'tdata' taken along axis {axis}",
     )
 

@@ -150,7 +150,7 @@ def test_a_sequence_gives_its_first_frame() -> None:
     first, second = FlirFile(), FlirFile(counts=ramp(low=18_000))
     thermogram = read_bytes(first.fff() + second.fff())
     np.testing.assert_array_equal(thermogram.counts, first.counts)
-    assert "frame 0 of a sequence of 2 (numbered from 0)" in thermogram.notes
+    assert "frame 0 of 2 is read, counted from 0 (choose with --frame)" in thermogram.notes
 
 
 def test_a_broken_preview_costs_nothing() -> None:

@@ -159,7 +159,7 @@ def test_camera_and_place(data: Path) -> None:
 
 def test_a_sequence_says_which_frame_is_read(data: Path) -> None:
     notes = isotherm.read(data / "camera_files/thermimage/SampleSEQ.seq").notes
-    assert "frame 0 of a sequence of 2 (numbered from 0)" in notes
+    assert "frame 0 of 2 is read, counted from 0 (choose with --frame)" in notes
 
 
 def test_a_file_without_readable_pixels_says_why(data: Path) -> None:

@@ -129,7 +129,7 @@ class Greedy:
     """Breaks one promise after the other, so that the check itself is checked."""
 
     name = "greedy"
-    card = FormatCard("any", ".npy", "°C", "documented")
+    card = FormatCard("any", ".npy", "°C", "documented", hints=("step", "offset", "unit"))
 
     def __init__(self, *, raises: type[Exception] = FormatError, empty: bool = False) -> None:
         self.raises, self.empty = raises, empty
@@ -150,6 +150,13 @@ def test_the_check_finds_a_foreign_exception() -> None:
     check_image_reader(Greedy(), npy(CELSIUS))
     with pytest.raises(AssertionError, match="KeyError came out of the first 0 bytes"):
         check_image_reader(Greedy(raises=KeyError), npy(CELSIUS))
+
+
+def test_the_check_finds_a_hint_that_the_card_does_not_name() -> None:
+    reader = Greedy()
+    reader.card = FormatCard("any", ".npy", "°C", "documented")
+    with pytest.raises(AssertionError, match="a hint that its card does not name must change no value"):
+        check_image_reader(reader, npy(CELSIUS))
 
 
 def test_the_check_finds_a_greedy_reader() -> None:

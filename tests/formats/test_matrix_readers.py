@@ -102,7 +102,7 @@ def test_npy_frames() -> None:
     frames = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
     first = read_bytes(npy(frames))
     np.testing.assert_array_equal(first.counts, frames[0])
-    assert first.notes[0] == "frame 0 of 2 is read (choose with frame)"
+    assert first.notes[0] == "frame 0 of 2 is read, counted from 0 (choose with --frame)"
     np.testing.assert_array_equal(read_bytes(npy(frames), ReadHints(frame=-1)).counts, frames[1])
     np.testing.assert_array_equal(read_bytes(npy(frames[:1])).counts, frames[0])
     with pytest.raises(FormatError, match="no frame 2; the sequence has 2"):

@@ -288,7 +288,7 @@ def test_infratec_sequence_is_mapped(tmp_path: Path) -> None:
         np.testing.assert_allclose(sequence.times_s, [0, 0.04, 0.08], atol=1e-5)
         assert float(sequence.frame(-1).kelvin()[0, 0]) == pytest.approx(file.table[30])
         assert sequence.frame(0).digest != sequence.frame(1).digest
-    assert "frame 2 of a sequence of 3 (numbered from 0)" in read(path, ReadHints(frame=-1)).notes
+    assert "frame 2 of 3 is read, counted from 0 (choose with --frame)" in read(path, ReadHints(frame=-1)).notes
 
 
 def test_infratec_picture_that_no_entry_names() -> None:
@@ -393,7 +393,7 @@ def test_unit_has_no_temperatures_but_tells_the_cameras_readings() -> None:
     assert not thermogram.radiometric
     assert thermogram.scene.emissivity.value == 0.95
     assert thermogram.notes[1].startswith("the camera read 12.3 to 85.4 °C, 33.0 °C in the centre")
-    assert "step and scale are not used" in thermogram.notes[2]
+    assert "--scale is not used" in thermogram.notes[2]
     fahrenheit = read_bytes(UniTFile(fahrenheit=True, readings=(-40, 2120, 320)).data())
     assert "the camera read -20.0 to 100.0 °C, 0.0 °C in the centre" in fahrenheit.notes[1]
 

@@ -50,7 +50,7 @@ def test_colour_and_luma() -> None:
 def test_it_never_gives_degrees() -> None:
     thermogram = read_bytes(encoded(RGB, "PNG"), ReadHints(step=0.1))
     assert not thermogram.radiometric
-    assert any("step not used" in note for note in thermogram.notes)
+    assert any("--step is not used" in note for note in thermogram.notes)
     with pytest.raises(DataError, match="no temperatures"):
         thermogram.celsius()
     assert "emissivity: picture files do not support it" in thermogram.edited(SceneEdit(emissivity=0.5)).notes[-1]

@@ -23,8 +23,8 @@ from isotherm.core.errors import DataError, FormatError, TooLargeError
 from isotherm.formats import SEQUENCES, ReadHints, open_sequence, read_bytes
 from isotherm.formats import jpeg_ls as jpeg_ls_reader
 from isotherm.formats.cursor import Cursor
+from isotherm.formats.frames import position_of
 from isotherm.formats.mapped import MappedFile
-from isotherm.formats.sequences import position_of
 from isotherm.testing.sequences import check_sequence_reader
 from thermal_files import FlirFile, encoded, ramp
 
@@ -76,7 +76,7 @@ def test_read_takes_the_frame_that_is_asked_for(seq: Path) -> None:
     for index in (0, 2, -1):
         thermogram = isotherm.read(seq, ReadHints(frame=index))
         np.testing.assert_array_equal(thermogram.counts, FRAMES[index].counts)
-        assert f"frame {index % 3} of a sequence of 3 (numbered from 0)" in thermogram.notes
+        assert f"frame {index % 3} of 3 is read, counted from 0 (choose with --frame)" in thermogram.notes
         assert thermogram.digest == read_bytes(SEQ, ReadHints(frame=index)).digest
     with pytest.raises(FormatError, match=r"recording.bin: there is no frame 3; the sequence has 3, numbered from 0"):
         isotherm.read(seq, ReadHints(frame=3))

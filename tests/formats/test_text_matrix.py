@@ -61,7 +61,7 @@ def test_a_log_is_frames(bracketed: bool) -> None:
     text = json.dumps(frames.tolist()) if bracketed else "\n".join(line(frame) for frame in frames)
     found = read_bytes(text.encode(), ReadHints(frame=-1))
     np.testing.assert_array_equal(found.counts, frames[4].reshape(24, 32))
-    assert found.notes[-1] == "frame 4 of 5 is read (choose with frame)"
+    assert found.notes[-1] == "frame 4 of 5 is read, counted from 0 (choose with --frame)"
     with pytest.raises(FormatError, match="no frame 5; the sequence has 5"):
         read_bytes(text.encode(), ReadHints(frame=5))
 

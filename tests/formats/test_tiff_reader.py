@@ -87,7 +87,7 @@ def test_orientation_is_said_and_not_applied(order: str, orientation: int) -> No
 def test_floats_are_celsius_and_said_to_be_guessed() -> None:
     thermogram = read_bytes(tiff(CELSIUS))
     np.testing.assert_allclose(thermogram.celsius(), CELSIUS, atol=1e-4)
-    assert thermogram.notes == ("unit of this TIFF guessed: °C (change it with unit)",)
+    assert thermogram.notes == ("unit of this TIFF guessed: °C (change it with --unit)",)
     grey = read_bytes(tiff((CELSIUS - CELSIUS.min()) / np.float32(140)))
     assert "perhaps no temperatures" in grey.notes[0]
 
@@ -238,7 +238,7 @@ def test_pages() -> None:
             writer.write(CELSIUS + shift, photometric="minisblack", metadata=None)
     thermogram = read_bytes(stream.getvalue())
     np.testing.assert_allclose(thermogram.celsius(), CELSIUS, atol=1e-4)
-    assert thermogram.notes[0] == "frame 0 of 3 is read (choose with frame)"
+    assert thermogram.notes[0] == "frame 0 of 3 is read, counted from 0 (choose with --frame)"
     np.testing.assert_allclose(read_bytes(stream.getvalue(), ReadHints(frame=-1)).celsius(), CELSIUS + 2, atol=1e-4)
     with pytest.raises(FormatError, match="no frame 3; the sequence has 3"):
         read_bytes(stream.getvalue(), ReadHints(frame=3))

@@ -33,6 +33,7 @@ class CsvReader:
         suffixes=".csv .txt",
         numbers="°C, °F or K",
         evidence="proven",
+        hints=("step", "offset", "unit"),
         source="files of the programs",
     )
 
@@ -55,7 +56,7 @@ class CsvReader:
         numbers = _without_numbering(_rows(lines[start.line :], start))
         declared = unit_named_in(" ".join(line.text for line in lines[: start.line]))
         # Plain numbers are °C: no guess, so that what isotherm writes is what it reads.
-        meaning = of_temperatures(numbers, hints, "CSV", declared=declared or "c")
+        meaning = of_temperatures(numbers, hints, "CSV", declared=declared, usual="c")
         notes = _doubt(numbers, declared, hints)
         return Thermogram(
             counts=numbers,
@@ -138,7 +139,7 @@ def _doubt(numbers: Smaller, declared: Unit | None, hints: ReadHints) -> tuple[s
     said = declared or hints.unit or hints.step
     if said or not np.nanmin(numbers, initial=np.inf) > KELVIN_ABOVE:
         return ()
-    return (f"every number of this CSV is above {KELVIN_ABOVE:g}: taken as °C (give the unit if they are kelvin)",)
+    return (f"every number of this CSV is above {KELVIN_ABOVE:g}: taken as °C (give --unit k if they are kelvin)",)
 
 
 READER = CsvReader()

@@ -54,14 +54,14 @@ class DjiReader:
         raw = sum(len(item.payload) for item in jpeg.segments(data) if item.marker in (jpeg.APP3, jpeg.APP4))
         return raw > _RAW_BYTES and read_exif(jpeg.exif_block(data)).camera.maker.upper().startswith("DJI")
 
-    def decode(self, data: bytes, hints: ReadHints) -> Thermogram:
+    def decode(self, data: bytes, hints: ReadHints) -> Thermogram:  # noqa: ARG002 (the seam's signature)
         """Decode to temperatures where a reader is there, else to the picture with a note."""
         block = jpeg.exif_block(data)
         exif, drone = read_exif(block), xmp.drone(data)
         backend = find_backend()
         described = backend.describe(data) if backend is not None else Unreadable(_absent())
         if backend is None or isinstance(described, Unreadable):
-            thermogram = _picture(data, described, hints)
+            thermogram = _picture(data, described)
         else:
             thermogram = _temperatures(DjiSource(data, backend, described, exif.camera.model), drone.rangefinder_m)
         return replace(
@@ -137,7 +137,7 @@ def _scene(source: DjiSource, supports: frozenset[str]) -> tuple[Scene, list[str
     return scene, notes
 
 
-def _picture(data: bytes, described: Unreadable | Description, hints: ReadHints) -> Thermogram:
+def _picture(data: bytes, described: Unreadable | Description) -> Thermogram:
     """Return the preview as a picture without temperatures, and say why there are none."""
     reason = described.reason if isinstance(described, Unreadable) else ""
     if not reason.startswith(_INSTALL):
@@ -147,14 +147,13 @@ def _picture(data: bytes, described: Unreadable | Description, hints: ReadHints)
         picture = plain_picture(open_picture(data + b"\xff\xd9", "DJI preview", ("JPEG", "MPO")), "DJI preview")
     except FormatError as error:
         raise FormatError(f"{error.reason}; {reason}", error.offset) from error
-    unused = ("scale and step are not used: this reader gives the camera's own temperatures or none",)
     return Thermogram(
         counts=picture.luma,
         calibration=None,
         scene=assumed_scene(),
         format=DjiReader.name,
         colour=picture.colour,
-        notes=(reason, *picture.notes, *(unused if hints.scale is not None or hints.step is not None else ())),
+        notes=(reason, *picture.notes),
     )
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from isotherm.core.errors import FormatError
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats import fff, flir_frame, flir_sequence, jpeg
+from isotherm.formats.frames import chosen_frame
 from isotherm.formats.reader import ReadHints
 from isotherm.formats.sequences import one_frame
 
@@ -26,7 +29,8 @@ class FlirReader:
         cursor = fff.block(data)
         if cursor is None:
             raise FormatError("no FLIR data in this file", 0)
-        return flir_frame.decode_frame(cursor, jpeg.exif_block(data), hints)
+        found = flir_frame.decode_frame(cursor, jpeg.exif_block(data), hints)
+        return replace(found, notes=(*found.notes, *chosen_frame(hints, 1)[1]))
 
 
 READER = FlirReader()

@@ -32,6 +32,7 @@ class FpfReader:
         suffixes=".fpf",
         numbers="K or °C (guessed)",
         evidence="experimental",
+        hints=("step", "offset", "unit"),
         source="FLIR's fpfimg.h; Exiftool's FLIR.pm",
     )
 

@@ -19,6 +19,7 @@ CARD = FormatCard(
     suffixes=".jpg .fff .seq .csq",
     numbers="counts with Planck constants",
     evidence="proven",
+    hints=("formula",),
     changeable=ALL_PARAMETERS,
     frames=True,
     extras=("photo", "alignment", "position", "camera regions", "palette", "sensor size"),

@@ -19,9 +19,9 @@ from isotherm.core.files import sha256
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats import fff, flir_camera, flir_frame, flir_pixels
 from isotherm.formats.cursor import Cursor
+from isotherm.formats.frames import position_of
 from isotherm.formats.mapped import MappedFrames
 from isotherm.formats.reader import MAX_FILE_BYTES, ReadHints
-from isotherm.formats.sequences import position_of
 
 _MOST_FRAMES = 1_000_000
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from isotherm.core.errors import FormatError
 from isotherm.formats.reader import ReadHints
-from isotherm.formats.sequences import position_of
 
 
 def chosen_frame(hints: ReadHints, count: int) -> tuple[int, tuple[str, ...]]:
@@ -20,4 +20,11 @@ def chosen_frame(hints: ReadHints, count: int) -> tuple[int, tuple[str, ...]]:
         asked = f"frame {hints.frame} was asked for: this file holds one picture"
         return 0, () if hints.frame in (0, -1) else (asked,)
     index = position_of(hints.frame, count)
-    return index, (f"frame {index} of {count} is read (choose with frame)",)
+    return index, (f"frame {index} of {count} is read, counted from 0 (choose with --frame)",)
+
+
+def position_of(index: int, count: int) -> int:
+    """Return a frame's number from 0 for one that may count from the end; raises FormatError outside `count`."""
+    if not -count <= index < count:
+        raise FormatError(f"there is no frame {index}; the sequence has {count}, numbered from 0")
+    return index % count

@@ -16,6 +16,7 @@ class Hdf5Reader:
         suffixes=".h5 .hdf5",
         numbers="°C or K as floats; counts with a step or a table; grey levels",
         evidence="proven",
+        hints=("step", "offset", "unit"),
         frames=True,
         source="The HDF Group, HDF5 File Format",
     )

@@ -31,6 +31,7 @@ from isotherm.formats.exif import read_exif
 from isotherm.formats.experimental import NOTE, plane, plausible, scene_of, to_k
 from isotherm.formats.reader import FormatCard, ReadHints
 from isotherm.formats.scaling import hinted
+from isotherm.formats.unused_hints import not_used
 from isotherm.radiometry.linear import TO_KELVIN, stored_temperatures
 from isotherm.radiometry.two_point import TwoPointCalibration
 
@@ -60,6 +61,7 @@ class HikvisionReader:
         suffixes=".jpg .jpeg",
         numbers="°C, or counts between the lowest and the highest temperature (estimated)",
         evidence="experimental",
+        hints=("step", "offset", "unit", "scale"),
         extras=("photo",),
         source="ThermoVision_JoeC (UC_Dev_HikVision.cs); Quadricopter/hikmicro; Higomon/hikmicropy",
     )
@@ -75,7 +77,7 @@ class HikvisionReader:
             raise FormatError("no HIKMICRO or Hikvision thermal block in this file", 0)
         whole = Cursor(data, "<", "Hikvision block")
         block = whole.part(found.place, len(data) - found.place, "Hikvision block")
-        counts, calibration, notes = _floats(block) if found.floats else _counts(block, hints)
+        counts, calibration, notes = _floats(block, hints) if found.floats else _counts(block, hints)
         scene, more = _scene(data, found.picture_end)
         exif = jpeg.exif_block(data)
         camera = read_exif(exif).camera
@@ -134,23 +136,27 @@ def _can_hold_floats(data: bytes, place: int) -> bool:
     return plausible(np.frombuffer(data, "<f4", height * width, place + _FLOATS).reshape(_FLOATS_SIZE))
 
 
-def _floats(block: Cursor) -> tuple[Counts, Calibration, tuple[str, ...]]:
-    return plane(block, _FLOATS, _FLOATS_SIZE, "<f4"), stored_temperatures("c"), ()
+def _floats(block: Cursor, hints: ReadHints) -> tuple[Counts, Calibration, tuple[str, ...]]:
+    unused = tuple(name for name in hints.given() if name in HikvisionReader.card.hints)
+    notes = not_used(unused, "this file holds °C")
+    return plane(block, _FLOATS, _FLOATS_SIZE, "<f4"), stored_temperatures("c"), notes
 
 
 def _counts(block: Cursor, hints: ReadHints) -> tuple[Counts, Calibration | None, tuple[str, ...]]:
     counts = plane(block, _COUNTS, (block.u32(16), block.u32(12)), "<u2")
     if hints.step is not None:
         meaning = hinted(hints)
-        return counts, meaning.calibration, meaning.notes
+        spare = not_used(("scale",) if hints.scale else (), "--step is")
+        return counts, meaning.calibration, (*meaning.notes, *spare)
     ends_k, source = _hinted_ends_k(hints), "the given ends of the scale"
     if ends_k is None:
         ends_k, source = _recorded_ends_k(block, counts.nbytes), "the lowest and highest temperature in the file"
     low, high = int(counts.min()), int(counts.max())
     if ends_k is None or low == high:
-        return counts, None, ("its counts are not turned into temperatures: their curve is not known (give the scale)",)
+        return counts, None, ("its counts are not turned into temperatures: their curve is not known (give --scale)",)
     calibration = TwoPointCalibration(low, high, *ends_k)
-    return counts, calibration, (_estimate_note(calibration, source),)
+    unit = not_used(("unit",) if hints.unit and not hints.scale_ends() else (), "no --scale or --step is given")
+    return counts, calibration, (_estimate_note(calibration, source), *unit)
 
 
 def _hinted_ends_k(hints: ReadHints) -> tuple[float, float] | None:

@@ -33,9 +33,9 @@ from isotherm.core.files import sha256
 from isotherm.core.thermogram import Camera, Thermogram
 from isotherm.formats.cursor import Cursor
 from isotherm.formats.experimental import NOTE, plane, scene_of
+from isotherm.formats.frames import position_of
 from isotherm.formats.mapped import MappedFrames
 from isotherm.formats.reader import FormatCard, ReadHints
-from isotherm.formats.sequences import position_of
 from isotherm.radiometry.linear import stored_temperatures
 
 _MAGIC, _SEQUENCE = b"\xffIRB\0", b"\xffIRB\0IRBIS"

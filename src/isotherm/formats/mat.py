@@ -29,6 +29,7 @@ class MatReader:
         suffixes=".mat",
         numbers="°C or K as floats; counts with a step or a table; grey levels",
         evidence="proven",
+        hints=("step", "offset", "unit"),
         frames=True,
         source="MathWorks, MAT-File Format (level 5); HDF5",
     )

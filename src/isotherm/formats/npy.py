@@ -18,6 +18,7 @@ class NpyReader:
         suffixes=".npy",
         numbers="°C or K as floats; counts with a step; grey levels",
         evidence="documented",
+        hints=("step", "offset", "unit"),
         frames=True,
         source="NumPy NEP 1",
     )

@@ -36,6 +36,7 @@ class NpzReader:
         suffixes=".npz",
         numbers="°C or K as floats; counts with a step or a table; grey levels",
         evidence="documented",
+        hints=("step", "offset", "unit"),
         frames=True,
         source="NumPy NEP 1; PKWARE APPNOTE",
     )

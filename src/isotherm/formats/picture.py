@@ -28,6 +28,7 @@ class PictureReader:
         suffixes=".jpg .png .bmp .gif .webp",
         numbers="grey levels and colours; °C estimated by a visible colour scale",
         evidence="documented",
+        hints=("scale", "unit"),
         extras=("position",),
         source="the picture formats' specifications",
     )
@@ -52,8 +53,6 @@ class PictureReader:
             notes.append(
                 f"EXIF orientation {exif.orientation} is not applied: positions are those of the stored pixels"
             )
-        if hints.step is not None:
-            notes.append("step not used: a picture of 8 bits holds no temperatures")
         thermogram = Thermogram(
             counts=picture.luma,
             calibration=None,

@@ -13,7 +13,7 @@ from isotherm.core.thermogram import Thermogram
 from isotherm.formats.exif import read_exif
 from isotherm.formats.raster import headers, open_picture, pixels
 from isotherm.formats.reader import FormatCard, ReadHints
-from isotherm.formats.scaling import CENTIKELVIN, Meaning, of_counts
+from isotherm.formats.scaling import CENTIKELVIN, Meaning, of_counts, over_declared
 from isotherm.radiometry.linear import TO_KELVIN, linear
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -30,6 +30,7 @@ class Png16Reader:
         suffixes=".png",
         numbers="16-bit counts with a step",
         evidence="documented",
+        hints=("step", "offset", "unit"),
         extras=("position",),
         source="PNG specification",
     )
@@ -42,8 +43,11 @@ class Png16Reader:
         """Decode the counts; the scale is the user's, else the file's (text chunk), else guessed as 0.01 K."""
         image = open_picture(data, "16-bit PNG", ("PNG",))
         counts = pixels(image, "16-bit PNG").astype(np.uint16)
-        declared = None if hints.step is not None else _declared(image)
-        meaning = declared or of_counts(counts, hints, "16-bit PNG", steps=CENTIKELVIN)
+        declared = _declared(image)
+        if declared is not None:
+            meaning = over_declared(declared, hints)
+        else:
+            meaning = of_counts(counts, hints, "16-bit PNG", steps=CENTIKELVIN)
         block = image.info.get("exif", b"")
         block = block.removeprefix(b"Exif\0\0") if isinstance(block, bytes) else b""
         exif = read_exif(block)

@@ -43,6 +43,10 @@ class ReadHints:
             raise ConfigError("ReadHints: offset needs step (temperature = counts * step + offset)")
         self.scale_ends()
 
+    def given(self) -> tuple[str, ...]:
+        """Return the names among `HINTS` that are not what they are by themselves."""
+        return tuple(name for name in HINTS if getattr(self, name) != getattr(ReadHints, name))
+
     def scale_ends(self) -> tuple[float, float] | None:
         """Return the low and the high end of the visible colour scale, in ``unit``; None for ``auto`` or not given.
 
@@ -64,6 +68,10 @@ class ReadHints:
                 f"not {self.scale!r} (the temperature step of one count is called step)"
             )
         return ends
+
+
+HINTS = ("step", "offset", "unit", "scale", "formula")
+"""The hints that decide what a file's numbers mean; ``frame`` decides which of them are read."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +110,9 @@ class FormatCard:
         "proven": equal to what another program or the camera gives for real files; "documented" by a specification;
         "inferred" from real files alone, with nothing to compare the temperatures with; or "experimental": the layout
         is known from other programs' source alone, no real file was at hand.
+    hints
+        Names of the `ReadHints` among `HINTS` that decide what its numbers mean; who gives another one is told in a
+        note that it is not used.
     changeable
         Names of the scene's parameters that change temperatures; empty where none does.
     frames
@@ -118,6 +129,7 @@ class FormatCard:
     suffixes: str
     numbers: str
     evidence: Evidence
+    hints: tuple[str, ...] = ()
     changeable: tuple[str, ...] = ()
     frames: bool = False
     extras: tuple[str, ...] = ()

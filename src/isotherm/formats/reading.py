@@ -9,8 +9,10 @@ from isotherm.core.errors import DataError, FormatError, TooLargeError
 from isotherm.core.files import sha256
 from isotherm.core.registry import Registry, Row
 from isotherm.core.thermogram import Thermogram
+from isotherm.formats.frames import chosen_frame
 from isotherm.formats.reader import MAX_FILE_BYTES, ImageReader, ReadHints
-from isotherm.formats.sequences import HEAD_BYTES, head_of, one_frame, sequence_reader
+from isotherm.formats.sequences import HEAD_BYTES, SEQUENCES, head_of, one_frame, sequence_reader
+from isotherm.formats.unused_hints import unused_notes
 
 FORMATS: Registry[ImageReader] = Registry(
     "format",
@@ -107,11 +109,12 @@ def read_bytes(data: bytes, hints: ReadHints | None = None) -> Thermogram:
     for reader in FORMATS:
         if reader.recognises(data):
             return _decoded(reader, data, hints)
-    raise FormatError(f"of no known format; known: {', '.join(FORMATS.names())}", 0)
+    known = dict.fromkeys([*FORMATS.names(), *SEQUENCES.names()])
+    raise FormatError(f"of no known format; known: {', '.join(known)}", 0)
 
 
 def _decoded(reader: ImageReader, data: bytes, hints: ReadHints) -> Thermogram:
     found = reader.decode(data, hints)
-    asked = f"frame {hints.frame} was asked for: this file holds one picture"
-    notes = () if hints.frame in (0, -1) or reader.card.frames else (asked,)
-    return replace(found, digest=sha256(data), notes=(*found.notes, *notes))
+    asked = () if reader.card.frames else chosen_frame(hints, 1)[1]
+    unused = unused_notes(found, reader.card, hints)
+    return replace(found, digest=sha256(data), notes=(*found.notes, *asked, *unused))

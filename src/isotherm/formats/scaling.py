@@ -9,6 +9,7 @@ from jaxtyping import Float, Num
 
 from isotherm.core.errors import FormatError
 from isotherm.formats.reader import ReadHints
+from isotherm.formats.unused_hints import not_used
 from isotherm.radiometry.linear import TO_KELVIN, LinearCalibration, Unit, linear, stored_temperatures
 from isotherm.radiometry.table import TableCalibration
 
@@ -22,7 +23,11 @@ No count is plausible by two of them."""
 PLAUSIBLE_K = {0.01: (200.0, 655.36), 0.04: (200.0, 600.0), 0.40: (200.0, 900.0)}
 """Step -> the temperatures between which all counts must lie; the low gain is there for fire."""
 KELVIN_ABOVE = 150.0
-_CHANGE = "change it with unit"
+_CHANGE = "change it with --unit"
+NAMED = {"c": "°C", "f": "°F", "k": "kelvin"}
+
+
+GIVE_SCALE = "give --step, --offset, --unit"
 
 
 @dataclass(frozen=True)
@@ -36,28 +41,55 @@ class Meaning:
 def hinted(hints: ReadHints, *, nodata: float | None = None) -> Meaning:
     """Return the meaning that the user gave by ``step`` (and ``offset``, ``unit``)."""
     assert hints.step is not None
-    notes = () if hints.unit else ("unit of the given step taken as °C",)
+    notes = () if hints.unit else ("unit of --step taken as °C",)
     return Meaning(linear(hints.step, hints.offset or 0.0, hints.unit or "c", nodata=nodata), notes)
 
 
-def of_temperatures(
-    numbers: Numbers, hints: ReadHints, what: str, *, declared: Unit | None = None, nodata: float | None = None
-) -> Meaning:
-    """Return the meaning of numbers that are temperatures: in the hinted unit, the declared one, or °C.
+def over_declared(declared: Meaning, hints: ReadHints, *, nodata: float | None = None) -> Meaning:
+    """Return the meaning of counts whose scale the file declares: the user's step wins, and a note says so."""
+    known = declared.calibration is not None
+    if hints.step is None:
+        return Meaning(declared.calibration, (*declared.notes, *(unit_alone(hints) if known else ())))
+    meaning = hinted(hints, nodata=nodata)
+    said = ("--step is used in place of the file's own scale",) if known else ()
+    return Meaning(meaning.calibration, (*said, *meaning.notes))
 
-    Where nobody says the unit it is guessed: kelvin where every number is above 150, else °C; a note says so.
+
+def of_temperatures(
+    numbers: Numbers,
+    hints: ReadHints,
+    what: str,
+    *,
+    declared: Unit | None = None,
+    usual: Unit | None = None,
+    nodata: float | None = None,
+) -> Meaning:
+    """Return the meaning of numbers that are temperatures: in the hinted unit, the declared or the usual one, or °C.
+
+    Where nobody says the unit it is guessed: kelvin where every number is above 150, else °C; a note says so. Another
+    note says where the user's word is used in place of the file's.
     """
+    against = _against(hints, declared)
     if hints.step is not None:
-        return hinted(hints, nodata=nodata)
-    unit = hints.unit or declared
+        meaning = hinted(hints, nodata=nodata)
+        return Meaning(meaning.calibration, (*against, *meaning.notes))
+    unit = hints.unit or declared or usual
     if unit is not None:
-        return Meaning(stored_temperatures(unit, nodata=nodata))
+        return Meaning(stored_temperatures(unit, nodata=nodata), against)
     low, high = _ends(numbers, nodata)
     if low > KELVIN_ABOVE:
         note = f"unit of this {what} guessed: kelvin, because every number is above {KELVIN_ABOVE:g}"
         return Meaning(stored_temperatures("k", nodata=nodata), (f"{note} ({_CHANGE})",))
     why = ", though every number lies between 0 and 1: perhaps no temperatures" if low >= 0 and high <= 1 else ""
     return Meaning(stored_temperatures("c", nodata=nodata), (f"unit of this {what} guessed: °C{why} ({_CHANGE})",))
+
+
+def _against(hints: ReadHints, declared: Unit | None) -> tuple[str, ...]:
+    """Say that the user's word is used although the file names a unit, where they differ."""
+    if declared is None or (hints.step is None and hints.unit in (None, declared)):
+        return ()
+    flag = f"--unit {hints.unit}" if hints.step is None else "--step"
+    return (f"{flag} is used, though the file says that its numbers are {NAMED[declared]}",)
 
 
 def _ends(numbers: Numbers, nodata: float | None) -> tuple[float, float]:
@@ -79,9 +111,14 @@ def of_counts(
         return hinted(hints, nodata=nodata)
     for step in steps:
         if _plausible(counts, step, nodata):
-            note = f"scale of this {what} guessed: {step:.2f} K a count (change it with step, offset and unit)"
-            return Meaning(linear(step, 0.0, "k", nodata=nodata), (note,))
-    return Meaning(None, (f"the scale of this {what} is not known: read as grey levels (give step, offset, unit)",))
+            note = f"scale of this {what} guessed: {step:.2f} K a count (change it with --step, --offset, --unit)"
+            return Meaning(linear(step, 0.0, "k", nodata=nodata), (note, *unit_alone(hints)))
+    return Meaning(None, (f"the scale of this {what} is not known: read as grey levels ({GIVE_SCALE})",))
+
+
+def unit_alone(hints: ReadHints) -> tuple[str, ...]:
+    """Say that a unit without a step means nothing for counts whose scale is known."""
+    return not_used(("unit",) if hints.unit else (), "counts have a unit only together with --step")
 
 
 def _plausible(counts: Numbers, step: float, nodata: float | None) -> bool:
@@ -107,7 +144,7 @@ def of_array(numbers: Numbers, hints: ReadHints, what: str, *, declared: Unit | 
         return Meaning(None)
     meaning = of_counts(numbers, hints, what, steps=CAMERA_STEPS)
     if meaning.calibration is None and numbers.dtype != np.uint16:
-        raise FormatError(f"{what}: whole numbers of type {numbers.dtype} need a scale (give step, offset and unit)")
+        raise FormatError(f"{what}: whole numbers of type {numbers.dtype} need a scale ({GIVE_SCALE})")
     return meaning
 
 
@@ -115,6 +152,5 @@ def of_table(table: Float[np.ndarray, " N"], hints: ReadHints, what: str) -> Mea
     """Return the meaning of counts that the file's own table turns into temperatures."""
     unit: Unit = hints.unit or ("k" if _ends(table[None], None)[0] > KELVIN_ABOVE else "c")
     slope, zero = TO_KELVIN[unit]
-    named = {"c": "°C", "f": "°F", "k": "kelvin"}[unit]
-    note = () if hints.unit else (f"unit of the table in this {what} guessed: {named} ({_CHANGE})",)
+    note = () if hints.unit else (f"unit of the table in this {what} guessed: {NAMED[unit]} ({_CHANGE})",)
     return Meaning(TableCalibration(table.astype(np.float64) * slope + zero), note)

@@ -10,7 +10,9 @@ from isotherm.core.errors import DataError, FormatError
 from isotherm.core.registry import Registry, Row
 from isotherm.core.sequence import FrameSequence
 from isotherm.core.thermogram import Thermogram
+from isotherm.formats.frames import chosen_frame
 from isotherm.formats.reader import FormatCard, ReadHints
+from isotherm.formats.unused_hints import unused_notes
 
 HEAD_BYTES = 4096
 """How much of a file's begin a sequence reader sees to recognise it."""
@@ -33,6 +35,15 @@ class SequenceReader(Protocol):
 
     def open(self, source: str | Path | bytes, hints: ReadHints) -> FrameSequence:
         """Open a path, mapped into memory, or the bytes of a whole file; frames are decoded when asked for."""
+        ...
+
+
+@runtime_checkable
+class LeavesOut(Protocol):
+    """A sequence that knows which bytes of its file are in none of its frames."""
+
+    def left_out(self) -> tuple[str, ...]:
+        """Return a note about them; empty where there are none."""
         ...
 
 
@@ -73,12 +84,13 @@ def sequence_reader(head: bytes) -> SequenceReader | None:
 
 
 def one_frame(reader: SequenceReader, source: str | Path | bytes, hints: ReadHints) -> Thermogram:
-    """Return the frame that the hints ask for, with a note which one it is where there are several."""
+    """Return the frame that the hints ask for, and notes: which it is of several, and what is left out."""
     with reader.open(source, hints) as sequence:
-        thermogram, count = sequence.frame(hints.frame), len(sequence)
-        number = position_of(hints.frame, count)
-    note = f"frame {number} of a sequence of {count} (numbered from 0)"
-    return thermogram if count == 1 else replace(thermogram, notes=(*thermogram.notes, note))
+        index, notes = chosen_frame(hints, len(sequence))
+        thermogram = sequence.frame(index)
+        notes += sequence.left_out() if isinstance(sequence, LeavesOut) else ()
+    unused = unused_notes(thermogram, reader.card, hints)
+    return replace(thermogram, notes=(*thermogram.notes, *notes, *unused))
 
 
 def head_of(path: str | Path) -> bytes:
@@ -88,10 +100,3 @@ def head_of(path: str | Path) -> bytes:
             return stream.read(HEAD_BYTES)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-
-
-def position_of(index: int, count: int) -> int:
-    """Return a frame's number from 0 for one that may count from the end; raises FormatError outside `count`."""
-    if not -count <= index < count:
-        raise FormatError(f"there is no frame {index}; the sequence has {count}, numbered from 0")
-    return index % count

@@ -21,9 +21,9 @@ from isotherm.core.scene import assumed_scene
 from isotherm.core.thermogram import Camera, Thermogram
 from isotherm.formats import experimental
 from isotherm.formats.cursor import Cursor
+from isotherm.formats.frames import position_of
 from isotherm.formats.mapped import MappedFrames
 from isotherm.formats.reader import FormatCard, ReadHints
-from isotherm.formats.sequences import position_of
 from isotherm.radiometry.linear import LinearCalibration
 
 _SIGNATURE, _HEADER = b"TC", 48

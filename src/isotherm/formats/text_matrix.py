@@ -53,6 +53,7 @@ class TextReader:
         suffixes=".txt .log .json",
         numbers="°C, °F or K",
         evidence="documented",
+        hints=("step", "offset", "unit"),
         frames=True,
         source="160 files of MLX90640 boards; rows and columns of the other sensors as usually stated, without files",
     )
@@ -82,7 +83,7 @@ class TextReader:
         found = _of_brackets(text) if text.lstrip().startswith("[") else _of_lines(lines_of(text))
         index, notes = chosen_frame(hints, len(found.frames))
         numbers = found.frames[index].copy()
-        meaning = of_temperatures(numbers, hints, "text", declared=unit_named_in(text[:1000]) or "c")
+        meaning = of_temperatures(numbers, hints, "text", declared=unit_named_in(text[:1000]), usual="c")
         return Thermogram(
             counts=numbers,
             calibration=meaning.calibration,

@@ -29,6 +29,7 @@ class TiffReader:
         suffixes=".tif .tiff",
         numbers="°C or K as floats; 16-bit counts with a step",
         evidence="documented",
+        hints=("step", "offset", "unit"),
         frames=True,
         extras=("position",),
         source="TIFF 6.0; BigTIFF; FLIR Duo Pro R User Guide, 6.2.2; FLIR Duo User Guide, 5.1.7.3; GDAL's tags",

@@ -15,7 +15,7 @@ from isotherm.core.errors import FormatError
 from isotherm.formats.exif import DESCRIPTION
 from isotherm.formats.float_tiff import CELSIUS
 from isotherm.formats.reader import ReadHints
-from isotherm.formats.scaling import CAMERA_STEPS, Meaning, hinted, of_counts, of_temperatures
+from isotherm.formats.scaling import CAMERA_STEPS, GIVE_SCALE, Meaning, of_counts, of_temperatures, over_declared
 from isotherm.formats.text_numbers import unit_named_in
 from isotherm.formats.tiff_numbers import Page
 from isotherm.radiometry.linear import Unit, linear
@@ -35,17 +35,15 @@ def meaning_of(numbers: np.ndarray, page: Page, hints: ReadHints) -> Meaning:
         Whole numbers of another type than uint16 whose step nobody says.
     """
     nodata = _finite(page.text(_GDAL_NODATA))
-    if hints.step is not None:
-        return hinted(hints, nodata=nodata)
     declared = _declared_step(page, nodata) if numbers.dtype.kind != "f" else None
     if declared is not None:
-        return declared
+        return over_declared(declared, hints, nodata=nodata)
     unit = _declared_unit(page)
     if numbers.dtype.kind == "f":
         return of_temperatures(numbers, hints, "TIFF", declared=unit, nodata=nodata)
     meaning = of_counts(numbers, hints, "TIFF", steps=CAMERA_STEPS, nodata=nodata)
     if meaning.calibration is None and numbers.dtype != np.uint16:
-        raise FormatError(f"TIFF: whole numbers of type {numbers.dtype} need a scale (give step, offset and unit)")
+        raise FormatError(f"TIFF: whole numbers of type {numbers.dtype} need a scale ({GIVE_SCALE})")
     return meaning
 
 

@@ -75,7 +75,7 @@ class UniTReader:
         """Say whether grey levels, colours and readings that make sense stand behind a BMP picture."""
         return _find(data) is not None
 
-    def decode(self, data: bytes, hints: ReadHints) -> Thermogram:
+    def decode(self, data: bytes, hints: ReadHints) -> Thermogram:  # noqa: ARG002 (the seam's form)
         """Decode the grey levels, turned as the picture in front of them shows the scene."""
         found = _find(data)
         if found is None:
@@ -92,7 +92,7 @@ class UniTReader:
             colour=palette[grey],
             camera=Camera(maker="Uni-T"),
             palette=CameraPalette("camera", palette),
-            notes=(NOTE, *_readings(cursor, found.readings), *notes, *_unused(hints)),
+            notes=(NOTE, *_readings(cursor, found.readings), *notes),
         )
 
 
@@ -156,11 +156,6 @@ def _readings(cursor: Cursor, place: int) -> tuple[str, ...]:
 
 def _kelvin(value: float, *, fahrenheit: bool) -> float:
     return (value - 32) * 5 / 9 + ZERO_CELSIUS_K if fahrenheit else value + ZERO_CELSIUS_K
-
-
-def _unused(hints: ReadHints) -> tuple[str, ...]:
-    given = hints.step is not None or hints.scale is not None
-    return ("step and scale are not used: these grey levels do not lie evenly between temperatures",) if given else ()
 
 
 READER = UniTReader()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from isotherm.core.errors import FormatError
 from isotherm.core.thermogram import Calibration, Thermogram
-from isotherm.formats.reader import ImageReader, ReadHints
+from isotherm.formats.reader import HINTS, ImageReader, ReadHints
 
 _CUTS, _FLIPS, _NOISES = 40, 150, 20
 
@@ -43,6 +45,7 @@ def check_image_reader(reader: ImageReader, sample: bytes, hints: ReadHints | No
     thermogram = reader.decode(sample, hints)
     _check_thermogram(reader, thermogram)
     _check_same(thermogram, reader.decode(sample, hints))
+    _check_hints(reader, sample, hints)
     for what, damaged in _damaged(sample):
         _check_survives(reader, damaged, hints, what)
 
@@ -71,6 +74,16 @@ def _check_same(first: Thermogram, second: Thermogram) -> None:
     )
     facts = [(item.scene, item.camera, item.position, item.notes, item.exif) for item in (first, second)]
     _require(facts[0] == facts[1], "decoding twice must give the same scene, camera, position, notes and EXIF")
+
+
+def _check_hints(reader: ImageReader, sample: bytes, hints: ReadHints) -> None:
+    """Check that the hints which the card does not name change nothing, for users are told so."""
+    used = reader.card.hints
+    _require(set(used) <= set(HINTS), f"its card's hints must be among {', '.join(HINTS)}")
+    others: dict[str, Any] = {"step": 0.37, "unit": "f", "scale": "1,2", "formula": "thermimage"}
+    foreign = {name: value for name, value in others.items() if name not in (*used, *hints.given())}
+    first, second = (reader.decode(sample, given).values() for given in (hints, replace(hints, **foreign)))
+    _require(np.array_equal(first, second, equal_nan=True), "a hint that its card does not name must change no value")
 
 
 def _check_survives(reader: ImageReader, data: bytes, hints: ReadHints, what: str) -> None:
