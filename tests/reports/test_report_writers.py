@@ -140,7 +140,13 @@ def test_json_holds_everything() -> None:
     report = REPORTS["a model"]
     found = json.loads(JSON.render(report))
 
-    assert [from_plain(ImageResult, item) for item in found["results"]] == list(report.inspection.results)
+    scenes = [item.pop("scene") for item in found["results"]]
+    bare = [replace(result, scene={}) for result in report.inspection.results]
+    assert [from_plain(ImageResult, item) for item in found["results"]] == bare
+    # As `isotherm info --json` has them: the names and units of flags, never kelvin.
+    reflected = next(scene["reflected_c"] for scene in scenes if scene)
+    assert (reflected["value"], reflected["unit"], reflected["source"]) == (20, "°C", "assumed")
+    assert reflected["sigma"] == 5
     assert found["worst_first"] == ["hot.jpg", "plain.png", "mild.jpg"]
     assert found["summary"]["totals"]["anomalies"] == 2
     assert found["model"] == report.inspection.model

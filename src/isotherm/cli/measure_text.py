@@ -6,10 +6,18 @@ from collections.abc import Iterator
 from typing import Any
 
 from isotherm.cli.info import head_of
+from isotherm.core.scene import EDGE_NAMES
 
 LINES = 3
 """How many lines of a budget are shown where not all are asked for."""
-_WORDS = {"reflected_c": "reflected", "atmosphere_c": "air", "humidity_percent": "humidity", "distance_m": "distance"}
+_WORDS = {
+    "reflected_c": "reflected",
+    "atmosphere_c": "air",
+    "humidity_percent": "humidity",
+    "distance_m": "distance",
+    "window_transmission": "window transmission",
+    "window_c": "window",
+}
 _HEAD = ("region", "kind", "px", "min", "at", "max", "at", "mean", "std")
 
 
@@ -84,12 +92,24 @@ def _uncertainties(regions: list[dict[str, Any]], *, budget: bool) -> Iterator[s
         value, found = region[f"{usual}_c"], region["uncertainty"][usual]
         if value is None:
             continue
-        changed = "".join(f", {name} {number:g} here" for name, number in region["scene"].items())
+        changed = "".join(f", {_here(name, number)} here" for name, number in region["scene"].items())
         stated = _stated(f"{value:.2f}", found, "°C")
         yield f"  {region['label']}.{usual} = {stated}{changed}: {_parts(found)}{_check(found)}"
         yield from _budget(found) if budget else ()
     caveats = dict.fromkeys(region["uncertainty"]["max"]["caveat"] for region in regions)
     yield from (f"  uncertainty: {caveat}" for caveat in caveats if caveat)
+
+
+def _here(name: str, number: float) -> str:
+    """Return a region's own parameter with its unit."""
+    edge = EDGE_NAMES[name]
+    return f"{_WORDS.get(name, name)} {number:g}{'' if edge.unit == '1' else ' ' + edge.unit}"
+
+
+def _words(name: str) -> str:
+    """Return a line of a budget as people call it."""
+    first, of, label = name.partition(" of ")
+    return _WORDS.get(first, first) + of + label
 
 
 def _stated(value: str, found: dict[str, Any], unit: str) -> str:
@@ -102,7 +122,7 @@ def _stated(value: str, found: dict[str, Any], unit: str) -> str:
 def _parts(found: dict[str, Any]) -> str:
     if found["expanded_k"] is None:
         return "the file does not say it"
-    parts = (f"{part['name']} {abs(part['effect_k']):.2f}" for part in found["contributions"][:LINES])
+    parts = (f"{_words(part['name'])} {abs(part['effect_k']):.2f}" for part in found["contributions"][:LINES])
     return "from " + ", ".join(parts) + " K" if found["contributions"] else "no contribution"
 
 
@@ -118,10 +138,10 @@ def _budget(found: dict[str, Any]) -> Iterator[str]:
     for part in found["contributions"]:
         unit = "" if part["unit"] == "1" else " " + part["unit"]
         if part["effect_k"] is None:
-            yield f"    {part['name']:<28} not known"
+            yield f"    {_words(part['name']):<28} not known"
             continue
         sigma = f"{part['sigma']:.4g}{unit}"
-        yield f"    {part['name']:<28} ± {sigma:<8} -> {part['effect_k']:+.3f} K  ({part['reason']})"
+        yield f"    {_words(part['name']):<28} ± {sigma:<8} -> {part['effect_k']:+.3f} K  ({part['reason']})"
 
 
 def _delta(delta: dict[str, Any], *, budget: bool) -> Iterator[str]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+from isotherm.core.findings import ImageResult
+from isotherm.radiometry.parameters import described
 from isotherm.reports.content import Report
 from isotherm.reports.plain import dumps
 
@@ -27,8 +30,13 @@ class JsonWriter:
                 **{name: value for name, value in vars(report.inspection).items() if name != "results"},
             }
         ).removesuffix("}")
-        results = ",\n".join(dumps(result) for result in report.inspection.results)
+        results = ",\n".join(dumps(_plain(result)) for result in report.inspection.results)
         return f'{frame}, "results": [\n{results}\n]}}\n'.encode("utf-8", "backslashreplace")
+
+
+def _plain(result: ImageResult) -> dict[str, Any]:
+    """Return a result's members, its scene in the names and units of the flags."""
+    return vars(result) | {"scene": described(result.scene)}
 
 
 WRITER = JsonWriter()

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from isotherm.core.scene import EDGE_NAMES, Param
 from isotherm.core.shapes import Marked
 from isotherm.core.thermogram import Temperatures, Thermogram
 from isotherm.measurement.shapes import kind_of
-from isotherm.radiometry.uncertainty import spread_of
+from isotherm.radiometry.parameters import described
 from isotherm.workflows.reading import Outcome, printable
 
 
@@ -74,21 +73,7 @@ def _finite(value: float) -> float | None:
 def _parameters(thermogram: Thermogram) -> dict[str, Any]:
     """Return the parameters that decide these temperatures, in the units that people use."""
     supports = thermogram.calibration.supports if thermogram.calibration else frozenset()
-    params = thermogram.scene.params()
-    return {edge: _at_the_edge(edge, params[name.scene]) for edge, name in EDGE_NAMES.items() if name.scene in supports}
-
-
-def _at_the_edge(edge: str, param: Param) -> dict[str, Any]:
-    """Return a parameter in the unit of its flag (°C for kelvin, percent for humidity), with how sure it is and why."""
-    name = EDGE_NAMES[edge]
-    spread = spread_of(name.scene, param)
-    return {
-        "value": round((param.value - name.offset) * name.per_unit, 6),
-        "unit": name.unit,
-        "source": str(param.source),
-        "sigma": round(spread.sigma * name.per_unit, 6),
-        "sigma_reason": spread.reason,
-    }
+    return described({name: param for name, param in thermogram.scene.params().items() if name in supports})
 
 
 def _extras(thermogram: Thermogram) -> dict[str, Any]:

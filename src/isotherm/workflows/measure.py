@@ -31,6 +31,7 @@ from isotherm.measurement.readings import (
 from isotherm.measurement.region_stats import stats_of
 from isotherm.measurement.severity import SeverityTable
 from isotherm.measurement.shapes import profile
+from isotherm.radiometry.parameters import edge_name, sigma_at_edge, value_at_edge
 from isotherm.radiometry.uncertainty import Contribution, MonteCarlo, Uncertainty, UncertaintySettings
 
 MOST_MASK_PX = 2_000_000_000
@@ -198,7 +199,10 @@ def _plain_region(measurement: Measurement, region: Measured) -> dict[str, Any]:
         "std_c": spread.std_c if spread else None,
         "min_at": reading.min_at,
         "max_at": reading.max_at,
-        "scene": {name: region.reading.scene.params()[name].value for name in sorted(area.overridden)},
+        "scene": {
+            edge_name(name): value_at_edge(name, region.reading.scene.params()[name].value)
+            for name in sorted(area.overridden)
+        },
         "uncertainty": {
             name: plain_uncertainty(measurement.uncertainty(region, name)) for name in ("min", "max", "mean")
         },
@@ -221,7 +225,11 @@ def plain_uncertainty(uncertainty: Uncertainty) -> dict[str, Any]:
 
 
 def _plain_contribution(item: Contribution) -> dict[str, Any]:
-    return asdict(item) | {"sigma": _known(item.sigma), "effect_k": _known(item.effect_k)}
+    """Return a line of a budget; a parameter in the name and unit of its flag, with the region that it is of."""
+    name, of, label = item.name.partition(" of ")
+    sigma, unit = (item.sigma, item.unit) if edge_name(name) == name else sigma_at_edge(name, item.sigma)
+    known = {"sigma": _known(sigma), "effect_k": _known(item.effect_k)}
+    return asdict(item) | {"name": edge_name(name) + of + label, "unit": unit} | known
 
 
 def _plain_histogram(found: Histogram | None) -> dict[str, Any] | None:
