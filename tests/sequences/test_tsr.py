@@ -62,6 +62,14 @@ def test_depths_of_slabs_are_found_through_noise(order: int) -> None:
     assert np.nanmedian(raw) > 4 * np.nanmedian(wrong)
 
 
+def test_a_flash_whose_time_is_half_a_frame_off_costs_few_depths() -> None:
+    depths = np.repeat(np.geomspace(0.9e-3, 2.2e-3, 20)[None], 20, axis=0)
+    for late in (-0.005, 0.01):
+        curves, _ = fit(opened(plate(TIMES, depths, noise_k=0.025), TIMES + late))
+        wrong = np.abs(depth_m(peak_times(curves), ALPHA) / depths - 1)
+        assert (wrong < 0.15).mean() > 0.85
+
+
 def test_a_half_space_has_no_peak() -> None:
     frames = (3 / np.sqrt(TIMES))[:, None, None] + np.random.default_rng(1).normal(0, 0.02, (TIMES.size, 9, 12))
     curves, _ = fit(opened(frames.astype(np.float32)))

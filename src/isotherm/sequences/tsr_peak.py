@@ -15,6 +15,8 @@ _STEEPEST = -0.42
 """At the peak of a slab the slope is -0.25, at a wiggle of the polynomial before it about -0.5."""
 LEAST_BEND = 0.1
 """Peaks below this are noise: a back wall without losses makes one of about 0.4."""
+_MOST_BEND = 0.9
+"""Peaks above this are no heat that meets a wall (0.47 at most) but a flash whose time is a little off."""
 _BLOCK_PX = 64 * 1024
 _SLABS = 96
 
@@ -23,7 +25,8 @@ def peak_times(curves: LogCurves, *, least: float = LEAST_BEND, corrected: bool 
     """Return the time of the first prominent peak of the second derivative [s]; NaN where there is none.
 
     Prominent is a peak at least 0.6 as high as the pixel's highest, above `least`, and where the curve has left the
-    slope -1/2 already. The first 12 % and the last 3 % of the fitted span of log time are left out.
+    slope -1/2 already; one above 0.9 is none, as a flash whose time is a little off makes them. The first 12 % and the
+    last 3 % of the fitted span of log time are left out.
 
     A polynomial of some order puts the peak of one and the same bend a little early or late (10 % of the depth at order
     7), depending on where in the span it lies. That is known from the exact curves of slabs, fitted in the same way,
@@ -94,7 +97,7 @@ def _first_peaks(
 ) -> Float64[np.ndarray, " P"]:
     """Return the place of each column's first prominent peak, between the grid's points by a parabola."""
     middle = bends[1:-1]
-    peaks = (middle > bends[:-2]) & (middle >= bends[2:]) & (middle > least)
+    peaks = (middle > bends[:-2]) & (middle >= bends[2:]) & (middle > least) & (middle < _MOST_BEND)
     highest = np.where(peaks, middle, -np.inf).max(axis=0)
     prominent = peaks & (middle >= _PROMINENT * highest)
     first = prominent.argmax(axis=0) + 1
