@@ -71,7 +71,7 @@ def test_final_temperatures_say_what_their_uncertainty_leaves_out(
     assert main(["measure", str(tmp_path / "a.csv"), "--box", "gap=2,0,1,2", "--emissivity", "0.5"]) == 0
     text = capsys.readouterr().out
     assert "uncertainty: emissivity, reflection and air are not included" in text
-    assert "note: emissivity: csv files do not support it" in text
+    assert "note: --emissivity: not used by csv files" in text
     assert "6 (-2)" in text
     assert "gap.max" not in text
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from isotherm.core.errors import ConfigError, DataError
 from isotherm.core.findings import Contour
 from isotherm.core.scene import Param, SceneEdit, Source, assumed_scene
-from isotherm.core.thermogram import Calibration, Thermogram
+from isotherm.core.thermogram import Calibration, Camera, Thermogram
 from isotherm.radiometry.linear import linear
 
 
@@ -90,7 +92,12 @@ def test_edits_that_a_file_cannot_honour_are_said_and_change_no_temperature() ->
     found = thermogram(np.array([[29315]], np.uint16), calibration=linear(0.01, 0, "k"))
     edited = found.edited(SceneEdit(emissivity=0.5, atmosphere_c=40.0))
     np.testing.assert_array_equal(edited.kelvin(), found.kelvin())
-    assert edited.notes == ("emissivity, atmosphere_k: test files do not support it, no temperature changes",)
+    assert edited.notes == (
+        "--emissivity, --atmosphere-c: not used by test files, no temperature changes; "
+        "a delta-T over ambient air is over the given one",
+    )
+    camera = replace(edited, camera=Camera(maker="DJI", model="M3T"), notes=())
+    assert camera.edited(SceneEdit(emissivity=0.5)).notes[0].startswith("--emissivity: not used by DJI M3T, no")
     # The air is also the reference of a delta-T over ambient.
     assert edited.scene.atmosphere_k.value == pytest.approx(313.15)
     assert edited.scene.atmosphere_k.source == "user"

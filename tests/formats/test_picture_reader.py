@@ -53,7 +53,7 @@ def test_it_never_gives_degrees() -> None:
     assert any("--step is not used" in note for note in thermogram.notes)
     with pytest.raises(DataError, match="no temperatures"):
         thermogram.celsius()
-    assert "emissivity: picture files do not support it" in thermogram.edited(SceneEdit(emissivity=0.5)).notes[-1]
+    assert "--emissivity: not used by picture files" in thermogram.edited(SceneEdit(emissivity=0.5)).notes[-1]
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "GIF", "WEBP"])

@@ -83,7 +83,7 @@ def test_edits_and_hints_reach_every_file(tmp_path: Path) -> None:
     assert flir.thermogram.scene.emissivity.source is Source.USER
     assert csv.thermogram is not None
     assert csv.thermogram.celsius()[0, 0] == pytest.approx(20, abs=1e-3)
-    assert csv.thermogram.notes == ("emissivity: csv files do not support it, no temperature changes",)
+    assert csv.thermogram.notes == ("--emissivity: not used by csv files, no temperature changes",)
 
 
 def test_only_a_few_files_are_held_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

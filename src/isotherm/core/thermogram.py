@@ -10,7 +10,7 @@ from jaxtyping import Float, Num, UInt8
 
 from isotherm.core.capture import CameraPalette, Pose, VisualPhoto
 from isotherm.core.errors import DataError
-from isotherm.core.scene import ZERO_CELSIUS_K, Scene, SceneEdit, Source
+from isotherm.core.scene import EDGE_NAMES, ZERO_CELSIUS_K, Scene, SceneEdit, Source
 from isotherm.core.shapes import Marked
 
 Counts = Num[np.ndarray, "H W"]
@@ -192,6 +192,14 @@ class Thermogram:
         supports = self.calibration.supports if self.calibration else frozenset()
         return [name for name in edit.values() if name not in supports]
 
+    def _not_used(self, names: list[str]) -> str:
+        """Return the note on parameters that change no temperature here."""
+        flags = {name.scene: "--" + edge.replace("_", "-") for edge, name in EDGE_NAMES.items()}
+        camera = " ".join(part for part in (self.camera.maker, self.camera.model) if part)
+        note = f"{', '.join(flags[name] for name in names)}: not used by {camera or self.format + ' files'}"
+        over_air = "; a delta-T over ambient air is over the given one" if "atmosphere_k" in names else ""
+        return f"{note}, no temperature changes{over_air}"
+
     def edited(self, edit: SceneEdit, source: Source = Source.USER) -> Thermogram:
         """Return the same counts seen through an edited scene.
 
@@ -204,7 +212,7 @@ class Thermogram:
         ignored = self.unsupported(edit)
         notes = self.notes
         if ignored:
-            notes = (*notes, f"{', '.join(ignored)}: {self.format} files do not support it, no temperature changes")
+            notes = (*notes, self._not_used(ignored))
         scene = self.scene.edited(edit, source)
         calibration: object = self.calibration
         if isinstance(calibration, ChecksScene):
