@@ -307,8 +307,11 @@ def test_differences(shown: Opened, celsius: np.ndarray) -> None:
     shown.stage.focus()
     shown.keys("m", "s", "Enter", "n", "Enter")
     shown.view.get_by_label("First region", exact=True).select_option("s1")
-    shown.view.get_by_label("Statistic of the first region").select_option("mean")
+    assert shown.view.get_by_label("Statistic of the first region").input_value() == "mean"
     shown.view.get_by_label("Second region", exact=True).select_option("s2")
+    # A spot is compared by its mean, as by isotherm measure, until something else is chosen.
+    assert shown.view.get_by_label("Statistic of the second region").input_value() == "mean"
+    shown.view.get_by_label("Statistic of the second region").select_option("max")
     shown.view.get_by_role("button", name="Add").click()
     hot, cold = (divmod(int(place), WIDTH) for place in (celsius.argmax(), celsius.argmin()))
 
@@ -369,7 +372,7 @@ def test_the_saved_sidecar_is_read_by_every_command(
     copy.write_bytes(flir.read_bytes())
     sidecar = tmp_path / "IR_1.jpg.isotherm.json"
     download.value.save_as(sidecar)
-    assert parse_sidecar(sidecar.read_text(encoding="utf-8")).deltas == ("s1.max-b1.max",)
+    assert parse_sidecar(sidecar.read_text(encoding="utf-8")).deltas == ("s1.mean-b1.max",)
     # A region with an emissivity of its own is measured with it in the page, too.
     held = json.loads(sidecar.read_text(encoding="utf-8"))
     held["regions"][0]["scene"] = {"emissivity": 0.6}
@@ -428,6 +431,8 @@ def test_the_scene_is_changed_by_hand_for_the_picture_and_for_a_region(shown: Op
     assert shown.reading().endswith(f": {celsius.max():.2f} °C")
     assert float(shown.view.get_by_label("From").input_value()) != before
     assert shown.js("e => e.session.sidecar().scene") == {"emissivity": 0.8}
+    table = shown.page.locator("tr[data-parameter=emissivity]")
+    assert table.inner_text().split("\t") == ["emissivity", "0.8", "changed in this page", ""]
     row = next(row for row in materials().values() if row.emissivity < 0.5)
     shown.view.get_by_label("For", exact=True).select_option("s1")
     shown.view.get_by_label("Material").select_option(row.name)
@@ -448,6 +453,8 @@ def test_the_scene_is_changed_by_hand_for_the_picture_and_for_a_region(shown: Op
     shown.view.get_by_label("Emissivity").fill("7")
     shown.keys("Tab")
     assert shown.view.get_by_label("Emissivity").input_value() == "0.95"
+    assert "Emissivity is 0.01 to 1; 7 was not taken." in shown.text()
+    assert table.inner_text().split("\t") == ["emissivity", "0.95", "file", "± 0.03"]
 
 
 def test_axe_finds_nothing(browser: Browser, flir: Path, tmp_path: Path) -> None:
@@ -533,6 +540,11 @@ def test_estimated_temperatures_are_called_so(browser: Browser, tmp_path: Path) 
     assert "never measurements" in text
     assert "end values as typed" in text
     assert ": about 17." in opened.reading()
+    assert opened.view.locator("td.max").first.inner_text() == "about 17.9"
+    opened.stage.focus()
+    opened.keys("m", "s", "Enter", "n", "s", "Enter")
+    opened.view.get_by_role("button", name="Add").click()
+    assert opened.view.locator(".delta").inner_text() == "s1.mean − s2.mean = about 1.0 K"
     assert opened.colour(WIDTH - 1, HEIGHT - 1) == [255, 0, 0]
     opened.page.close()
 

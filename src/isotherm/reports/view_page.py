@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -18,13 +19,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 import isotherm
+from isotherm.core.scene import EDGE_NAMES, Param
 from isotherm.core.thermogram import Thermogram
+from isotherm.radiometry.uncertainty import spread_of
 from isotherm.reports.content import parameter_text
 from isotherm.reports.view_data import Looks, kind_of, view_data
 
 SCRIPTS = (
     "plane", "shapes", "deltas", "radiometry", "session", "photo", "plots", "marks", "parts", "scene-card",
-    "severity", "style", "thermal-view",
+    "severity", "style", "thermal-view", "page",
 )  # fmt: skip
 """The modules of ``assets``, each after those that it imports."""
 _BADGES = {
@@ -129,8 +132,30 @@ def _position(thermogram: Thermogram) -> str:
     return ", ".join(parts)
 
 
-def _parameters(thermogram: Thermogram) -> list[tuple[str, str, str, bool]]:
-    """Return name, value and source of each parameter, and whether this file's temperatures depend on it."""
+@dataclass(frozen=True)
+class _Parameter:
+    """One row of the table of parameters; ``honoured`` says whether this file's temperatures depend on it."""
+
+    name: str
+    unit: str
+    title: str
+    value: str
+    source: str
+    sigma: str
+    honoured: bool
+
+
+def _parameters(thermogram: Thermogram) -> list[_Parameter]:
     supports = thermogram.calibration.supports if thermogram.calibration else frozenset()
-    known = thermogram.scene.params().items() if supports else ()
-    return [(*parameter_text(name, param), str(param.source), name in supports) for name, param in known]
+    params = thermogram.scene.params()
+    return [
+        _parameter(name, params[edge.scene], edge.scene in supports) for name, edge in EDGE_NAMES.items() if supports
+    ]
+
+
+def _parameter(name: str, param: Param, honoured: bool) -> _Parameter:
+    edge = EDGE_NAMES[name]
+    unit = "" if edge.unit == "1" else edge.unit
+    sigma = f"{spread_of(edge.scene, param).sigma * edge.per_unit:.3g}"
+    title, value = parameter_text(edge.scene, param)
+    return _Parameter(name, unit, title, value, str(param.source), f"± {sigma} {unit}".strip(), honoured)

@@ -2,14 +2,18 @@
 
 const FORM = /^(\w+)(?:\.(max|mean|min|median))?\s*-\s*(?:(ambient)|(\w+)(?:\.(max|mean|min|median))?)$/;
 
+/** Return the statistic of a kind of shape where none is named: a spot is read by its mean, all else by its maximum. */
+export function usual(kind) {
+  return kind === "spot" ? "mean" : "max";
+}
+
 /** Return {a, aStat, b, bStat} of a difference that the page can compute; null for the others, which it keeps as text. */
 export function parseDelta(text, kindOf) {
   const found = FORM.exec(text.trim());
   if (!found) return null;
   const [, a, aStat, ambient, b, bStat] = found;
-  const usual = (label) => (kindOf(label) === "spot" ? "mean" : "max");
   if (!kindOf(a) || (b && !kindOf(b))) return null;
-  return { a, aStat: aStat ?? usual(a), b: ambient ?? b, bStat: ambient ? null : bStat ?? usual(b) };
+  return { a, aStat: aStat ?? usual(kindOf(a)), b: ambient ?? b, bStat: ambient ? null : bStat ?? usual(kindOf(b)) };
 }
 
 export function deltaText({ a, aStat, b, bStat }) {

@@ -19,7 +19,7 @@ function trace(context, shape, scale) {
 }
 
 /** Draw a shape and its label, dark below and light above, so that they show on any ground. */
-export function drawShape(context, shape, { scale, selected }) {
+export function drawShape(context, shape, { scale, selected, taken = [] }) {
   for (const [width, ink] of [[selected ? 5 : 4, "#000"], [selected ? 3 : 1.5, selected ? "#ffe14d" : "#fff"]]) {
     context.beginPath();
     trace(context, shape, scale);
@@ -30,16 +30,27 @@ export function drawShape(context, shape, { scale, selected }) {
   if (shape.label) {
     const [left, top, , bottom] = bounds(shape);
     // A spot is often the hottest place, whose temperature stands above it.
-    drawText(context, shape.label, left * scale + 3, shape.shape === "spot" ? (bottom + 1) * scale + 15 : top * scale - 5);
+    drawText(context, shape.label, left * scale + 3, shape.shape === "spot" ? (bottom + 1) * scale + 15 : top * scale - 5, { taken });
   }
 }
 
-/** Write text that shows on any ground, kept inside the canvas. */
-export function drawText(context, text, x, y, ink = "#fff") {
+const LINE = 16;
+
+/** Return the first place for a text, near its own, that hides no text of `taken`; its own where there is none. */
+function freePlace(context, left, base, width, taken) {
+  const frame = (shift) => [left, Math.max(13, Math.min(base + shift, context.canvas.clientHeight - 4)), width];
+  const hides = ([x, y, wide]) => taken.some(([x2, y2, wide2]) => x < x2 + wide2 + 4 && x2 < x + wide + 4 && Math.abs(y - y2) < LINE);
+  const found = [0, 1, -1, 2, -2, 3, -3].map((lines) => frame(lines * LINE)).find((place) => !hides(place)) ?? frame(0);
+  taken.push(found);
+  return found;
+}
+
+/** Write text that shows on any ground, kept inside the canvas; `taken` are the places of texts, and gets this one's. */
+export function drawText(context, text, x, y, { ink = "#fff", taken = [] } = {}) {
   context.font = "600 13px system-ui, sans-serif";
   const width = context.measureText(text).width;
   const left = Math.max(2, Math.min(x, context.canvas.clientWidth - width - 3));
-  const base = Math.max(13, Math.min(y, context.canvas.clientHeight - 4));
+  const [, base] = freePlace(context, left, y, width, taken);
   context.lineWidth = 3.5;
   context.lineJoin = "round";
   context.strokeStyle = "#000";
@@ -63,7 +74,7 @@ export function drawCross(context, x, y, size = 1) {
 }
 
 /** Mark the hottest pixel by a red triangle above it, the coldest by a blue one below it. */
-export function drawExtremes(context, whole, scale, unit) {
+export function drawExtremes(context, whole, scale, unit, taken = []) {
   if (!whole) return;
   for (const [[x, y], value, ink, side] of [[whole.maxAt, whole.max, "#ff6b6b", -1], [whole.minAt, whole.min, "#6bc4ff", 1]]) {
     const left = (x + 0.5) * scale, top = (y + 0.5) * scale;
@@ -77,6 +88,6 @@ export function drawExtremes(context, whole, scale, unit) {
     context.stroke();
     context.fillStyle = ink;
     context.fill();
-    drawText(context, shown(value, unit, Math.min(1, unit.digits)), left + 9, top + (side < 0 ? -3 : 13), ink);
+    drawText(context, shown(value, unit, Math.min(1, unit.digits)), left + 9, top + (side < 0 ? -3 : 13), { ink, taken });
   }
 }

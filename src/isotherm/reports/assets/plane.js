@@ -162,8 +162,13 @@ const LEVEL = { symbol: "", difference: "", from: (level) => level, to: (level) 
 /** The units that values are shown in, by their letter; "l" is for grey levels. */
 export const UNITS = { c: CELSIUS, f: FAHRENHEIT, k: KELVIN, l: LEVEL };
 
+/** Return a unit for values that are estimated: they are said with "about" and one digit. */
+export function about(unit) {
+  return { ...unit, digits: Math.min(1, unit.digits), about: "about " };
+}
+
 /** Return a value as text in a unit; "none" where the pixel has none. */
 export function shown(value, unit, digits = unit.digits) {
   if (value === null || Number.isNaN(value)) return "none";
-  return `${unit.to(value).toFixed(digits)}${unit.symbol ? ` ${unit.symbol}` : ""}`;
+  return `${unit.about ?? ""}${unit.to(value).toFixed(digits)}${unit.symbol ? ` ${unit.symbol}` : ""}`;
 }

@@ -8,18 +8,23 @@ const LOW_EMISSIVITY = 0.5;
 
 /** Return {card, fill} of a session; `changed` is called after each change. */
 export function sceneCard(session, changed) {
-  const state = { target: PICTURE };
+  const state = { target: PICTURE, refused: "" };
   const set = (changes, material) => {
+    state.refused = "";
     session.rescene(session.find(state.target) ?? null, changes, material);
     changed();
   };
   const target = choice("For", [], (label) => {
-    state.target = label;
+    Object.assign(state, { target: label, refused: "" });
     changed();
   });
   const fields = PARAMETERS.map(([name, text, min, max, step]) => {
     const { field, label } = numberField(text, {
-      min, max, step, onvalue: (value) => { if (value >= min && value <= max) set({ [name]: value }); else changed(); },
+      min, max, step, onvalue: (value) => {
+        state.refused = value >= min && value <= max ? "" : `${text} is ${min} to ${max}; ${value} was not taken. `;
+        if (state.refused) changed();
+        else set({ [name]: value });
+      },
     });
     return { name, field, label };
   });
@@ -40,7 +45,7 @@ export function sceneCard(session, changed) {
     const words = session.changes(region ?? null);
     back.hidden = !words;
     const low = scene.emissivity < LOW_EMISSIVITY ? " Below 0.5 most of what the camera sees is reflected: a small error of emissivity or of the reflected temperature is many kelvin." : "";
-    said.textContent = (words ? `Changed: ${words}. Save the sidecar to keep it.` : "") + low;
+    said.textContent = state.refused + (words ? `Changed: ${words}. Save the sidecar to keep it.` : "") + low;
   };
   return { card, fill };
 }

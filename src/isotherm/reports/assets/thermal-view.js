@@ -3,11 +3,12 @@
  *
  * Give it its data (made by isotherm.reports.view_data) as a child `<script type="application/json">`, or call
  * `show(data)`. It fires `ready` when the picture is drawn, and `sidecar` (cancelable, the sidecar in `detail`) before it
- * offers the sidecar as a file. `session` holds the regions; `read(x, y)` gives the value of a pixel.
+ * offers the sidecar as a file, and `scene` (`{before, now}` in the detail) when the scene is changed. `session` holds the regions; `read(x, y)` gives the value of a pixel.
  */
 
-import { bytesOf, paint, shown, UNITS } from "./plane.js";
+import { about, bytesOf, paint, shown, UNITS } from "./plane.js";
 import { describe, hit, KINDS, moved, shapeBetween } from "./shapes.js";
+import { usual } from "./deltas.js";
 import { drawCross, drawExtremes, drawShape } from "./marks.js";
 import { choice, make, numberField, optionsOf, regionTable, removable, save, STATISTICS } from "./parts.js";
 import { drawEdges, drawField, edgesOf, inPhoto, nudged } from "./photo.js";
@@ -66,7 +67,7 @@ export class ThermalView extends HTMLElement {
   async show(data) {
     this.session = await Session.open(data);
     const palettes = Object.fromEntries(Object.entries(data.palettes).map(([name, text]) => [name, bytesOf(text)]));
-    this.#unit = UNITS[data.kind === "levels" ? "l" : data.unit];
+    this.#unit = this.#unitOf(data.kind === "levels" ? "l" : data.unit);
     this.#look = { palettes, palette: palettes[data.palette], stored: null, low: data.span[0], high: data.span[1] };
     this.#spanName = Object.keys(data.spans).find((name) => data.spans[name].every((end, place) => end === data.span[place])) ?? null;
     this.#cursor = [data.plane.width >> 1, data.plane.height >> 1];
@@ -84,6 +85,10 @@ export class ThermalView extends HTMLElement {
   /** Return the value of a pixel: °C, or a grey level; NaN where it has none. */
   read(x, y) {
     return this.session.plane.at(x, y);
+  }
+
+  #unitOf(letter) {
+    return this.session.data.kind === "estimated" ? about(UNITS[letter]) : UNITS[letter];
   }
 
   /** Return the photo's alignment when it is moved by hand so: {dx, dy, zoom}, in thermal pixels. */
@@ -144,8 +149,8 @@ export class ThermalView extends HTMLElement {
   #measurements() {
     const table = make("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": "Table of measurements" });
     const said = make("p", { className: "warn", role: "status" });
-    const first = choice("", [], () => {}), firstStat = choice("", STATISTICS.map((name) => [name, name]), () => {});
-    const second = choice("", [], () => this.#sayStatistics()), secondStat = choice("", STATISTICS.map((name) => [name, name]), () => {});
+    const first = choice("", [], () => this.#usualStatistics(0)), firstStat = choice("", STATISTICS.map((name) => [name, name]), () => {});
+    const second = choice("", [], () => this.#usualStatistics(1)), secondStat = choice("", STATISTICS.map((name) => [name, name]), () => {});
     const names = ["First region", "Statistic of the first region", "Second region", "Statistic of the second region"];
     [first, firstStat, second, secondStat].forEach(({ field }, number) => field.setAttribute("aria-label", names[number]));
     const add = make("button", { type: "button", onclick: () => this.#addDelta() }, "Add");
@@ -179,7 +184,7 @@ export class ThermalView extends HTMLElement {
     palette.field.value = data.stored && data.kind === "levels" ? STORED : data.palette;
     this.#parts.palette = palette.field;
     const unit = choice("Unit", [["c", "°C"], ["f", "°F"], ["k", "K"]], (letter) => {
-      this.#unit = UNITS[letter];
+      this.#unit = this.#unitOf(letter);
       this.#changed();
     });
     unit.field.value = data.unit;
@@ -201,6 +206,7 @@ export class ThermalView extends HTMLElement {
     const { card, fill } = sceneCard(this.session, () => {
       const [from, to] = this.#ends(this.#spanName) ?? [this.#look.low, this.#look.high];
       if (to > from) Object.assign(this.#look, { low: from, high: to });
+      this.dispatchEvent(new CustomEvent("scene", { detail: { before: this.session.data.physics.scene, now: this.session.sceneOf() } }));
       this.#changed();
     });
     this.#parts.fillScene = fill;
@@ -481,19 +487,27 @@ export class ThermalView extends HTMLElement {
     const { session } = this;
     const [first, , second] = this.#parts.delta;
     const regions = session.regions.map(({ label }) => [label, label]);
-    const ambient = session.ambient === null ? [] : [["ambient", `air ${shown(session.ambient, this.#unit, 1)}`]];
+    const ambient = session.ambient === null ? [] : [["ambient", `air ${shown(session.ambient, { ...this.#unit, about: "" }, 1)}`]];
     const before = [first.value, second.value];
     first.replaceChildren(...optionsOf(regions));
     second.replaceChildren(...optionsOf([...regions, ...ambient]));
     first.value = session.find(before[0]) ? before[0] : regions[0]?.[0] ?? "";
     second.value = [...second.options].some(({ value }) => value === before[1]) && before[1] !== first.value ? before[1] : second.options[1]?.value ?? "";
     this.#parts.pick.hidden = !regions.length;
+    [first, second].forEach((field, side) => { if (field.value !== before[side]) this.#usualStatistics(side); });
     this.#sayStatistics();
     const lines = session.deltas.map((text) => ({ name: text, text: this.#deltaLine(text), note: this.#verdict(text) }));
     this.#parts.deltas.replaceChildren(lines.length ? removable(lines, (number) => {
       session.deltas.splice(number, 1);
       this.#changed();
     }) : make("p", { className: "quiet" }, regions.length ? "None yet." : "Draw a region first, for example a spot."));
+  }
+
+  /** A region that is newly chosen is compared by what `isotherm measure` would compare it by. */
+  #usualStatistics(side) {
+    const [field, statistic] = this.#parts.delta.slice(2 * side);
+    statistic.value = usual(this.session.find(field.value)?.shape);
+    this.#sayStatistics();
   }
 
   /** Air has one temperature, so there is no statistic to choose. */
@@ -511,7 +525,8 @@ export class ThermalView extends HTMLElement {
   #deltaLine(text) {
     const value = this.session.difference(text);
     if (value === null) return `${text}: see isotherm measure`;
-    return `${text.replace("-", " − ")} = ${(value * this.#unit.factor).toFixed(2)} ${this.#unit.difference}`;
+    const { factor, difference, digits, about: said = "" } = this.#unit;
+    return `${text.replace("-", " − ")} = ${said}${(value * factor).toFixed(said ? digits : 2)} ${difference}`;
   }
 
   #fillFields() {
@@ -551,8 +566,9 @@ export class ThermalView extends HTMLElement {
       this.#edges ??= edgesOf(this.#parts.image);
       drawEdges(context, this.#edges, this.#alignment(), scale, this.#parts.strength.valueAsNumber);
     }
-    if (this.#parts.extremes.checked) drawExtremes(context, this.session.plane.whole, scale, this.#unit);
-    for (const region of this.session.regions) drawShape(context, region, { scale, selected: region.label === this.#selected });
+    const taken = [];
+    if (this.#parts.extremes.checked) drawExtremes(context, this.session.plane.whole, scale, this.#unit, taken);
+    for (const region of this.session.regions) drawShape(context, region, { scale, selected: region.label === this.#selected, taken });
     if (this.#draft) drawShape(context, this.#draft, { scale, selected: true });
     drawCross(context, (this.#cursor[0] + 0.5) * scale, (this.#cursor[1] + 0.5) * scale);
   }
@@ -594,9 +610,7 @@ export class ThermalView extends HTMLElement {
   #sayReading() {
     const [x, y] = this.#cursor;
     const value = this.read(x, y);
-    const estimated = this.session.data.kind === "estimated";
-    const said = `${estimated ? "about " : ""}${shown(value, this.#unit, estimated ? 1 : this.#unit.digits)}`;
-    const text = Number.isNaN(value) ? `x ${x}, y ${y}: no value` : `x ${x}, y ${y}: ${said}${this.#spread(value)}`;
+    const text = Number.isNaN(value) ? `x ${x}, y ${y}: no value` : `x ${x}, y ${y}: ${shown(value, this.#unit)}${this.#spread(value)}`;
     const { reading } = this.#parts;
     reading.value = text;
     Object.assign(reading.dataset, { x, y, value });
