@@ -11,7 +11,7 @@ _PLACES = 200
 _FIRST, _LAST = -0.76, 0.94
 """Where a peak counts, of the fitted span of log time from -1 to 1: at its ends polynomials swing."""
 _PROMINENT = 0.6
-_STEEPEST = -0.42
+_STEEPEST = -0.47
 """At the peak of a slab the slope is -0.25, at a wiggle of the polynomial before it about -0.5."""
 LEAST_BEND = 0.1
 """Peaks below this are noise: a back wall without losses makes one of about 0.4."""
