@@ -239,3 +239,46 @@ def test_a_jpeg_with_an_empty_flir_segment_is_a_picture() -> None:
 def test_constants_come_from_the_file() -> None:
     hotter = FlirFile(planck={**PLANCK, "b": 1500.0})
     assert read_bytes(hotter.fff()).celsius().mean() > read_bytes(FlirFile().fff()).celsius().mean() + 10
+
+
+@pytest.mark.parametrize("part_bytes", [65_000, 900])
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6])
+def test_a_cut_r_jpeg_says_so_with_the_place(share: float, part_bytes: int) -> None:
+    frame = FlirFile()
+    length = int(len(frame.fff()) * share)
+    whole = frame.jpeg(part_bytes=part_bytes)
+    with pytest.raises(FormatError, match="FLIR block: cut short: ") as caught:
+        read_bytes(whole[:length])
+    assert caught.value.offset == length
+
+
+def test_a_cut_frame_says_what_is_missing_and_where_it_ends() -> None:
+    sample = FlirFile().fff()
+    with pytest.raises(FormatError, match="cut short: needs 64 bytes here, but the file has 100") as caught:
+        read_bytes(sample[:100])
+    assert caught.value.offset == 64
+    cuts = {
+        128 + len(FlirFile().raw_record()) + 50: r"its camera data \(record 0x20\) reach to byte",
+        200: r"its raw pixels \(record 0x01\) reach to byte",
+    }
+    for length, said in cuts.items():
+        with pytest.raises(FormatError, match=f"cut short: {said}") as caught:
+            read_bytes(sample[:length])
+        assert caught.value.offset == length
+
+
+def test_a_jpeg_that_is_cut_before_its_temperatures_says_so() -> None:
+    sample = FlirFile().jpeg(exif=exif_block())
+    with pytest.raises(FormatError, match="picture: cut short: the file ends before the JPEG's pixels begin") as caught:
+        read_bytes(sample[:40])
+    assert caught.value.offset == 40
+
+
+def test_what_is_cut_behind_the_temperatures_costs_none() -> None:
+    photo = (0x0E, b"\0" * 500)
+    sample = FlirFile(extra_records=[photo]).jpeg(part_bytes=2000)
+    records = FlirFile(extra_records=[photo]).fff()
+    assert len(records) > 2000
+    whole = read_bytes(sample)
+    cut = read_bytes(sample[: len(sample) - 700])
+    np.testing.assert_array_equal(cut.counts, whole.counts)

@@ -175,6 +175,21 @@ def test_damaged_sequences_read_or_fail_as_format_errors(
             continue
 
 
+@pytest.mark.parametrize("cut", [len(FRAMES[2].fff()) - size for size in (10, 200, 400)])
+def test_a_frame_that_is_left_out_is_said(cut: int) -> None:
+    kept = len(SEQ) - len(FRAMES[2].fff())
+    notes = read_bytes(SEQ[:-cut]).notes
+    rest = len(SEQ) - cut - kept
+    assert f"frame 2 is cut short or damaged: left out, with the file's last {rest} bytes from byte {kept}" in notes
+    assert "frame 0 of 2 is read, counted from 0 (choose with --frame)" in notes
+
+
+@pytest.mark.parametrize("padding", [b"", bytes(5), bytes(5000)])
+def test_whole_frames_and_padding_are_not_said_to_be_cut(padding: bytes) -> None:
+    for sample in (SEQ, FRAMES[0].fff()):
+        assert not any("left out" in note for note in read_bytes(sample + padding).notes)
+
+
 def test_what_is_no_sequence_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nothing here.*cannot be read"):
         open_sequence(tmp_path / "nothing here")

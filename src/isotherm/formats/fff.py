@@ -15,6 +15,7 @@ from isotherm.formats.mapped import MappedFile
 
 MAGICS = (b"FFF\0", b"AFF\0")
 RAW, CAMERA, GPS = 0x01, 0x20, 0x2B
+_NEEDED = {RAW: "raw pixels (record 0x01)", CAMERA: "camera data (record 0x20)"}
 _SEGMENT_MAGIC = b"FLIR\0"
 _SEGMENT_HEAD = 8
 _HEADER, _ENTRY, _MAX_RECORDS = 64, 32, 1024
@@ -54,7 +55,7 @@ class Container(Mapping[int, Cursor]):
 
 def holds(data: bytes) -> bool:
     """Say whether a file has a container: it is one, or a JPEG with FLIR segments."""
-    return data.startswith(MAGICS) or any(map(_is_piece, jpeg.segments(data)))
+    return data.startswith(MAGICS) or any(map(_is_piece, _segments(data)))
 
 
 def block(data: bytes) -> Cursor | None:
@@ -74,11 +75,19 @@ def block(data: bytes) -> Cursor | None:
 def _pieces(data: bytes) -> list[tuple[int, memoryview]]:
     """Return (offset in the file, bytes) of the FLIR segments, in the order of their part numbers."""
     parts: dict[int, tuple[int, memoryview]] = {}
-    for segment in jpeg.segments(data):
+    for segment in _segments(data):
         if _is_piece(segment):
             start, end = segment.offset + _SEGMENT_HEAD, segment.offset + len(segment.payload)
             parts.setdefault(segment.payload[6], (start, memoryview(data)[start:end]))
     return [parts[number] for number in sorted(parts)]
+
+
+def _segments(data: bytes) -> Iterator[jpeg.Segment]:
+    """Yield the segments of a JPEG, the one in which a file that is cut short ends among them."""
+    yield from jpeg.segments(data)
+    torn = jpeg.torn(data)
+    if torn is not None:
+        yield torn
 
 
 def _is_piece(segment: jpeg.Segment) -> bool:
@@ -168,10 +177,35 @@ def _entries(table: Cursor, length: int) -> list[_Entry]:
     A record that reaches over the end is as long as what is there of it: some files lack their last bytes, which
     nothing needs. Where something needs them, the record's own bounds say so.
     """
+    used = [entry for entry in _declared(table) if entry.offset < length]
+    return [replace(entry, length=min(entry.length, length - entry.offset)) for entry in used]
+
+
+def _declared(table: Cursor) -> list[_Entry]:
     places = range(0, len(table) - _ENTRY + 1, _ENTRY)
     found = [_Entry(table.u16(place), table.u32(place + 12), table.u32(place + 16)) for place in places]
-    used = [entry for entry in found if entry.kind and entry.length and entry.offset < length]
-    return [replace(entry, length=min(entry.length, length - entry.offset)) for entry in used]
+    return [entry for entry in found if entry.kind and entry.length]
+
+
+def cut_short(cursor: Cursor) -> str:
+    """Return what of a frame that was declared lies behind the end of its bytes; empty where nothing needed does.
+
+    Raises
+    ------
+    FormatError
+        The header is damaged.
+    """
+    if len(cursor) < _HEADER:
+        return f"{len(cursor)} of the header's {_HEADER} bytes are there"
+    head = _head(cursor)
+    needed = head.start + head.count * _ENTRY
+    if needed > len(cursor):
+        return f"its directory reaches to byte {needed} of {len(cursor)}"
+    table = cursor.part(head.start, head.count * _ENTRY, "FLIR directory", order=head.order)
+    for entry in _declared(table):
+        if entry.kind in _NEEDED and entry.offset + entry.length > len(cursor):
+            return f"its {_NEEDED[entry.kind]} reach to byte {entry.offset + entry.length} of {len(cursor)}"
+    return ""
 
 
 def _places(entries: list[_Entry]) -> dict[int, tuple[int, int]]:

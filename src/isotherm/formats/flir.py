@@ -30,7 +30,8 @@ class FlirReader:
         if cursor is None:
             raise FormatError("no FLIR data in this file", 0)
         found = flir_frame.decode_frame(cursor, jpeg.exif_block(data), hints)
-        return replace(found, notes=(*found.notes, *chosen_frame(hints, 1)[1]))
+        cut = (f"the file is cut short at byte {len(data)}; its temperatures are whole",) if jpeg.torn(data) else ()
+        return replace(found, notes=(*found.notes, *cut, *chosen_frame(hints, 1)[1]))
 
 
 READER = FlirReader()

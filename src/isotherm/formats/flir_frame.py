@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import UInt16
 
-from isotherm.core.errors import FormatError
+from isotherm.core.errors import FormatError, TooLargeError
 from isotherm.core.thermogram import Position, Thermogram
 from isotherm.formats import fff, flir_camera, flir_extras, flir_pixels
 from isotherm.formats.cursor import Cursor
@@ -42,8 +42,21 @@ def decode_frame(cursor: Cursor, exif_block: bytes, hints: ReadHints) -> Thermog
     Raises
     ------
     FormatError
-        The frame is damaged, or holds no pixels or no calibration.
+        The frame is damaged or cut short, or holds no pixels or no calibration.
     """
+    try:
+        return _decoded(cursor, exif_block, hints)
+    except TooLargeError:
+        raise
+    except FormatError as error:
+        missing = fff.cut_short(cursor)
+        if not missing:
+            raise
+        reason = f"{cursor.what}: cut short: {missing}"
+        raise FormatError(reason, cursor.place(len(cursor))) from error
+
+
+def _decoded(cursor: Cursor, exif_block: bytes, hints: ReadHints) -> Thermogram:
     container = fff.read_container(cursor)
     record = fff.marked(container.record(fff.CAMERA, "camera data"), 2)
     scene, notes = flir_camera.scene(record)

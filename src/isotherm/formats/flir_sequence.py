@@ -24,6 +24,7 @@ from isotherm.formats.mapped import MappedFrames
 from isotherm.formats.reader import MAX_FILE_BYTES, ReadHints
 
 _MOST_FRAMES = 1_000_000
+_PADDING = 64
 
 
 class FlirSequence(MappedFrames):
@@ -83,6 +84,17 @@ class FlirSequence(MappedFrames):
         """Return the number of whole frames; the first call walks through the file."""
         self._walk(_MOST_FRAMES + 1)
         return len(self._edges) - 1
+
+    def left_out(self) -> tuple[str, ...]:
+        """Return a note where what follows the last whole frame is no padding but a frame that is cut or damaged."""
+        whole, place = len(self), self._edges[-1]
+        begin = self._file.read(place, min(_PADDING, len(self._file) - place))
+        if not any(begin):
+            return ()
+        rest = len(self._file) - place
+        return (
+            f"frame {whole} is cut short or damaged: left out, with the file's last {rest} bytes from byte {place}",
+        )
 
     @property
     def size(self) -> tuple[int, int]:

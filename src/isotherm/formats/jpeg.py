@@ -26,6 +26,21 @@ def segments(data: bytes) -> Iterator[Segment]:
 
     The preview picture of a thermal file is often damaged or cut short; its metadata must not suffer for that.
     """
+    for marker, place, length in _chain(data):
+        if place + length <= len(data):
+            yield Segment(marker, place, data[place : place + length])
+
+
+def torn(data: bytes) -> Segment | None:
+    """Return what is there of the segment in which the file ends before its picture's data; None where it does not."""
+    for marker, place, length in _chain(data):
+        if place + length > len(data):
+            return Segment(marker, place, data[place:])
+    return None
+
+
+def _chain(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield marker, place and declared length of each segment's payload; the last may reach over the end."""
     place = 2 if data.startswith(SIGNATURE) else len(data)
     while place + 4 <= len(data) and data[place] == 0xFF:
         marker = data[place + 1]
@@ -37,9 +52,9 @@ def segments(data: bytes) -> Iterator[Segment]:
             return
         else:
             length = int.from_bytes(data[place + 2 : place + 4], "big")
-            if length < 2 or place + 2 + length > len(data):
+            if length < 2:
                 return
-            yield Segment(marker, place + 4, data[place + 4 : place + 2 + length])
+            yield marker, place + 4, length - 2
             place += 2 + length
 
 

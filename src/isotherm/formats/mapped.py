@@ -57,7 +57,7 @@ class MappedFile:
     def read(self, offset: int, length: int) -> bytes:
         """Return a copy of `length` bytes at `offset`; raises FormatError where they are not all in the file."""
         if offset < 0 or length < 0 or offset + length > self._length:
-            raise FormatError(f"needs {length} bytes, but the file has {self._length}", offset)
+            raise FormatError(f"cut short: needs {length} bytes here, but the file has {self._length}", offset)
         if self._descriptor < 0:
             return self._bytes[offset : offset + length]
         return self._read_mapped(offset, length)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from PIL import BmpImagePlugin, GifImagePlugin, Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin  # noqa: F401
 
+from isotherm.core.errors import FormatError, TooLargeError
 from isotherm.core.scene import assumed_scene
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats import jpeg
@@ -39,7 +40,7 @@ class PictureReader:
 
     def decode(self, data: bytes, hints: ReadHints) -> Thermogram:
         """Decode to luma and colour; see `isotherm.formats.raster.plain_picture` for what is dropped."""
-        image = open_picture(data, "picture", _FORMATS)
+        image = _opened(data)
         block = jpeg.exif_block(data) if data.startswith(jpeg.SIGNATURE) else _exif_of(image.info)
         exif = read_exif(block)
         stored_size = _reduce(image, hints)
@@ -71,6 +72,17 @@ class PictureReader:
         from isotherm.formats.estimating import estimate
 
         return estimate(thermogram, hints)
+
+
+def _opened(data: bytes) -> Image.Image:
+    try:
+        return open_picture(data, "picture", _FORMATS)
+    except TooLargeError:
+        raise
+    except FormatError as error:
+        if jpeg.torn(data) is None:
+            raise
+        raise FormatError("picture: cut short: the file ends before the JPEG's pixels begin", len(data)) from error
 
 
 def _reduce(image: Image.Image, hints: ReadHints) -> tuple[int, int] | None:
