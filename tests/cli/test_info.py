@@ -71,9 +71,9 @@ def test_json(flir: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_how_sure_each_parameter_is_and_why(flir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(flir), "--distance-m", "20"]) == 0
     text = capsys.readouterr().out
-    assert "emissivity           0.95 (file), ± 0.03 (type B, value from file)" in text
-    assert "distance_m           20 m (user), ± 1 (type B, value from user: 5%)" in text
-    assert "window_transmission  1 (file), ± 0 (no window)" in text
+    assert "emissivity           0.95 (file), ± 0.03 (k = 1; type B, value from file)" in text
+    assert "distance_m           20 m (user), ± 1 (k = 1; type B, value from user: 5%)" in text
+    assert "window_transmission  1 (file), ± 0 (k = 1; no window)" in text
 
 
 def test_what_a_file_holds_beside_temperatures_is_shown() -> None:

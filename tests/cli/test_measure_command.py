@@ -61,6 +61,7 @@ def test_every_line_of_a_budget_says_why(picture: Path, capsys: pytest.CaptureFi
     assert "(given)" in text
     assert "type B, assumed: 2 K or 2 %, rectangular" in text
     assert "± 3 K      -> " in text
+    assert "standard uncertainties (k = 1) of what goes in" in text
     assert "Monte Carlo" not in text
 
 
@@ -126,7 +127,7 @@ def test_a_sidecar_keeps_what_was_asked_and_the_original_is_not_written(
     # Every command sees it.
     assert main(["info", str(picture)]) == 0
     text = capsys.readouterr().out
-    assert "0.8 (user), ± 0.01 (given)" in text
+    assert "0.8 (user), ± 0.01 (k = 1; given)" in text
     assert "IR_1.jpg.isotherm.json: emissivity, sigma of emissivity, 2 regions" in text
 
 

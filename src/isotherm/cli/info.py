@@ -75,7 +75,7 @@ def head_of(row: dict[str, Any]) -> Iterator[str]:
 def _parameters(row: dict[str, Any]) -> Iterator[str]:
     for name, param in row["parameters"].items():
         unit = "" if param["unit"] == "1" else " " + param["unit"]
-        sigma = f"± {param['sigma']:g} ({param['sigma_reason']})"
+        sigma = f"± {param['sigma']:g} (k = 1; {param['sigma_reason']})"
         yield f"  {name:<20} {param['value']:g}{unit} ({param['source']}), {sigma}"
 
 

@@ -135,6 +135,8 @@ def _check(found: dict[str, Any]) -> str:
 
 
 def _budget(found: dict[str, Any]) -> Iterator[str]:
+    if found["contributions"]:
+        yield "    standard uncertainties (k = 1) of what goes in -> what each does to the temperature"
     for part in found["contributions"]:
         unit = "" if part["unit"] == "1" else " " + part["unit"]
         if part["effect_k"] is None:
