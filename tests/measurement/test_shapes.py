@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isotherm.core.errors import ConfigError
-from isotherm.core.shapes import Box, Ellipse, Line, Marked, Polygon, Spot
-from isotherm.measurement.shapes import PARSERS, full_size_px, kind_of, line_pixels, mask_of, parse_marked, profile
+from isotherm.core.shapes import Box, Ellipse, Line, Marked, Polygon, Shape, Spot
+from isotherm.measurement.shapes import (
+    PARSERS,
+    full_size_px,
+    kind_of,
+    line_pixels,
+    mask_of,
+    outside_px,
+    parse_marked,
+    profile,
+)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +119,7 @@ def test_polygons_follow_the_ray_rule(corners: list[tuple[float, float]], y: int
     inside = False
     for (x0, y0), (x1, y1) in zip(corners, corners[1:] + corners[:1], strict=True):
         if (y0 > y) != (y1 > y):
-            crossing = x0 + (y - y0) * ((x1 - x0) / (y1 - y0))
+            crossing = x0 + (y - y0) / (y1 - y0) * (x1 - x0)
             if abs(crossing - x) < 1e-9:
                 return
             inside ^= x < crossing
@@ -134,3 +145,22 @@ def test_a_profile_gives_values_that_pixels_have() -> None:
     assert mask_of(Line(0, 0, 20, 20), (6, 8)).sum() == 6
     assert profile(values, Line(3, 3, 3, 3))[1].tolist() == [27]
     assert profile(values, Line(-9, -9, -2, -2))[1].size == 0
+
+
+@pytest.mark.parametrize(
+    ("shape", "outside"),
+    [
+        (Spot(0, 5), 3),
+        (Box(7, 0, 4, 2), 2),
+        (Line(3.0, 2.0, 13.0, 2.0), 4),
+        (Line(3.0, 2.0, 9.4, 2.0), 0),
+        (Ellipse(9.0, 4.0, 2.0, 1.0), 2),
+        (Ellipse(5.0, 4.0, 2.2, 1.3), 0),
+        (Polygon(((-2.0, 1.0), (4.0, 1.0), (4.0, 3.0), (-2.0, 3.0))), 4),
+        (Polygon(((0.0, 0.0), (9.0, 0.0), (9.0, 7.0))), 0),
+        (Line(0.0, 0.0, 5e5, 5e5), 500_001 - 8),
+        (Ellipse(0.0, 0.0, 1e5, 1e5), round(math.pi * 1e10) - 80),
+    ],
+)
+def test_what_lies_outside_the_picture_is_counted_for_every_shape(shape: Shape, outside: int) -> None:
+    assert outside_px(shape, mask_of(shape, (8, 10))) == outside

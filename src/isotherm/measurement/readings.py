@@ -14,7 +14,7 @@ from isotherm.core.regions import Mask
 from isotherm.core.scene import ZERO_CELSIUS_K, Scene, SceneEdit
 from isotherm.core.shapes import Marked, Origin, Shape
 from isotherm.core.thermogram import Temperatures, Thermogram
-from isotherm.measurement.shapes import full_size_px, kind_of, mask_of
+from isotherm.measurement.shapes import kind_of, mask_of, outside_px
 
 Statistic = Literal["min", "max", "mean", "median"]
 STATISTICS: tuple[Statistic, ...] = ("min", "max", "mean", "median")
@@ -46,9 +46,8 @@ class Area:
 
     @property
     def cut_px(self) -> int:
-        """How many pixels of a spot or box lie outside the picture."""
-        full = None if self.shape is None else full_size_px(self.shape)
-        return 0 if full is None else full - int(self.mask.sum())
+        """How many pixels of the shape lie outside the picture."""
+        return 0 if self.shape is None else outside_px(self.shape, self.mask)
 
 
 def area_of(marked: Marked, size: tuple[int, int]) -> Area:

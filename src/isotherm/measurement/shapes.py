@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -20,6 +21,7 @@ from isotherm.measurement.reference import parse_box
 MOST_PX = 100_000
 """Coordinates and sizes lie within this many pixels of the corner: no picture is larger."""
 MOST_CORNERS = 1_000
+_MOST_DRAWN_PX = 4_000_000
 RESERVED = ("ambient", "median", "left-right", "phases", "image")
 """Words that mean something in deltas, so no region is called so."""
 _LABEL = re.compile(r"\w[\w .#/+-]{0,62}\w|\w")
@@ -148,14 +150,74 @@ def mask_of(shape: Shape, size: tuple[int, int]) -> Mask:
             return _polygon(shape, size)
 
 
-def full_size_px(shape: Shape) -> int | None:
-    """Return how many pixels a shape has where the picture does not end; None where only drawing it tells."""
+def full_size_px(shape: Shape) -> int:
+    """Return how many pixels a shape has where the picture does not end; of huge ones their area."""
     match shape:
         case Spot(_, _, side):
             return side**2
         case Box(_, _, width, height):
             return width * height
-    return None
+    left, top, right, bottom = _bounds(shape)
+    size = (bottom - top + 1, right - left + 1)
+    if min(size) < 1:
+        return 0
+    if size[0] * size[1] > _MOST_DRAWN_PX:
+        return round(_area_px(shape))
+    return int(mask_of(_moved(shape, -left, -top), size).sum())
+
+
+def outside_px(shape: Shape, mask: Mask) -> int:
+    """Return how many pixels of a shape lie outside the picture; `mask` (H W) are those inside."""
+    left, top, right, bottom = _bounds(shape)
+    if left >= 0 and top >= 0 and right < mask.shape[1] and bottom < mask.shape[0]:
+        return 0
+    return max(full_size_px(shape) - int(mask.sum()), 0)
+
+
+def _bounds(shape: Shape) -> tuple[int, int, int, int]:
+    """Return the columns and rows of pixel centres (left, top, right, bottom) between which a shape lies."""
+    match shape:
+        case Spot(x, y, side):
+            return x - side // 2, y - side // 2, x - side // 2 + side - 1, y - side // 2 + side - 1
+        case Box(x, y, width, height):
+            return x, y, x + width - 1, y + height - 1
+        case Ellipse(x, y, radius_x, radius_y):
+            return _within(x - radius_x, y - radius_y, x + radius_x, y + radius_y)
+        case Line(x0, y0, x1, y1):
+            # A line is of the pixels nearest to it.
+            left, right, top, bottom = (math.floor(end + 0.5) for end in (*sorted((x0, x1)), *sorted((y0, y1))))
+            return left, top, right, bottom
+        case Polygon(corners):
+            xs, ys = zip(*corners, strict=True)
+            return _within(min(xs), min(ys), max(xs), max(ys))
+
+
+def _within(left: float, top: float, right: float, bottom: float) -> tuple[int, int, int, int]:
+    return math.ceil(left), math.ceil(top), math.floor(right), math.floor(bottom)
+
+
+def _moved(shape: Shape, right: int, down: int) -> Shape:
+    match shape:
+        case Line(x0, y0, x1, y1):
+            return Line(x0 + right, y0 + down, x1 + right, y1 + down)
+        case Polygon(corners):
+            return Polygon(tuple((x + right, y + down) for x, y in corners))
+        case Spot() | Box():
+            return replace(shape, x=shape.x + right, y=shape.y + down)
+        case Ellipse():
+            return replace(shape, x=shape.x + right, y=shape.y + down)
+
+
+def _area_px(shape: Shape) -> float:
+    match shape:
+        case Ellipse(_, _, radius_x, radius_y):
+            return math.pi * radius_x * radius_y
+        case Polygon(corners):
+            following = (*corners[1:], corners[0])
+            return abs(sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in zip(corners, following, strict=True))) / 2
+        case Line(x0, y0, x1, y1):
+            return max(abs(x1 - x0), abs(y1 - y0)) + 1
+    return full_size_px(shape)
 
 
 def _rectangle(size: tuple[int, int], left: int, top: int, width: int, height: int) -> Mask:
@@ -180,7 +242,8 @@ def _polygon(shape: Polygon, size: tuple[int, int]) -> Mask:
         if top == bottom:
             continue
         rows = np.arange(top, bottom)
-        crossing = x0 + (rows - y0) * ((x1 - x0) / (y1 - y0))
+        # The share along the edge is at most 1, however flat the edge is.
+        crossing = x0 + (rows - y0) / (y1 - y0) * (x1 - x0)
         mask[top:bottom] ^= columns[None, :] < crossing[:, None]
     return mask
 
