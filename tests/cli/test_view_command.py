@@ -63,6 +63,20 @@ def test_a_folder_of_pictures_can_share_one_span(folder: Path) -> None:
     assert data_of(folder / "fixed" / "IR_0003.html")["span"] == [10, 50]
 
 
+def test_a_span_shared_by_measured_and_estimated_temperatures_is_said(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    celsius = np.linspace(20, 30, 48 * 64, dtype=np.float32).reshape(48, 64)
+    about = np.array(json.dumps({"estimated": True, "uncertainty_k": 1.0}))
+    np.savez(folder / "in" / "z.npz", celsius=celsius, about=about)
+    assert main(["view", str(folder / "in"), "-o", str(folder / "out"), "--span", "set"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" -> ")[0] for line in lines[:3]] == ["IR_0001.jpg", "IR_0003.jpg", "z.npz"]
+    assert "share their span with measured ones" in lines[3]
+    assert main(["view", str(folder / "in" / "z.npz"), "-o", str(folder / "out"), "--span", "set"]) == 0
+    assert "share their span" not in capsys.readouterr().out
+
+
 def test_originals_and_files_of_others_are_never_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     picture = folder / "in" / "IR_0001.jpg"
     strange = folder / "notes.html"
@@ -158,7 +172,12 @@ def test_what_a_sidecar_changes_is_said(folder: Path, capsys: pytest.CaptureFixt
 def test_wrong_flags_are_usage_errors(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     picture = str(folder / "in" / "IR_0001.jpg")
     assert main(["view", picture, "--palette", "irn"]) == 2
-    assert "did you mean 'iron'" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "did you mean 'iron'" in error
+    assert "camera" in error
+    # The palette of anomaly maps is none for temperatures.
+    assert "sea" not in error
+    assert main(["view", picture, "--palette", "sea"]) == 2
     assert main(["view", picture, "--span", "9"]) == 2
     assert main(["view", picture, "--align", "9"]) == 2
     assert main(["view", str(folder / "in"), "--align", "9,1"]) == 2

@@ -13,7 +13,7 @@ from PIL import Image
 
 from isotherm.core.shapes import Box, Ellipse, Line, Polygon, Spot
 from isotherm.measurement.shapes import mask_of
-from isotherm.reports.figures_measure import DrawnRegion, Marking, _free_place, measurement_figure
+from isotherm.reports.figures_measure import DrawnRegion, Marking, _curve, _free_place, _numbers, measurement_figure
 
 SIZE = (120, 160)
 CELSIUS = np.linspace(20, 60, SIZE[0] * SIZE[1], dtype=np.float32).reshape(SIZE)
@@ -77,3 +77,13 @@ def test_every_shape_is_drawn_and_gaps_are_grey(colours: str) -> None:
 def test_the_same_measurement_gives_the_same_bytes() -> None:
     regions = [drawn("a", Box(10, 10, 30, 30))]
     assert measurement_figure("t", CELSIUS, regions) == measurement_figure("t", CELSIUS, regions)
+
+
+def test_no_two_curves_look_the_same() -> None:
+    image = DrawnRegion("image", "image", None, np.ones(SIZE, bool))
+    regions = [image, *(drawn(f"b{number}", Box(number, 0, 5, 5)) for number in range(18))]
+    shown = _numbers(regions)
+    looks = [_curve(region, shown) for region in regions]
+    assert len({(look["color"], look["linestyle"]) for look in looks}) == len(regions)
+    # The whole picture's colour is nobody else's.
+    assert looks[0]["color"] not in {look["color"] for look in looks[1:]}

@@ -20,9 +20,11 @@ from isotherm.core.shapes import Box, Ellipse, Line, Polygon, Shape, Spot
 from isotherm.reports import palette
 from isotherm.reports.drawing import Span
 
-# Okabe and Ito's colours, once light for the dark picture and once dark for white paper; the colours go round.
-ON_PICTURE = ("#56d0ff", "#3ee6a8", "#ff9ad5", "#ffd21f", "#ffffff", "#b6a7ff", "#ff9d5c")
-ON_PAPER = ("#0072b2", "#009e73", "#cc79a7", "#a07a00", "#333333", "#6a51a3", "#d55e00")
+# Okabe and Ito's colours, once light for the dark picture and once dark for white paper. The first is for the whole
+# picture alone; the others go round, with another kind of line each time.
+ON_PICTURE = ("#ffffff", "#56d0ff", "#3ee6a8", "#ff9ad5", "#ffd21f", "#b6a7ff", "#ff9d5c")
+ON_PAPER = ("#333333", "#0072b2", "#009e73", "#cc79a7", "#a07a00", "#6a51a3", "#d55e00")
+LINES = ("solid", "dashed", "dotted")
 MANY = 8
 LEAST_SPAN_K = 0.5
 LETTER_WIDTH, TEXT_HEIGHT = 6.2, 17.0
@@ -79,7 +81,7 @@ def measurement_figure(
     figure = Figure(figsize=(13, 6.4), dpi=100, layout="constrained")
     figure.suptitle(title)
     grid = figure.add_gridspec(2 if profiles else 1, 2, width_ratios=(1.25, 1))
-    shown = {region.label: number % len(ON_PICTURE) for number, region in enumerate(regions)}
+    shown = _numbers(regions)
     _draw_picture(figure.add_subplot(grid[:, 0]), celsius, regions, markings, shown, colours)
     if profiles:
         _draw_profiles(figure.add_subplot(grid[0, 1]), profiles, shown)
@@ -87,6 +89,21 @@ def measurement_figure(
     stream = io.BytesIO()
     figure.savefig(stream, format="png", metadata={"Software": None})
     return stream.getvalue()
+
+
+def _numbers(regions: Sequence[DrawnRegion]) -> dict[str, int]:
+    """Return a number for each region by its label: 0 for the whole picture, 1, 2 ... for the others."""
+    whole = {region.label for region in regions if region.mask is not None and region.mask.all()}
+    parts = [region.label for region in regions if region.label not in whole]
+    return dict.fromkeys(whole, 0) | {label: number for number, label in enumerate(parts, start=1)}
+
+
+def _ink(inks: Sequence[str], number: int) -> str:
+    return inks[1 + (number - 1) % (len(inks) - 1)] if number else inks[0]
+
+
+def _line(number: int) -> str:
+    return LINES[max(0, number - 1) // (len(ON_PAPER) - 1) % len(LINES)]
 
 
 def _draw_picture(
@@ -110,7 +127,7 @@ def _draw_picture(
     if axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=8, loc="lower right", facecolor="black", labelcolor="white", framealpha=0.65)
     for region in regions:
-        _draw_region(axes, region, ON_PICTURE[shown[region.label]])
+        _draw_region(axes, region, _ink(ON_PICTURE, shown[region.label]))
     _write_texts(axes, regions, shown, (celsius.shape[0], celsius.shape[1]))
     axes.set_xlim(-0.5, celsius.shape[1] - 0.5)
     axes.set_ylim(celsius.shape[0] - 0.5, -0.5)
@@ -145,7 +162,7 @@ def _write_texts(axes: Axes, regions: Sequence[DrawnRegion], shown: dict[str, in
             frame.top + TEXT_HEIGHT * step / 2,
             text,
             verticalalignment="center",
-            color=ON_PICTURE[shown[region.label]],
+            color=_ink(ON_PICTURE, shown[region.label]),
             fontsize=8,
             bbox={"boxstyle": "round,pad=0.2", "facecolor": "black", "edgecolor": "none", "alpha": 0.65},
             clip_on=True,
@@ -204,12 +221,17 @@ def _patch(shape: Shape, width: float, ink: str) -> Patch:
     return PolygonPatch(np.array(shape.corners), closed=True, **look)
 
 
+def _curve(region: DrawnRegion, shown: dict[str, int]) -> dict[str, Any]:
+    """Return how a region's curve looks."""
+    number = shown[region.label]
+    return {"color": _ink(ON_PAPER, number), "linestyle": _line(number), "linewidth": 1.3, "label": region.label}
+
+
 def _draw_profiles(axes: Axes, regions: Sequence[DrawnRegion], shown: dict[str, int]) -> None:
     for region in regions[:MANY]:
         assert region.distance is not None
         assert region.along is not None
-        colour = ON_PAPER[shown[region.label]]
-        axes.plot(region.distance, region.along, color=colour, linewidth=1.3, label=region.label)
+        axes.plot(region.distance, region.along, **_curve(region, shown))
     axes.set(xlabel="distance from the start of the line [px]", ylabel="°C", title="profiles")
     axes.grid(alpha=0.25)
     axes.legend(fontsize=8)
@@ -220,7 +242,7 @@ def _draw_histograms(axes: Axes, regions: Sequence[DrawnRegion], shown: dict[str
     for region in some[:MANY]:
         assert region.counts is not None
         share = 100 * region.counts / max(1.0, float(region.counts.sum()))
-        axes.stairs(share, region.edges, color=ON_PAPER[shown[region.label]], linewidth=1.3, label=region.label)
+        axes.stairs(share, region.edges, **_curve(region, shown))
     axes.set(xlabel="°C", ylabel="share of the region's pixels [%]", title="histograms")
     axes.grid(alpha=0.25)
     if some:

@@ -8,6 +8,7 @@ edges where there are none, so it is never the default.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 
 import numpy as np
@@ -68,6 +69,13 @@ _TO_LAB = np.array(
 def names() -> list[str]:
     """Return the names of all palettes."""
     return [*FOR_TEMPERATURES, "sea"]
+
+
+def check_for_temperatures(name: str, *, others: Iterable[str] = ()) -> None:
+    """Raise UnknownNameError where a name is neither of `FOR_TEMPERATURES` nor of `others`."""
+    known = [*FOR_TEMPERATURES, *others]
+    if name not in known:
+        raise UnknownNameError("palette", name, known)
 
 
 @cache

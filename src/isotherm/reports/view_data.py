@@ -179,10 +179,8 @@ def camera_table(colours: CameraPalette) -> palette.Table:
 
 def _known(name: str) -> str:
     # Asked for "camera" where the file holds none, a page still opens; an unknown name is an error.
-    if name == "camera":
-        return "iron"
-    palette.table(name)
-    return name
+    palette.check_for_temperatures(name, others=["camera"])
+    return "iron" if name == "camera" else name
 
 
 def _stored(thermogram: Thermogram) -> str | None:

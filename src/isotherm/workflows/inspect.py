@@ -34,7 +34,7 @@ from isotherm.measurement.severity import SeverityTable, load_table
 from isotherm.reports import REPORT_WRITERS
 from isotherm.reports.content import Report, build_report
 from isotherm.reports.drawing import Span
-from isotherm.reports.palette import table as palette_table
+from isotherm.reports.palette import check_for_temperatures
 from isotherm.reports.pictures import for_page
 from isotherm.reports.plain import dumps
 from isotherm.workflows.examine import Examiner, PictureFiles
@@ -94,7 +94,7 @@ class InspectSettings:
         for name in self.reports:
             REPORT_WRITERS.row(name)
         HOTSPOT_METHODS.row(self.method)
-        palette_table(self.palette)
+        check_for_temperatures(self.palette)
 
     def hotspot_config(self) -> Any:
         """Return the configuration of the hotspot method."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ from isotherm.workflows.reading import Input, Outcome, read_inputs
 from isotherm.workflows.sidecar import read_sidecar, sidecar_notes, sidecar_path, to_json
 from isotherm.workflows.spans import SpanChoice, fixed_span
 from isotherm.workflows.visual import photo_of, required_photo
+
+MIXED = "these temperatures are estimated and share their span with measured ones: equal colours are not equally sure"
 
 
 @dataclass(frozen=True)
@@ -100,23 +102,29 @@ def view(inputs: Sequence[Input], files: Sequence[Path], settings: ViewSettings)
     OutputError
         A folder cannot be made.
     """
-    if settings.palette != "camera":
-        palette.table(settings.palette)
+    palette.check_for_temperatures(settings.palette, others=["camera"])
     for folder in {file.parent for file in files}:
         make_folder(folder)
-    read = _readable(inputs, settings) if settings.span.kind == "set" else iter(())
+    kinds: set[bool] = set()
+    read = _readable(inputs, settings, kinds) if settings.span.kind == "set" else iter(())
     span = fixed_span(settings.span, read)
     taken = {item.path.resolve() for item in inputs}
     for outcome, file in zip(_outcomes(inputs, settings), files, strict=True):
-        yield _viewed(outcome, file, settings, span, protected=taken)
+        done = _viewed(outcome, file, settings, span, protected=taken)
+        estimated = outcome.thermogram is not None and outcome.thermogram.estimated
+        yield replace(done, notes=(*done.notes, MIXED)) if estimated and done.target and len(kinds) > 1 else done
 
 
 def _outcomes(inputs: Sequence[Input], settings: ViewSettings) -> Iterator[Outcome]:
     return read_inputs(inputs, edit=settings.edit, hints=settings.hints, jobs=min(2, len(inputs)))
 
 
-def _readable(inputs: Sequence[Input], settings: ViewSettings) -> Iterator[Thermogram]:
-    return (outcome.thermogram for outcome in _outcomes(inputs, settings) if outcome.thermogram is not None)
+def _readable(inputs: Sequence[Input], settings: ViewSettings, kinds: set[bool]) -> Iterator[Thermogram]:
+    """Yield what can be read; `kinds` gets whether temperatures are estimated, of each kind that there is."""
+    for outcome in _outcomes(inputs, settings):
+        if outcome.thermogram is not None:
+            kinds |= {outcome.thermogram.estimated} if outcome.thermogram.radiometric else set()
+            yield outcome.thermogram
 
 
 def _viewed(outcome: Outcome, file: Path, settings: ViewSettings, span: Span | None, *, protected: set[Path]) -> Viewed:
