@@ -306,3 +306,10 @@ def test_the_states_of_the_circuit_are_told_apart_by_left_less_right(
     found = [row["deltas"][0] for row in json.loads(capsys.readouterr().out)]
     told = ["even" if not delta["significant"] else "left" if delta["value_k"] > 0 else "right" for delta in found]
     assert told == ["left"] * len(LEFT) + ["right"] * len(RIGHT) + ["even"] * len(EVEN)
+
+
+def test_a_mask_that_is_neither_file_nor_isotherm_is_named_once(
+    picture: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["measure", str(picture), "--mask", "nofile.png"]) == 2
+    assert capsys.readouterr().err.count("nofile.png") == 1

@@ -156,7 +156,7 @@ def test_a_larger_difference_is_never_milder(name: str, one: float, other: float
 def test_below_the_first_interval_there_is_nothing_to_do() -> None:
     verdict = SEVERITY_TABLES["neta-similar"].judge(0.3, loaded(50))
     assert (verdict.grade, verdict.rank, verdict.action) == (None, 0, "no action")
-    assert verdict.reason == "below the table's first interval [1, 4) °C"
+    assert verdict.reason == "below the table's first interval [1, 4) K"
 
 
 def test_unknown_load_is_judged_and_said() -> None:

@@ -15,6 +15,7 @@ from isotherm.core.scene import SceneEdit
 from isotherm.core.shapes import Box, Line, Marked, Spot
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats import read_bytes
+from isotherm.measurement.severity import load_table
 from isotherm.radiometry.stored_estimates import StoredEstimates
 from isotherm.radiometry.uncertainty import UncertaintySettings
 from isotherm.workflows import measure as measuring
@@ -68,6 +69,14 @@ def test_an_uncertainty_that_is_not_known_is_no_zero() -> None:
     text = "\n".join(text_of(row | found, budget=True))
     assert "image.max = 30.00 °C, its uncertainty is not known" in text
     assert "± 0.00" not in text
+
+
+def test_a_severity_table_without_a_difference_says_why_it_judges_nothing() -> None:
+    found = measure(picture(), MeasureRequest(settings=QUICK, table=load_table("neta-ambient")))
+    assert [item.code for item in found.cautions] == ["nothing-judged"]
+    assert "neta-ambient judges differences, and none is asked for: give --delta" in found.cautions[0].text
+    asked = MeasureRequest(settings=QUICK, table=load_table("neta-ambient"), deltas=("image-ambient",))
+    assert [item.code for item in measure(picture(), asked).cautions] == ["unknown-load"]
 
 
 def test_too_many_regions_are_refused_before_memory_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -267,7 +267,9 @@ def _threshold(text: str) -> str:
     try:
         parse_isotherm(text)
     except ConfigError as error:
-        raise ConfigError(f"a mask is a picture file or an isotherm; {text!r} is no file, and {error}") from error
+        # The isotherm's message ends with the text that is named here already.
+        why = str(error).removesuffix(f"; not {text!r}")
+        raise ConfigError(f"a mask is a picture file or an isotherm; {text!r} is no file, and {why}") from error
     return text
 
 

@@ -139,7 +139,8 @@ class SeverityTable:
         for rank, interval in enumerate(self.intervals, start=1):
             if interval.holds(judged_c):
                 return self._verdict(interval.grade, rank, interval.action, "; ".join(remarks), inputs)
-        below = f"below the table's first interval {self.intervals[0]} °C"
+        unit = "°C" if self.comparison == "absolute" else "K"
+        below = f"below the table's first interval {self.intervals[0]} {unit}"
         return self._verdict(None, 0, "no action", "; ".join([below, *remarks]), inputs)
 
     def not_applicable(self, why: str, inputs: dict[str, float] | None = None) -> Verdict:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -118,8 +118,19 @@ def measure(thermogram: Thermogram, request: MeasureRequest) -> Measurement:
         isotherms=tuple(_isotherm(text, areas, celsius, thermogram) for text in request.isotherms),
         profiles=tuple(_profile(pictures, area) for area in areas.values() if isinstance(area.shape, Line)),
         histograms={label: histogram(pictures.celsius(area)[area.mask]) for label, area in areas.items()},
-        cautions=tuple(found),
+        cautions=(*found, *_unjudged(request)),
     )
+
+
+def _unjudged(request: MeasureRequest) -> Iterator[Caution]:
+    """Say why a severity table that was asked for judges nothing."""
+    if request.table is None or request.deltas:
+        return
+    if request.table.comparison == "absolute":
+        why = "judges temperatures themselves, which isotherm hotspots does"
+    else:
+        why = "judges differences, and none is asked for: give --delta, such as image-ambient"
+    yield Caution("nothing-judged", "", f"the severity table {request.table.id} {why}")
 
 
 def _areas(thermogram: Thermogram, request: MeasureRequest) -> dict[str, Area]:
