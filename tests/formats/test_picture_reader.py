@@ -14,6 +14,7 @@ from isotherm.core.errors import DataError, FormatError, TooLargeError
 from isotherm.core.scene import SceneEdit
 from isotherm.formats import ReadHints, read_bytes
 from isotherm.formats.reader import CoarseHints
+from scale_pictures import ScalePicture
 from thermal_files import encoded, exif_block, segment
 
 RNG = np.random.default_rng(1)
@@ -209,3 +210,26 @@ def test_other_pictures_are_decoded_whole() -> None:
     stream = io.BytesIO()
     Image.new("RGB", (320, 240)).save(stream, "PNG")
     assert read_bytes(stream.getvalue(), CoarseHints(picture_side=10)).size == (240, 320)
+
+
+def _partly_of_another_colour(share: float) -> bytes:
+    """Return a picture with a colour scale whose left columns are of green shades, which the scale lacks."""
+    pixels = ScalePicture().pixels()
+    columns = int(share * pixels.shape[1])
+    pixels[:, :columns] = np.array([0, 1, 0], np.uint8) * np.arange(120, 120 + columns, dtype=np.int64)[
+        None, :, None
+    ].clip(max=255).astype(np.uint8)
+    return encoded(pixels, "PNG")
+
+
+@pytest.mark.parametrize(("share", "known"), [(0.6, "only 3"), (0.85, "only ")])
+def test_where_most_pixels_have_no_estimate_a_warning_comes_first(share: float, known: str) -> None:
+    thermogram = read_bytes(_partly_of_another_colour(share), ReadHints(scale="10,60", unit="c"))
+    assert thermogram.estimated
+    assert thermogram.notes[0].startswith(f"warning: {known}")
+
+
+def test_where_nearly_all_pixels_have_an_estimate_nothing_warns() -> None:
+    thermogram = read_bytes(_partly_of_another_colour(0), ReadHints(scale="10,60"))
+    assert thermogram.estimated
+    assert not any("warning" in note for note in thermogram.notes)

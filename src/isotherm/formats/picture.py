@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 from PIL import BmpImagePlugin, GifImagePlugin, Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin  # noqa: F401
 
 from isotherm.core.errors import FormatError, TooLargeError
@@ -14,6 +17,7 @@ from isotherm.formats.reader import CoarseHints, FormatCard, ReadHints
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _SIGNATURES = (_PNG, jpeg.SIGNATURE, b"BM", b"GIF87a", b"GIF89a")
+_LEAST_KNOWN = 0.5
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
 
 
@@ -71,7 +75,22 @@ class PictureReader:
         # Only who asks for it pays for the search.
         from isotherm.formats.estimating import estimate
 
-        return estimate(thermogram, hints)
+        return _warned(estimate(thermogram, hints))
+
+
+def _warned(estimated: Thermogram) -> Thermogram:
+    """Return estimates with a warning before all other notes where most pixels have none.
+
+    They are not refused: a picture whose background is black, as the scale is nowhere, has good estimates of the rest.
+    """
+    known = float(np.isfinite(estimated.counts).mean())
+    if estimated.calibration is None or known >= _LEAST_KNOWN:
+        return estimated
+    warning = (
+        f"warning: only {known:.1%} of the pixels have an estimate, and minimum, mean and maximum are theirs alone: "
+        "look whether the scale that was found is this picture's"
+    )
+    return replace(estimated, notes=(warning, *estimated.notes))
 
 
 def _opened(data: bytes) -> Image.Image:

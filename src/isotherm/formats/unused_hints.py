@@ -15,6 +15,8 @@ def not_used(names: tuple[str, ...], reason: str) -> tuple[str, ...]:
 def unused_notes(thermogram: Thermogram, card: FormatCard, hints: ReadHints) -> tuple[str, ...]:
     """Return notes about hints that the format does not know, and about all where no temperatures were read."""
     if thermogram.calibration is None:
-        return not_used(hints.given(), "no temperatures are read from this file")
+        # A reader that looked for a colour scale has said why it is not used.
+        names = tuple(name for name in hints.given() if name != "scale" or name not in card.hints)
+        return not_used(names, "no temperatures are read from this file")
     names = tuple(name for name in hints.given() if name not in card.hints)
     return not_used(names, f"what the numbers of a {thermogram.format} file mean is known")
