@@ -313,3 +313,8 @@ def test_a_mask_that_is_neither_file_nor_isotherm_is_named_once(
 ) -> None:
     assert main(["measure", str(picture), "--mask", "nofile.png"]) == 2
     assert capsys.readouterr().err.count("nofile.png") == 1
+
+
+def test_a_thermal_picture_is_no_mask(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["measure", str(picture), "--mask", str(picture)]) == 2
+    assert "is a thermal picture; a mask is a drawing" in capsys.readouterr().err

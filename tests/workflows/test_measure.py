@@ -112,3 +112,11 @@ def test_what_is_wrong_in_itself_is_said_before_a_file_is_read() -> None:
         MeasureEdits(regions={"a": {"emisivity": 0.5}})
     with pytest.raises(ConfigError, match="unknown parameter"):
         MeasureEdits(sigma={"humidity": 0.5})
+
+
+def test_a_shape_that_takes_the_name_of_the_cameras_own_says_so() -> None:
+    camera = picture(Marked("Sp1", Spot(3, 4), "camera"))
+    found, _ = MeasureEdits(shapes=(("spot", "Sp1=9,9"), ("spot", "other=3,3"))).for_picture(camera, Sidecar())
+    assert found.notes[len(camera.notes) :] == ("'Sp1' is the one given here, in place of the camera's own",)
+    same, _ = MeasureEdits(regions={"Sp1": {"emissivity": 0.5}}).for_picture(camera, Sidecar())
+    assert same.notes == camera.notes

@@ -257,10 +257,21 @@ def _masks(texts: Sequence[str]) -> tuple[dict[str, Mask], dict[str, str]]:
             label, what = free_label("mask", taken), text
         label = checked_label(label.strip(), taken)
         if Path(what).exists():
-            masks[label] = np.asarray(read(what).counts > 0)
+            masks[label] = _drawn_mask(what)
         else:
             thresholds[label] = _threshold(what)
     return masks, thresholds
+
+
+def _drawn_mask(path: str) -> Mask:
+    """Return what is not black in a picture; a thermal one is no drawing, and hardly any count of it is 0."""
+    picture = read(path)
+    if picture.radiometric:
+        raise UsageError(
+            f"the mask {path!r} is a thermal picture; a mask is a drawing, black where nothing is meant, or an "
+            "isotherm such as '>60'"
+        )
+    return np.asarray(picture.counts > 0)
 
 
 def _threshold(text: str) -> str:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from isotherm.core.config import from_mapping
 from isotherm.core.errors import ConfigError
 from isotherm.core.scene import EDGE_NAMES, SceneEdit, sigmas_from_edge
 from isotherm.core.shapes import Marked
 from isotherm.core.thermogram import Thermogram
 from isotherm.measurement.materials import find_material
 from isotherm.measurement.shapes import PARSERS, free_label, parse_marked
-from isotherm.workflows.sidecar import Sidecar, given, merged
+from isotherm.workflows.sidecar import Sidecar, given, merged, scene_edit
 
 
 @dataclass(frozen=True)
@@ -44,8 +43,8 @@ class MeasureEdits:
         taken: set[str] = set()
         for kind, text in self.shapes:
             parse_marked(kind, text, taken)
-        for values in self.regions.values():
-            from_mapping(SceneEdit, values)
+        for label, values in self.regions.items():
+            scene_edit(values, f"region {label!r}")
         sigmas_from_edge(self.sigma)
 
     def for_picture(self, thermogram: Thermogram, existing: Sidecar) -> tuple[Thermogram, Sidecar]:
@@ -63,7 +62,8 @@ class MeasureEdits:
         labels = {region.label for region in regions}
         kept = tuple(region for region in thermogram.regions if region.label not in labels)
         scene = thermogram.scene.with_sigmas(sigmas_from_edge(self.sigma))
-        return replace(thermogram, scene=scene, regions=(*kept, *regions)), merged(existing, own)
+        notes = (*thermogram.notes, *_replaced(thermogram.regions, regions))
+        return replace(thermogram, scene=scene, regions=(*kept, *regions), notes=notes), merged(existing, own)
 
     def _drawn(self, thermogram: Thermogram) -> tuple[Marked, ...]:
         """Return the new shapes; one that was there before, without a label of its own, keeps its label."""
@@ -90,9 +90,17 @@ class MeasureEdits:
             if label not in every:
                 raise ConfigError(f"no region is called {label!r}; there are: {', '.join(every) or 'none'}")
             before = given(every[label].edit or SceneEdit())
-            edit = from_mapping(SceneEdit, before | dict(values))
+            edit = scene_edit(before | dict(values), f"region {label!r}")
             changed[label] = replace(every[label], origin="user", edit=edit)
         return tuple(changed.values())
+
+
+def _replaced(before: Sequence[Marked], regions: Sequence[Marked]) -> Iterator[str]:
+    """Say which of the camera's own shapes are drawn anew under their names."""
+    shapes = {marked.label: marked.shape for marked in before if marked.origin == "camera"}
+    for region in regions:
+        if shapes.get(region.label, region.shape) != region.shape:
+            yield f"{region.label!r} is the one given here, in place of the camera's own"
 
 
 def parse_sigmas(texts: Sequence[str]) -> dict[str, float]:
