@@ -68,6 +68,15 @@ class Sidecar:
         return ", ".join(parts) or "no change"
 
 
+    def doubts(self, size: tuple[int, int]) -> Iterator[str]:
+        """Return what does not fit a picture of this height and width, or does nothing."""
+        for region in self.regions:
+            if not mask_of(region.shape, size).any():
+                yield f"region {region.label!r} has no pixel in the picture, which is {size[1]}x{size[0]} px"
+        if self.material and self.edit.emissivity is None:
+            yield f"material {self.material!r} changes nothing: it only names what 'scene.emissivity' was taken from"
+
+
 def is_sidecar(path: Path) -> bool:
     """Say whether a file is a sidecar, by its name; such files are no pictures."""
     return path.name.endswith(SUFFIX)
@@ -97,7 +106,8 @@ def with_sidecars(thermogram: Thermogram, image: Path, edit: SceneEdit) -> Therm
             continue
         _check_owner(found, thermogram, path)
         thermogram = found.applied(thermogram, source)
-        thermogram = replace(thermogram, notes=(*thermogram.notes, f"{path.name}: {found.words}"))
+        said = (found.words, *found.doubts(thermogram.size))
+        thermogram = replace(thermogram, notes=(*thermogram.notes, *(f"{path.name}: {words}" for words in said)))
     return thermogram.edited(edit)
 
 
@@ -174,10 +184,15 @@ def _text(value: object, where: str) -> str:
 def _edit(value: object, where: str) -> SceneEdit:
     if not isinstance(value, dict):
         raise ConfigError(f"{where!r} must be an object, not {value!r}")
+    return scene_edit(value, repr(where))
+
+
+def scene_edit(values: Mapping[str, Any], where: str) -> SceneEdit:
+    """Return changed parameters by flag names; raises ConfigError that begins with `where`."""
     try:
-        return from_mapping(SceneEdit, value)
+        return from_mapping(SceneEdit, values)
     except ConfigError as error:
-        raise ConfigError(f"{where!r}: {error}") from error
+        raise ConfigError(f"{where}: {str(error).removeprefix('SceneEdit: ')}") from error
 
 
 def _sigma(value: object) -> dict[str, float]:
