@@ -8,7 +8,8 @@ import pytest
 
 from isotherm.cli.formats import cards
 from isotherm.cli.main import main
-from isotherm.formats import FORMATS
+from isotherm.core.errors import FormatError
+from isotherm.formats import FORMATS, read_bytes
 from isotherm.formats.reader import ALL_PARAMETERS
 from isotherm.formats.sequences import SEQUENCES
 
@@ -51,3 +52,13 @@ def test_cards_say_what_a_user_asks(name: str) -> None:
     assert card.source
     assert all(suffix.startswith(".") for suffix in card.suffixes.split())
     assert set(card.changeable) <= set(ALL_PARAMETERS)
+
+
+def test_what_a_format_needs_is_said_in_one_way() -> None:
+    needs = {name: card.needs for name, card in cards().items() if "formats" in card.needs}
+    assert needs == {"fluke": "extra formats (fluke-thermal-reader)", "telops": "extra formats (fasthcc)"}
+
+
+def test_an_unknown_file_names_all_formats() -> None:
+    with pytest.raises(FormatError, match=r"of no known format; known: flir, .*, picture, telops"):
+        read_bytes(b"\0" * 100)

@@ -141,7 +141,7 @@ class TelopsReader:
         numbers="K, or counts without temperatures",
         evidence="experimental",
         frames=True,
-        needs="formats",
+        needs="extra formats (fasthcc)",
         source="fasthcc (MIT)",
     )
 
