@@ -191,3 +191,16 @@ def test_of_two_the_second_wins_and_regions_are_replaced_by_label() -> None:
     assert both.material == ""
     assert [region.label for region in both.regions] == ["left clamp", "c", "d", "e", "a"]
     assert both.deltas == ("a-c", "a-ambient")
+
+
+def test_what_does_not_fit_the_picture_or_does_nothing_is_said_by_every_reader(picture: Path) -> None:
+    far = {"label": "far", "shape": "box", "x": 900, "y": 2, "width": 4, "height": 4}
+    near = {"label": "near", "shape": "ellipse", "x": 2, "y": 2, "radius_x": 9, "radius_y": 3}
+    values = {"isotherm_sidecar": 1, "regions": [far, near], "material": "brick"}
+    sidecar_path(picture).write_text(json.dumps(values))
+    original = read(picture)
+    height, width = original.size
+    found = with_sidecars(original, picture, SceneEdit()).notes[len(original.notes) :]
+    assert found[1].endswith(f"region 'far' has no pixel in the picture, which is {width}x{height} px")
+    assert found[2].endswith("material 'brick' changes nothing: it only names what 'scene.emissivity' was taken from")
+    assert len(found) == 3

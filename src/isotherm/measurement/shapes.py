@@ -174,6 +174,12 @@ def outside_px(shape: Shape, mask: Mask) -> int:
     return max(full_size_px(shape) - int(mask.sum()), 0)
 
 
+def reaches(shape: Shape, size: tuple[int, int]) -> bool:
+    """Say whether the rectangle round a shape has a pixel in a picture of this height and width, without drawing it."""
+    left, top, right, bottom = _bounds(shape)
+    return max(left, 0) <= min(right, size[1] - 1) and max(top, 0) <= min(bottom, size[0] - 1)
+
+
 def _bounds(shape: Shape) -> tuple[int, int, int, int]:
     """Return the columns and rows of pixel centres (left, top, right, bottom) between which a shape lies."""
     match shape:

@@ -15,7 +15,7 @@ pictures of that folder (source site-profile); a picture's own sidecar wins over
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -26,7 +26,7 @@ from isotherm.core.files import write_whole
 from isotherm.core.scene import EDGE_NAMES, SceneEdit, Source, sigmas_from_edge
 from isotherm.core.shapes import Box, Ellipse, Line, Marked, Polygon, Shape, Spot
 from isotherm.core.thermogram import Thermogram
-from isotherm.measurement.shapes import MOST_CORNERS, MOST_PX, checked_label, kind_of
+from isotherm.measurement.shapes import MOST_CORNERS, MOST_PX, checked_label, kind_of, reaches
 
 SUFFIX = ".isotherm.json"
 SITE = "site" + SUFFIX
@@ -67,11 +67,10 @@ class Sidecar:
         parts += [f"{len(held)} {name}{'s' * (len(held) > 1)}" for name, held in lists.items() if held]
         return ", ".join(parts) or "no change"
 
-
     def doubts(self, size: tuple[int, int]) -> Iterator[str]:
         """Return what does not fit a picture of this height and width, or does nothing."""
         for region in self.regions:
-            if not mask_of(region.shape, size).any():
+            if not reaches(region.shape, size):
                 yield f"region {region.label!r} has no pixel in the picture, which is {size[1]}x{size[0]} px"
         if self.material and self.edit.emissivity is None:
             yield f"material {self.material!r} changes nothing: it only names what 'scene.emissivity' was taken from"
