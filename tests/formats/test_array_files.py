@@ -35,7 +35,9 @@ def test_what_convert_writes_is_what_is_read() -> None:
     again = read_bytes(to_npz(original))
     assert again.format == "npz"
     np.testing.assert_array_equal(again.celsius(), original.celsius())
-    assert again.notes == ("array 'celsius' is read; also here: counts",)
+    assert again.notes[0] == "array 'celsius' is read; also here: counts"
+    assert again.notes[1].startswith("temperatures as they were converted from flir (planck) (with emissivity 0.95, ")
+    assert len(again.notes) == 2
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from isotherm.formats import zip_members
 from isotherm.formats.arrays import NamedArray, chosen, table_among, thermogram_of
 from isotherm.formats.cursor import Cursor
 from isotherm.formats.npy_numbers import MAX_HEADER, Description, described, numbers, text
+from isotherm.formats.npz_about import completed
 from isotherm.formats.reader import MAX_PIXELS, FormatCard, ReadHints
 from isotherm.formats.zip_members import Member, members, unpacked
 from isotherm.radiometry.stored_estimates import StoredEstimates
@@ -38,6 +39,7 @@ class NpzReader:
         evidence="documented",
         hints=("step", "offset", "unit"),
         frames=True,
+        extras=("of isotherm's own: camera", "position", "scene", "sensor size"),
         source="NumPy NEP 1; PKWARE APPNOTE",
     )
 
@@ -55,7 +57,10 @@ class NpzReader:
         table = table_among(arrays)
         levels = None if table is None else _numbers(data, dict(found)[table])
         thermogram = thermogram_of(picture, choice, hints, name=self.name, what="NPZ", table=levels)
-        return _as_marked(thermogram, _about(data)) if choice.array.last == "celsius" else thermogram
+        if choice.array.last != "celsius":
+            return thermogram
+        about = _about(data)
+        return _as_marked(completed(thermogram, about), about)
 
 
 def _about(data: bytes) -> dict[str, Any]:
