@@ -68,6 +68,17 @@ def test_json(flir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert row["position"] == {"latitude_deg": 49.0, "longitude_deg": 8.4, "altitude_m": 120.0}
 
 
+def test_a_camera_scale_that_moved_with_the_scene_says_so(flir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def line(*flags: str) -> str:
+        assert main(["info", str(flir), *flags]) == 0
+        return next(row for row in capsys.readouterr().out.splitlines() if "camera scale" in row)
+
+    assert line().endswith(" °C")
+    assert line("--emissivity", "0.5").endswith(" °C, in this changed scene: the camera itself showed other ends")
+    assert main(["info", str(flir), "--json", "--emissivity", "0.5"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["camera_scale_edited"] is True
+
+
 def test_how_sure_each_parameter_is_and_why(flir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(flir), "--distance-m", "20"]) == 0
     text = capsys.readouterr().out

@@ -33,7 +33,10 @@ def test_info_tells_of_the_chosen_frame(seq: Path, capsys: pytest.CaptureFixture
 
 def test_convert_writes_the_chosen_frame(seq: Path, tmp_path: Path) -> None:
     for frame in (0, -1):
-        assert main(["convert", str(seq), "-o", str(tmp_path / "out"), "--to", "tiff", f"--frame={frame}"]) == 0
+        assert (
+            main(["convert", str(seq), "-o", str(tmp_path / "out"), "--to", "tiff", f"--frame={frame}", "--overwrite"])
+            == 0
+        )
         written = isotherm.read(tmp_path / "out/recording.tiff").celsius()
         np.testing.assert_allclose(written, isotherm.read(seq, ReadHints(frame=frame)).celsius(), atol=1e-4)
 

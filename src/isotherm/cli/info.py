@@ -124,7 +124,8 @@ def _temperatures(row: dict[str, Any]) -> Iterator[str]:
         yield f"  missing      {found['missing_px']} px have no temperature"
     if row["camera_scale_c"]:
         low, high = (_degrees(end) for end in row["camera_scale_c"])
-        yield f"  camera scale {low} to {high} °C"
+        moved = ", in this changed scene: the camera itself showed other ends" if row["camera_scale_edited"] else ""
+        yield f"  camera scale {low} to {high} °C{moved}"
 
 
 def _degrees(value: float | None) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from isotherm.core.scene import Source
 from isotherm.core.shapes import Marked
 from isotherm.core.thermogram import Temperatures, Thermogram
 from isotherm.measurement.shapes import kind_of
@@ -17,7 +18,9 @@ from isotherm.workflows.reading import Outcome, printable
 def describe(outcome: Outcome) -> dict[str, Any]:
     """Return what one file holds, ready for JSON; a file that could not be read has ``status`` "failed" and ``error``.
 
-    ``temperatures`` is None for a picture that holds none. Positions are (x, y) from the upper left corner, from 0.
+    ``temperatures`` is None for a picture that holds none. ``camera_scale_c`` are the ends of the camera's colour
+    scale, seen through the scene: where somebody changed it, ``camera_scale_edited``, the camera showed others.
+    Positions are (x, y) from the upper left corner, from 0.
     """
     thermogram = outcome.thermogram
     if thermogram is None:
@@ -36,6 +39,7 @@ def describe(outcome: Outcome) -> dict[str, Any]:
         "position": asdict(thermogram.position) if thermogram.position else None,
         "temperatures": temperatures(thermogram.celsius()) if thermogram.radiometric else None,
         "camera_scale_c": [_finite(end) for end in span] if span else None,
+        "camera_scale_edited": span is not None and _edited(thermogram),
         "parameters": _parameters(thermogram),
         "calibration": thermogram.calibration.describe() if thermogram.calibration else None,
         **_extras(thermogram),
@@ -74,6 +78,13 @@ def _parameters(thermogram: Thermogram) -> dict[str, Any]:
     """Return the parameters that decide these temperatures, in the units that people use."""
     supports = thermogram.calibration.supports if thermogram.calibration else frozenset()
     return described({name: param for name, param in thermogram.scene.params().items() if name in supports})
+
+
+def _edited(thermogram: Thermogram) -> bool:
+    """Say whether a parameter that decides these temperatures is not the file's any more."""
+    supports = thermogram.calibration.supports if thermogram.calibration else frozenset()
+    params = thermogram.scene.params()
+    return any(params[name].source in (Source.USER, Source.SITE_PROFILE) for name in supports)
 
 
 def _extras(thermogram: Thermogram) -> dict[str, Any]:
