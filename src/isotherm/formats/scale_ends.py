@@ -48,5 +48,5 @@ def typed_ends(hints: ReadHints) -> Ends | None:
     if ends is None or hints.scale is None:
         return None
     decimals = max(len(text.partition(".")[2].strip()) for text in hints.scale.split(","))
-    notes = () if hints.unit else ("unit of the given scale taken as °C",)
+    notes = () if hints.unit else ("unit of --scale taken as °C",)
     return Ends(*ends, rounding_sigma(decimals), hints.unit or "c", notes=notes)
