@@ -23,7 +23,7 @@ from isotherm.workflows.judging import LabelledSource
 from isotherm.workflows.train import TrainSettings
 
 METHOD = "patchcore"
-METHODS = ANOMALY_METHODS
+FLAGS_BY_METHOD = ANOMALY_METHODS
 IMAGE_COLUMNS = {"auroc": "AUROC", "average_precision": "AP", "f1": "F1", "f1_max": "F1-max*"}
 PIXEL_COLUMNS = {"pixel_auroc": "px AUROC", "aupro": "AUPRO", "aupimo": "AUPIMO", "pixel_f1": "px F1", "iou": "IoU"}
 

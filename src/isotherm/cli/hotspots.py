@@ -26,7 +26,7 @@ from isotherm.workflows.sidecar import sidecar_notes
 from isotherm.workflows.spans import SPAN_HELP, parse_span
 
 METHOD, REPORTS = "region_growing", "html,csv"
-METHODS = HOTSPOT_METHODS
+FLAGS_BY_METHOD = HOTSPOT_METHODS
 WORST = 5
 TOLD = 10
 """How many failed files are named on standard error; the results have them all."""

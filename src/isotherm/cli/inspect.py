@@ -11,7 +11,7 @@ from isotherm.cli.flags import add_device
 from isotherm.hotspots import HOTSPOT_METHODS
 from isotherm.workflows.models import load_model
 
-METHODS = HOTSPOT_METHODS
+FLAGS_BY_METHOD = HOTSPOT_METHODS
 
 
 def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:

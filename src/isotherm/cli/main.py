@@ -42,7 +42,7 @@ EXIT_FAILED, EXIT_USAGE, EXIT_SOME_FAILED = 1, 2, 3
 
 
 class Command(Protocol):
-    """What each command's module offers; one whose flags depend on ``--method`` has their registry as ``METHODS``."""
+    """What each command's module offers; where ``--method`` decides flags, ``FLAGS_BY_METHOD`` is its registry."""
 
     def add_arguments(self, parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         """Add the command's arguments; `argv` lets flags depend on an earlier choice (``--method``)."""
@@ -81,7 +81,7 @@ def _dispatch(argv: list[str]) -> int:
         overview.parse_args(argv or ["--help"])
     rest = argv[len(name.split()) :]
     command = cast(Command, import_module(module_of(name)))
-    methods = getattr(command, "METHODS", None)
+    methods = getattr(command, "FLAGS_BY_METHOD", None)
     parser = CommandParser(methods=methods, prog=f"isotherm {name}", description=COMMANDS[name])
     command.add_arguments(parser, rest)
     arguments = parser.read(rest)

@@ -22,7 +22,7 @@ from isotherm.workflows.judging import LabelledSource
 from isotherm.workflows.train import FolderImages, LabelledChoice, TrainedModel, TrainSettings, train
 
 METHOD = "patchcore"
-METHODS = ANOMALY_METHODS
+FLAGS_BY_METHOD = ANOMALY_METHODS
 
 
 def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
