@@ -5,12 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-from markupsafe import Markup
 
 from isotherm.core.findings import ImageResult, Verdict
 from isotherm.reports.content import (
@@ -23,6 +18,7 @@ from isotherm.reports.content import (
     parameter_text,
     verdict_label,
 )
+from isotherm.reports.pages import style, template
 
 FIRST = 12
 """Rows of the table at the top, which is read first."""
@@ -42,7 +38,7 @@ class HtmlWriter:
     def render(self, report: Report) -> bytes:
         """Return the page; names and messages of strangers are escaped by the template engine."""
         inspection = report.inspection
-        page = _template().render(
+        page = template("report.html").render(
             report=report,
             inspection=inspection,
             totals=report.totals,
@@ -52,7 +48,7 @@ class HtmlWriter:
             settings=_settings(inspection.settings),
             lead=_lead(report),
             hottest_c=max((stats.max_c for result in report.ranked if (stats := result.temperatures)), default=None),
-            style=_style(),
+            style=style(),
             first=FIRST,
             regions=REGIONS,
             uses=USES,
@@ -71,24 +67,6 @@ class HtmlWriter:
             plain=_plain,
         )
         return page.encode("utf-8", "backslashreplace")
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("isotherm.reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html")
-
-
-@cache
-def _style() -> Markup:
-    # Our own file, no user's text: it may stand in the page as it is.
-    return Markup((files("isotherm.reports") / "templates" / "style.css").read_text(encoding="utf-8"))  # noqa: S704
 
 
 def _lead(report: Report) -> str:

@@ -15,7 +15,6 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 import isotherm
@@ -23,6 +22,7 @@ from isotherm.core.scene import EDGE_NAMES, Param
 from isotherm.core.thermogram import Thermogram
 from isotherm.radiometry.uncertainty import spread_of
 from isotherm.reports.content import parameter_text
+from isotherm.reports.pages import style, template
 from isotherm.reports.view_data import Looks, kind_of, view_data
 
 SCRIPTS = (
@@ -51,7 +51,7 @@ def render_page(name: str, thermogram: Thermogram, looks: Looks) -> bytes:
     """
     script = element_script()
     kind = kind_of(thermogram)
-    page = _template().render(
+    page = template("view.html").render(
         name=name,
         version=isotherm.__version__,
         badge=_BADGES[kind],
@@ -62,7 +62,7 @@ def render_page(name: str, thermogram: Thermogram, looks: Looks) -> bytes:
         data=_in_page(view_data(name, thermogram, looks)),
         script=Markup(script),  # noqa: S704 (our own files, no user's text)
         policy="sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        style=_style(),
+        style=style(),
     )
     return page.encode("utf-8", "backslashreplace")
 
@@ -79,23 +79,6 @@ def _in_page(data: dict[str, Any]) -> Markup:
     """Return data as JSON that cannot end its script element, whatever names it holds."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028"))  # noqa: S704
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("isotherm.reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("view.html")
-
-
-@cache
-def _style() -> Markup:
-    return Markup((files("isotherm.reports") / "templates" / "style.css").read_text(encoding="utf-8"))  # noqa: S704
 
 
 def _facts(thermogram: Thermogram) -> list[tuple[str, str]]:

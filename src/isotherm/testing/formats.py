@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +10,7 @@ import numpy as np
 from isotherm.core.errors import FormatError
 from isotherm.core.thermogram import Calibration, Thermogram
 from isotherm.formats.reader import HINTS, ImageReader, ReadHints
-
-_CUTS, _FLIPS, _NOISES = 40, 150, 20
+from isotherm.testing.damage import damaged_copies
 
 
 def check_image_reader(reader: ImageReader, sample: bytes, hints: ReadHints | None = None) -> None:
@@ -46,7 +44,7 @@ def check_image_reader(reader: ImageReader, sample: bytes, hints: ReadHints | No
     _check_thermogram(reader, thermogram)
     _check_same(thermogram, reader.decode(sample, hints))
     _check_hints(reader, sample, hints)
-    for what, damaged in _damaged(sample):
+    for what, damaged in damaged_copies(sample):
         _check_survives(reader, damaged, hints, what)
 
 
@@ -98,26 +96,6 @@ def _check_survives(reader: ImageReader, data: bytes, hints: ReadHints, what: st
     except Exception as error:
         # Whatever else comes out is the finding.
         raise AssertionError(f"{type(error).__name__} came out of {what}: {error}") from error
-
-
-def _damaged(sample: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield damaged copies of a sample, the same ones every time, each with words for it."""
-    rng = np.random.default_rng(0)
-    for length in sorted({int(part * len(sample)) for part in np.linspace(0, 1, _CUTS, endpoint=False)}):
-        yield f"the first {length} bytes", sample[:length]
-    # Half of the flips hit the first 512 bytes, where headers are.
-    for index in range(_FLIPS):
-        place = int(rng.integers(min(len(sample), 512) if index % 2 else len(sample)))
-        bit = 1 << int(rng.integers(8))
-        yield f"bit {bit} flipped at byte {place}", _changed(sample, place, bytes([sample[place] ^ bit]))
-    for _ in range(_NOISES):
-        place, noise = int(rng.integers(len(sample))), rng.bytes(16)
-        yield f"noise at byte {place}", _changed(sample, place, noise[: len(sample) - place])
-    yield "noise", rng.bytes(1000)
-
-
-def _changed(sample: bytes, place: int, patch: bytes) -> bytes:
-    return sample[:place] + patch + sample[place + len(patch) :]
 
 
 def _require(kept: bool, promise: str) -> None:

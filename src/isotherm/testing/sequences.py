@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,7 @@ from isotherm.core.sequence import FrameSequence
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats.reader import ReadHints
 from isotherm.formats.sequences import HEAD_BYTES, SequenceReader
-
-_CUTS, _FLIPS = 40, 150
+from isotherm.testing.damage import damaged_copies
 
 
 def check_sequence_reader(reader: SequenceReader, sample: bytes, hints: ReadHints | None = None) -> None:
@@ -51,7 +50,7 @@ def check_sequence_reader(reader: SequenceReader, sample: bytes, hints: ReadHint
             _check_frames(reader, mapped, held)
         mapped.close()
         _require(_refused(mapped.frame, 0), "a closed sequence must raise FormatError")
-    for what, damaged in _damaged(sample):
+    for what, damaged in damaged_copies(sample):
         _check_survives(reader, damaged, hints, what)
 
 
@@ -120,21 +119,6 @@ def _let_format_errors_pass(use: Callable[[], object]) -> None:
         use()
     except FormatError:
         return
-
-
-def _damaged(sample: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield damaged copies of a sample, the same ones every time, each with words for it."""
-    rng = np.random.default_rng(0)
-    for length in sorted({int(part * len(sample)) for part in np.linspace(0, 1, _CUTS, endpoint=False)}):
-        yield f"the first {length} bytes", sample[:length]
-    # Half of the flips hit the first 512 bytes, where headers are.
-    for index in range(_FLIPS):
-        place = int(rng.integers(min(len(sample), 512) if index % 2 else len(sample)))
-        bit = 1 << int(rng.integers(8))
-        yield (
-            f"bit {bit} flipped at byte {place}",
-            b"".join((sample[:place], bytes([sample[place] ^ bit]), sample[place + 1 :])),
-        )
 
 
 def _require(kept: bool, promise: str) -> None:
