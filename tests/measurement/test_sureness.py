@@ -48,7 +48,7 @@ def of_measure(thermogram: Thermogram, text: str) -> float:
 
 
 def sureness(thermogram: Thermogram, reference: Reference | None) -> tuple[float | None, float | None]:
-    return Sureness(thermogram, thermogram.values(), reference, SETTINGS).of(PEAK)
+    return Sureness(thermogram, thermogram.values(), reference, [PEAK], SETTINGS).of(PEAK)
 
 
 @pytest.mark.parametrize("emissivity", [0.3, 0.95])

@@ -122,12 +122,14 @@ def hot_regions(
     settings: HotspotSettings,
     table: SeverityTable | None = None,
     drawn: Mask | None = None,
+    values: Values | None = None,
 ) -> tuple[tuple[Finding, ...], Mask]:
     """Return what `find_hotspots` returns, and the mask (H W) of these regions.
 
-    What is true in `drawn` (H W) is no part of the scene: it is never hot, and counts for no reference.
+    What is true in `drawn` (H W) is no part of the scene: it is never hot, and counts for no reference. `values` are
+    the picture's, where the caller has them already.
     """
-    values = thermogram.values()
+    values = thermogram.values() if values is None else values
     if drawn is not None:
         values = np.where(drawn, np.float32(np.nan), values)
     labels, count = _hot_regions(values, method, _for_picture(config, thermogram), settings)
@@ -204,7 +206,7 @@ class _Measuring:
             return ()
         stats = region_stats(self.values, labels, count)
         reference = self._reference(labels > 0)
-        sureness = Sureness(self.thermogram, self.values, reference)
+        sureness = Sureness(self.thermogram, self.values, reference, [stats.peak(number) for number in range(count)])
         contours = outlines(labels, count)
         pixel_mm2 = _pixel_mm2(self.thermogram)
         found = []

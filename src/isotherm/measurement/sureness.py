@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -11,7 +12,14 @@ import numpy as np
 from isotherm.core.regions import Values
 from isotherm.core.thermogram import Thermogram
 from isotherm.measurement.reference import Reference
-from isotherm.radiometry.uncertainty import PointBudget, UncertaintySettings, finite, point_budget, states_points
+from isotherm.radiometry.uncertainty import (
+    PointBudget,
+    UncertaintySettings,
+    finite,
+    point_budget,
+    point_budgets,
+    states_points,
+)
 
 _COARSE = 4
 _NEAR_K = 0.5
@@ -27,6 +35,8 @@ class Sureness:
         The picture and its temperatures [°C] (H W).
     reference
         What differences are over, or None.
+    peaks
+        The pixels (x, y) that will be asked for, because all of them together cost little more than one.
     settings
         What is assumed about the camera.
     """
@@ -34,17 +44,22 @@ class Sureness:
     thermogram: Thermogram
     values: Values
     reference: Reference | None
+    peaks: Sequence[tuple[int, int]]
     settings: UncertaintySettings = field(default_factory=UncertaintySettings)
 
     def of(self, peak: tuple[int, int]) -> tuple[float | None, float | None]:
-        """Return the standard uncertainties [K] of the temperature at `peak` (x, y) and of its delta-T.
+        """Return the standard uncertainties [K] of the temperature at one of the peaks and of its delta-T.
 
         None where none can be stated.
         """
-        found = point_budget(self.thermogram, peak)
+        found = self._budgets[peak]
         if found is None:
             return None, None
         return finite(found.standard_k(self.settings)), finite(self._difference_k(found))
+
+    @cached_property
+    def _budgets(self) -> dict[tuple[int, int], PointBudget | None]:
+        return dict(zip(self.peaks, point_budgets(self.thermogram, self.peaks), strict=True))
 
     def _difference_k(self, found: PointBudget) -> float:
         if self.reference is not None and self.reference.comparison == "ambient":

@@ -9,12 +9,12 @@ standard uncertainty here carries its reason, and can be replaced (`Param.sigma`
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 
 from isotherm.core.config import setting, validate
 from isotherm.core.scene import ZERO_CELSIUS_K, Param, Scene, Source
@@ -216,13 +216,21 @@ def amplification(calibration: Calibration, scene: Scene, count: float) -> float
     of the object's temperature over that of such a blackbody, at this count; where the counts cannot be varied
     (a vendor's program), 1 / emissivity; 1 where the file's temperatures are final.
     """
+    return float(_amplifications(calibration, scene, np.array([count]))[0])
+
+
+def _amplifications(
+    calibration: Calibration, scene: Scene, counts: Float64[np.ndarray, " P"]
+) -> Float64[np.ndarray, " P"]:
+    """Return `amplification` at several counts."""
+    usual = 1 / scene.emissivity.value
     if calibration.kind != "planck":
-        return 1 / scene.emissivity.value if "emissivity" in calibration.supports else 1.0
-    step = max(1.0, 1e-3 * abs(count))
-    ends = np.array([[count - step, count + step]])
-    objects, bodies = (np.diff(calibration.kelvin(ends, each))[0, 0] for each in (scene, _blackbody(scene)))
-    factor = float(objects / bodies) if bodies > 0 else math.nan
-    return factor if math.isfinite(factor) else 1 / scene.emissivity.value
+        return np.full(counts.shape, usual if "emissivity" in calibration.supports else 1.0)
+    step = np.maximum(1.0, 1e-3 * np.abs(counts))
+    ends = np.stack([counts - step, counts + step])
+    objects, bodies = (np.diff(calibration.kelvin(ends, each), axis=0)[0] for each in (scene, _blackbody(scene)))
+    factor = np.divide(objects, bodies, out=np.full(counts.shape, np.nan), where=bodies > 0)
+    return np.where(np.isfinite(factor), factor, usual)
 
 
 def _blackbody(scene: Scene) -> Scene:
@@ -297,25 +305,41 @@ class PointBudget:
 
 
 def point_budget(thermogram: Thermogram, place: tuple[int, int]) -> PointBudget | None:
-    """Return what makes the pixel at `place` (x, y) uncertain, in well under a millisecond.
+    """Return what makes the pixel at `place` (x, y) uncertain; see `point_budgets`."""
+    return point_budgets(thermogram, [place])[0]
+
+
+def point_budgets(thermogram: Thermogram, places: Sequence[tuple[int, int]]) -> list[PointBudget | None]:
+    """Return what makes the pixels at `places` (x, y) uncertain, for about the price of one.
 
     None where there is nothing to state: no temperature there, or a vendor's program would have to run for each
     parameter (`states_points`).
     """
-    calibration, (x, y) = thermogram.calibration, place
-    if calibration is None or not states_points(thermogram):
-        return None
-    counts, scene = thermogram.counts[y : y + 1, x : x + 1], thermogram.scene
-    celsius = float(calibration.kelvin(counts, scene)[0, 0]) - ZERO_CELSIUS_K
-    if not math.isfinite(celsius):
-        return None
+    calibration, scene = thermogram.calibration, thermogram.scene
+    if calibration is None or not places or not states_points(thermogram):
+        return [None] * len(places)
+    columns, rows = np.array(places).T
+    counts = thermogram.counts[rows, columns][None]
+    celsius = calibration.kelvin(counts, scene)[0].astype(np.float64) - ZERO_CELSIUS_K
     if isinstance(calibration, KnowsItsSigma):
-        return PointBudget(celsius, {}, 1.0, float(calibration.sigma_k(counts)[0, 0]))
-    effects = {}
-    for shift in shifts(calibration, scene):
-        low, high = (float(calibration.kelvin(counts, each)[0, 0]) for each in (shift.low, shift.high))
-        effects[shift.name] = (high - low) * shift.share
-    return PointBudget(celsius, effects, amplification(calibration, scene, float(counts[0, 0])))
+        own = calibration.sigma_k(counts)[0]
+        found = [PointBudget(float(c), {}, 1.0, float(k)) for c, k in zip(celsius, own, strict=True)]
+    else:
+        effects = {
+            shift.name: _change_k(calibration, counts, shift) * shift.share for shift in shifts(calibration, scene)
+        }
+        factors = _amplifications(calibration, scene, counts[0].astype(np.float64))
+        found = [
+            PointBudget(float(celsius[i]), {name: float(each[i]) for name, each in effects.items()}, float(factors[i]))
+            for i in range(len(places))
+        ]
+    return [budget if math.isfinite(budget.celsius) else None for budget in found]
+
+
+def _change_k(calibration: Calibration, counts: Counts, shift: Shift) -> Float64[np.ndarray, " P"]:
+    low, high = (calibration.kelvin(counts, each)[0].astype(np.float64) for each in (shift.low, shift.high))
+    change: Float64[np.ndarray, " P"] = high - low
+    return change
 
 
 def states_points(thermogram: Thermogram) -> bool:

@@ -77,7 +77,13 @@ class Examiner:
             raise DataError("no pixel of this image has a temperature (all are NaN or infinite): nothing to inspect")
         drawn = self._drawn(thermogram)
         findings, hot = hot_regions(
-            thermogram, self.method, config=self.config, settings=self.hotspots, table=self.table, drawn=drawn
+            thermogram,
+            self.method,
+            config=self.config,
+            settings=self.hotspots,
+            table=self.table,
+            drawn=drawn,
+            values=values,
         )
         anomaly, expectation, mask = None, None, hot
         if scored is not None:
