@@ -4,7 +4,8 @@ python benchmarks/circuit_states.py DATA
 
 Two boxes, the same in every picture, hold the left and the right resistor (the camera moved a little between the
 states). A difference counts from 4 K on, where the NETA table for similar components begins to call for repair: left
-and right differ by that, or one of them and the rest of the picture do. No number was fitted to the states.
+and right differ by that, or one of them and the rest of the picture do. (A first rule, any
+difference above its uncertainty, told 19 of the 30: equal parts under the same load differ by up to 1.2 K.)
 """
 
 from __future__ import annotations
