@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from isotherm.core.errors import FormatError
 from isotherm.core.scene import SceneEdit, Source
 from isotherm.core.thermogram import Camera, Position, Thermogram
 from isotherm.formats import ReadHints, read_bytes
@@ -105,3 +106,11 @@ def test_counts_take_nothing_from_the_description() -> None:
 
 def test_the_place_may_lack_its_height() -> None:
     assert told({"position": {"latitude_deg": 1.5, "longitude_deg": -2}}).position == Position(1.5, -2.0)
+
+
+def test_hundredths_of_a_degree_are_not_taken_for_degrees() -> None:
+    stream = BytesIO()
+    np.savez(stream, celsius_x100=np.array([[1310, 2810], [2000, 1900]], np.int32))
+    with pytest.raises(FormatError, match="need a scale"):
+        read_bytes(stream.getvalue())
+    assert read_bytes(stream.getvalue(), ReadHints(step=0.01, unit="c")).celsius()[0, 1] == pytest.approx(28.1)

@@ -27,6 +27,7 @@ _UNITS: tuple[tuple[Unit, re.Pattern[str]], ...] = (
     ("k", re.compile(r"kelvin|^k$|_k$", re.IGNORECASE)),
 )
 _LEAST_TABLE, _MOST_TABLE = 256, 1 << 20
+_MULTIPLE = re.compile(r"_x\d+$")
 _MOST_CHANNELS = 4
 _NAMED = 6
 
@@ -48,7 +49,9 @@ class NamedArray:
 
     @property
     def declared(self) -> Unit | None:
-        """The unit of its numbers that its unit attribute or its name tells."""
+        """The unit of its numbers that its unit attribute or its name tells; none for multiples (``celsius_x100``)."""
+        if _MULTIPLE.search(self.last):
+            return None
         texts = [text for text in (self.unit.strip(), self.last) if text]
         if self.unit.strip().casefold() in ("c", "f", "k"):
             return next(unit for unit, _ in _UNITS if unit == self.unit.strip().casefold())
