@@ -360,6 +360,13 @@ def test_bosch_pixels_run_on_in_the_next_segment_where_the_first_is_full() -> No
     assert data[first_pixel + 65_501 : first_pixel + 65_503] == b"\xff\xe1"
 
 
+def test_a_bosch_file_of_many_empty_segments_takes_no_time() -> None:
+    data = b"\xff\xd8" + segment(0xEF, BoschFile().payload()[:40]) + segment(0xEF, b"") * 40_000
+    start = time.perf_counter()
+    assert FORMATS.get("bosch").recognises(data)
+    assert time.perf_counter() - start < 3
+
+
 def test_bosch_damage_is_told() -> None:
     body = BoschFile().payload()
     for cut in (len(body) - 1, 2000):

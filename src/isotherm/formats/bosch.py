@@ -83,13 +83,14 @@ def _block(data: bytes) -> Cursor | None:
     """Return the camera's segment, joined with those of the same kind that follow it; None where there is none."""
     origins: list[tuple[int, int]] = []
     pieces: list[bytes] = []
-    marker = None
+    marker, start = None, 0
     for segment in jpeg.segments(data):
         if marker is None and segment.payload[_MAGIC_AT:16] in _MODELS:
             marker = segment.marker
         if marker == segment.marker:
-            origins.append((sum(len(piece) for piece in pieces), segment.offset))
+            origins.append((start, segment.offset))
             pieces.append(segment.payload)
+            start += len(segment.payload)
     return Cursor(b"".join(pieces), "<", "Bosch GTC data", origins=tuple(origins)) if pieces else None
 
 
