@@ -31,9 +31,12 @@ def draw_edges(title: str, values: Values, span: Span, *, table: str, photo: Pla
     """
     fit = Fit.into(values.shape, BOX)
     thermal = shade(values, span, table, fit)
-    edges = _edges(photo, fit)
+    shown = _shown_size(photo, fit)
+    edges, beside = (
+        warped(layer, shown.alignment, (fit.width, fit.height), fit.scale)
+        for layer in (edges_of(shown.pixels), shown.pixels)
+    )
     thermal.paste(EDGE_INK, (0, 0), edges)
-    beside = _same_view(photo, fit)
     scale = scale_width(span)
     canvas = Image.new("RGB", (2 * MARGIN + 2 * fit.width + 8 + scale + GAP, HEADER + fit.height + 24 + MARGIN), PAPER)
     draw = ImageDraw.Draw(canvas)
@@ -50,17 +53,3 @@ def draw_edges(title: str, values: Values, span: Span, *, table: str, photo: Pla
 def _shown_size(photo: PlacedPhoto, fit: Fit) -> PlacedPhoto:
     """Return the photo no larger than it is shown, so that its edges are those that one can see."""
     return reduced(photo, fit.scale / min(photo.alignment.scale_x, photo.alignment.scale_y))
-
-
-def _edges(photo: PlacedPhoto, fit: Fit) -> Image.Image:
-    shown = _shown_size(photo, fit)
-    return warped(edges_of(shown.pixels), shown.alignment, (fit.width, fit.height), fit.scale)
-
-
-def _same_view(photo: PlacedPhoto, fit: Fit) -> Image.Image:
-    shown = _shown_size(photo, fit)
-    planes = [
-        warped(np.ascontiguousarray(shown.pixels[..., plane]), shown.alignment, (fit.width, fit.height), fit.scale)
-        for plane in range(3)
-    ]
-    return Image.merge("RGB", planes)

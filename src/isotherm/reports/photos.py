@@ -125,7 +125,9 @@ def _slopes(luma: Float32[np.ndarray, "H W"]) -> Float32[np.ndarray, "H W"]:
     return slopes
 
 
-def warped(layer: UInt8[np.ndarray, "h w"], alignment: Alignment, size: tuple[int, int], scale: float) -> Image.Image:
+def warped(
+    layer: UInt8[np.ndarray, "h w *C"], alignment: Alignment, size: tuple[int, int], scale: float
+) -> Image.Image:
     """Return a layer of the photo as it lies over the thermal picture shown at `scale`, in ``size`` = (w, h) px."""
     x, y = alignment.scale_x / scale, alignment.scale_y / scale
     left = alignment.offset_x + 0.5 - 0.5 * alignment.scale_x
