@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64
 
 from isotherm.core.errors import ConfigError, DataError
+from isotherm.core.proportions import clopper_pearson
 from isotherm.evaluation.bootstrap import Interval
 from isotherm.evaluation.ranking import Metric, Undefined
 
@@ -345,18 +346,4 @@ def pod_table(sizes: Sizes, found: Found, edges: Sequence[float]) -> list[PodRow
 
 def exact_interval(hits: int, count: int, confidence: float = 0.95) -> Interval:
     """Return the two-sided interval of a share by Clopper & Pearson (1934); 0 to 1 where nothing was counted."""
-    tail = (1 - confidence) / 2
-    low = 0.0 if hits == 0 else _first(lambda p: 1 - _at_most(hits - 1, count, p) >= tail, 0.0, 1.0)
-    high = 1.0 if hits == count else _first(lambda p: _at_most(hits, count, p) <= tail, 0.0, 1.0)
-    return Interval(low, high)
-
-
-def _at_most(hits: int, count: int, p: float) -> float:
-    """Return the chance of at most so many hits of a binomial distribution."""
-    if p <= 0 or p >= 1:
-        return 1.0 if p <= 0 or hits >= count else 0.0
-    terms = np.arange(hits + 1)
-    choose = np.array(
-        [math.lgamma(count + 1) - math.lgamma(k + 1) - math.lgamma(count - k + 1) for k in terms.tolist()]
-    )
-    return float(np.exp(choose + terms * math.log(p) + (count - terms) * math.log1p(-p)).sum())
+    return Interval(*clopper_pearson(hits, count, confidence)) if count else Interval(0.0, 1.0)
