@@ -17,6 +17,7 @@ from isotherm.core.regions import dilate, drop_small, label
 from isotherm.evaluation.bootstrap import Interval
 from isotherm.evaluation.metrics import auroc_of, average_precision_of
 from isotherm.evaluation.pixel_spread import quantile_edges
+from isotherm.evaluation.pixels import PixelCounts
 from isotherm.evaluation.ranking import Metric, Ranking, Undefined, rank
 from isotherm.evaluation.summary import Measured
 
@@ -260,14 +261,14 @@ def _interval(values: list[Metric]) -> Interval | Undefined:
 _Statistic = Callable[[Sequence[PlateJudgement], _Tables, Int[np.ndarray, " N"]], Metric]
 
 
-def _overlap(dice: bool) -> _Statistic:
+def _overlap(measure: Callable[[PixelCounts], Metric]) -> _Statistic:
     def statistic(plates: Sequence[PlateJudgement], _: _Tables, drawn: Int[np.ndarray, " N"]) -> Metric:
         hits, false, misses = np.sum(
             [[plates[i].hits, plates[i].false_alarms, plates[i].misses] for i in drawn.tolist()], axis=0
         ).tolist()
         if hits + misses == 0:
             return Undefined("no plate has a defect")
-        return float(2 * hits / (2 * hits + false + misses) if dice else hits / (hits + false + misses))
+        return measure(PixelCounts(hits, false, misses))
 
     return statistic
 
@@ -304,8 +305,8 @@ def _false_calls(plates: Sequence[PlateJudgement], _: _Tables, drawn: Int[np.nda
 
 
 _STATISTICS: Mapping[str, _Statistic] = {
-    "iou": _overlap(dice=False),
-    "dice": _overlap(dice=True),
+    "iou": _overlap(PixelCounts.iou),
+    "dice": _overlap(PixelCounts.f1),
     "average_precision": lambda _, tables, drawn: average_precision_of(tables.ranking(drawn)),
     "auroc": lambda _, tables, drawn: auroc_of(tables.ranking(drawn)),
     "pod": _pod(0, np.inf),
