@@ -104,7 +104,7 @@ def fitted(sequence: ThermalSequence, order: int) -> tuple[LogCurves, tuple[str,
     count = _clear_frames(noise, median, order, sequence)
     noted = len(sample) - count
     basis = log_basis(sequence.times_s[:count], order)
-    usual = _usual_coefficients(sample[:count], basis)
+    usual = _usual_coefficients(median[:count].astype(np.float64), basis)
     # Close to 0 a logarithm is mostly noise, and far off.
     floor = np.where(median < _SAFE * noise, noise, 0)[:count].astype(np.float32)
     found, refitted = _coefficients(sequence, basis, usual, floor)
@@ -184,10 +184,9 @@ def _levels(
 
 
 def _usual_coefficients(
-    sample: Float32[np.ndarray, "T S"], basis: Float64[np.ndarray, "T C"]
+    median: Float64[np.ndarray, " T"], basis: Float64[np.ndarray, "T C"]
 ) -> Float64[np.ndarray, " C"]:
     """Return the fit of the median of spread pixels."""
-    median = np.median(sample, axis=1).astype(np.float64)
     positive = median > 0
     if np.count_nonzero(positive) <= basis.shape[1]:
         raise DataError("the usual difference is 0 or below in most frames: is the cold frame right?")
