@@ -105,7 +105,7 @@ class FlukeReader:
     def recognises(self, data: bytes) -> bool:
         """Say whether this is a ZIP archive with the members of an IS2 file."""
         try:
-            return data.startswith(SIGNATURE) and all(name in _members(data) for name in _NEEDED[:2])
+            return data.startswith(SIGNATURE) and _members(data).keys() >= {*_NEEDED[:2]}
         except FormatError:
             return False
 
