@@ -285,7 +285,9 @@ def _median_reference(settings: HotspotSettings, values: Values, marked: Mask) -
     values = settings.considered(values)
     objects = without_sky(values) if settings.skip_sky else values
     reference = median_reference(objects, marked)
-    if objects is values or reference.value_c is None:
+    if objects is values:
+        return reference
+    if reference.value_c is None:
         return median_reference(values, marked)
     return replace(reference, text=f"{reference.text}, without the sky")
 
