@@ -14,7 +14,7 @@ import numpy as np
 from isotherm.core.capture import Alignment, CameraPalette, VisualPhoto
 from isotherm.core.errors import FormatError
 from isotherm.core.shapes import Box, Ellipse, Line, Marked, Shape, Spot
-from isotherm.formats import fff
+from isotherm.formats import fff, jpeg
 from isotherm.formats.colours import rgb_of_ycrcb
 from isotherm.formats.cursor import Cursor
 
@@ -38,7 +38,7 @@ def photo(container: fff.Container, size: tuple[int, int], zoom: float) -> Visua
         return None
     if data.startswith(b"\x89PNG"):
         return VisualPhoto(data, alignment=alignment, colours="ycbcr")
-    return VisualPhoto(data, alignment=alignment) if data.startswith(b"\xff\xd8\xff") else None
+    return VisualPhoto(data, alignment=alignment) if data.startswith(jpeg.SIGNATURE) else None
 
 
 def _alignment(

@@ -7,13 +7,13 @@ from jaxtyping import UInt16
 from PIL import PngImagePlugin  # noqa: F401 (the plug-in for the packed frames)
 
 from isotherm.core.errors import FormatError, TooLargeError
-from isotherm.formats import fff, jpeg_ls
+from isotherm.formats import fff, jpeg, jpeg_ls
 from isotherm.formats.cursor import Cursor
 from isotherm.formats.raster import guarded, open_picture
 from isotherm.formats.reader import MAX_PIXELS
 
 _PIXELS = 32
-_PNG, _JPEG = b"\x89PNG", b"\xff\xd8\xff"
+_PNG = b"\x89PNG"
 _PNG_END, _JPEG_END = b"IEND", b"\xff\xd9"
 
 
@@ -36,7 +36,7 @@ def declared_size(record: Cursor) -> tuple[int, int]:
 
 def packed(record: Cursor) -> bool:
     """Say whether the pixels are a picture file of their own and no plain samples."""
-    return len(record) > _PIXELS + 4 and record.take(_PIXELS, 3) in (_PNG[:3], _JPEG)
+    return len(record) > _PIXELS + 4 and record.take(_PIXELS, 3) in (_PNG[:3], jpeg.SIGNATURE)
 
 
 def complete(record: Cursor) -> bool:
@@ -58,7 +58,7 @@ def counts(record: Cursor) -> UInt16[np.ndarray, "H W"]:
     head = record.take(_PIXELS, min(4, len(record) - _PIXELS)) if len(record) > _PIXELS else b""
     if head == _PNG:
         return _from_png(record, height, width)
-    if head.startswith(_JPEG) and len(record) - _PIXELS < 2 * width * height:
+    if head.startswith(jpeg.SIGNATURE) and len(record) - _PIXELS < 2 * width * height:
         return _from_jpeg_ls(record, height, width)
     if len(record) < _PIXELS + 2 * width * height:
         held = len(record) - _PIXELS

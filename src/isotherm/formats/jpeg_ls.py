@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import UInt16
 
 from isotherm.core.errors import TooLargeError
+from isotherm.formats import jpeg
 from isotherm.formats.cursor import Cursor
 from isotherm.formats.raster import open_picture, pixels
 from isotherm.formats.reader import MAX_PIXELS
@@ -24,7 +25,7 @@ def declared_size(block: Cursor) -> tuple[int, int]:
     TooLargeError
         It declares more than `MAX_PIXELS` pixels.
     """
-    if block.take(0, 3) != b"\xff\xd8\xff":
+    if block.take(0, 3) != jpeg.SIGNATURE:
         raise block.error("does not begin like a JPEG-LS picture", 0)
     place = 2
     for _ in range(_MOST_SEGMENTS):
