@@ -20,6 +20,7 @@ from isotherm.core.thermogram import Thermogram
 from isotherm.formats import jpeg
 from isotherm.formats.cursor import Cursor
 from isotherm.formats.exif import read_exif
+from isotherm.formats.experimental import NOTE, plane
 from isotherm.formats.reader import MAX_PIXELS, FormatCard, ReadHints
 from isotherm.radiometry.linear import linear
 
@@ -73,10 +74,7 @@ class IjpegReader:
             format=self.name,
             camera=exif.camera,
             position=exif.position,
-            notes=(
-                "experimental: this layout was never checked against a real file",
-                "temperatures as the app computed them: no parameter changes them",
-            ),
+            notes=(NOTE, "temperatures as the app computed them: no parameter changes them"),
             exif=block,
         )
 
@@ -116,8 +114,7 @@ def _counts(header: Cursor, data: Cursor) -> np.ndarray:
         raise header.error(f"{length} bytes of temperatures for {width} columns hold nothing", 0x30)
     if rows * width > MAX_PIXELS:
         raise TooLargeError(f"{width} x {rows} pixels; at most {MAX_PIXELS} are decoded", header.place(0x30))
-    raw = data.take(start, 2 * rows * width)
-    return np.frombuffer(raw, "<u2").astype(np.uint16).reshape(rows, width)
+    return plane(data, start, (rows, width), "<u2")
 
 
 def _scene(segments: Iterable[jpeg.Segment]) -> Scene:

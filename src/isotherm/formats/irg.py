@@ -22,6 +22,7 @@ from isotherm.core.scene import Param, Scene, Source, assumed_scene
 from isotherm.core.thermogram import Camera, Thermogram
 from isotherm.formats import jpeg
 from isotherm.formats.cursor import Cursor
+from isotherm.formats.experimental import NOTE, plane
 from isotherm.formats.reader import MAX_PIXELS, FormatCard, ReadHints
 from isotherm.radiometry.linear import linear
 
@@ -84,8 +85,7 @@ class IrgReader:
         step_k = 0.1 if kind.maker == "InfiRay" and header.data[12] == _AUTEL else kind.step_k
         rows, columns = _size(header)
         scene = _scene(header)
-        fine = cursor.take(length + rows * columns, 2 * rows * columns)
-        counts = np.frombuffer(fine, "<u2").astype(np.uint16).reshape(rows, columns)
+        counts = plane(cursor, length + rows * columns, (rows, columns), "<u2")
         sensor = _sensor(counts)
         return Thermogram(
             counts=counts,
@@ -144,7 +144,7 @@ def _notes(header: Cursor, kind: _Kind, scene: Scene) -> tuple[str, ...]:
     known = scene.emissivity.source is scene.distance_m.source is Source.FILE
     notes = [f"temperatures as the camera computed them{f' (with {used})' if known else ''}: nothing changes them"]
     if not kind.ends_marked:
-        notes.append("experimental: this layout was never checked against a real file")
+        notes.append(NOTE)
     if kind.maker == "InfiRay" and header.u32(_HIGH_GAIN) == 0:
         notes.append("low gain: other readers report that its temperatures near room temperature and below are off")
     return tuple(notes)
