@@ -11,7 +11,7 @@ from isotherm.core.shapes import Marked
 from isotherm.core.thermogram import Thermogram
 from isotherm.measurement.materials import find_material
 from isotherm.measurement.shapes import PARSERS, free_label, parse_marked
-from isotherm.workflows.sidecar import Sidecar, given, merged, scene_edit
+from isotherm.workflows.sidecar import Sidecar, given, in_place, merged, scene_edit
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,10 @@ class MeasureEdits:
         """
         regions = self._overridden(thermogram, self._drawn(thermogram))
         own = Sidecar(self.edit, dict(self.sigma), self.material, regions, self.deltas, self.isotherms)
-        labels = {region.label for region in regions}
-        kept = tuple(region for region in thermogram.regions if region.label not in labels)
         scene = thermogram.scene.with_sigmas(sigmas_from_edge(self.sigma))
         notes = (*thermogram.notes, *_replaced(thermogram.regions, regions))
-        return replace(thermogram, scene=scene, regions=(*kept, *regions), notes=notes), merged(existing, own)
+        changed = replace(thermogram, scene=scene, regions=in_place(thermogram.regions, regions), notes=notes)
+        return changed, merged(existing, own)
 
     def _drawn(self, thermogram: Thermogram) -> tuple[Marked, ...]:
         """Return the new shapes; one that was there before, without a label of its own, keeps its label."""

@@ -53,9 +53,7 @@ class Sidecar:
         """Return a thermogram with these parameters and, after its own, these regions in place of those so called."""
         edited = thermogram.edited(self.edit, source)
         scene = edited.scene.with_sigmas(sigmas_from_edge(self.sigma))
-        labels = {region.label for region in self.regions}
-        kept = tuple(region for region in edited.regions if region.label not in labels)
-        return replace(edited, scene=scene, regions=(*kept, *self.regions))
+        return replace(edited, scene=scene, regions=in_place(edited.regions, self.regions))
 
     @property
     def words(self) -> str:
@@ -74,6 +72,12 @@ class Sidecar:
                 yield f"region {region.label!r} has no pixel in the picture, which is {size[1]}x{size[0]} px"
         if self.material and self.edit.emissivity is None:
             yield f"material {self.material!r} changes nothing: it only names what 'scene.emissivity' was taken from"
+
+
+def in_place(before: Sequence[Marked], regions: Sequence[Marked]) -> tuple[Marked, ...]:
+    """Return regions after those of `before` that are not called like one of them."""
+    labels = {region.label for region in regions}
+    return (*(region for region in before if region.label not in labels), *regions)
 
 
 def is_sidecar(path: Path) -> bool:
@@ -255,19 +259,22 @@ def write_sidecar(image: Path, sidecar: Sidecar) -> Path:
 
 def to_json(sidecar: Sidecar) -> str:
     """Return the text of a sidecar; what is empty is left out."""
-    edit = given(sidecar.edit)
+    return json.dumps(plain(sidecar), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def plain(sidecar: Sidecar) -> dict[str, Any]:
+    """Return a sidecar as plain values, in its own form; what is empty is left out."""
     values = {
         "image": sidecar.image,
         "image_sha256": sidecar.image_sha256,
-        "scene": edit,
+        "scene": given(sidecar.edit),
         "sigma": dict(sidecar.sigma),
         "material": sidecar.material,
-        "regions": [_plain(region) for region in sidecar.regions],
+        "regions": [_plain_region(region) for region in sidecar.regions],
         "deltas": list(sidecar.deltas),
         "isotherms": list(sidecar.isotherms),
     }
-    said = {"isotherm_sidecar": VERSION} | {name: value for name, value in values.items() if value}
-    return json.dumps(said, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return {"isotherm_sidecar": VERSION} | {name: value for name, value in values.items() if value}
 
 
 def given(edit: SceneEdit) -> dict[str, Any]:
@@ -275,7 +282,7 @@ def given(edit: SceneEdit) -> dict[str, Any]:
     return {name: value for name, value in to_mapping(edit).items() if value is not None}
 
 
-def _plain(region: Marked) -> dict[str, Any]:
+def _plain_region(region: Marked) -> dict[str, Any]:
     shape = region.shape
     values: dict[str, Any] = {"label": region.label, "shape": kind_of(shape)}
     if isinstance(shape, Polygon):
@@ -289,13 +296,11 @@ def _plain(region: Marked) -> dict[str, Any]:
 
 def merged(first: Sidecar, second: Sidecar) -> Sidecar:
     """Return two sidecars as one; where both say something, the second wins, and regions of one label are replaced."""
-    labels = {region.label for region in second.regions}
-    kept = tuple(region for region in first.regions if region.label not in labels)
     return Sidecar(
         edit=from_mapping(SceneEdit, given(first.edit) | given(second.edit)),
         sigma={**first.sigma, **second.sigma},
         material=second.material or ("" if second.edit.emissivity is not None else first.material),
-        regions=(*kept, *second.regions),
+        regions=in_place(first.regions, second.regions),
         deltas=tuple(dict.fromkeys((*first.deltas, *second.deltas))),
         isotherms=tuple(dict.fromkeys((*first.isotherms, *second.isotherms))),
         image=second.image or first.image,

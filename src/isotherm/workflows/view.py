@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from isotherm.reports.view_page import render_page
 from isotherm.workflows.output_files import FILE_SUFFIXES, write_output
 from isotherm.workflows.output_names import output_names
 from isotherm.workflows.reading import Input, Outcome, read_inputs
-from isotherm.workflows.sidecar import read_sidecar, sidecar_notes, sidecar_path, to_json
+from isotherm.workflows.sidecar import plain, read_sidecar, sidecar_notes, sidecar_path
 from isotherm.workflows.spans import SpanChoice, fixed_span
 from isotherm.workflows.visual import photo_of, required_photo
 
@@ -157,7 +156,7 @@ def _page(
 def _sidecar(image: Path) -> dict[str, Any]:
     """Return what the picture's sidecar holds, in its own form; empty without one."""
     found = read_sidecar(sidecar_path(image))
-    return {} if found is None else dict(json.loads(to_json(found)))
+    return {} if found is None else plain(found)
 
 
 def _edge_picture(
