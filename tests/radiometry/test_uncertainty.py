@@ -132,7 +132,7 @@ def test_monte_carlo_agrees_with_the_linear_form_where_that_holds(
     where = where.with_sigmas({"emissivity": 0.005})
     counts = counts_of(celsius, where)
     rng = np.random.default_rng(3)
-    drawn = np.array([CALIBRATION.kelvin(counts, each)[0, 0] for each, _ in draw_scenes(CALIBRATION, where, 600, rng)])
+    drawn = np.array([CALIBRATION.kelvin(counts, each)[0, 0] for each in draw_scenes(CALIBRATION, where, 600, rng)])
     found = summary(drawn.astype(np.float64) - 273.15)
     linear = math.hypot(*(effect(item.name, celsius, where) for item in shifts(CALIBRATION, where)))
     assert found is not None

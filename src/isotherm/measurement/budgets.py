@@ -13,9 +13,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Shaped
 
-from isotherm.core.scene import Scene
+from isotherm.core.scene import ZERO_CELSIUS_K, Scene
 from isotherm.measurement.readings import (
     STATISTICS,
     Area,
@@ -25,6 +25,7 @@ from isotherm.measurement.readings import (
     read_area,
     statistics_k,
 )
+from isotherm.measurement.reference import finite_median
 from isotherm.radiometry.uncertainty import (
     ROOT3,
     Contribution,
@@ -141,16 +142,15 @@ def _factors(pictures: Pictures, area: Area, reading: Reading) -> Float64[np.nda
 
     One kelvin before the lens is more at the object where the signal is small, so a region's ends differ.
     """
-    middle = _middle_count(pictures, area)
     counts = pictures.thermogram.counts
-    ends = [middle if at is None else float(counts[at[1], at[0]]) for at in (reading.min_at, reading.max_at)]
+    middle = finite_median(counts[area.mask].astype(np.float64)) or 0.0
+    ends = _at_ends(counts, reading, missing=middle)
     return np.array([amplification(pictures.calibration, reading.scene, count) for count in (*ends, middle, middle)])
 
 
-def _middle_count(pictures: Pictures, area: Area) -> float:
-    counts = pictures.thermogram.counts[area.mask].astype(np.float64)
-    known = counts[np.isfinite(counts)]
-    return float(np.median(known)) if known.size else 0.0
+def _at_ends(picture: Shaped[np.ndarray, "H W"], reading: Reading, *, missing: float) -> list[float]:
+    """Return what a picture (H W) holds where a region is coldest and hottest; `missing` where it has no such place."""
+    return [missing if at is None else float(picture[at[1], at[0]]) for at in (reading.min_at, reading.max_at)]
 
 
 def _colours_k(pictures: Pictures, area: Area, reading: Reading) -> Float64[np.ndarray, " 4"] | None:
@@ -165,8 +165,7 @@ def _colours_k(pictures: Pictures, area: Area, reading: Reading) -> Float64[np.n
     inside = sigmas[area.mask].astype(np.float64)
     # Not known stays NaN: no uncertainty at all would be a claim.
     mean = float(np.nanmean(inside)) if np.isfinite(inside).any() else math.nan
-    ends = [mean if at is None else float(sigmas[at[1], at[0]]) for at in (reading.min_at, reading.max_at)]
-    return np.array([*ends, mean, mean])
+    return np.array([*_at_ends(sigmas, reading, missing=mean), mean, mean])
 
 
 def uncertainty_of(measured: Measured, statistic: Statistic, settings: UncertaintySettings) -> Uncertainty:
@@ -266,7 +265,8 @@ def _drawn(
     samples = [_sampled_counts(pictures, item) for item in group]
     counts = np.concatenate(samples)[None, :]
     scenes = draw_scenes(pictures.calibration, scene, settings.draws, rng)
-    celsius = np.stack([pictures.calibration.kelvin(counts, each)[0] for each, _ in scenes]).astype(np.float64) - 273.15
+    kelvin = np.stack([pictures.calibration.kelvin(counts, each)[0] for each in scenes]).astype(np.float64)
+    celsius = kelvin - ZERO_CELSIUS_K
     camera = rng.uniform(-ROOT3, ROOT3, settings.draws)
     ends = np.cumsum([sample.size for sample in samples])
     found = {}
@@ -290,7 +290,6 @@ def _sampled_counts(pictures: Pictures, item: Measured) -> Float64[np.ndarray, "
     inside = inside[np.isfinite(inside)]
     if reading.min_at is None or reading.max_at is None or not inside.size:
         return np.full(3, np.nan)
-    ends = [float(counts[at[1], at[0]]) for at in (reading.min_at, reading.max_at)]
     if inside.size > _MEAN_SAMPLE:
         inside = inside[((np.arange(_MEAN_SAMPLE) + 0.5) * inside.size / _MEAN_SAMPLE).astype(np.int64)]
-    return np.array([*ends, *inside.tolist()])
+    return np.array([*_at_ends(counts, reading, missing=math.nan), *inside.tolist()])

@@ -200,13 +200,11 @@ class MonteCarlo:
     lost: int = 0
 
 
-def budget(
-    contributions: Iterable[Contribution], coverage: float, *, caveat: str = "", monte_carlo: MonteCarlo | None = None
-) -> Uncertainty:
+def budget(contributions: Iterable[Contribution], coverage: float, *, caveat: str = "") -> Uncertainty:
     """Return the budget of these contributions, the largest first; what has no effect is left out."""
     known = (item for item in contributions if item.effect_k != 0)
     ranked = sorted(known, key=lambda item: -abs(item.effect_k))
-    return Uncertainty(tuple(ranked), coverage, monte_carlo, caveat)
+    return Uncertainty(tuple(ranked), coverage, caveat=caveat)
 
 
 def amplification(calibration: Calibration, scene: Scene, count: float) -> float:
@@ -370,9 +368,7 @@ def can_draw(calibration: Calibration) -> bool:
     return calibration.kind in ("planck", "linear") or not calibration.supports
 
 
-def draw_scenes(
-    calibration: Calibration, scene: Scene, draws: int, rng: np.random.Generator
-) -> Iterator[tuple[Scene, dict[str, float]]]:
+def draw_scenes(calibration: Calibration, scene: Scene, draws: int, rng: np.random.Generator) -> Iterator[Scene]:
     """Yield scenes with each honoured parameter drawn from a normal distribution, cut off at its bounds.
 
     A normal distribution is the one to take where an estimate and its standard uncertainty are all that is known
@@ -382,11 +378,11 @@ def draw_scenes(
     params = scene.params()
     normal = rng.standard_normal((draws, len(named)))
     for row in normal:
-        values = {
-            name: _bounded(name, params[name].value + sigma * float(z))
+        drawn = {
+            name: replace(params[name], value=_bounded(name, params[name].value + sigma * float(z)))
             for (name, sigma), z in zip(named, row, strict=True)
         }
-        yield replace(scene, **{name: replace(params[name], value=value) for name, value in values.items()}), values
+        yield replace(scene, **drawn)
 
 
 def summary(celsius: Float[np.ndarray, " draws"]) -> MonteCarlo | None:
