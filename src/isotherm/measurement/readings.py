@@ -14,6 +14,7 @@ from isotherm.core.regions import Mask
 from isotherm.core.scene import ZERO_CELSIUS_K, Scene, SceneEdit
 from isotherm.core.shapes import Marked, Origin, Shape
 from isotherm.core.thermogram import Temperatures, Thermogram
+from isotherm.measurement.region_stats import stats_of
 from isotherm.measurement.shapes import kind_of, mask_of, outside_px
 
 Statistic = Literal["min", "max", "mean", "median"]
@@ -173,16 +174,13 @@ def read_area(pictures: Pictures, area: Area) -> Reading:
     valid = np.isfinite(celsius)
     known = celsius[valid].astype(np.float64)
     places = np.argwhere(area.mask)
-    stats = None
-    if known.size:
-        stats = TemperatureStats(float(known.min()), float(known.max()), float(known.mean()), float(known.std()))
     return Reading(
         label=area.label,
         kind=area.kind,
         origin=area.origin,
         area_px=int(celsius.size),
         missing_px=int(celsius.size - known.size),
-        temperatures=stats,
+        temperatures=stats_of(celsius),
         median_c=float(np.median(known)) if known.size else float("nan"),
         min_at=_place(places, np.where(valid, celsius, np.inf).argmin()) if known.size else None,
         max_at=_place(places, np.where(valid, celsius, -np.inf).argmax()) if known.size else None,
