@@ -60,8 +60,7 @@ def finding_cautions(thermogram: Thermogram, findings: Sequence[Finding]) -> lis
     """
     if not thermogram.radiometric:
         return []
-    found = [item for item in _of_picture(thermogram) if item.code == "default-distance"]
-    found += _of_emissivity(thermogram, thermogram.scene, whole((1, 1)), "")
+    found = [*_of_drone_distance(thermogram), *_of_emissivity(thermogram, thermogram.scene, "")]
     # Readers that know the camera's range have said it already.
     if not any("saturated" in note for note in thermogram.notes):
         found += _of_saturation(thermogram, whole(thermogram.size).mask, "")
@@ -101,8 +100,7 @@ def _of_picture(thermogram: Thermogram) -> Iterator[Caution]:
             f"{width}x{height} px were enlarged from a sensor of {sensor_width}x{sensor_height}: details are not real"
         )
         yield Caution("upsampled", "", text)
-    if _honours(thermogram, "distance_m") and is_drone(thermogram):
-        yield from _of_drone_distance(thermogram)
+    yield from _of_drone_distance(thermogram)
 
 
 def _honours(thermogram: Thermogram, name: str) -> bool:
@@ -119,7 +117,7 @@ def is_drone(thermogram: Thermogram) -> bool:
 
 def _of_drone_distance(thermogram: Thermogram) -> Iterator[Caution]:
     distance = thermogram.scene.distance_m
-    if not _is_default(distance):
+    if not (_honours(thermogram, "distance_m") and is_drone(thermogram) and _is_default(distance)):
         return
     pose = thermogram.pose
     known = pose.target_distance_m if pose is not None else None
@@ -137,7 +135,8 @@ def _is_default(distance: Param) -> bool:
 def _of_area(thermogram: Thermogram, area: Area) -> Iterator[Caution]:
     label = "" if area.kind == "image" else area.label
     yield from _of_saturation(thermogram, area.mask, label)
-    yield from _of_emissivity(thermogram, area.scene(thermogram.scene), area, label)
+    if area.kind == "image" or "emissivity" in area.overridden:
+        yield from _of_emissivity(thermogram, area.scene(thermogram.scene), label)
     if area.kind in ("image", "half"):
         return
     pixels = int(area.mask.sum())
@@ -147,9 +146,7 @@ def _of_area(thermogram: Thermogram, area: Area) -> Iterator[Caution]:
         yield Caution("cut", label, f"{area.cut_px} px of it lie outside the picture")
 
 
-def _of_emissivity(thermogram: Thermogram, scene: Scene, area: Area, label: str) -> Iterator[Caution]:
-    if area.kind != "image" and "emissivity" not in area.overridden:
-        return
+def _of_emissivity(thermogram: Thermogram, scene: Scene, label: str) -> Iterator[Caution]:
     value = scene.emissivity.value
     if value < LOW_EMISSIVITY and _honours(thermogram, "emissivity"):
         text = f"emissivity {value:g} is below {LOW_EMISSIVITY:g}: mostly the reflection is seen"
