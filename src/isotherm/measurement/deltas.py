@@ -225,7 +225,7 @@ class Comparer:
             raise ConfigError(f"the difference {text!r} holds no region")
         left_c, right_c = self._celsius(left), self._celsius(right)
         comparison = _comparison(left, right)
-        air = sum({"ambient": sign}.get(side.kind, 0.0) for side, sign in ((left, 1.0), (right, -1.0)))
+        air = float((left.kind == "ambient") - (right.kind == "ambient"))
         uncertainty = combined(terms, self.settings, air=air)
         value = left_c - right_c
         return Delta(
