@@ -81,6 +81,11 @@ def assumed_scene() -> Scene:
     )
 
 
+def shortest(value: float) -> float:
+    """Return the decimal that a file's 32-bit float stands for: 0.95, not 0.949999988079071."""
+    return float(f"{value:.7g}")
+
+
 @dataclass(frozen=True)
 class SceneEdit:
     """What the user wants changed, in the units that people type; None leaves the file's value.

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Num
 
 from isotherm.core.errors import TooLargeError
-from isotherm.core.scene import ZERO_CELSIUS_K, Param, Scene, Source, assumed_scene
+from isotherm.core.scene import ZERO_CELSIUS_K, Param, Scene, Source, assumed_scene, shortest
 from isotherm.core.thermogram import Counts, Temperatures
 from isotherm.formats.cursor import Cursor
 from isotherm.formats.reader import MAX_PIXELS
@@ -48,7 +48,7 @@ def scene_of(values: Mapping[str, float]) -> tuple[Scene, tuple[str, ...]]:
     for name, value in values.items():
         low, high = _BOUNDS[name]
         if math.isfinite(value) and low <= value <= high:
-            params[name] = Param(_shortest(value), params[name].unit, Source.FILE)
+            params[name] = Param(shortest(value), params[name].unit, Source.FILE)
         else:
             notes.append(f"{name} in the file is {value:g}: {params[name].value:g} assumed")
     return Scene(**params), tuple(notes)
@@ -57,11 +57,6 @@ def scene_of(values: Mapping[str, float]) -> tuple[Scene, tuple[str, ...]]:
 def to_k(celsius: float) -> float:
     """Return a temperature in °C as kelvin."""
     return celsius + ZERO_CELSIUS_K
-
-
-def _shortest(value: float) -> float:
-    """Return the decimal that a 32-bit float stands for: 0.95, not 0.949999988079071."""
-    return float(f"{value:.7g}")
 
 
 def plane(cursor: Cursor, offset: int, size: tuple[int, int], dtype: str) -> Counts:

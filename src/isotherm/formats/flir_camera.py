@@ -6,7 +6,7 @@ import math
 from datetime import UTC, datetime, timedelta, timezone
 
 from isotherm.core.errors import FormatError
-from isotherm.core.scene import Param, Scene, Source, assumed_scene
+from isotherm.core.scene import Param, Scene, Source, assumed_scene, shortest
 from isotherm.core.thermogram import Camera, Position
 from isotherm.formats.cursor import Cursor, Order
 from isotherm.radiometry.atmosphere import Atmosphere
@@ -69,14 +69,9 @@ def scene(record: Cursor) -> tuple[Scene, tuple[str, ...]]:
             # Some cameras write percent.
             value /= 100
         params[name] = Param(
-            _shortest(min(value, 1.0) if name == "humidity" else value), assumed[name].unit, Source.FILE
+            shortest(min(value, 1.0) if name == "humidity" else value), assumed[name].unit, Source.FILE
         )
     return Scene(**params), tuple(notes)
-
-
-def _shortest(value: float) -> float:
-    """Return the decimal that the camera's 32-bit float stands for: 0.95, not 0.949999988079071."""
-    return float(f"{value:.7g}")
 
 
 def camera(record: Cursor, exif: Camera) -> Camera:
