@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from isotherm.cli.flags import add_flags, from_flags
@@ -12,12 +12,14 @@ from isotherm.cli.progress import bar
 from isotherm.core.errors import ConfigError
 from isotherm.datasets.plate_camera import PlateCamera
 from isotherm.datasets.plate_heating import Heating, LockIn, Pulse
-from isotherm.datasets.plate_materials import PLATE_MATERIALS, gap_resistance_m2k_w, plate_material
+from isotherm.datasets.plate_materials import PLATE_MATERIALS, plate_material
 from isotherm.datasets.plate_sequence import Experiment, Recording, simulate_plate, write_sequence
-from isotherm.datasets.plates import Defect, Delamination, Hole, Inclusion, Layer, Patch, Plate
+from isotherm.datasets.plate_text import parse_defect
+from isotherm.datasets.plates import Defect, Layer, Plate
 
 LAYERS = "cfrp:4"
 _PULSE, _LOCK_IN = "10000,0.005", "1000,0.1"
+_WANTED = {"hole": "X,Y,D,Z [mm]", "delamination": "X,Y,D,Z,GAP [mm]", "inclusion": "X,Y,D,Z,T,MATERIAL"}
 
 
 def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:  # noqa: ARG001 (every command's form)
@@ -111,19 +113,22 @@ def _layer(text: str) -> Layer:
     return Layer(plate_material(name), thickness_mm)
 
 
-def _defects(arguments: argparse.Namespace) -> list[Defect]:
-    found: list[Defect] = []
-    for text in arguments.hole:
-        x, y, diameter, depth = _numbers(text, 4, "--hole is X,Y,D,Z [mm]")
-        found.append(Hole(Patch.circle(x, y, diameter), depth))
-    for text in arguments.delamination:
-        x, y, diameter, depth, gap = _numbers(text, 5, "--delamination is X,Y,D,Z,GAP [mm]")
-        found.append(Delamination(Patch.circle(x, y, diameter), depth, gap_resistance_m2k_w(gap)))
-    for text in arguments.inclusion:
-        sizes, _, name = text.rpartition(",")
-        x, y, diameter, depth, thickness = _numbers(sizes, 5, "--inclusion is X,Y,D,Z,T,MATERIAL")
-        found.append(Inclusion(Patch.circle(x, y, diameter), depth, thickness, plate_material(name.strip())))
-    return found
+def _defects(arguments: argparse.Namespace) -> Iterator[Defect]:
+    for kind in _WANTED:
+        for text in getattr(arguments, kind):
+            yield _defect(kind, text)
+
+
+def _defect(kind: str, text: str) -> Defect:
+    numbers = text.rpartition(",")[0] if kind == "inclusion" else text
+    refused = ConfigError(f"--{kind} is {_WANTED[kind]}; not {numbers!r}")
+    # A diameter is one number here; `parse_defect` takes WxH too.
+    if any("x" in diameter.lower() for diameter in numbers.split(",")[2:3]):
+        raise refused
+    try:
+        return parse_defect(kind, text)
+    except ConfigError:
+        raise refused from None
 
 
 def _heating(arguments: argparse.Namespace) -> Heating:

@@ -11,7 +11,7 @@ from typing import Literal
 from isotherm.core.errors import DataError
 from isotherm.datasets.coco_labels import document_of_coco, labels_of_coco
 from isotherm.datasets.label_masks import LabelledMask, Polarity, labels_from_picture, png_of_labels
-from isotherm.datasets.labelme import LabelMeRules, document_of_labels, labels_of_document, read_document
+from isotherm.datasets.labelme import LabelMeRules, document_of_labels, labels_of_document, parsed_document
 from isotherm.formats.reader import MAX_FILE_BYTES
 
 Kind = Literal["labelme", "coco", "png"]
@@ -59,7 +59,7 @@ def read_labels_of(path: Path, rules: LabelRules | None = None) -> dict[str, Lab
     if data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] != b"{":
         classes = rules.shapes.classes or ()
         return {path.name: labels_from_picture(data, path.name, polarity=rules.polarity, classes=classes)}
-    document = read_document(path)
+    document = parsed_document(data, path)
     if "shapes" in document:
         return {_picture_of(document, path): labels_of_document(document, path.name, rules.shapes)}
     if "annotations" in document:

@@ -65,8 +65,17 @@ def read_document(path: Path) -> Mapping[str, Any]:
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise DataError(f"{path}: larger than {MAX_FILE_BYTES} bytes")
-        document = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read as JSON: {error}") from error
+    return parsed_document(data, path)
+
+
+def parsed_document(data: bytes, path: Path) -> Mapping[str, Any]:
+    """Return the object in a JSON file's bytes; raises DataError where it is none."""
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: cannot be read as JSON: {error}") from error
     if not isinstance(document, dict):
         raise DataError(f"{path}: expected a JSON object with labels")

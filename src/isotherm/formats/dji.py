@@ -16,7 +16,7 @@ from isotherm.core.errors import FormatError
 from isotherm.core.scene import ZERO_CELSIUS_K, Param, Scene, Source, assumed_scene
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats import dji_library, dji_program, jpeg, xmp
-from isotherm.formats.dji_backend import Backend, Description, Unreadable
+from isotherm.formats.dji_backend import Backend, Unreadable
 from isotherm.formats.dji_calibration import DjiCalibration, DjiSource
 from isotherm.formats.exif import read_exif
 from isotherm.formats.raster import open_picture, plain_picture
@@ -58,12 +58,7 @@ class DjiReader:
         """Decode to temperatures where a reader is there, else to the picture with a note."""
         block = jpeg.exif_block(data)
         exif, drone = read_exif(block), xmp.drone(data)
-        backend = find_backend()
-        described = backend.describe(data) if backend is not None else Unreadable(_absent())
-        if backend is None or isinstance(described, Unreadable):
-            thermogram = _picture(data, described)
-        else:
-            thermogram = _temperatures(DjiSource(data, backend, described, exif.camera.model), drone.rangefinder_m)
+        thermogram = _decoded(data, exif.camera.model, drone.rangefinder_m)
         return replace(
             thermogram, camera=exif.camera, position=drone.position or exif.position, pose=drone.pose, exif=block
         )
@@ -75,6 +70,18 @@ def find_backend() -> Backend | None:
     if library is not None:
         return dji_library.LibraryBackend(library)
     return None if program is None else dji_program.ProgramBackend(program)
+
+
+def _decoded(data: bytes, model: str, rangefinder_m: float | None) -> Thermogram:
+    """Return temperatures where a reader is there and knows the file, else the picture and why."""
+    backend = find_backend()
+    if backend is None:
+        return _picture(data, _absent())
+    described = backend.describe(data)
+    if isinstance(described, Unreadable):
+        said = " ".join(described.reason.split())
+        return _picture(data, f"DJI R-JPEG: only the picture is shown, the optional reader says: {said}")
+    return _temperatures(DjiSource(data, backend, described, model), rangefinder_m)
 
 
 def _absent() -> str:
@@ -137,11 +144,8 @@ def _scene(source: DjiSource, supports: frozenset[str]) -> tuple[Scene, list[str
     return scene, notes
 
 
-def _picture(data: bytes, described: Unreadable | Description) -> Thermogram:
+def _picture(data: bytes, reason: str) -> Thermogram:
     """Return the preview as a picture without temperatures, and say why there are none."""
-    reason = described.reason if isinstance(described, Unreadable) else ""
-    if not reason.startswith(_INSTALL):
-        reason = f"DJI R-JPEG: only the picture is shown, the optional reader says: {' '.join(reason.split())}"
     try:
         # An end-of-image mark: where the preview is cut short, what is there is shown.
         picture = plain_picture(open_picture(data + b"\xff\xd9", "DJI preview", ("JPEG", "MPO")), "DJI preview")

@@ -30,6 +30,7 @@ from jaxtyping import Float32, Float64, UInt8, UInt16
 
 from isotherm.core.errors import FormatError, TooLargeError
 from isotherm.core.files import sha256
+from isotherm.core.scene import ZERO_CELSIUS_K
 from isotherm.core.thermogram import Camera, Thermogram
 from isotherm.formats.cursor import Cursor
 from isotherm.formats.experimental import NOTE, plane, scene_of
@@ -283,7 +284,7 @@ def _range_note(picture: Cursor, kelvin: Float32[np.ndarray, "H W"]) -> tuple[st
     if not 0 < low < high < math.inf:
         return ()
     outside = int(np.count_nonzero((kelvin < low) | (kelvin > high)))
-    span = f"{low - 273.15:.0f} to {high - 273.15:.0f} °C"
+    span = f"{low - ZERO_CELSIUS_K:.0f} to {high - ZERO_CELSIUS_K:.0f} °C"
     return (f"{outside} px outside the camera's calibrated range ({span})",) if outside else ()
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin  # noqa: F401 (the plug-ins for what cameras embed)
+from PIL import BmpImagePlugin, Image, JpegImagePlugin, PngImagePlugin  # noqa: F401 (plug-ins for what cameras embed)
 
 from isotherm.core.capture import VisualPhoto
 from isotherm.core.errors import FormatError
 from isotherm.formats.colours import rgb_of_ycbcr
 from isotherm.formats.raster import open_picture, plain_picture
+
+_WHAT = "embedded photo"
 
 
 def photo_pixels(photo: VisualPhoto) -> UInt8[np.ndarray, "H W 3"]:
@@ -17,7 +19,7 @@ def photo_pixels(photo: VisualPhoto) -> UInt8[np.ndarray, "H W 3"]:
 
     The alignment of the photo refers to these pixels.
     """
-    picture = plain_picture(open_picture(photo.data, "embedded photo", ("JPEG", "PNG", "BMP")), "embedded photo")
+    picture = plain_picture(_opened(photo), _WHAT)
     if picture.colour is None:
         return np.repeat(picture.luma[..., None], 3, axis=-1)
     return rgb_of_ycbcr(picture.colour) if photo.colours == "ycbcr" else picture.colour
@@ -26,7 +28,11 @@ def photo_pixels(photo: VisualPhoto) -> UInt8[np.ndarray, "H W 3"]:
 def photo_size(photo: VisualPhoto) -> tuple[int, int] | None:
     """Return a photo's height and width without decoding it; None where its header is damaged."""
     try:
-        image = open_picture(photo.data, "embedded photo", ("JPEG", "PNG", "BMP"))
+        image = _opened(photo)
     except FormatError:
         return None
     return image.size[1], image.size[0]
+
+
+def _opened(photo: VisualPhoto) -> Image.Image:
+    return open_picture(photo.data, _WHAT, ("JPEG", "PNG", "BMP"))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,15 +91,15 @@ class TelopsSequence(MappedFrames):
             raise cursor.error("a frame of another size than the first one", 32)
         counts = experimental.plane(cursor, self._stride - 2 * self._width * self._height, self.size, "<u2")
         calibration, note = _calibration(header, cursor)
-        picture = Thermogram(
+        return Thermogram(
             counts=counts,
             calibration=calibration,
             scene=assumed_scene(),
             format=TelopsReader.name,
             camera=Camera(maker="Telops"),
             notes=(experimental.NOTE, *note),
+            digest=sha256(data),
         )
-        return replace(picture, digest=sha256(data))
 
 
 def _calibration(header: Mapping[str, Any], cursor: Cursor) -> tuple[LinearCalibration | None, tuple[str, ...]]:

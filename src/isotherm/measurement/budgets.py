@@ -244,11 +244,9 @@ def _of_camera(terms: Sequence[Term], settings: UncertaintySettings) -> Iterable
     # A region without any temperature has no value to take a share of.
     sums = float(np.nan_to_num(sum(term.weight * term.measured.reading.celsius(term.statistic) for term in terms)))
     if abs(sum(term.weight for term in terms)) < 1e-9:
-        offset = settings.accuracy_k / ROOT3
-        common = sum(term.weight * term.measured.factor(term.statistic) for term in terms) * offset
-        yield Contribution("camera, offset", offset, "K", common, f"{sheet}; common to both regions")
-        gain = settings.accuracy_percent / 100 / ROOT3
-        yield Contribution("camera, share of the difference", gain, "1", gain * sums, sheet)
+        common = sum(term.weight * term.measured.factor(term.statistic) for term in terms) * settings.offset_k
+        yield Contribution("camera, offset", settings.offset_k, "K", common, f"{sheet}; common to both regions")
+        yield Contribution("camera, share of the difference", settings.gain, "1", settings.gain * sums, sheet)
     else:
         camera = settings.camera_k(sums)
         factor = max(term.measured.factor(term.statistic) for term in terms)

@@ -47,6 +47,16 @@ class UncertaintySettings:
         """Return the standard uncertainty [K] of a blackbody's reading: the data sheet's limit over the root of 3."""
         return max(self.accuracy_k, self.accuracy_percent / 100 * abs(celsius)) / ROOT3
 
+    @property
+    def offset_k(self) -> float:
+        """The standard uncertainty [K] of what the camera adds to every reading alike."""
+        return self.accuracy_k / ROOT3
+
+    @property
+    def gain(self) -> float:
+        """The standard uncertainty of the camera's share of a reading, 0..1."""
+        return self.accuracy_percent / 100 / ROOT3
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -284,8 +294,8 @@ class PointBudget:
         names = self.effects.keys() | other.effects.keys()
         pairs = [(name, self.effects.get(name, 0.0), other.effects.get(name, 0.0)) for name in names]
         parts = [math.hypot(a, b) if name == "emissivity" else a - b for name, a, b in pairs]
-        offset = settings.accuracy_k / ROOT3 * (self.factor - other.factor)
-        gain = settings.accuracy_percent / 100 / ROOT3 * (self.celsius - other.celsius)
+        offset = settings.offset_k * (self.factor - other.factor)
+        gain = settings.gain * (self.celsius - other.celsius)
         noise = settings.noise_k * math.hypot(self.factor, other.factor)
         return math.hypot(offset, gain, noise, *parts)
 

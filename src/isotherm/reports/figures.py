@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -11,6 +10,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from isotherm.reports.figures_parts import figure_png
 
 Style = Literal["default", "steps-pre"]
 NORMAL_COLOUR, ANOMALOUS_COLOUR = "#0072b2", "#d55e00"
@@ -53,9 +54,7 @@ def error_analysis(title: str, groups: Sequence[ScoreGroup], roc: Sequence[Curve
     roc_axes.plot([0, 1], [0, 1], color="0.8", linewidth=1, zorder=0)
     # Average precision takes the precision at the end of each gain in recall.
     _draw_curves(recall_axes, recall, "recall", "precision", "precision over recall", style="steps-pre")
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", metadata={"Software": None})
-    return stream.getvalue()
+    return figure_png(figure)
 
 
 def _draw_scores(axes: Axes, groups: Sequence[ScoreGroup]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -13,6 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from isotherm.reports.figures_parts import figure_png
 
 COLUMNS = 3
 MARKER_PX, LETTER_PX, LINE_PX = 7.0, 7.5, 13.0
@@ -49,9 +50,7 @@ def speed_and_accuracy(panels: Mapping[str, Sequence[Point]]) -> bytes:
     figure.draw_without_rendering()
     for axes, points in zip(grid.flat, panels.values(), strict=False):
         _label(axes, points)
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", metadata={"Software": None})
-    return stream.getvalue()
+    return figure_png(figure)
 
 
 def _draw(axes: Axes, name: str, points: Sequence[Point]) -> None:

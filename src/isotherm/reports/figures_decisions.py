@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,7 @@ from isotherm.evaluation.calibration import FalseAlarmCurve, Reliability
 from isotherm.evaluation.cost import CostCurve
 from isotherm.evaluation.ranking import Undefined
 from isotherm.reports.figures import ANOMALOUS_COLOUR, NORMAL_COLOUR, SCORE_LABEL, scale_scores
+from isotherm.reports.figures_parts import figure_png
 
 CHOSEN_COLOUR = "#009e73"
 
@@ -49,9 +49,7 @@ def decisions_figure(
     if not isinstance(probability, Undefined):
         _draw_reliability(middle[0], probability)
     _draw_cost(right, cost, thresholds)
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", metadata={"Software": None})
-    return stream.getvalue()
+    return figure_png(figure)
 
 
 def _draw_false_alarms(axes: Axes, curve: FalseAlarmCurve | Undefined) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,15 +9,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse as EllipsePatch
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.patches import Polygon as PolygonPatch
 
 from isotherm.core.shapes import Box, Ellipse, Line, Polygon, Shape, Spot
-from isotherm.reports import palette
 from isotherm.reports.drawing import Span
+from isotherm.reports.figures_parts import colour_map, figure_png
 
 # Okabe and Ito's colours, once light for the dark picture and once dark for white paper. The first is for the whole
 # picture alone; the others go round, with another kind of line each time.
@@ -86,9 +84,7 @@ def measurement_figure(
     if profiles:
         _draw_profiles(figure.add_subplot(grid[0, 1]), profiles, shown)
     _draw_histograms(figure.add_subplot(grid[-1, 1]), regions, shown)
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", metadata={"Software": None})
-    return stream.getvalue()
+    return figure_png(figure)
 
 
 def _numbers(regions: Sequence[DrawnRegion]) -> dict[str, int]:
@@ -115,9 +111,7 @@ def _draw_picture(
     colours: str,
 ) -> None:
     span = Span.of(celsius, least=LEAST_SPAN_K)
-    red, green, blue = (part / 255 for part in palette.INVALID)
-    table = ListedColormap(palette.table(colours) / 255).with_extremes(bad=(red, green, blue))
-    image = axes.imshow(celsius, cmap=table, vmin=span.low, vmax=span.high, interpolation="nearest")
+    image = axes.imshow(celsius, cmap=colour_map(colours), vmin=span.low, vmax=span.high, interpolation="nearest")
     axes.figure.colorbar(image, ax=axes, label="°C", shrink=0.85)
     for number, marking in enumerate(markings):
         colour = ON_PICTURE[-1 - number % len(ON_PICTURE)]

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from isotherm.reports import palette
+from isotherm.reports.figures_parts import colour_map, figure_png
 from isotherm.sequences.defects import Defect
 from isotherm.sequences.maps import MapStack
 
 _COLUMNS = 4
+_DPI = 110
 _CLIPPED_PERCENT = 0.5
 _UNIT_TEXT = {"1": ""}
 
@@ -35,13 +34,13 @@ def maps_sheet(title: str, stack: MapStack) -> bytes:
         axes.axis("off")
     for axes, name, unit, values in zip(panels, stack.names, stack.units, stack.values, strict=False):
         _draw_map(figure, axes, name=name, unit=unit, values=values)
-    return _png(figure)
+    return figure_png(figure, dpi=_DPI)
 
 
 def _draw_map(figure: Figure, axes: Axes, *, name: str, unit: str, values: Float32[np.ndarray, "H W"]) -> None:
     known = values[np.isfinite(values)]
     low, high = np.percentile(known, (_CLIPPED_PERCENT, 100 - _CLIPPED_PERCENT)) if known.size else (0.0, 1.0)
-    colours = ListedColormap(palette.table("clear") / 255.0).with_extremes(bad="#" + bytes(palette.INVALID).hex())
+    colours = colour_map("clear")
     shown = axes.imshow(values, cmap=colours, vmin=low, vmax=high if high > low else low + 1, interpolation="nearest")
     axes.set_title(f"{name} [{unit}]" if _UNIT_TEXT.get(unit, unit) else name, fontsize=9)
     axes.tick_params(labelsize=7)
@@ -68,13 +67,7 @@ def curves_figure(
     axes.set(title=title, xlabel="time [s]" if timed else "frame", ylabel=f"[{unit}]")
     axes.grid(visible=True, alpha=0.3)
     axes.legend(frameon=False, fontsize=8)
-    return _png(figure)
-
-
-def _png(figure: Figure) -> bytes:
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=110, metadata={"Software": None})
-    return stream.getvalue()
+    return figure_png(figure, dpi=_DPI)
 
 
 def defects_figure(
@@ -93,4 +86,4 @@ def defects_figure(
         depth = "" if defect.depth_mm is None else f" {defect.depth_mm:.2f} mm"
         left, top = float(x.max()), float(y.min())
         axes.annotate(f"{defect.number}{depth}", (left, top), color="#e0218a", fontsize=8, fontweight="bold")
-    return _png(figure)
+    return figure_png(figure, dpi=_DPI)

@@ -18,13 +18,13 @@ from isotherm.formats.arrays import NamedArray
 from isotherm.formats.hdf5_arrays import selection
 from isotherm.formats.hdf5_messages import CHUNKED, CONTIGUOUS
 from isotherm.formats.hdf5_tree import Dataset, datasets_in
+from isotherm.formats.raster import MOST_DEFLATE_RATIO
 from isotherm.formats.reader import MAX_PIXELS
 from isotherm.sequences.mapped import MappedCursor
 from isotherm.sequences.recording import Asked, Recording, Variable, recording_among
 from isotherm.sequences.sources import Filling, FrameSource, Table, Unpacked, array_source
 
 _SLAB_NUMBERS = 1 << 24
-_MOST_RATIO = 1040  # of deflate
 
 
 def open_hdf5(path: Path, asked: Asked, *, what: str = "HDF5", matlab: bool = False) -> Recording:
@@ -89,7 +89,7 @@ def _check_whole(dataset: Dataset, cursor: MappedCursor) -> None:
                 f"{ends.max():.0f}; {lost} of its chunks are lost or incomplete",
                 len(cursor),
             )
-    if math.prod(dataset.shape) * dataset.dtype.itemsize > _MOST_RATIO * len(cursor):
+    if math.prod(dataset.shape) * dataset.dtype.itemsize > MOST_DEFLATE_RATIO * len(cursor):
         raise FormatError(f"HDF5: numbers of shape {dataset.shape} cannot lie in a file of {len(cursor)} bytes")
 
 

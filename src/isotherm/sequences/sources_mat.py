@@ -19,6 +19,7 @@ from isotherm.core.errors import FormatError
 from isotherm.formats.arrays import NamedArray
 from isotherm.formats.cursor import Cursor
 from isotherm.formats.mat_elements import HEADER_BYTES, Matrix, element_at, matrices_in, order_of
+from isotherm.formats.raster import MOST_DEFLATE_RATIO
 from isotherm.sequences.mapped import MappedCursor
 from isotherm.sequences.recording import Asked, Recording, Variable, recording_among
 from isotherm.sequences.sources import Filling, FrameCache, FrameSource, Table, Unpacked, array_source, as_float32
@@ -27,7 +28,6 @@ from isotherm.sequences.sources import Filling, FrameCache, FrameSource, Table, 
 _NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 _HEAD = 4096
 _PIECE = 1 << 20
-_MOST_RATIO = 1040  # of deflate
 
 
 def open_mat(path: Path, asked: Asked) -> Recording:
@@ -106,7 +106,7 @@ def _source(matrix: Matrix, cursor: MappedCursor, axes: tuple[int, int, int], ta
         return array_source(matrix.numbers().transpose(axes), table)
     element = element_at(matrix.cursor, matrix.place)
     stored = _stored(_head(matrix, element.start), 0, matrix)
-    if math.prod(backwards) * stored.dtype.itemsize > _MOST_RATIO * (element.size + 1):
+    if math.prod(backwards) * stored.dtype.itemsize > MOST_DEFLATE_RATIO * (element.size + 1):
         raise FormatError(f"MAT: {matrix.name!r} of {matrix.shape} cannot lie in {element.size} bytes", matrix.place)
     frames, height, width = (2 - axis for axis in axes)
     fill = _filler(matrix, stored.start)

@@ -13,6 +13,7 @@ from isotherm.core.errors import DataError, FormatError
 from isotherm.formats.arrays import NamedArray
 from isotherm.formats.cursor import Cursor
 from isotherm.formats.npy_numbers import MAX_HEADER, Description, described
+from isotherm.formats.raster import MOST_DEFLATE_RATIO
 from isotherm.sequences.mapped import MappedCursor
 from isotherm.sequences.recording import Asked, Recording, Variable, recording_among
 from isotherm.sequences.sources import Filling, FrameSource, Table, Unpacked, array_source
@@ -20,7 +21,6 @@ from isotherm.sequences.sources import Filling, FrameSource, Table, Unpacked, ar
 _SUFFIX = ".npy"
 _PIECE = 1 << 20
 _MOST_LOADED = 1 << 26
-_MOST_RATIO = 1040  # of deflate
 _LOCAL_HEADER = 30
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
 
@@ -67,7 +67,7 @@ def _variable(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, cur
         return None
     array = NamedArray(member.filename.removesuffix(_SUFFIX), about.shape, about.dtype)
     size = int(np.prod(about.shape, dtype=object)) * about.dtype.itemsize
-    if about.start + size > member.file_size or member.file_size > _MOST_RATIO * (member.compress_size + 1):
+    if about.start + size > member.file_size or member.file_size > MOST_DEFLATE_RATIO * (member.compress_size + 1):
         raise FormatError(f"NPZ: {member.filename!r} cannot hold numbers of shape {about.shape}", member.header_offset)
     if member.compress_type == zipfile.ZIP_STORED:
         place = member.header_offset

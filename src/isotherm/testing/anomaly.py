@@ -14,6 +14,7 @@ from isotherm.anomaly.method import AnomalyMaps, AnomalyMethod, Arrays, Detector
 from isotherm.core.config import from_mapping, settings_of, to_mapping
 from isotherm.core.errors import ModelError
 from isotherm.core.progress import silent
+from isotherm.testing.promises import require
 
 SIZE = (64, 96)
 """Height and width of the made-up pictures [px]; not square, as most pictures are not."""
@@ -57,8 +58,8 @@ def check_anomaly_method(method: AnomalyMethod, config: object | None = None) ->
     AssertionError
         A promise is broken; the message says which.
     """
-    _require(isinstance(method, AnomalyMethod), "it must have name, config_type, fit and load")
-    _require(method.name == method.name.lower().strip() != "", "its name must be lower-case and not empty")
+    require(isinstance(method, AnomalyMethod), "it must have name, config_type, fit and load")
+    require(method.name == method.name.lower().strip() != "", "its name must be lower-case and not empty")
     config = method.config_type() if config is None else config
     _check_config(config)
     normal, faulty = normal_pictures(16, seed=1), faulty_pictures(4, seed=2)
@@ -105,50 +106,50 @@ def joined(one: Inputs, other: Inputs) -> Inputs:
 
 
 def _check_config(config: object) -> None:
-    _require(is_dataclass(config) and not isinstance(config, type), "the configuration must be a dataclass")
+    require(is_dataclass(config) and not isinstance(config, type), "the configuration must be a dataclass")
     for item in settings_of(type(config)):
-        _require(bool(item.text), f"the setting {item.name} must have a help line")
+        require(bool(item.text), f"the setting {item.name} must have a help line")
     again = from_mapping(type(config), to_mapping(config))
-    _require(again == config, "the configuration must survive plain values and back")
+    require(again == config, "the configuration must survive plain values and back")
 
 
 def _fit(method: AnomalyMethod, pictures: Inputs, config: object) -> Detector:
     reports: list[tuple[int, int, str]] = []
     before = pictures.pixels.copy()
     detector = method.fit(BatchImages(pictures), config, 0, lambda *report: reports.append(report))
-    _require(isinstance(detector, Detector), "fit must return a detector")
-    _require(np.array_equal(before, pictures.pixels), "fit must leave the images alone")
-    _require(bool(reports), "fit must report its progress")
-    _require(all(0 <= done <= total and text for done, total, text in reports), "progress must stay within its total")
+    require(isinstance(detector, Detector), "fit must return a detector")
+    require(np.array_equal(before, pictures.pixels), "fit must leave the images alone")
+    require(bool(reports), "fit must report its progress")
+    require(all(0 <= done <= total and text for done, total, text in reports), "progress must stay within its total")
     return detector
 
 
 def _check_answer(detector: Detector, normal: Inputs, faulty: Inputs) -> None:
     before = faulty.pixels.copy()
     good, bad = detector.predict(normal), detector.predict(faulty)
-    _require(np.array_equal(before, faulty.pixels), "predict must leave the images alone")
+    require(np.array_equal(before, faulty.pixels), "predict must leave the images alone")
     _check_shapes(bad, faulty)
-    _require(
+    require(
         float(good.scores.max()) < float(bad.scores.min()), "an obvious defect must score higher than a normal image"
     )
     for values in bad.maps:
         cell = np.array(np.unravel_index(values.argmax(), values.shape)) + 0.5
         row, column = cell * faulty.size / np.array(values.shape)
         inside = all(DEFECT.start - 8 <= place <= DEFECT.stop + 8 for place in (row, column))
-        _require(inside, f"the map must be highest at the defect, not at row {row:.0f}, column {column:.0f}")
+        require(inside, f"the map must be highest at the defect, not at row {row:.0f}, column {column:.0f}")
 
 
 def _check_shapes(result: AnomalyMaps, pictures: Inputs) -> None:
     count = len(pictures)
-    _require(result.maps.ndim == 3 and len(result.maps) == count, "maps must have the shape (N h w)")
+    require(result.maps.ndim == 3 and len(result.maps) == count, "maps must have the shape (N h w)")
     small = all(cells <= side for cells, side in zip(result.maps.shape[1:], pictures.size, strict=True))
-    _require(small, "maps must not be larger than the input")
-    _require(result.scores.shape == (count,), "scores must have the shape (N)")
-    _require(result.maps.dtype == result.scores.dtype == np.float32, "maps and scores must be float32")
-    _require(bool(np.isfinite(result.maps).all() and np.isfinite(result.scores).all()), "results must be finite")
+    require(small, "maps must not be larger than the input")
+    require(result.scores.shape == (count,), "scores must have the shape (N)")
+    require(result.maps.dtype == result.scores.dtype == np.float32, "maps and scores must be float32")
+    require(bool(np.isfinite(result.maps).all() and np.isfinite(result.scores).all()), "results must be finite")
     if result.references is not None:
         right = result.references.shape[:2] == (count, 3) and result.references.dtype == np.float32
-        _require(right, "references must be float32 of the shape (N 3 r c)")
+        require(right, "references must be float32 of the shape (N 3 r c)")
 
 
 def _check_independence(detector: Detector, pictures: Inputs) -> None:
@@ -156,24 +157,24 @@ def _check_independence(detector: Detector, pictures: Inputs) -> None:
     for place in range(len(pictures)):
         alone = detector.predict(pictures[place : place + 1])
         same = _close(alone.maps[0], together.maps[place]) and _close(alone.scores, together.scores[place : place + 1])
-        _require(same, "an image's result must not depend on its neighbours in the batch")
+        require(same, "an image's result must not depend on its neighbours in the batch")
 
 
 def _check_ignoring(detector: Detector, faulty: Inputs) -> None:
     ignore = faulty.ignored().copy()
     ignore[:, DEFECT.start - 8 : DEFECT.stop + 8, DEFECT.start - 8 : DEFECT.stop + 8] = True
     seen, ignored = detector.predict(faulty), detector.predict(Inputs(faulty.pixels, ignore))
-    _require(bool((ignored.scores < seen.scores).all()), "what is ignored must not raise the score")
+    require(bool((ignored.scores < seen.scores).all()), "what is ignored must not raise the score")
     rows, columns = (cells / side for cells, side in zip(seen.maps.shape[1:], faulty.size, strict=True))
     middle = (DEFECT.start + DEFECT.stop) / 2
     place = (slice(None), int(middle * rows), int(middle * columns))
-    _require(bool((ignored.maps[place] < seen.maps[place]).all()), "what is ignored must not show in the map")
+    require(bool((ignored.maps[place] < seen.maps[place]).all()), "what is ignored must not show in the map")
 
 
 def _check_learning_with_overlays(method: AnomalyMethod, config: object) -> None:
     detector = method.fit(BatchImages(overlaid(normal_pictures(8, seed=3))), config, 0, silent)
     result = detector.predict(overlaid(faulty_pictures(2, seed=4)))
-    _require(bool(np.isfinite(result.maps).all() and np.isfinite(result.scores).all()), "results must be finite")
+    require(bool(np.isfinite(result.maps).all() and np.isfinite(result.scores).all()), "results must be finite")
 
 
 def _check_graph(detector: Exportable, pictures: Inputs) -> None:
@@ -181,21 +182,21 @@ def _check_graph(detector: Exportable, pictures: Inputs) -> None:
 
     model = detector.graph()
     names = [[sorted(port.get_names()) for port in ports] for ports in (model.inputs, model.outputs)]
-    _require(names[0] == [["pixels"], ["ignore"]], f"the graph's inputs must be pixels and ignore, not {names[0]}")
-    _require(names[1][:2] == [["maps"], ["scores"]], f"its outputs must begin with maps and scores, not {names[1]}")
+    require(names[0] == [["pixels"], ["ignore"]], f"the graph's inputs must be pixels and ignore, not {names[0]}")
+    require(names[1][:2] == [["maps"], ["scores"]], f"its outputs must begin with maps and scores, not {names[1]}")
     compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     found = compiled([pictures.pixels, pictures.ignored()[:, None].astype(np.float32)])
     expected = cast(Detector, detector).predict(pictures)
     for place, values in enumerate((expected.maps, expected.scores)):
         same = found[place].shape == values.shape and np.allclose(found[place], values, rtol=1e-3, atol=1e-4)
-        _require(same, f"the graph's {names[1][place][0]} for a batch must be those of predict")
+        require(same, f"the graph's {names[1][place][0]} for a batch must be those of predict")
 
 
 def _check_load(method: AnomalyMethod, detector: Detector, config: object, pictures: Inputs) -> None:
     stored = load_tensors(save_tensors({name: np.ascontiguousarray(a) for name, a in detector.arrays().items()}))
     expected, found = detector.predict(pictures), method.load(stored, config).predict(pictures)
-    _require(np.array_equal(expected.scores, found.scores), "a loaded detector must give the same scores")
-    _require(np.array_equal(expected.maps, found.maps), "a loaded detector must give the same maps")
+    require(np.array_equal(expected.scores, found.scores), "a loaded detector must give the same scores")
+    require(np.array_equal(expected.maps, found.maps), "a loaded detector must give the same maps")
     for name in stored:
         _check_refusal(method, {key: value for key, value in stored.items() if key != name}, config, name)
 
@@ -212,13 +213,8 @@ def _check_same_seed(method: AnomalyMethod, detector: Detector, pictures: Inputs
     again = method.fit(BatchImages(pictures), config, 0, silent).arrays()
     first = detector.arrays()
     same = set(first) == set(again) and all(np.array_equal(first[name], again[name]) for name in first)
-    _require(same, "the same seed must give the same arrays")
+    require(same, "the same seed must give the same arrays")
 
 
 def _close(one: np.ndarray, other: np.ndarray) -> bool:
     return bool(np.allclose(one, other, rtol=1e-4, atol=1e-6))
-
-
-def _require(kept: bool, promise: str) -> None:
-    if not kept:
-        raise AssertionError(promise)

@@ -12,6 +12,7 @@ from isotherm.core.errors import UsageError
 from isotherm.runtime.backbone import Backbone, LoadedBackbone
 from isotherm.runtime.weight_sources import Files
 from isotherm.runtime.weights import Weights
+from isotherm.testing.promises import require
 
 SIZE = (32, 64)
 TOLERANCE = 1e-4
@@ -34,28 +35,28 @@ def check_backbone(backbone: Backbone, tensors: Mapping[str, np.ndarray]) -> Non
     if isinstance(backbone.source, Files):
         tensors = backbone.source.fitted(backbone.name, tensors)[0]
         again = backbone.source.fitted(backbone.name, tensors)[0]
-        _require(set(tensors) == set(again), "tensors with the right names must keep them")
+        require(set(tensors) == set(again), "tensors with the right names must keep them")
     network = LoadedBackbone(backbone, Weights(tensors, "0" * 64))
     strides = tuple(backbone.channels)
     pictures = np.random.default_rng(0).uniform(-0.2, 1.2, (3, 3, *SIZE)).astype(np.float32)
     together = list(_compiled(network, strides)(pictures).values())
     for stride, values in zip(strides, together, strict=True):
         shape = (len(pictures), backbone.channels[stride], *backbone.grid(SIZE, stride))
-        _require(values.shape == shape, f"the map of stride {stride} must have the shape {shape}, not {values.shape}")
-        _require(bool(np.isfinite(values).all()), f"the map of stride {stride} must be finite")
-        _require(not _close(values[0], values[1]), f"the map of stride {stride} must tell pictures apart")
+        require(values.shape == shape, f"the map of stride {stride} must have the shape {shape}, not {values.shape}")
+        require(bool(np.isfinite(values).all()), f"the map of stride {stride} must be finite")
+        require(not _close(values[0], values[1]), f"the map of stride {stride} must tell pictures apart")
     turned = _compiled(network, strides[::-1])
     for place in range(len(pictures)):
         alone = list(turned(pictures[place : place + 1]).values())[::-1]
         same = all(_close(one[0], values[place]) for one, values in zip(alone, together, strict=True))
-        _require(same, "a picture's maps must depend neither on its neighbours nor on the order of the request")
+        require(same, "a picture's maps must depend neither on its neighbours nor on the order of the request")
 
 
 def _check_description(backbone: Backbone) -> None:
-    _require(backbone.name == backbone.name.lower().strip() != "", "its name must be lower-case and not empty")
-    _require(bool(backbone.licence), "the licence of its weights must be told")
-    _require(set(backbone.strides) <= set(backbone.channels), "its default strides must be among its feature maps")
-    _require(min(backbone.std) > 0, "what pixels are divided by must be positive")
+    require(backbone.name == backbone.name.lower().strip() != "", "its name must be lower-case and not empty")
+    require(bool(backbone.licence), "the licence of its weights must be told")
+    require(set(backbone.strides) <= set(backbone.channels), "its default strides must be among its feature maps")
+    require(min(backbone.std) > 0, "what pixels are divided by must be positive")
     unknown = max(backbone.channels) + 1
     try:
         backbone.dimensions((unknown,))
@@ -72,8 +73,3 @@ def _compiled(network: LoadedBackbone, strides: tuple[int, ...]) -> ov.CompiledM
 
 def _close(one: np.ndarray, other: np.ndarray) -> bool:
     return bool(np.linalg.norm(one - other) <= TOLERANCE * np.linalg.norm(other))
-
-
-def _require(kept: bool, promise: str) -> None:
-    if not kept:
-        raise AssertionError(promise)

@@ -18,12 +18,13 @@ def damaged_copies(sample: bytes) -> Iterator[tuple[str, bytes]]:
     for index in range(_FLIPS):
         place = int(rng.integers(min(len(sample), 512) if index % 2 else len(sample)))
         bit = 1 << int(rng.integers(8))
-        yield f"bit {bit} flipped at byte {place}", _changed(sample, place, bytes([sample[place] ^ bit]))
+        yield f"bit {bit} flipped at byte {place}", patched(sample, place, bytes([sample[place] ^ bit]))
     for _ in range(_NOISES):
         place, noise = int(rng.integers(len(sample))), rng.bytes(16)
-        yield f"noise at byte {place}", _changed(sample, place, noise[: len(sample) - place])
+        yield f"noise at byte {place}", patched(sample, place, noise)
     yield "noise", rng.bytes(1000)
 
 
-def _changed(sample: bytes, place: int, patch: bytes) -> bytes:
-    return sample[:place] + patch + sample[place + len(patch) :]
+def patched(sample: bytes, place: int, patch: bytes) -> bytes:
+    """Return a sample with other bytes at a place, cut off at its end."""
+    return sample[:place] + patch[: len(sample) - place] + sample[place + len(patch) :]

@@ -20,6 +20,7 @@ import numpy as np
 from isotherm.core.errors import FormatError, MissingExtraError
 from isotherm.formats.reader import ImageReader, ReadHints
 from isotherm.formats.sequences import HEAD_BYTES, SequenceReader
+from isotherm.testing.damage import patched
 
 MAX_SECONDS = 5.0
 """Longest that one damaged file may take [s]."""
@@ -94,10 +95,6 @@ def _place(data: bytes, rng: np.random.Generator) -> int:
     return int(rng.integers(min(len(data), _HEAD_BYTES) if rng.integers(2) else len(data)))
 
 
-def _patched(data: bytes, place: int, patch: bytes) -> bytes:
-    return data[:place] + patch[: len(data) - place] + data[place + len(patch) :]
-
-
 def _flipped(data: bytes, samples: Sequence[bytes], rng: np.random.Generator) -> bytes:  # noqa: ARG001
     found = bytearray(data)
     for _ in range(int(rng.integers(1, 9))):
@@ -107,19 +104,19 @@ def _flipped(data: bytes, samples: Sequence[bytes], rng: np.random.Generator) ->
 
 def _extreme(data: bytes, samples: Sequence[bytes], rng: np.random.Generator) -> bytes:  # noqa: ARG001
     value = (0, 0xFF, 0x7F, 0x80)[int(rng.integers(4))]
-    return _patched(data, _place(data, rng), bytes([value]) * int(rng.integers(1, 9)))
+    return patched(data, _place(data, rng), bytes([value]) * int(rng.integers(1, 9)))
 
 
 def _lying_length(data: bytes, samples: Sequence[bytes], rng: np.random.Generator) -> bytes:  # noqa: ARG001
     code = "<>"[int(rng.integers(2))] + "HIQ"[int(rng.integers(3))]
     most = (1 << 8 * struct.calcsize(code)) - 1
     length = (*_LENGTHS, len(data), len(data) - 1)[int(rng.integers(len(_LENGTHS) + 2))]
-    return _patched(data, _place(data, rng), struct.pack(code, min(length, most)))
+    return patched(data, _place(data, rng), struct.pack(code, min(length, most)))
 
 
 def _digits(data: bytes, samples: Sequence[bytes], rng: np.random.Generator) -> bytes:  # noqa: ARG001
     words = (b"9" * 20, b"-1", b"1e999", b"nan", b";", b",", b"\n", b"[", b"\xc2\xb0C", b'"', b"0")
-    return _patched(data, _place(data, rng), words[int(rng.integers(len(words)))])
+    return patched(data, _place(data, rng), words[int(rng.integers(len(words)))])
 
 
 def _cut(data: bytes, samples: Sequence[bytes], rng: np.random.Generator) -> bytes:  # noqa: ARG001
@@ -141,11 +138,11 @@ def _transplanted(data: bytes, samples: Sequence[bytes], rng: np.random.Generato
     start = int(rng.integers(len(other)))
     piece = other[start : start + int(rng.integers(1, 65))]
     place = _place(data, rng)
-    return data[:place] + piece + data[place:] if rng.integers(2) else _patched(data, place, piece)
+    return data[:place] + piece + data[place:] if rng.integers(2) else patched(data, place, piece)
 
 
 def _noise(data: bytes, samples: Sequence[bytes], rng: np.random.Generator) -> bytes:  # noqa: ARG001
-    return _patched(data, _place(data, rng), rng.bytes(int(rng.integers(1, 33))))
+    return patched(data, _place(data, rng), rng.bytes(int(rng.integers(1, 33))))
 
 
 _DAMAGES = (_flipped, _extreme, _lying_length, _lying_length, _digits, _cut, _cut_out, _spliced, _transplanted, _noise)

@@ -8,6 +8,7 @@ import numpy as np
 
 from isotherm.core.config import from_mapping, settings_of, to_mapping
 from isotherm.hotspots.method import HotspotMethod, Mask, Values
+from isotherm.testing.promises import require
 
 
 def check_hotspot_method(method: HotspotMethod) -> None:
@@ -22,21 +23,21 @@ def check_hotspot_method(method: HotspotMethod) -> None:
     AssertionError
         A promise is broken; the message says which.
     """
-    _require(isinstance(method, HotspotMethod), "it must have name, config_type and find")
-    _require(method.name == method.name.lower().strip() != "", "its name must be lower-case and not empty")
+    require(isinstance(method, HotspotMethod), "it must have name, config_type and find")
+    require(method.name == method.name.lower().strip() != "", "its name must be lower-case and not empty")
     _check_config(method.config_type)
     for name, values in _pictures().items():
         _check_masks(method, name, values)
     flat = _mask(method, np.full((12, 16), 21.5, dtype=np.float32))
-    _require(bool(flat.all()) or not flat.any(), "in a flat picture all pixels must be hot, or none")
+    require(bool(flat.all()) or not flat.any(), "in a flat picture all pixels must be hot, or none")
 
 
 def _check_config(config_type: type) -> None:
-    _require(is_dataclass(config_type), "config_type must be a dataclass")
+    require(is_dataclass(config_type), "config_type must be a dataclass")
     config = config_type()
     for item in settings_of(config_type):
-        _require(bool(item.text), f"the setting {item.name} must have a help line")
-    _require(
+        require(bool(item.text), f"the setting {item.name} must have a help line")
+    require(
         from_mapping(config_type, to_mapping(config)) == config, "the configuration must survive plain values and back"
     )
 
@@ -61,19 +62,13 @@ def _pictures() -> dict[str, Values]:
 def _check_masks(method: HotspotMethod, name: str, values: Values) -> None:
     before = values.copy()
     first = _mask(method, values)
-    _require(np.array_equal(values, before, equal_nan=True), f"{name}: find must not change its input")
-    _require(np.array_equal(first, _mask(method, values)), f"{name}: find must give the same mask twice")
-    _require(not first[~np.isfinite(values)].any(), f"{name}: pixels without a finite value are never hot")
+    require(np.array_equal(values, before, equal_nan=True), f"{name}: find must not change its input")
+    require(np.array_equal(first, _mask(method, values)), f"{name}: find must give the same mask twice")
+    require(not first[~np.isfinite(values)].any(), f"{name}: pixels without a finite value are never hot")
 
 
 def _mask(method: HotspotMethod, values: Values) -> Mask:
     mask = method.find(values, method.config_type())
-    _require(isinstance(mask, np.ndarray) and mask.dtype == np.bool_, "find must return a bool array")
-    _require(mask.shape == values.shape, f"find must return the shape of its input, {values.shape}, not {mask.shape}")
+    require(isinstance(mask, np.ndarray) and mask.dtype == np.bool_, "find must return a bool array")
+    require(mask.shape == values.shape, f"find must return the shape of its input, {values.shape}, not {mask.shape}")
     return mask
-
-
-def _require(kept: bool, promise: str) -> None:
-    # Not `assert`: the check must also work under `python -O`.
-    if not kept:
-        raise AssertionError(promise)

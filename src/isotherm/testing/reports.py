@@ -20,6 +20,7 @@ from isotherm.core.shapes import Box
 from isotherm.core.thermogram import Camera
 from isotherm.reports.content import Report, build_report
 from isotherm.reports.writer import ReportWriter
+from isotherm.testing.promises import require
 
 HOSTILE = '../<script>alert("1")</script>,=1+1\r\n"Schaltschrank №7 温度".jpg'
 """A file name with everything that breaks a careless writer."""
@@ -37,15 +38,15 @@ def check_report_writer(writer: ReportWriter) -> None:
     AssertionError
         A promise is broken; the message says which.
     """
-    _require(isinstance(writer, ReportWriter), "it must have name, filename and render")
-    _require(writer.name == writer.name.lower().strip() != "", "its name must be lower-case and not empty")
-    _require(PurePath(writer.filename).name == writer.filename != "", "its file name must be a name, not a path")
+    require(isinstance(writer, ReportWriter), "it must have name, filename and render")
+    require(writer.name == writer.name.lower().strip() != "", "its name must be lower-case and not empty")
+    require(PurePath(writer.filename).name == writer.filename != "", "its file name must be a name, not a path")
     for name, report in sample_reports().items():
         first = writer.render(report)
-        _require(isinstance(first, bytes) and first != b"", f"{name}: render must return bytes, and some")
-        _require(first == writer.render(report), f"{name}: the same report must give the same bytes")
+        require(isinstance(first, bytes) and first != b"", f"{name}: render must return bytes, and some")
+        require(first == writer.render(report), f"{name}: the same report must give the same bytes")
         again = writer.render(sample_reports()[name])
-        _require(first == again, f"{name}: nothing but the report may decide (no clock, no random number)")
+        require(first == again, f"{name}: nothing but the report may decide (no clock, no random number)")
 
 
 def sample_reports() -> dict[str, Report]:
@@ -168,9 +169,3 @@ def _table() -> dict[str, object]:
             {"interval": "(15, inf)", "grade": "1", "action": "repair immediately"},
         ],
     }
-
-
-def _require(kept: bool, promise: str) -> None:
-    # Not `assert`: the check must also work under `python -O`.
-    if not kept:
-        raise AssertionError(promise)
