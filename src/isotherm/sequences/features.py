@@ -9,21 +9,31 @@ import numpy as np
 from jaxtyping import Float32
 
 from isotherm.core.config import setting, validate
+from isotherm.sequences.log_frames import log_frames
 from isotherm.sequences.maps import MapStack, Wanted
 from isotherm.sequences.pct import Pct, PctConfig
 from isotherm.sequences.ppt import Ppt, PptConfig
 from isotherm.sequences.stack import ThermalSequence
 from isotherm.sequences.tsr import Tsr, TsrConfig
 
-_PARTS = {"std14": ("pct", "ppt", "tsr"), "pct4": ("pct",), "ppt4": ("ppt",), "tsr6": ("tsr",)}
+_PARTS = {
+    "std14": ("pct", "ppt", "tsr"),
+    "pct4": ("pct",),
+    "ppt4": ("ppt",),
+    "tsr6": ("tsr",),
+    "frames16": ("frames16",),
+    "frames25": ("frames25",),
+}
 
 
 @dataclass(frozen=True)
 class FeaturesConfig:
     """Settings of `Features`."""
 
-    preset: Literal["std14", "pct4", "ppt4", "tsr6"] = setting(
-        "std14", "which maps: 4 principal components, 4 phases, 6 derivatives of TSR, or all 14"
+    preset: Literal["std14", "pct4", "ppt4", "tsr6", "frames16", "frames25"] = setting(
+        "std14",
+        "which maps: 4 principal components, 4 phases, 6 derivatives of TSR, or all 14; or 16 or 25 frames, even in "
+        "log time",
     )
     clip: float = setting(30.0, "values farther from the usual than so many robust deviations are cut", low=1, high=1e6)
 
@@ -37,7 +47,8 @@ class Features:
     No single map shows defects at all depths, and the sign of their contrast turns with depth: together they do. The
     signs of the principal components are fixed by the skewness of their maps; phases and derivatives have theirs by
     physics. Pixels without a number stay NaN. ``std14`` is, in this order: pct_1 .. 4 (centred by frame), ppt_phase_1
-    .. 4, tsr_d1_1 .. 3 and tsr_d2_1 .. 3 (order 7, at a quarter, half and three quarters of log time).
+    .. 4, tsr_d1_1 .. 3 and tsr_d2_1 .. 3 (order 7, at a quarter, half and three quarters of log time). ``frames16``
+    and ``frames25`` are frame_1 .. 16 or 25 of `isotherm.sequences.log_frames`, for networks that see time themselves.
     """
 
     name = "features"
@@ -54,6 +65,8 @@ class Features:
 
 
 def _part(name: str, sequence: ThermalSequence) -> MapStack:
+    if name.startswith("frames"):
+        return log_frames(sequence, int(name.removeprefix("frames")))
     if name == "pct":
         return Pct().maps(sequence, PctConfig(components=4))
     if name == "ppt":
