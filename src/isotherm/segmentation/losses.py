@@ -10,7 +10,9 @@ from types import MappingProxyType
 from typing import Literal, TypeAlias, get_args
 
 import torch
-from monai.losses import DiceLoss, FocalLoss, TverskyLoss
+from monai.losses.dice import DiceLoss
+from monai.losses.focal_loss import FocalLoss
+from monai.losses.tversky import TverskyLoss
 from torch.nn import functional
 
 from isotherm.core.errors import UnknownNameError
