@@ -1,7 +1,8 @@
-"""A model on disk: a folder with one JSON manifest and one safetensors file, checked before it is believed.
+"""A model on disk: a folder with one JSON manifest and one more file, checked before it is believed.
 
-``manifest.json`` holds what the caller says plus ``format_version``, the sha256 and size of every other file, and
-the sha256 of itself (without that field), so that a single flipped byte anywhere is noticed.
+The other file is a safetensors file of arrays, or an ONNX model. ``manifest.json`` holds what the caller says plus
+``format_version``, its sha256 and size, and the sha256 of itself (without that field), so that a single flipped byte
+anywhere is noticed.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from isotherm.core.errors import ModelError, OutputError
 from isotherm.core.files import make_folder, sha256
 
 FORMAT_VERSION = 2
-MANIFEST, ARRAYS = "manifest.json", "arrays.safetensors"
+MANIFEST, ARRAYS, NETWORK = "manifest.json", "arrays.safetensors", "network.onnx"
+FILES = (ARRAYS, NETWORK)
 MAX_MANIFEST_BYTES = 64 * 1024 * 1024
 MAX_ARRAY_BYTES = 2 * 1024**3
 
@@ -36,15 +38,24 @@ def write_bundle(folder: Path, *, manifest: Mapping[str, Any], arrays: Mapping[s
     OutputError
         The folder holds something that is no model, or cannot be written.
     """
-    check_target(folder)
     data = save_tensors({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+    _write(folder, manifest, ARRAYS, data)
+
+
+def write_network(folder: Path, *, manifest: Mapping[str, Any], network: bytes) -> None:
+    """Write a model folder that holds an ONNX model, as `write_bundle` does."""
+    _write(folder, manifest, NETWORK, network)
+
+
+def _write(folder: Path, manifest: Mapping[str, Any], name: str, data: bytes) -> None:
+    check_target(folder)
     if len(data) > MAX_ARRAY_BYTES:
-        raise OutputError(f"the model would have {len(data)} bytes of arrays; at most {MAX_ARRAY_BYTES} can be loaded")
-    files = {ARRAYS: {"sha256": sha256(data), "bytes": len(data)}}
+        raise OutputError(f"{name} of the model would have {len(data)} bytes; at most {MAX_ARRAY_BYTES} can be loaded")
+    files = {name: {"sha256": sha256(data), "bytes": len(data)}}
     whole = _signed({"format_version": 0, **manifest, "files": files} | {"format_version": FORMAT_VERSION})
     make_folder(folder.parent)
     try:
-        _place(folder, {ARRAYS: data, MANIFEST: _to_json(whole)})
+        _place(folder, {name: data, MANIFEST: _to_json(whole)})
     except OSError as error:
         raise OutputError(f"cannot write the model {folder}: {error.strerror}") from error
 
@@ -69,7 +80,7 @@ def check_target(folder: Path) -> None:
 
 
 def _strangers(folder: Path) -> list[str]:
-    return sorted(item.name for item in folder.iterdir() if item.name not in (MANIFEST, ARRAYS))
+    return sorted(item.name for item in folder.iterdir() if item.name not in (MANIFEST, *FILES))
 
 
 def _is_model(folder: Path) -> bool:
@@ -88,19 +99,28 @@ def read_bundle(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     ModelError
         A file is missing, altered, unexpected or too large, or was written by another version.
     """
-    manifest = _read_manifest(folder)
-    listed = manifest.get("files")
-    if not isinstance(listed, dict) or set(listed) != {ARRAYS} or not isinstance(listed[ARRAYS], dict):
-        raise ModelError(f"{MANIFEST} lists other files than {ARRAYS}", folder)
-    strangers = _strangers(folder)
-    if strangers:
-        raise ModelError(f"holds {strangers[0]!r}, which its manifest does not know", folder)
-    data = _read_listed(folder, ARRAYS, listed[ARRAYS])
+    manifest, data = _read_whole(folder, ARRAYS)
     try:
         arrays: dict[str, np.ndarray] = load_tensors(data)
     except SafetensorError as error:
         raise ModelError(f"{ARRAYS} is no safetensors file: {error}", folder) from error
     return manifest, arrays
+
+
+def read_network(folder: Path) -> tuple[dict[str, Any], bytes]:
+    """Return the manifest and the ONNX model of a model folder; raises ModelError as `read_bundle` does."""
+    return _read_whole(folder, NETWORK)
+
+
+def _read_whole(folder: Path, name: str) -> tuple[dict[str, Any], bytes]:
+    manifest = _read_manifest(folder)
+    listed = manifest.get("files")
+    if not isinstance(listed, dict) or set(listed) != {name} or not isinstance(listed[name], dict):
+        raise ModelError(f"{MANIFEST} lists other files than {name}: a model of another kind", folder)
+    strangers = sorted(item.name for item in folder.iterdir() if item.name not in (MANIFEST, name))
+    if strangers:
+        raise ModelError(f"holds {strangers[0]!r}, which its manifest does not know", folder)
+    return manifest, _read_listed(folder, name, listed[name])
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import io
+import tempfile
 import warnings
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -28,20 +29,20 @@ def onnx_of(module: nn.Module, channels: int) -> bytes:
     H and W are multiples of what the network asks for. By torch's exporter that traces one call: the newer one needs
     one package more (onnxscript).
     """
-    stream = io.BytesIO()
     # Not square, so that height and width cannot be taken for one another.
     example = torch.zeros(1, channels, TRACED_PX, TRACED_PX * 2)
     axes = {0: "N", 2: "H", 3: "W"}
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         warnings.simplefilter("ignore")
+        path = Path(folder) / "network.onnx"
         torch.onnx.export(
             _Probability(module).eval(),
             (example,),
-            stream,
+            path,
             input_names=[INPUT],
             output_names=[OUTPUT],
             dynamic_axes={INPUT: axes, OUTPUT: axes},
             opset_version=OPSET,
             dynamo=False,
         )
-    return stream.getvalue()
+        return path.read_bytes()
