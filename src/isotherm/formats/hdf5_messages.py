@@ -165,8 +165,8 @@ def fill_of(message: Cursor, dtype: np.dtype) -> np.ndarray:
     return np.zeros((), dtype)
 
 
-def text_attribute(message: Cursor, file: Cursor, sizes: Sizes) -> tuple[str, str]:
-    """Return name and value of an attribute message; the value is empty where it is no text."""
+def text_attribute(message: Cursor, file: Cursor, sizes: Sizes, *, most: int = _MOST_TEXT) -> tuple[str, str]:
+    """Return name and value, up to `most` bytes, of an attribute message; the value is empty where it is no text."""
     version = message.take(0, 1)[0]
     lengths = [message.u16(2), message.u16(4), message.u16(6)]
     if version not in (1, 2, 3):
@@ -177,13 +177,13 @@ def text_attribute(message: Cursor, file: Cursor, sizes: Sizes) -> tuple[str, st
     kind = message.part(start + padded[0], lengths[1], "HDF5: type of an attribute")
     value = message.part(start + sum(padded), len(message) - start - sum(padded), "HDF5: value of an attribute")
     if kind.take(0, 1)[0] & 0x0F == 3:
-        return name, value.text(0, min(kind.u32(4), _MOST_TEXT, len(value)))
+        return name, value.text(0, min(kind.u32(4), most, len(value)))
     if kind.take(0, 1)[0] & 0x0F == _VARIABLE and kind.take(1, 1)[0] & 0x0F == 1:
-        return name, _global_text(value, file, sizes)
+        return name, _global_text(value, file, sizes, most)
     return name, ""
 
 
-def _global_text(value: Cursor, file: Cursor, sizes: Sizes) -> str:
+def _global_text(value: Cursor, file: Cursor, sizes: Sizes, most: int) -> str:
     """Return a text of variable length from the heap that it points to."""
     heap, wanted = sizes.place(value, 4), value.u32(4 + sizes.address)
     if heap is None or file.take(heap, 4) != b"GCOL":
@@ -194,6 +194,6 @@ def _global_text(value: Cursor, file: Cursor, sizes: Sizes) -> str:
             return ""
         length = sizes.unsigned(file, place + 8, sizes.length)
         if file.u16(place) == wanted:
-            return file.text(place + 8 + sizes.length, min(length, _MOST_TEXT))
+            return file.text(place + 8 + sizes.length, min(length, most))
         place += 8 + sizes.length + length + -length % 8
     return ""

@@ -38,6 +38,7 @@ _MOST_MEMBERS = 100_000
 _MOST_MESSAGES, _MOST_MESSAGE_BYTES = 200_000, 1 << 26
 _MOST_CHUNKS = 1_000_000
 _DEEPEST = 16
+_MOST_TEXT = 1 << 20
 
 
 def starts_in(data: bytes) -> bool:
@@ -139,6 +140,21 @@ def datasets_in(file: Cursor) -> list[Dataset]:
     if not found and walk.errors:
         raise walk.errors[0]
     return found
+
+
+def group_texts(file: Cursor, group: str) -> dict[str, str]:
+    """Return the attributes of a group of the root that are texts; empty where there is no such group or none in it.
+
+    Raises
+    ------
+    FormatError
+        The file is damaged.
+    """
+    sizes, root = _superblock(file)
+    walk = _Walk(file, sizes)
+    place = dict(walk._children(tuple(walk._messages(root)), 0)).get(group)
+    messages = [] if place is None else [item for item in walk._messages(place) if item.kind == _ATTRIBUTE]
+    return dict(text_attribute(message.cursor, file, sizes, most=_MOST_TEXT) for message in messages)
 
 
 def _superblock(file: Cursor) -> tuple[Sizes, int]:

@@ -48,11 +48,16 @@ def open_hdf5(path: Path, asked: Asked, *, what: str = "HDF5", matlab: bool = Fa
     UnknownNameError
         There is no such variable.
     """
+    variables = variables_of_hdf5(path, what=what, matlab=matlab)
+    return recording_among(variables, asked, what, habit="HWT" if matlab else "THW")
+
+
+def variables_of_hdf5(path: Path, *, what: str, matlab: bool) -> list[Variable]:
+    """Return all arrays of numbers in a file; see `open_hdf5`."""
     cursor = MappedCursor(path, "<", what)
     # MATLAB keeps what its cells point to in a group that is called #refs#.
     found = [dataset for dataset in datasets_in(cursor) if not dataset.name.startswith("#")]
-    variables = [_variable(dataset, cursor, reverse=matlab) for dataset in found]
-    return recording_among(variables, asked, what, habit="HWT" if matlab else "THW")
+    return [_variable(dataset, cursor, reverse=matlab) for dataset in found]
 
 
 def _variable(dataset: Dataset, cursor: MappedCursor, *, reverse: bool) -> Variable:

@@ -42,15 +42,18 @@ def open_mat(path: Path, asked: Asked) -> Recording:
     UnknownNameError
         There is no such variable.
     """
+    variables, notes = variables_of_mat(path)
+    recording = recording_among(variables, asked, "MAT", habit="HWT")
+    return replace(recording, notes=(*recording.notes, *notes))
+
+
+def variables_of_mat(path: Path) -> tuple[list[Variable], tuple[str, ...]]:
+    """Return all arrays of numbers in a file, and notes; see `open_mat`."""
     cursor = MappedCursor(path, "<", "MAT")
     cursor.order = order_of(cursor.take(0, min(HEADER_BYTES, len(cursor)))) or "<"
     found, notes = _matrices(cursor)
-    variables = []
-    for _, group in groupby(found, key=lambda matrix: (matrix.name, matrix.dtype, matrix.shape)):
-        cells = tuple(group)
-        variables.append(_variable(cells, cursor))
-    recording = recording_among(variables, asked, "MAT", habit="HWT")
-    return replace(recording, notes=(*recording.notes, *notes))
+    cells = [tuple(group) for _, group in groupby(found, key=lambda matrix: (matrix.name, matrix.dtype, matrix.shape))]
+    return [_variable(group, cursor) for group in cells], notes
 
 
 def _matrices(cursor: MappedCursor) -> tuple[list[Matrix], tuple[str, ...]]:

@@ -47,6 +47,11 @@ def _as_shaped(cursor: MappedCursor, about: Description, start: int = 0) -> np.n
 
 def open_npz(path: Path, asked: Asked) -> Recording:
     """Return the recording in an NPZ archive; stored members are mapped, deflated ones unpacked when first read."""
+    return recording_among(variables_of_npz(path), asked, "NPZ", habit="THW")
+
+
+def variables_of_npz(path: Path) -> list[Variable]:
+    """Return all arrays of numbers in an archive; raises FormatError where it is damaged."""
     cursor = MappedCursor(path, "<", "NPZ")
     try:
         with zipfile.ZipFile(path) as archive:
@@ -54,7 +59,7 @@ def open_npz(path: Path, asked: Asked) -> Recording:
             variables = [_variable(archive, member, path, cursor) for member in members]
     except _DAMAGE as error:
         raise FormatError(f"NPZ: damaged ({error})") from error
-    return recording_among([found for found in variables if found is not None], asked, "NPZ", habit="THW")
+    return [found for found in variables if found is not None]
 
 
 def _variable(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, cursor: MappedCursor) -> Variable | None:
