@@ -40,8 +40,8 @@ from isotherm.workflows.sequence_truth import (
 )
 
 __all__ = [
-    "DataSettings", "LabelledFolder", "LabelledRecording", "Skipped", "digest_of", "labelled_recordings",
-    "split_by_specimen",
+    "DataSettings", "LabelledFolder", "LabelledRecording", "Skipped", "digest_of", "is_no_recording",
+    "labelled_recordings", "recordings_in", "split_by_specimen",
 ]  # fmt: skip
 
 SPECIMENS = "specimens.csv"
@@ -141,7 +141,7 @@ def labelled_recordings(
         raise DataError(f"{folder}: no such folder; expected one that holds recordings with labels")
     settings, prepare = settings or DataSettings(), prepare or PrepareSettings()
     tables = _Tables.of(folder)
-    places = sorted(_candidates(folder), key=lambda place: natural_key(_name(place, folder)))
+    places = recordings_in(folder)
     tables.check({_name(place, folder) for place in places}, folder)
     good: list[LabelledRecording] = []
     skipped: list[Skipped] = []
@@ -157,7 +157,7 @@ def labelled_recordings(
         except ConfigError:
             raise
         except IsothermError as error:
-            if _no_recording(error) and not place.is_dir():
+            if is_no_recording(error) and not place.is_dir():
                 others.append(name)
             else:
                 skipped.append(Skipped(name, " ".join(str(error).split())))
@@ -184,8 +184,8 @@ def _none_usable(folder: Path, skipped: Sequence[Skipped]) -> str:
     return f"{folder}: no labelled recording; {right}{told}{more}"
 
 
-def _no_recording(error: IsothermError) -> bool:
-    """Say whether a file is of another kind altogether (a text, a picture), not a recording that is damaged."""
+def is_no_recording(error: IsothermError) -> bool:
+    """Say whether an error of opening means a file of another kind (a text, a picture), not a damaged recording."""
     return isinstance(error, FormatError) and ("known format" in error.reason or "is empty" in error.reason)
 
 
@@ -194,6 +194,19 @@ def _name(path: Path, folder: Path) -> str:
 
 
 # --- which files are recordings ---------------------------------------------------------------------------------------
+
+
+def recordings_in(folder: Path) -> list[Path]:
+    """Return what may be the recordings of a folder, in natural order: files, and folders that are frames of one.
+
+    Labels and tables are left out by their names. Whether a file is a recording, opening it tells (`is_no_recording`).
+
+    Raises
+    ------
+    DataError
+        A folder cannot be listed.
+    """
+    return sorted(_candidates(folder), key=lambda place: natural_key(_name(place, folder)))
 
 
 def _candidates(folder: Path) -> Iterator[Path]:
