@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from monai.networks.nets.basic_unet import BasicUNet
+from monai.networks.nets.basic_unet import BasicUNet, TwoConv
 
+from isotherm.segmentation.attention import attended
 from isotherm.segmentation.network import NetConfig, Wants
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class UNet:
 
     def build(self, channels: int, config: NetConfig) -> nn.Module:
         """Return an untrained U-Net; see `Network.build`."""
-        return BasicUNet(
+        network = BasicUNet(
             spatial_dims=2,
             in_channels=channels,
             out_channels=1,
@@ -37,6 +38,7 @@ class UNet:
             norm="batch",
             dropout=config.dropout,
         )
+        return attended(network, config.attention, TwoConv, 2)
 
 
 NETWORK = UNet()
