@@ -17,6 +17,7 @@ from isotherm.core.regions import dilate, drop_small, erode, label
 from isotherm.measurement.outlines import outlines
 from isotherm.measurement.region_stats import RegionStats, region_stats
 from isotherm.sequences.quality import cnr
+from isotherm.sequences.region_depths import GapFit, RegionDepths
 
 Mask = Bool[np.ndarray, "H W"]
 # Anonymous sides: that a map is of the size of the mask is checked, with a message.
@@ -25,8 +26,11 @@ Verdict = Literal["accept", "reject"]
 
 TOGETHER_PX = 9
 """Neighbouring pixels share noise by blur and by heat that spreads: so many count as one."""
-RELIABLE_RATIO = 6.0
-"""Below this diameter over depth, heat flows round a defect before its depth shows (`Defect.depth_doubt`)."""
+RELIABLE_RATIO, RELIABLE_FIT_RATIO = 6.0, 3.0
+"""Below this diameter over depth, heat flows round a defect before its depth shows (`Defect.depth_doubt`): in depths of
+pixels, and in those fitted to a region, where that flow is part of the theory."""
+CLEAR_RESISTANCE = 0.25
+"""Gaps that hold heat up less than this (R k / d) look like solid inclusions, which lie less deep than they seem."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class DefectRules:
         10.0, "standard uncertainty of the diffusivity behind the depths [%]", low=0, high=100
     )
     method_percent: float = setting(
-        6.0, "standard uncertainty of a depth by the method itself, for wide defects [%]", low=0, high=100
+        6.0, "standard uncertainty of a pixel's depth by the method itself, for wide defects [%]", low=0, high=100
     )
     reject_diameter_mm: float | None = setting(None, "defects of this diameter or more are rejected [mm]", low=0)
     reject_area_mm2: float | None = setting(None, "defects of this area or more are rejected [mm²]", low=0)
@@ -65,7 +69,7 @@ class Defect:
     diameter_px, diameter_mm
         Of the circle of the same area; None in mm without the size of a pixel.
     depth_mm, depth_sigma_mm
-        Median depth over its middle and its standard uncertainty; None where no depth is known.
+        Depth of its middle and its standard uncertainty; None where no depth is known.
     depth_doubt
         Why the depth should not be trusted; empty where nothing speaks against it.
     cnr
@@ -94,6 +98,15 @@ class Defect:
         return max(known, key=known.__getitem__) if known else None
 
 
+@dataclass(frozen=True)
+class DepthTold:
+    """A depth with its standard uncertainty [mm], and why it should not be trusted (empty where nothing says so)."""
+
+    depth_mm: float | None = None
+    sigma_mm: float | None = None
+    doubt: str = ""
+
+
 def find_defects(
     mask: Mask,
     rules: DefectRules,
@@ -101,6 +114,7 @@ def find_defects(
     maps: Mapping[str, Picture] | None = None,
     score: Picture | None = None,
     depth_mm: Picture | None = None,
+    depths: RegionDepths | None = None,
 ) -> tuple[Defect, ...]:
     """Measure each defect of a mask.
 
@@ -116,6 +130,8 @@ def find_defects(
         How likely each pixel is a defect, by whatever found them.
     depth_mm
         Depth of each pixel [mm], NaN where none could be told (as from `isotherm.sequences.tsr`).
+    depths
+        Tells the depth of each region from its mean curve, in place of `depth_mm`: far more certain.
 
     Raises
     ------
@@ -146,7 +162,11 @@ def find_defects(
         region = Region(area, stats.box(place), stats.peak(place), contours[place], square)
         ring = sound_ring(inside, mask, guard_px=rules.guard_px, ring_px=rules.ring_px)
         ratios = {name: cnr(picture, inside, ring) for name, picture in (maps or {}).items()}
-        depth = (None, None) if depth_mm is None else depth_of(depth_mm, inside, rules)
+        diameter_mm = _diameter_px(area) * rules.pixel_mm if rules.pixel_mm else None
+        if depths is not None:
+            depth = told_by_fit(depths.fit(inside, ring), diameter_mm, rules)
+        else:
+            depth = _told_by_pixels(depth_mm, inside, diameter_mm, rules)
         found.append(_defect(number, region, (ratios, _highest(score, stats, place)), depth, rules))
     return tuple(found)
 
@@ -155,14 +175,18 @@ def _defect(
     number: int,
     region: Region,
     shown: tuple[Mapping[str, float], float | None],
-    depth: tuple[float | None, float | None],
+    depth: DepthTold,
     rules: DefectRules,
 ) -> Defect:
-    diameter = math.sqrt(4 * region.area_px / math.pi)
+    diameter = _diameter_px(region.area_px)
     diameter_mm = diameter * rules.pixel_mm if rules.pixel_mm else None
-    doubt = _doubt(diameter_mm, depth[0])
     verdict = _verdict(diameter_mm, region.area_mm2, rules)
-    return Defect(number, region, diameter, diameter_mm, *depth, doubt, shown[0], shown[1], verdict)
+    told = (depth.depth_mm, depth.sigma_mm, depth.doubt)
+    return Defect(number, region, diameter, diameter_mm, *told, shown[0], shown[1], verdict)
+
+
+def _diameter_px(area_px: int) -> float:
+    return math.sqrt(4 * area_px / math.pi)
 
 
 def _highest(score: Picture | None, stats: RegionStats, place: int) -> float | None:
@@ -170,17 +194,34 @@ def _highest(score: Picture | None, stats: RegionStats, place: int) -> float | N
     return None if score is None or math.isnan(high) else high
 
 
-def _doubt(diameter_mm: float | None, depth_mm: float | None) -> str:
-    if depth_mm is None:
-        return ""
+def told_by_fit(fit: GapFit | None, diameter_mm: float | None, rules: DefectRules) -> DepthTold:
+    """Return the depth that was fitted to a region, with the uncertainty of the diffusivity and with its doubts.
+
+    Depth goes with the root of the diffusivity: half the relative uncertainty of that joins the fit's, as independent.
+    """
+    if fit is None:
+        return DepthTold()
+    depth = 1000 * fit.depth_m
+    doubt = _narrow(diameter_mm, depth, RELIABLE_FIT_RATIO)
+    if fit.resistance < CLEAR_RESISTANCE:
+        doubt = "; ".join(
+            filter(None, ("it holds heat up little: if it is solid (an inclusion) it lies less deep", doubt))
+        )
+    return DepthTold(depth, math.hypot(1000 * fit.sigma_m, depth * rules.diffusivity_percent / 200), doubt)
+
+
+def _told_by_pixels(depth_mm: Picture | None, inside: Mask, diameter_mm: float | None, rules: DefectRules) -> DepthTold:
+    depth, sigma = (None, None) if depth_mm is None else depth_of(depth_mm, inside, rules)
+    return DepthTold() if depth is None else DepthTold(depth, sigma, _narrow(diameter_mm, depth, RELIABLE_RATIO))
+
+
+def _narrow(diameter_mm: float | None, depth_mm: float, reliable: float) -> str:
     if diameter_mm is None:
         return "whether it is wide enough for its depth is not known without the size of a pixel"
     ratio = diameter_mm / depth_mm if depth_mm else math.inf
-    if ratio >= RELIABLE_RATIO:
+    if ratio >= reliable:
         return ""
-    return (
-        f"diameter over depth is {ratio:.1f}: below {RELIABLE_RATIO:g} heat flows round a defect before its depth shows"
-    )
+    return f"diameter over depth is {ratio:.1f}: below {reliable:g} heat flows round a defect before its depth shows"
 
 
 def _verdict(diameter_mm: float | None, area_mm2: float | None, rules: DefectRules) -> Verdict | None:

@@ -106,23 +106,28 @@ def fit(sequence: ThermalSequence, *, order: int = 7, bins: int = 100) -> tuple[
     DataError
         See `Tsr.maps`.
     """
-    required_times(sequence, "tsr")
-    if sequence.times_s[0] <= 0:
-        raise DataError(
-            f"{sequence.name}: tsr needs times that count from the flash; its first frame is at "
-            f"{sequence.times_s[0]:g} s: take the sequence behind the flash (cooling)"
-        )
-    if not sequence.subtracted and sequence.unit != "au":
-        raise DataError(
-            f"{sequence.name}: tsr takes the logarithm of the rise above the cold state, not of temperatures; subtract "
-            "a cold frame first"
-        )
+    required_rise(sequence, "tsr")
     binned = held(sequence.log_bins(bins)) if 0 < bins < sequence.shape[0] else sequence
     if binned.shape[0] <= order + 1:
         raise DataError(
             f"{sequence.name}: {binned.shape[0]} frames for a polynomial of order {order}; {order + 2} are needed"
         )
     return fitted(binned, order)
+
+
+def required_rise(sequence: ThermalSequence, method: str) -> None:
+    """Raise DataError where frames are not rises above the cold state with times that count from the flash."""
+    required_times(sequence, method)
+    if sequence.times_s[0] <= 0:
+        raise DataError(
+            f"{sequence.name}: {method} needs times that count from the flash; its first frame is at "
+            f"{sequence.times_s[0]:g} s: take the sequence behind the flash (cooling)"
+        )
+    if not sequence.subtracted and sequence.unit != "au":
+        raise DataError(
+            f"{sequence.name}: {method} takes the logarithm of the rise above the cold state, not of temperatures; "
+            "subtract a cold frame first"
+        )
 
 
 def depth_m(peak_s: Float32[np.ndarray, "H W"], diffusivity_m2_s: float) -> Float32[np.ndarray, "H W"]:
