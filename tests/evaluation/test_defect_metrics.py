@@ -8,7 +8,14 @@ from sklearn import metrics as reference
 
 from isotherm.core.errors import DataError
 from isotherm.evaluation.bootstrap import Interval
-from isotherm.evaluation.defects import CallRules, PlateJudgement, PlateTruth, judge_plate, judge_plates
+from isotherm.evaluation.defects import (
+    CallRules,
+    PlateJudgement,
+    PlateTruth,
+    judge_plate,
+    judge_plates,
+    plate_differences,
+)
 from isotherm.evaluation.ranking import Undefined
 
 
@@ -87,7 +94,7 @@ def plates(count: int = 12, seed: int = 0) -> tuple[list[PlateJudgement], np.nda
         labels = boxes() if number % 4 == 3 else boxes((5, 5, 8, 8), (20, 30, 5, 5))
         scores = rng.standard_normal(labels.shape) + 2.0 * (labels > 0)
         depth = 1.0 + 0.1 * rng.standard_normal(int(labels.max()))
-        truth_of = PlateTruth(labels, np.array([8.0, 2.0])[: labels.max()], np.ones(int(labels.max())))
+        truth_of = PlateTruth(labels, np.array([8.0, 2.0])[: labels.max()], np.ones(int(labels.max())), pixel_mm=0.5)
         made.append(judge_plate(truth_of, scores > 1.5, scores, depth_told_mm=depth))
         all_true.append(labels.ravel() > 0)
         all_scores.append(scores.ravel())
@@ -158,3 +165,46 @@ def test_scores_without_a_number_are_the_lowest() -> None:
     scores = np.where(labels > 0, 1.0, np.nan)
     plate = judge_plate(truth(labels), labels > 0, scores)
     assert judge_plates([plate, plate], resamples=10)["auroc"].value == 1.0
+
+
+def test_false_calls_over_the_judged_area() -> None:
+    # Two plates of 2400 pixels of 0.5 mm, 1200 of them judged on the second: 9e-4 m2, three false calls.
+    sure = np.arange(40 * 60).reshape(40, 60) < 1200
+    called = boxes((5, 5, 4, 4), (10, 20, 4, 4), (30, 30, 4, 4))
+    empty = np.zeros(0)
+    made = [
+        judge_plate(PlateTruth(boxes(), empty, empty, part, 0.5), called > 0, called * 1.0) for part in (None, sure)
+    ]
+    assert judge_plates(made, resamples=10)["false_calls_m2"].value == pytest.approx(5 / 9e-4)
+    unknown = judge_plates([judged(boxes(), called)], resamples=10)["false_calls_m2"].value
+    assert isinstance(unknown, Undefined)
+
+
+def test_recordings_of_one_specimen_are_drawn_together() -> None:
+    made, *_ = plates(12)
+    alone = judge_plates(made, resamples=400)["iou"].interval
+    # Each plate three times says no more than once: the interval is as wide as before.
+    thrice = [plate for plate in made for _ in range(3)]
+    names = [f"{number}" for number in range(12) for _ in range(3)]
+    together = judge_plates(thrice, specimens=names, resamples=400)["iou"].interval
+    taken_apart = judge_plates(thrice, resamples=400)["iou"].interval
+    assert isinstance(alone, Interval)
+    assert isinstance(together, Interval)
+    assert isinstance(taken_apart, Interval)
+    assert together.high - together.low == pytest.approx(alone.high - alone.low, rel=0.2)
+    assert taken_apart.high - taken_apart.low < 0.75 * (together.high - together.low)
+
+
+def test_a_paired_difference_is_that_of_the_values_and_has_no_spread_against_itself() -> None:
+    made, *_ = plates()
+    other, *_ = plates(seed=5)
+    found = plate_differences(made, other, resamples=50)
+    values, others = judge_plates(made, resamples=5), judge_plates(other, resamples=5)
+    for name in ("iou", "auroc", "pod", "false_calls"):
+        assert found[name].value == pytest.approx(values[name].value - others[name].value)
+        assert found[name].interval.low <= found[name].value <= found[name].interval.high
+    for name, one in plate_differences(made, made, resamples=20).items():
+        if name != "pod_3_to_6":
+            assert (one.value, one.interval) == (0, Interval(0, 0)), name
+    with pytest.raises(DataError, match="same plates"):
+        plate_differences(made, made[:-1])

@@ -33,9 +33,13 @@ DEFINITIONS = {
     "pod": "share of the defects that were found; by diameter over depth below 3, 3 to 6, and 6 or more",
     "found": "at least a part (`cover_percent`) of the defect's pixels is called, by regions that count as on a defect",
     "false_calls": "called regions that are not on a defect, as mean over all plates, those without a defect included",
+    "false_calls_m2": "the same regions over the judged area of all plates [1/m2], where the size of a pixel is known",
     "on a defect": "at least a part (`own_percent`) of the region lies on defects or within `margin_px` of one",
     "depth_error": "median over found defects of |depth told - true depth| over true depth",
-    "low, high": "95 % percentile bootstrap over plates, drawn among those with and those without a defect apart",
+    "low, high": (
+        "95 % percentile bootstrap over plates (recordings of one specimen together), drawn among those with and those "
+        "without a defect apart; of a difference: over the same draws for both"
+    ),
 }
 
 
@@ -64,12 +68,21 @@ class PlateTruth:
         (D) of its defects, NaN where not known.
     judged
         (H W) where the labels say something; None: everywhere.
+    pixel_mm
+        Side of a pixel; None where not known.
     """
 
     labels: Int[np.ndarray, "H W"]
     diameter_mm: Float64[np.ndarray, " D"]
     depth_mm: Float64[np.ndarray, " D"]
     judged: Mask | None = None
+    pixel_mm: float | None = None
+
+    @property
+    def area_m2(self) -> float:
+        """The area where the labels say something; NaN where the size of a pixel is not known."""
+        pixels = self.labels.size if self.judged is None else np.count_nonzero(self.judged)
+        return float("nan") if self.pixel_mm is None else pixels * self.pixel_mm**2 * 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,33 +185,101 @@ def _regions(called: Mask, true: Mask, judged: Mask, rules: CallRules) -> tuple[
     return np.asarray(on_defect[labels]), int(count - on_defect.sum())
 
 
-def judge_plates(plates: Sequence[PlateJudgement], *, resamples: int = 1000, seed: int = 0) -> dict[str, Measured]:
+def judge_plates(
+    plates: Sequence[PlateJudgement],
+    *,
+    specimens: Sequence[str] | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Measured]:
     """Return the metrics of a set of plates, each with its interval; see `DEFINITIONS`.
+
+    Parameters
+    ----------
+    specimens
+        What each plate is of: those of one specimen are drawn together. None: each is its own.
+    resamples, seed
+        Of the intervals.
 
     Returns
     -------
     dict
-        ``iou dice average_precision auroc pod pod_below_3 pod_3_to_6 pod_from_6 false_calls depth_error
+        ``iou dice average_precision auroc pod pod_below_3 pod_3_to_6 pod_from_6 false_calls false_calls_m2 depth_error
         depth_error_from_6``; undefined with the reason where the plates cannot give a number.
     """
     if not plates:
         return dict.fromkeys(_STATISTICS, Measured(Undefined("no plates")))
-    tables = _Tables.of(plates)
-    everything = np.arange(len(plates))
-    exact = {name: statistic(plates, tables, everything) for name, statistic in _STATISTICS.items()}
-    exact |= _exact_curves(plates)
-    at_edges = {name: _STATISTICS[name](plates, tables, everything) for name in ("average_precision", "auroc")}
-    draws = _draws(plates, resamples, seed)
-    measured = {}
-    for name, statistic in _STATISTICS.items():
-        value = exact[name]
-        interval = _interval([statistic(plates, tables, drawn) for drawn in draws])
-        if isinstance(interval, Interval) and isinstance(value, float) and isinstance(at_edges.get(name), float):
-            # The interval is of curves read at some scores: it moves by what reading all of them makes of the value.
-            shift = value - float(at_edges[name])  # type: ignore[arg-type]
-            interval = Interval(*np.clip([interval.low + shift, interval.high + shift], 0, 1).tolist())
-        measured[name] = Measured(value, None if isinstance(value, Undefined) else interval)
-    return measured
+    found = _Resampled.of(plates, _draws(plates, specimens, resamples, seed))
+    return {name: _measured(found.exact[name], found.at_edges[name], found.drawn[name]) for name in _STATISTICS}
+
+
+def plate_differences(
+    plates: Sequence[PlateJudgement],
+    baseline: Sequence[PlateJudgement],
+    *,
+    specimens: Sequence[str] | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Measured]:
+    """Return by how much the metrics of one method differ from those of another on the same plates (paired).
+
+    Raises
+    ------
+    DataError
+        They are not of the same plates.
+    """
+    if [plate.found.size for plate in plates] != [plate.found.size for plate in baseline]:
+        raise DataError("a difference needs the same plates, in the same order")
+    if not plates:
+        return dict.fromkeys(_STATISTICS, Measured(Undefined("no plates")))
+    draws = _draws(plates, specimens, resamples, seed)
+    one, other = _Resampled.of(plates, draws), _Resampled.of(baseline, draws)
+    return {
+        name: _measured(
+            _less(one.exact[name], other.exact[name]),
+            _less(one.at_edges[name], other.at_edges[name]),
+            [_less(*pair) for pair in zip(one.drawn[name], other.drawn[name], strict=True)],
+            least=-1,
+        )
+        for name in _STATISTICS
+    }
+
+
+def _less(one: Metric, other: Metric) -> Metric:
+    for value in (one, other):
+        if isinstance(value, Undefined):
+            return value
+    return float(one) - float(other)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, eq=False)
+class _Resampled:
+    """Metrics of all plates, and of each draw of them.
+
+    ``at_edges`` holds what the curves read at some scores make of all plates: what each draw is to be compared with.
+    """
+
+    exact: Mapping[str, Metric]
+    at_edges: Mapping[str, Metric]
+    drawn: Mapping[str, list[Metric]]
+
+    @classmethod
+    def of(cls, plates: Sequence[PlateJudgement], draws: Sequence[Int[np.ndarray, " _"]]) -> _Resampled:
+        tables, everything = _Tables.of(plates), np.arange(len(plates))
+        at_edges = {name: statistic(plates, tables, everything) for name, statistic in _STATISTICS.items()}
+        drawn = {name: [statistic(plates, tables, draw) for draw in draws] for name, statistic in _STATISTICS.items()}
+        return cls(at_edges | _exact_curves(plates), at_edges, drawn)
+
+
+def _measured(exact: Metric, at_edges: Metric, drawn: list[Metric], *, least: float = 0) -> Measured:
+    interval = _interval(drawn)
+    if isinstance(exact, Undefined):
+        return Measured(exact)
+    if isinstance(interval, Interval) and exact != at_edges:
+        # Curves read at some scores only: the interval moves by what reading all of them makes of the value.
+        shift = exact - float(at_edges)  # type: ignore[arg-type]
+        interval = Interval(*np.clip([interval.low + shift, interval.high + shift], least, 1).tolist())
+    return Measured(exact, interval)
 
 
 def _exact_curves(plates: Sequence[PlateJudgement]) -> dict[str, Metric]:
@@ -239,13 +320,20 @@ def _at_or_above(scores: Float[np.ndarray, " P"], edges: Float64[np.ndarray, " E
     return np.append(ordered.size - np.searchsorted(ordered, edges, side="left"), ordered.size)
 
 
-def _draws(plates: Sequence[PlateJudgement], resamples: int, seed: int) -> list[Int[np.ndarray, " N"]]:
+def _draws(
+    plates: Sequence[PlateJudgement], specimens: Sequence[str] | None, resamples: int, seed: int
+) -> list[Int[np.ndarray, " _"]]:
     rng = np.random.default_rng(seed)
-    faulty = np.array([plate.found.size > 0 for plate in plates])
+    names = np.arange(len(plates)) if specimens is None else np.unique(specimens, return_inverse=True)[1]
+    members = [np.flatnonzero(names == name) for name in range(int(names.max()) + 1)]
+    faulty = np.array([any(plates[i].found.size for i in each.tolist()) for each in members])
     groups = [group for group in (np.flatnonzero(faulty), np.flatnonzero(~faulty)) if group.size]
     if min(group.size for group in groups) < 2:
         return []
-    return [np.concatenate([rng.choice(group, group.size) for group in groups]) for _ in range(resamples)]
+    return [
+        np.concatenate([members[i] for group in groups for i in rng.choice(group, group.size).tolist()])
+        for _ in range(resamples)
+    ]
 
 
 def _interval(values: list[Metric]) -> Interval | Undefined:
@@ -304,6 +392,11 @@ def _false_calls(plates: Sequence[PlateJudgement], _: _Tables, drawn: Int[np.nda
     return float(np.mean([plates[i].false_calls for i in drawn.tolist()]))
 
 
+def _false_calls_m2(plates: Sequence[PlateJudgement], _: _Tables, drawn: Int[np.ndarray, " N"]) -> Metric:
+    calls, area = np.sum([[plates[i].false_calls, plates[i].truth.area_m2] for i in drawn.tolist()], axis=0).tolist()
+    return Undefined("the size of a pixel is not known for all plates") if np.isnan(area) else calls / area
+
+
 _STATISTICS: Mapping[str, _Statistic] = {
     "iou": _overlap(PixelCounts.iou),
     "dice": _overlap(PixelCounts.f1),
@@ -314,6 +407,7 @@ _STATISTICS: Mapping[str, _Statistic] = {
     "pod_3_to_6": _pod(*RATIOS),
     "pod_from_6": _pod(RATIOS[1], np.inf),
     "false_calls": _false_calls,
+    "false_calls_m2": _false_calls_m2,
     "depth_error": _depth_error(0),
     "depth_error_from_6": _depth_error(RATIOS[1]),
 }

@@ -281,6 +281,7 @@ def _cropped(
         _column([one.diameter_mm for one in facts]),
         _column([one.depth_mm for one in facts]),
         judged,
+        plate[0],
     )
     return KnownTruth(truth, tuple(one.kind for one in facts), *plate, notes)
 
