@@ -67,6 +67,16 @@ def test_a_data_set_has_its_tables(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_broad_plates_have_their_own_flags(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["--height-px", "32", "--width-px", "40", "--low-frames", "20", "--high-frames", "20"]
+    command = ["sequence", "dataset", "-o", str(tmp_path / "set"), "--plates", "2", "--workers", "1"]
+    assert main([*command, "--bro", "--materials", "pvc, gfrp", *small]) == 0
+    with (tmp_path / "set" / "plates.csv").open() as stream:
+        assert {row["material"] for row in csv.DictReader(stream)} <= {"pvc", "gfrp"}
+    assert main([*command, "--broad", "--materials", "pvc,cheese"]) == 2
+    assert "unknown material 'cheese'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [

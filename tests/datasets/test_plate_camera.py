@@ -85,6 +85,34 @@ def test_the_lamp_glares_in_the_frames_in_which_it_is_on() -> None:
     np.testing.assert_allclose(shown[[0, 2]], 0, atol=0.003)
 
 
+def test_a_drift_is_slow_and_the_same_all_over() -> None:
+    shown = kelvin(np.full((120, 20, 30), 10.0), drift_mk=100.0, bits=16)
+    np.testing.assert_allclose(shown, shown[:, :1, :1].repeat(20, 1).repeat(30, 2), atol=0.0025)
+    course = shown[:, 0, 0]
+    assert course.std() == pytest.approx(0.1, rel=0.05)
+    assert np.abs(np.diff(course)).max() < 0.03
+
+
+def test_marks_and_texture_scale_the_rise() -> None:
+    rise = np.concatenate([np.zeros((1, 60, 80)), np.full((2, 60, 80), 40.0)])
+    marked = kelvin(rise, marks=5, bits=16)
+    np.testing.assert_allclose(marked[0], 0, atol=0.001)
+    np.testing.assert_array_equal(marked[1], marked[2])
+    assert 0.75 * 40 - 0.01 <= marked[1].min() < 39
+    assert 0.4 < (marked[1] > 39.99).mean() < 0.999
+    coarse = kelvin(rise, emissivity_spread=0.02, texture_px=6.0, bits=16)[1]
+    fine = kelvin(rise, emissivity_spread=0.02, texture_px=0.0, bits=16)[1]
+    assert coarse.std() == pytest.approx(fine.std(), rel=0.1) == pytest.approx(0.8, rel=0.1)
+    assert np.abs(np.diff(coarse)).mean() < np.abs(np.diff(fine)).mean() / 4
+
+
+def test_dead_pixels_are_stuck() -> None:
+    shown = kelvin(ramp(5, (60, 80)), dead_share=0.02, netd_mk=30.0)
+    stuck = (shown == shown[0]).all(axis=0)
+    assert stuck.mean() == pytest.approx(0.02, rel=0.3)
+    assert np.ptp(shown[0][stuck]) > 60
+
+
 def test_the_seed_decides_all_patterns() -> None:
     changes = {"netd_mk": 30.0, "fixed_pattern_mk": 50.0, "emissivity_spread": 0.02}
     once, again, other = (kelvin(ramp(), seed=seed, **changes) for seed in (1, 1, 2))

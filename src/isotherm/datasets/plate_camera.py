@@ -1,4 +1,4 @@
-"""What a thermal camera records of a plate: blur, uneven emissivity, fixed pattern, noise, whole numbers of its range.
+"""What a thermal camera records of a plate: blur, uneven emissivity, fixed pattern, drift, noise, counts of its range.
 
 Rises of a few tens of kelvin are taken as proportional to the radiation: the camera is thought to be calibrated for the
 plate's mean emissivity.
@@ -14,8 +14,12 @@ from jaxtyping import Bool, Float32, Float64, UInt16
 from isotherm.core.config import setting, validate
 
 Frame = Float32[np.ndarray, "H W"]
+Field = Float64[np.ndarray, "H W"]
 _HEADROOM = 0.1
 """Share of the range below the temperature of the surroundings."""
+_DRIFT_WAVES = 3
+_FAINTEST_MARK = 0.75
+"""Emissivity of a mark, at the least, as a share of the plate's."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,10 @@ class PlateCamera:
     vignetting: float = setting(0.01, "share of the signal lost in the corners", low=0.0, high=0.9)
     response_ms: float = setting(0.0, "time constant of the detector [ms]; bolometers about 10", low=0.0, high=1000.0)
     glare_k: float = setting(0.0, "lamp light that the plate reflects while it is on [K]", low=0.0, high=1e5)
+    texture_px: float = setting(1.0, "size of the spots of uneven emissivity [px]", low=0.0, high=1000.0)
+    marks: int = setting(0, "tapes, letters, stains of other emissivity on the plate", low=0, high=1000)
+    drift_mk: float = setting(0.0, "slow change of all temperatures over the recording [mK]", low=0.0, high=1e5)
+    dead_share: float = setting(0.0, "share of pixels that are stuck at a count", low=0.0, high=0.5)
 
     def __post_init__(self) -> None:
         validate(self)
@@ -67,8 +75,10 @@ def record(
         During which frames the lamp shines on the plate.
     """
     size = rise.shape[1:]
-    patterns_rng, noise_rng = rng.spawn(2)
+    patterns_rng, noise_rng, marks_rng, drift_rng, dead_rng = rng.spawn(5)
     gain, offset = _patterns(camera, size, patterns_rng)
+    gain *= _marks(camera.marks, size, marks_rng)
+    drift = (camera.drift_mk * 1e-3 * _slow(len(rise), drift_rng)).astype(np.float32)
     kept = np.float32(0.0 if camera.response_ms == 0 else np.exp(-frame_s / (camera.response_ms * 1e-3)))
     taps, top, per_k = _taps(camera.blur_px), 2**camera.bits - 1, np.float32(2**camera.bits / camera.range_k)
     felt: Frame = np.zeros(size, np.float32)
@@ -77,14 +87,16 @@ def record(
         seen = _blurred(gain * (frame + np.float32(camera.glare_k * lit[number])), taps)
         felt = seen if kept == 0 else kept * felt + (1 - kept) * seen
         noise = np.float32(camera.netd_mk * 1e-3) * noise_rng.standard_normal(size, dtype=np.float32)
-        values = (felt + offset + noise) * per_k + np.float32(camera.zero)
+        values = (felt + offset + drift[number] + noise) * per_k + np.float32(camera.zero)
         counts[number] = np.clip(np.rint(values), 0, top).astype(np.uint16)
+    dead = dead_rng.random(size) < camera.dead_share
+    counts[:, dead] = dead_rng.integers(0, top + 1, int(dead.sum()))
     return counts
 
 
 def _patterns(camera: PlateCamera, size: tuple[int, int], rng: np.random.Generator) -> tuple[Frame, Frame]:
     """Return what multiplies the rise and what is added to it [K], both the same in all frames."""
-    texture = 1 + camera.emissivity_spread * _smooth(size, rng, 1.0)
+    texture = 1 + camera.emissivity_spread * _smooth(size, rng, camera.texture_px)
     down, right = (np.linspace(-1, 1, side) if side > 1 else np.zeros(1) for side in size)
     off_axis = (down[:, None] ** 2 + right[None, :] ** 2) / 2
     reflected = camera.reflection_mk * 1e-3 * _smooth(size, rng, min(size) / 4)
@@ -92,7 +104,27 @@ def _patterns(camera: PlateCamera, size: tuple[int, int], rng: np.random.Generat
     return (texture * (1 - camera.vignetting * off_axis)).astype(np.float32), (reflected + fixed).astype(np.float32)
 
 
-def _smooth(size: tuple[int, int], rng: np.random.Generator, length_px: float) -> Float64[np.ndarray, "H W"]:
+def _marks(count: int, size: tuple[int, int], rng: np.random.Generator) -> Frame:
+    """Return what multiplies the rise of each pixel: less than 1 on boxes and ellipses at random places."""
+    gain = np.ones(size, np.float32)
+    down, right = (np.arange(side) + 0.5 for side in size)
+    for _ in range(count):
+        middle, reach = rng.uniform(0, size, 2), np.exp(rng.uniform(np.log(1), np.log(max(1.5, min(size) / 5)), 2))
+        apart = np.abs((down - middle[0]) / reach[0])[:, None], np.abs((right - middle[1]) / reach[1])[None, :]
+        inside = np.maximum(*apart) <= 1 if rng.random() < 0.5 else np.hypot(*apart) <= 1
+        gain[inside] = rng.uniform(_FAINTEST_MARK, 1)
+    return gain
+
+
+def _slow(frames: int, rng: np.random.Generator) -> Float64[np.ndarray, " T"]:
+    """Return a random course over the frames, about 0, of unit spread where there is more than one frame."""
+    way = (np.arange(frames) + 0.5) / frames
+    waves = np.arange(1, _DRIFT_WAVES + 1)
+    course = np.cos(np.pi * np.outer(way, waves)) @ (rng.standard_normal(_DRIFT_WAVES) / waves)
+    return np.asarray(course / max(float(course.std()), 1e-12))
+
+
+def _smooth(size: tuple[int, int], rng: np.random.Generator, length_px: float) -> Field:
     """Return a random field of unit spread that varies over about `length_px` pixels, the same across the rims."""
     down, right = (np.fft.fftfreq(side) for side in size)
     filtered = np.exp(-2 * (np.pi * length_px) ** 2 * (down[:, None] ** 2 + right[None, :] ** 2))

@@ -16,17 +16,27 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from isotherm.core.errors import ConfigError, OutputError
 from isotherm.core.files import make_folder, write_whole
 from isotherm.core.progress import Progress, silent
-from isotherm.datasets.plate_random import RandomPlates, draw_plate
-from isotherm.datasets.plate_sequence import simulate_plate, write_sequence
+from isotherm.datasets.plate_sequence import Experiment, simulate_plate, write_sequence
+from isotherm.datasets.plates import Plate
 
 PLATES, DEFECTS = "plates.csv", "defects.csv"
 _ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@runtime_checkable
+class Plates(Protocol):
+    """What plates are drawn from; goes to other processes."""
+
+    def draw(self, rng: np.random.Generator) -> tuple[Plate, Experiment]:
+        """Draw a plate and how it is recorded."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,7 @@ class PlateRow:
     netd_mk: float
     energy_j_m2: float
     heating_start_s: float
+    material: str
 
 
 @dataclass(frozen=True)
@@ -64,7 +75,7 @@ class DefectRow:
 
 def write_plates(
     folder: Path,
-    spec: RandomPlates,
+    spec: Plates,
     *,
     count: int,
     seed: int = 0,
@@ -99,7 +110,7 @@ def write_plates(
 
 
 def _made(
-    folder: Path, spec: RandomPlates, count: int, seed: int, workers: int
+    folder: Path, spec: Plates, count: int, seed: int, workers: int
 ) -> Iterator[tuple[int, tuple[PlateRow, list[DefectRow]]]]:
     if workers == 1:
         for number in range(1, count + 1):
@@ -133,10 +144,10 @@ def _one_thread_each() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def write_plate(folder: Path, spec: RandomPlates, seed: int, number: int) -> tuple[PlateRow, list[DefectRow]]:
+def write_plate(folder: Path, spec: Plates, seed: int, number: int) -> tuple[PlateRow, list[DefectRow]]:
     """Simulate and write plate `number` of a seed; returns its rows."""
     rng = np.random.default_rng([seed, number])
-    plate, experiment = draw_plate(spec, rng)
+    plate, experiment = spec.draw(rng)
     experiment = replace(experiment, steps=replace(experiment.steps, threads=1))
     made = simulate_plate(plate, experiment, seed=int(rng.integers(2**31)))
     file = f"plate_{number:04d}.npz"
@@ -152,6 +163,7 @@ def write_plate(folder: Path, spec: RandomPlates, seed: int, number: int) -> tup
         netd_mk=experiment.camera.netd_mk,
         energy_j_m2=getattr(experiment.heating, "energy_j_m2", float("nan")),
         heating_start_s=made.heating_start_s,
+        material=plate.layers[0].material.name,
     )
     defects = []
     for index, defect in enumerate(plate.defects, start=1):

@@ -59,6 +59,10 @@ class RandomPlates:
                 f"{self.low_thickness_mm:g} mm"
             )
 
+    def draw(self, rng: np.random.Generator) -> tuple[Plate, Experiment]:
+        """Draw a plate and how it is recorded; see `draw_plate`."""
+        return draw_plate(self, rng)
+
 
 def draw_plate(spec: RandomPlates, rng: np.random.Generator) -> tuple[Plate, Experiment]:
     """Draw a plate and how it is recorded.
