@@ -23,10 +23,14 @@ def write_hdf5(path: Path, arrays: dict[str, np.ndarray], *, matlab: bool = Fals
             data = array.T if matlab else array
             file.create_dataset(name, data=data, **(options if array.ndim == 3 else {}))
     if matlab:
-        head = b"MATLAB 7.3 MAT-file, Platform: test".ljust(124) + b"\0\2IM"
-        with path.open("r+b") as stream:
-            stream.write(head)
+        matlab_head(path)
     return path
+
+
+def matlab_head(path: Path) -> None:
+    """Write the begin of a file of MATLAB 7.3 into the user block of an HDF5 file."""
+    with path.open("r+b") as stream:
+        stream.write(b"MATLAB 7.3 MAT-file, Platform: test".ljust(124) + b"\0\2IM")
 
 
 def pythermondt(path: Path, counts: np.ndarray, table: np.ndarray, times_s: np.ndarray, heat: np.ndarray) -> Path:

@@ -16,7 +16,7 @@ COMPACT, CONTIGUOUS, CHUNKED = 0, 1, 2
 # Bits of IEEE floats by their size [bytes]: exponent's place and size, mantissa's place and size, bias.
 _FLOATS = {2: (10, 5, 0, 10, 15), 4: (23, 8, 0, 23, 127), 8: (52, 11, 0, 52, 1023)}
 _MOST_AXES = 32
-_VARIABLE = 9
+_REFERENCE, _VARIABLE = 7, 9
 _MOST_TEXT = 64
 
 
@@ -90,6 +90,11 @@ def dtype_of(message: Cursor) -> np.dtype | None:
         layout = (*message.take(12, 4), message.u32(16))
         return np.dtype(f"{order}f{size}") if layout == _FLOATS[size] and not bits[0] & 0x40 else None
     return None
+
+
+def refers(message: Cursor) -> bool:
+    """Say whether a datatype message is of references to other objects of the file, as MATLAB's cells are."""
+    return message.take(0, 1)[0] & 0x0F == _REFERENCE and not message.take(1, 1)[0] & 0x0F and message.u32(4) == 8
 
 
 def storage_of(message: Cursor, sizes: Sizes, origin: int) -> Storage:

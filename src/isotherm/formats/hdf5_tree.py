@@ -23,6 +23,7 @@ from isotherm.formats.hdf5_messages import (
     dtype_of,
     fill_of,
     filters_of,
+    refers,
     shape_of,
     storage_of,
     text_attribute,
@@ -57,7 +58,10 @@ class Message:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A dataset of plain numbers by its path; its messages are read when they are asked for."""
+    """A dataset of plain numbers by its path; its messages are read when they are asked for.
+
+    Where it `refers` its numbers are places of other objects, counted from the file's address 0 (`referred`).
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -65,6 +69,7 @@ class Dataset:
     messages: tuple[Message, ...]
     file: Cursor
     sizes: Sizes
+    refers: bool = False
 
     def _of(self, kind: int) -> Message | None:
         return next((message for message in self.messages if message.kind == kind), None)
@@ -132,12 +137,37 @@ def datasets(data: bytes) -> list[Dataset]:
     return datasets_in(Cursor(data, "<", "HDF5"))
 
 
-def datasets_in(file: Cursor) -> list[Dataset]:
-    """Return the datasets of numbers in a file that need not be in memory; as `datasets`."""
+def datasets_in(file: Cursor, *, skipped: str = "", references: bool = False) -> list[Dataset]:
+    """Return the datasets of numbers in a file that need not be in memory; as `datasets`.
+
+    Parameters
+    ----------
+    file
+        The file.
+    skipped
+        A group of the root that is not entered.
+    references
+        Whether datasets of references are returned too.
+    """
     sizes, root = _superblock(file)
-    walk = _Walk(file, sizes)
-    found = list(walk.datasets(root, "", 0))
+    walk = _Walk(file, sizes, skipped)
+    found = [dataset for dataset in walk.datasets(root, "", 0) if references or not dataset.refers]
     if not found and walk.errors:
+        raise walk.errors[0]
+    return found
+
+
+def referred(dataset: Dataset, address: int) -> list[Dataset]:
+    """Return the dataset that a reference of `dataset` points to, or those of a group; empty where it points nowhere.
+
+    Raises
+    ------
+    FormatError
+        What lies there is damaged.
+    """
+    walk = _Walk(dataset.file, dataset.sizes)
+    found = list(walk.datasets(dataset.sizes.base + address, dataset.name, 0)) if address else []
+    if walk.errors:
         raise walk.errors[0]
     return found
 
@@ -178,8 +208,8 @@ def _superblock(file: Cursor) -> tuple[Sizes, int]:
 class _Walk:
     """Goes through groups and trees; one budget for all, and no place twice."""
 
-    def __init__(self, file: Cursor, sizes: Sizes) -> None:
-        self.file, self.sizes = file, sizes
+    def __init__(self, file: Cursor, sizes: Sizes, skipped: str = "") -> None:
+        self.file, self.sizes, self.skipped = file, sizes, skipped
         self.seen: set[int] = set()
         self.errors: list[FormatError] = []
         self.counted = self.members = self.messages = self.message_bytes = 0
@@ -198,17 +228,19 @@ class _Walk:
             messages = tuple(self._messages(place))
             kinds = {message.kind: message.cursor for message in messages}
             if _SPACE in kinds and _TYPE in kinds:
-                dtype = dtype_of(kinds[_TYPE])
+                points = refers(kinds[_TYPE])
+                dtype = np.dtype("<u8") if points else dtype_of(kinds[_TYPE])
                 if dtype is not None:
                     shape = shape_of(kinds[_SPACE], self.sizes)
-                    yield Dataset(path, shape, dtype, messages, self.file, self.sizes)
+                    yield Dataset(path, shape, dtype, messages, self.file, self.sizes, points)
                 return
             children = list(self._children(messages, depth))
         except FormatError as error:
             self.errors.append(error)
             return
         for name, child in children:
-            yield from self.datasets(child, f"{path}/{name}".lstrip("/"), depth + 1)
+            if path or name != self.skipped:
+                yield from self.datasets(child, f"{path}/{name}".lstrip("/"), depth + 1)
 
     def _messages(self, place: int) -> Iterator[Message]:
         """Yield the messages of an object header of either version."""

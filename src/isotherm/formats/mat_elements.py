@@ -168,7 +168,9 @@ class _Walk:
         if self.nodes > _MOST_NODES or depth > _DEEPEST:
             raise cursor.error(f"more than {_MOST_NODES} matrices, or {_DEEPEST} inside one another", place)
         if not element_at(cursor, place).size:
-            return  # an empty place in a cell
+            if path:  # an empty place in a cell
+                yield Matrix(path, np.dtype("f8"), (0, 0), cursor, place, compressed=False)
+            return
         parts = _Parts(cursor, place)
         name = "/".join(part for part in (path, parts.name) if part)
         if parts.dtype is not None:

@@ -17,14 +17,17 @@ from isotherm.core.errors import FormatError
 from isotherm.formats.arrays import NamedArray
 from isotherm.formats.hdf5_arrays import selection
 from isotherm.formats.hdf5_messages import CHUNKED, CONTIGUOUS
-from isotherm.formats.hdf5_tree import Dataset, datasets_in
+from isotherm.formats.hdf5_tree import Dataset, datasets_in, referred
 from isotherm.formats.raster import MOST_DEFLATE_RATIO
 from isotherm.formats.reader import MAX_PIXELS
+from isotherm.sequences.cells import variables_of_cell
 from isotherm.sequences.mapped import MappedCursor
 from isotherm.sequences.recording import Asked, Recording, Variable, recording_among
 from isotherm.sequences.sources import Filling, FrameSource, Table, Unpacked, array_source
 
 _SLAB_NUMBERS = 1 << 24
+_CELL_CONTENTS, _MOST_CELLS = "#refs#", 1_000_000
+"""MATLAB keeps what its cells point to in a group of this name."""
 
 
 def open_hdf5(path: Path, asked: Asked, *, what: str = "HDF5", matlab: bool = False) -> Recording:
@@ -55,9 +58,37 @@ def open_hdf5(path: Path, asked: Asked, *, what: str = "HDF5", matlab: bool = Fa
 def variables_of_hdf5(path: Path, *, what: str, matlab: bool) -> list[Variable]:
     """Return all arrays of numbers in a file; see `open_hdf5`."""
     cursor = MappedCursor(path, "<", what)
-    # MATLAB keeps what its cells point to in a group that is called #refs#.
-    found = [dataset for dataset in datasets_in(cursor) if not dataset.name.startswith("#")]
-    return [_variable(dataset, cursor, reverse=matlab) for dataset in found]
+    variables: list[Variable] = []
+    for dataset in datasets_in(cursor, skipped=_CELL_CONTENTS, references=True):
+        if dataset.refers:
+            variables += _of_cell(dataset, cursor, reverse=matlab)
+        elif not dataset.name.startswith("#"):
+            variables.append(_variable(dataset, cursor, reverse=matlab))
+    return variables
+
+
+def _of_cell(cell: Dataset, cursor: MappedCursor, *, reverse: bool) -> list[Variable]:
+    """Return what a dataset of references stands for: MATLAB's cells, and the fields of its structure arrays."""
+    if not 0 < math.prod(cell.shape) <= _MOST_CELLS:
+        return []
+    places = selection(cell, tuple(slice(0, side) for side in cell.shape))
+    members: dict[str, list[Variable]] = {}
+    for place in places.ravel().tolist():
+        found = referred(cell, place)
+        if not found:
+            # Nothing is there, but what follows keeps its number.
+            members.setdefault(cell.name, []).append(_nothing(cell))
+        for dataset in found:
+            if not dataset.refers:
+                members.setdefault(dataset.name, []).append(_variable(dataset, cursor, reverse=reverse))
+    return [variable for items in members.values() for variable in variables_of_cell(items)]
+
+
+def _nothing(cell: Dataset) -> Variable:
+    nothing = np.empty((0, 0))
+    return Variable(
+        NamedArray(cell.name, nothing.shape, nothing.dtype), lambda: nothing, lambda *_: array_source(nothing)
+    )
 
 
 def _variable(dataset: Dataset, cursor: MappedCursor, *, reverse: bool) -> Variable:
@@ -65,7 +96,8 @@ def _variable(dataset: Dataset, cursor: MappedCursor, *, reverse: bool) -> Varia
     array = NamedArray(dataset.name, shape, dataset.dtype, dataset.unit)
 
     def load() -> np.ndarray:
-        return selection(dataset, tuple(slice(0, side) for side in dataset.shape))
+        numbers = selection(dataset, tuple(slice(0, side) for side in dataset.shape))
+        return numbers.T if reverse else numbers
 
     def source(axes: tuple[int, int, int], table: Table | None) -> FrameSource:
         frames, height, width = (2 - axis if reverse else axis for axis in axes)

@@ -10,7 +10,6 @@ import math
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +19,10 @@ from isotherm.formats.arrays import NamedArray
 from isotherm.formats.cursor import Cursor
 from isotherm.formats.mat_elements import HEADER_BYTES, Matrix, element_at, matrices_in, order_of
 from isotherm.formats.raster import MOST_DEFLATE_RATIO
+from isotherm.sequences.cells import variables_of_cell
 from isotherm.sequences.mapped import MappedCursor
 from isotherm.sequences.recording import Asked, Recording, Variable, recording_among
-from isotherm.sequences.sources import Filling, FrameCache, FrameSource, Table, Unpacked, array_source, as_float32
+from isotherm.sequences.sources import Filling, FrameSource, Table, Unpacked, array_source
 
 # Type of an element -> NumPy's type of its numbers.
 _NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
@@ -52,8 +52,10 @@ def variables_of_mat(path: Path) -> tuple[list[Variable], tuple[str, ...]]:
     cursor = MappedCursor(path, "<", "MAT")
     cursor.order = order_of(cursor.take(0, min(HEADER_BYTES, len(cursor)))) or "<"
     found, notes = _matrices(cursor)
-    cells = [tuple(group) for _, group in groupby(found, key=lambda matrix: (matrix.name, matrix.dtype, matrix.shape))]
-    return [_variable(group, cursor) for group in cells], notes
+    cells: dict[str, list[Variable]] = {}
+    for matrix in found:
+        cells.setdefault(matrix.name, []).append(_variable(matrix, cursor))
+    return [variable for items in cells.values() for variable in variables_of_cell(items)], notes
 
 
 def _matrices(cursor: MappedCursor) -> tuple[list[Matrix], tuple[str, ...]]:
@@ -69,24 +71,9 @@ def _matrices(cursor: MappedCursor) -> tuple[list[Matrix], tuple[str, ...]]:
     return found, ()
 
 
-def _variable(cells: tuple[Matrix, ...], cursor: MappedCursor) -> Variable:
-    """Return a matrix, or a cell of pictures of one size as an array of frames."""
-    first = cells[0]
-    if len(cells) > 1 and len(first.shape) == 2:
-        array = NamedArray(first.name, (*first.shape, len(cells)), first.dtype, axis=2)
-        return Variable(array, first.numbers, lambda _axes, table: _frames(cells, table))
-    array = NamedArray(first.name, first.shape, first.dtype)
-    return Variable(array, first.numbers, lambda axes, table: _source(first, cursor, axes, table))
-
-
-def _frames(cells: tuple[Matrix, ...], table: Table | None) -> FrameSource:
-    height, width = cells[0].shape
-
-    def make(index: int) -> np.ndarray:
-        numbers = cells[index].numbers()
-        return as_float32(numbers if table is None else table.take(numbers, mode="clip"))
-
-    return FrameCache((len(cells), height, width), make)
+def _variable(matrix: Matrix, cursor: MappedCursor) -> Variable:
+    array = NamedArray(matrix.name, matrix.shape, matrix.dtype)
+    return Variable(array, matrix.numbers, lambda axes, table: _source(matrix, cursor, axes, table))
 
 
 @dataclass(frozen=True)

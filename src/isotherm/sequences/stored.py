@@ -40,15 +40,8 @@ def pictures_in(path: Path, names: Collection[str]) -> dict[str, np.ndarray]:
     found = {}
     for variable in _variables(path):
         array = variable.array
-        if (
-            array.last in names
-            and len(array.shape) == 2
-            and min(array.shape) > 1
-            and math.prod(array.shape) < MAX_PIXELS
-        ):
-            numbers = variable.load()
-            # MATLAB's 7.3 stores the axes in the opposite order.
-            found[array.last] = numbers if _as_named(path) else numbers.T
+        if array.last in names and _is_picture(array.shape):
+            found[array.last] = variable.load()
     return found
 
 
@@ -73,10 +66,6 @@ def _variables(path: Path) -> list[Variable]:
 
         return variables_of_hdf5(path, what="HDF5", matlab=head.startswith(_MATLAB_7_3))
     return []
-
-
-def _as_named(path: Path) -> bool:
-    return not head_of(path).startswith(_MATLAB_7_3)
 
 
 def about_in(path: Path) -> dict[str, Any]:
