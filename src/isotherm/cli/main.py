@@ -21,6 +21,7 @@ COMMANDS = {
     "sequence maps": "turn a sequence of frames of a heated part into maps of its depth",
     "sequence curve": "draw the temperature of places of a sequence over time",
     "sequence segment": "find the defects of a heated part, with size, depth and contrast",
+    "sequence train": "teach a network what defects look like, from labelled recordings",
     "sequence simulate": "simulate the recording of a heated plate with defects",
     "sequence dataset": "simulate many random plates, to learn from and to judge by",
     "labels convert": "turn labels of LabelMe, COCO or PNG into one another",

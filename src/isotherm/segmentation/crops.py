@@ -52,15 +52,15 @@ class Crops:
         return chosen.inputs[part], chosen.truth[part], chosen.keep[part]
 
 
-def whole(example: Example, *, least_px: int = 1, multiple: int = 1) -> Batch:
-    """Return a whole recording as a batch of one, its sides filled up to at least `least_px` and to a `multiple`.
+def whole(example: Example, *, least_px: int = 1) -> Batch:
+    """Return a whole recording as a batch of one, its sides filled up to at least `least_px`.
 
-    Pixels without a number are 0, like sound ones; what was filled up does not count.
+    Pixels without a number are 0, like sound ones; what was filled up does not count. Inputs that are complete and
+    large enough are not copied.
     """
     height, width = example.truth.shape
-    across, down = (max(-side % multiple, least_px - side) for side in (width, height))
-    more = (0, across, 0, down)
+    more = (0, max(0, least_px - width), 0, max(0, least_px - height))
     judged = np.ones_like(example.truth) if example.judged is None else example.judged
-    inputs = torch.from_numpy(np.nan_to_num(example.inputs, nan=0.0, posinf=0.0, neginf=0.0))
-    layers = (torch.from_numpy(np.asarray(layer, np.float32))[None] for layer in (example.truth, judged))
-    return Batch(*(torch.nn.functional.pad(layer, more)[None] for layer in (inputs, *layers)))
+    layers = (example.known_inputs, *(np.asarray(layer, np.float32)[None] for layer in (example.truth, judged)))
+    tensors = (torch.from_numpy(layer) for layer in layers)
+    return Batch(*((torch.nn.functional.pad(each, more) if any(more) else each)[None] for each in tensors))

@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float32, Float64
 from torch import nn
 
 from isotherm.core.errors import ConfigError
 from isotherm.core.progress import Progress
 from isotherm.nn.fitting import fitting_device, has_bfloat16, torch_device
+from isotherm.runtime.windows import Windows
 from isotherm.segmentation.augment import augmented
-from isotherm.segmentation.batch import Batch
-from isotherm.segmentation.crops import Crops, whole
+from isotherm.segmentation.crops import Crops
 from isotherm.segmentation.losses import loss_named
 from isotherm.segmentation.network import NetConfig, Network
-from isotherm.segmentation.plan import Examples, FitConfig
+from isotherm.segmentation.plan import Example, Examples, FitConfig, window_px
 
 THRESHOLDS = np.linspace(0, 1, 1001)
 LOWEST, HIGHEST = 0.05, 0.95
@@ -65,16 +65,17 @@ def fit_segmenter(
         module = network.build(len(examples.names), net).to(device)
         side = -(-config.crop_px // network.multiple) * network.multiple
         course = _Course(module, Crops(examples.training, side, np.random.default_rng(seed)), config, seed)
-        wholes = [whole(example, multiple=network.multiple) for example in examples.validation]
+        windows = Windows(network.multiple, window_px(network))
         best = Fitted(module, 0.5, -1.0, 0)
         weights = copy.deepcopy(module.state_dict())
         for step in range(1, config.steps + 1):
             loss = course.step(examples.names)
             if step == config.steps or step % max(1, config.steps // config.checks) == 0:
-                threshold, dice = best_cut(module, wholes)
+                threshold, dice = best_cut(module, examples.validation, windows)
                 if dice > best.dice:
                     best, weights = Fitted(module, threshold, dice, step), copy.deepcopy(module.state_dict())
-                progress(step, config.steps, f"step {step} loss {loss:.4f}, validation Dice {dice:.3f}")
+            told = f", validation Dice {best.dice:.3f} (step {best.step})" if best.step else ""
+            progress(step, config.steps, f"learning: step {step}, loss {loss:.4f}{told}")
     module.load_state_dict(weights)
     module.cpu().eval()
     return best
@@ -118,18 +119,31 @@ def _exact(answer: Any) -> Any:
     return tuple(each.float() for each in answer) if isinstance(answer, tuple) else answer.float()
 
 
-@torch.no_grad()
-def best_cut(module: nn.Module, wholes: Sequence[Batch]) -> tuple[float, float]:
-    """Return the threshold of the probability with the largest Dice over the pixels of recordings, and that Dice."""
+def best_cut(module: nn.Module, examples: Sequence[Example], windows: Windows) -> tuple[float, float]:
+    """Return the threshold of the probability with the largest Dice over the pixels of recordings, and that Dice.
+
+    Pictures are computed as they are in use (`isotherm.runtime.onnx_network`).
+    """
     module.eval()
-    device = next(module.parameters()).device
     on_defects, elsewhere = np.zeros(THRESHOLDS.size - 1), np.zeros(THRESHOLDS.size - 1)
-    for each in wholes:
-        probability = torch.sigmoid(module(each.inputs.to(device)).float()).cpu().numpy()
-        counts, true = (each.keep.numpy() > 0), each.truth.numpy() > 0
-        on_defects += np.histogram(probability[counts & true], THRESHOLDS)[0]
-        elsewhere += np.histogram(probability[counts & ~true], THRESHOLDS)[0]
+    for each in examples:
+        probability = probability_of(module, each, windows)
+        counts = np.ones_like(each.truth) if each.judged is None else each.judged
+        on_defects += np.histogram(probability[counts & each.truth], THRESHOLDS)[0]
+        elsewhere += np.histogram(probability[counts & ~each.truth], THRESHOLDS)[0]
     return _best_dice(on_defects, elsewhere)
+
+
+@torch.no_grad()
+def probability_of(module: nn.Module, example: Example, windows: Windows) -> Float32[np.ndarray, "H W"]:
+    """Return the probability of a defect for each pixel of a recording, by a network in its state of use (`eval`)."""
+    device = next(module.parameters()).device
+
+    def compute(values: Float32[np.ndarray, "C h w"]) -> Float32[np.ndarray, "h w"]:
+        inputs = torch.from_numpy(values)[None].to(device)
+        return np.asarray(torch.sigmoid(module(inputs).float()).cpu().numpy()[0, 0])
+
+    return windows.run(example.known_inputs, compute)
 
 
 def _best_dice(on_defects: Float64[np.ndarray, " B"], elsewhere: Float64[np.ndarray, " B"]) -> tuple[float, float]:

@@ -11,6 +11,15 @@ from jaxtyping import Bool, Float32
 
 from isotherm.core.config import setting, validate
 from isotherm.core.errors import DataError
+from isotherm.segmentation.network import Network
+
+WINDOW_PX, WINDOW_OF_FRAMES_PX = 1024, 256
+"""Side of the largest picture that is computed at once; networks over frames hold each of their channels many times."""
+
+
+def window_px(network: Network) -> int:
+    """Return the side of the largest picture that a network is given at once [px], so that memory stays small."""
+    return WINDOW_OF_FRAMES_PX if network.wants == "frames" else WINDOW_PX
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,13 @@ class Example:
     inputs: Float32[np.ndarray, "C H W"]
     truth: Bool[np.ndarray, "H W"]
     judged: Bool[np.ndarray, "H W"] | None = None
+
+    @property
+    def known_inputs(self) -> Float32[np.ndarray, "C H W"]:
+        """The inputs with 0 where a pixel has no number; themselves where all have one."""
+        if np.isfinite(self.inputs).all():
+            return self.inputs
+        return np.asarray(np.nan_to_num(self.inputs, nan=0.0, posinf=0.0, neginf=0.0))
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from isotherm.core.config import from_mapping, to_mapping
+from isotherm.core.config import from_mapping, setting, to_mapping, validate
 from isotherm.core.errors import ConfigError, ModelError
 from isotherm.runtime.bundle import read_network, write_network
 from isotherm.runtime.onnx_network import OnnxNetwork
@@ -20,6 +20,21 @@ from isotherm.sequences.segment import Segmentation, cleaned
 KIND = "defect network"
 SHIPPED = Path(__file__).parent / "pretrained"
 """Models that come with the package, by name."""
+MIN_AREA_PX = 12
+FAR = 1.5
+"""A pixel so many times larger or smaller than all that a model was taught with is said to be unknown to it."""
+
+
+@dataclass(frozen=True)
+class _Needs:
+    """What a manifest must say of the network beside its channels."""
+
+    threshold: float = setting(0.5, "", low=0.001, high=0.999)
+    multiple: int = setting(16, "", low=1, high=1024)
+    window_px: int = setting(1024, "", low=16, high=16384)
+
+    def __post_init__(self) -> None:
+        validate(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,18 +43,24 @@ class DefectModel:
 
     Parameters
     ----------
+    name
+        Of its folder.
     network
         Maps to the probability of a defect.
     features
         The maps that it was taught with.
+    channels
+        Their names.
     threshold
         Probability from which on a pixel is called a defect; chosen on validation specimens.
     manifest
         Where it comes from, and what it has never seen; what ``manifest.json`` says.
     """
 
+    name: str
     network: OnnxNetwork
     features: FeaturesConfig
+    channels: tuple[str, ...]
     threshold: float
     manifest: Mapping[str, Any]
 
@@ -57,28 +78,45 @@ class DefectModel:
         if manifest.get("kind") != KIND:
             raise ModelError(f"is no {KIND}", folder)
         try:
-            features = from_mapping(FeaturesConfig, manifest["features"])
-            threshold, channels = float(manifest["threshold"]), len(manifest["channels"])
-            network = OnnxNetwork(
-                data, channels=channels, multiple=int(manifest["multiple"]), window_px=int(manifest["window_px"])
-            )
-        except (KeyError, TypeError, ValueError, ConfigError) as error:
+            features = from_mapping(FeaturesConfig, _object(manifest["features"]))
+            needs = from_mapping(_Needs, {name: manifest[name] for name in to_mapping(_Needs())})
+            channels = _names(manifest["channels"])
+        except (KeyError, ValueError, ConfigError) as error:
             raise ModelError(f"its manifest does not say what is needed: {error}", folder) from error
-        if not 0 < threshold < 1:
-            raise ModelError(f"its threshold is {threshold:g}, not between 0 and 1", folder)
-        return cls(network, features, threshold, manifest)
+        try:
+            network = OnnxNetwork(data, channels=len(channels), multiple=needs.multiple, window_px=needs.window_px)
+        except ModelError as error:
+            raise ModelError(error.reason, folder) from error
+        return cls(folder.resolve().name, network, features, channels, needs.threshold, manifest)
 
     @property
-    def channels(self) -> tuple[str, ...]:
-        """Names of the maps that it takes."""
-        return tuple(self.manifest["channels"])
+    def card(self) -> tuple[str, ...]:
+        """What it is for and what it has never seen, in lines."""
+        found = self.manifest.get("card")
+        return tuple(map(str, found)) if isinstance(found, list) else ()
+
+    def unknown(self, *, pixel_mm: float | None) -> tuple[str, ...]:
+        """Return notes on what of a recording is unlike all that the model was taught with."""
+        data = self.manifest.get("data")
+        ends = data.get("pixel_mm") if isinstance(data, dict) else None
+        try:
+            low, high = map(float, ends or ())
+        except (TypeError, ValueError):
+            return ()
+        if pixel_mm is None or low / FAR <= pixel_mm <= high * FAR:
+            return ()
+        taught = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+        return (
+            f"a pixel of {pixel_mm:g} mm is far from the {taught} mm that the model was taught with: defects have "
+            "another size in pixels than it knows",
+        )
 
     def segment(
         self,
         maps: Float32[np.ndarray, "K H W"],
         *,
         threshold: float | None = None,
-        min_area_px: int = 12,
+        min_area_px: int = MIN_AREA_PX,
         border_px: int = 0,
     ) -> Segmentation:
         """Return mask and probability; pixels that have no number in some map are never a defect.
@@ -108,7 +146,19 @@ class DefectModel:
         with np.errstate(invalid="ignore"):
             above = np.asarray(score >= limit)
         mask = cleaned(above, min_area_px=min_area_px, border_px=border_px)
-        return Segmentation(mask, score, (f"network: probability of {limit:.2f} and more",))
+        return Segmentation(mask, score, (f"model {self.name}: probability of {limit:.3f} and more",))
+
+
+def _object(value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise ValueError(f"no JSON object: {str(value)[:60]!r}")
+    return value
+
+
+def _names(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or not all(isinstance(name, str) for name in value):
+        raise ValueError(f"channels are a list of names, not {str(value)[:60]!r}")
+    return tuple(value)
 
 
 def save_model(folder: Path, network: bytes, manifest: Mapping[str, Any], features: FeaturesConfig) -> None:

@@ -1,0 +1,316 @@
+"""Teach a network what defects look like: labelled recordings in, a model folder out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from isotherm.core.config import setting, to_mapping, validate
+from isotherm.core.errors import ConfigError, DataError, FormatError, ModelError
+from isotherm.core.progress import Progress, silent
+from isotherm.runtime.bundle import check_target
+from isotherm.runtime.windows import Windows
+from isotherm.segmentation import NETWORKS
+from isotherm.segmentation.network import NetConfig, Network
+from isotherm.segmentation.plan import Example, Examples, FitConfig, window_px
+from isotherm.sequences.defect_model import DefectModel, save_model
+from isotherm.sequences.features import Features, FeaturesConfig
+from isotherm.sequences.stored import about_in
+from isotherm.workflows.sequence_card import card_of, facts_of
+from isotherm.workflows.sequence_data import (
+    DataSettings,
+    LabelledRecording,
+    Skipped,
+    digest_of,
+    labelled_recordings,
+    split_by_specimen,
+)
+from isotherm.workflows.sequence_opening import PrepareSettings, open_recording, prepared
+from isotherm.workflows.versions import installed
+
+if TYPE_CHECKING:
+    from isotherm.segmentation.fitting import Fitted
+
+NET = "unet"
+INPUTS = {"maps": "std14", "either": "std14", "frames": "frames25"}
+"""What a network is given where nothing else is asked for, by what it wants."""
+MOST_DIFFERENCE = 1e-3
+"""Mean difference of probabilities up to which an exported network is the one that was taught."""
+
+
+@dataclass(frozen=True)
+class SequenceTrainSettings:
+    """What training needs to know beside the network and how it learns."""
+
+    validation: float = setting(
+        0.2,
+        "share of the specimens that is kept aside, to choose the best state and the threshold with",
+        low=0.01,
+        high=0.9,
+    )
+    seed: int = setting(0, "seed of everything random; the same seed gives the same model", low=0, high=2**31 - 1)
+    memory_gb: float = setting(
+        8.0, "most memory for the maps of all recordings; where more is needed nothing is begun [GB]", low=0.01
+    )
+
+    def __post_init__(self) -> None:
+        validate(self)
+
+
+@dataclass(frozen=True)
+class SequenceTraining:
+    """Everything about a training but its data and its folder.
+
+    Parameters
+    ----------
+    net, net_config
+        A name of `isotherm.segmentation.NETWORKS`, and its size.
+    features
+        The maps or frames that it is given; None: what the network wants.
+    prepare, data
+        How the recordings are opened, and what their files cannot say.
+    """
+
+    net: str = NET
+    net_config: NetConfig = field(default_factory=NetConfig)
+    features: FeaturesConfig | None = None
+    fit: FitConfig = field(default_factory=FitConfig)
+    train: SequenceTrainSettings = field(default_factory=SequenceTrainSettings)
+    prepare: PrepareSettings = field(default_factory=PrepareSettings)
+    data: DataSettings = field(default_factory=DataSettings)
+
+    def features_for(self, network: Network) -> FeaturesConfig:
+        """Return the maps or frames for a network.
+
+        Raises
+        ------
+        ConfigError
+            It wants frames in the order of time and is to get maps, or the other way round.
+        """
+        if self.features is None:
+            return FeaturesConfig(preset=INPUTS[network.wants])  # type: ignore[arg-type]
+        preset = self.features.preset
+        if network.wants == "frames" and not preset.startswith("frames"):
+            raise ConfigError(
+                f"network {self.net} sees frames in the order of time: frames16 or frames25, not {preset}"
+            )
+        if network.wants == "maps" and preset.startswith("frames"):
+            raise ConfigError(f"network {self.net} sees maps, such as {INPUTS['maps']}, not {preset}")
+        return self.features
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """One recording, ready to learn from.
+
+    Parameters
+    ----------
+    names
+        Of the channels of its inputs.
+    seconds
+        Time from the flash to its last frame [s].
+    """
+
+    recording: LabelledRecording
+    example: Example
+    names: tuple[str, ...]
+    digest: str
+    simulated: bool
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class TaughtNetwork:
+    """What came out of a training: the model, as its folder holds it, and what could not be used."""
+
+    model: DefectModel
+    skipped: tuple[Skipped, ...]
+    notes: tuple[str, ...]
+
+
+def train_network(
+    data: Path, model_dir: Path, training: SequenceTraining, *, progress: Progress = silent
+) -> TaughtNetwork:
+    """Learn from a folder of labelled recordings and write the model's folder.
+
+    All recordings of a specimen are on one side of the split. Recordings that cannot be used are left out and listed in
+    the manifest (``data.skipped``).
+
+    Parameters
+    ----------
+    data
+        See `isotherm.workflows.sequence_data` for how labels and specimens are found.
+    model_dir
+        Where the model is written, whole or not at all; an older model there is replaced.
+
+    Raises
+    ------
+    MissingExtraError
+        torch or MONAI are not installed.
+    UnknownNameError, ConfigError
+        A name or a setting is wrong, or network and input do not go together.
+    DataError
+        Nothing usable, fewer than two specimens with a defect, or more memory needed than allowed.
+    OutputError
+        `model_dir` holds something that is no model, or cannot be written.
+    """
+    check_target(model_dir)
+    network = NETWORKS.get(training.net)
+    features = training.features_for(network)
+    folder = labelled_recordings(data, training.data, prepare=training.prepare, progress=progress)
+    check_memory(folder.recordings, features, training.train.memory_gb)
+    lessons, skipped = _lessons(folder.recordings, training, features, network, progress)
+    sides = _split(lessons, training.train)
+    fitted = _taught(sides, network, training, progress)
+    manifest = _manifest(sides, (*folder.skipped, *skipped), training, network, fitted)
+    save_model(model_dir, _exported(fitted, sides[1][0], network), manifest, features)
+    notes = dict.fromkeys((*folder.notes, *(note for lesson in lessons for note in lesson.recording.notes)))
+    return TaughtNetwork(DefectModel.load(model_dir), (*folder.skipped, *skipped), tuple(notes))
+
+
+def check_memory(recordings: Sequence[LabelledRecording], features: FeaturesConfig, most_gb: float) -> None:
+    """Raise DataError where the maps of all recordings, and their labels, need more memory than allowed."""
+    channels = int("".join(filter(str.isdigit, features.preset)))
+    # Two more for labels and for where they count; float32.
+    needed_gb = sum(one.truth.labels.size for one in recordings) * (channels + 2) * 4 / 1e9
+    if needed_gb > most_gb:
+        raise DataError(
+            f"{len(recordings)} recordings as {features.preset} need {needed_gb:.2g} GB of memory, {most_gb:g} GB are "
+            "allowed: allow more (--memory-gb), crop (--crop), or learn from fewer recordings or channels"
+        )
+
+
+def _lessons(
+    recordings: Sequence[LabelledRecording],
+    training: SequenceTraining,
+    features: FeaturesConfig,
+    network: Network,
+    progress: Progress,
+) -> tuple[list[Lesson], list[Skipped]]:
+    lessons: dict[str, Lesson] = {}
+    skipped = []
+    for number, recording in enumerate(recordings, start=1):
+        try:
+            lesson = lesson_of(recording, features, training.prepare)
+            if lesson.digest in lessons:
+                raise DataError(f"it is the same as {lessons[lesson.digest].recording.name}")
+            if not lessons:
+                # Before hours of work: whether there is such a network.
+                network.build(len(lesson.names), training.net_config)
+            lessons[lesson.digest] = lesson
+        except (DataError, FormatError) as error:
+            skipped.append(Skipped(recording.name, " ".join(str(error).split())))
+        progress(number, len(recordings), "maps")
+    return list(lessons.values()), skipped
+
+
+def lesson_of(recording: LabelledRecording, features: FeaturesConfig, prepare: PrepareSettings) -> Lesson:
+    """Prepare a recording and make its maps.
+
+    Raises
+    ------
+    DataError, FormatError
+        It cannot be used; the message says why.
+    """
+    sequence = prepared(open_recording(recording.path, prepare), "cooling", prepare)
+    maps = Features().maps(sequence, features)
+    truth = recording.truth
+    if truth.labels.shape != maps.values.shape[1:]:
+        (height, width), size = truth.labels.shape, maps.values.shape
+        raise DataError(f"its labels are {width} x {height} pixels, its frames {size[2]} x {size[1]}")
+    return Lesson(
+        recording=recording,
+        example=Example(maps.values, truth.labels > 0, truth.judged),
+        names=maps.names,
+        digest=digest_of(recording.path),
+        simulated=about_in(recording.path).get("simulated") is True,
+        seconds=float(sequence.times_s[-1]),
+    )
+
+
+Sides = tuple[list[Lesson], list[Lesson]]
+"""What is learnt from, and what decides."""
+
+
+def _split(lessons: Sequence[Lesson], settings: SequenceTrainSettings) -> Sides:
+    recordings = [lesson.recording for lesson in lessons]
+    parts = split_by_specimen(recordings, validation=settings.validation, seed=settings.seed)
+    training, validation = ({id(one) for one in part} for part in parts)
+    return (
+        [lesson for lesson in lessons if id(lesson.recording) in training],
+        [lesson for lesson in lessons if id(lesson.recording) in validation],
+    )
+
+
+def _taught(sides: Sides, network: Network, training: SequenceTraining, progress: Progress) -> Fitted:
+    from isotherm.segmentation.fitting import fit_segmenter
+
+    first, second = ([lesson.example for lesson in side] for side in sides)
+    examples = Examples(first, second, sides[0][0].names)
+    seed = training.train.seed
+    return fit_segmenter(network, examples, training.net_config, training.fit, seed=seed, progress=progress)
+
+
+def _exported(fitted: Fitted, lesson: Lesson, network: Network) -> bytes:
+    """Return the ONNX model of a network, having compared both on one recording."""
+    from isotherm.runtime.onnx_network import OnnxNetwork
+    from isotherm.segmentation.export import onnx_of
+    from isotherm.segmentation.fitting import probability_of
+
+    data = onnx_of(fitted.module, len(lesson.names))
+    side = window_px(network)
+    exported = OnnxNetwork(data, channels=len(lesson.names), multiple=network.multiple, window_px=side)
+    taught = probability_of(fitted.module, lesson.example, Windows(network.multiple, side))
+    difference = float(np.abs(exported.run(lesson.example.known_inputs) - taught).mean())
+    if not difference <= MOST_DIFFERENCE:
+        raise ModelError(f"the ONNX model answers otherwise than the network that was taught (by {difference:.2g})")
+    return data
+
+
+def _manifest(
+    sides: Sides, skipped: Sequence[Skipped], training: SequenceTraining, network: Network, fitted: Fitted
+) -> dict[str, Any]:
+    lessons = [*sides[0], *sides[1]]
+    about: dict[str, Any] = {
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": installed("isotherm", "numpy", "openvino", "torch", "monai"),
+        "network": training.net,
+        "net": to_mapping(training.net_config),
+        "fit": to_mapping(training.fit),
+        "seed": training.train.seed,
+        "channels": list(lessons[0].names),
+        "multiple": network.multiple,
+        "window_px": window_px(network),
+        "threshold": fitted.threshold,
+        "validation": {
+            "dice": fitted.dice,
+            "step": fitted.step,
+            "how": "best state and threshold have the largest Dice over the pixels of the validation recordings, so "
+            "that this Dice is a little too good",
+        },
+        "prepare": to_mapping(training.prepare),
+        "data": {
+            "training": _counts(sides[0]),
+            "validation": _counts(sides[1]),
+            # So that an evaluation can tell what the model has seen.
+            "digests": sorted(lesson.digest for lesson in lessons),
+            "simulated": sum(lesson.simulated for lesson in lessons),
+            **facts_of([lesson.recording for lesson in lessons]),
+            "seconds": [min(lesson.seconds for lesson in lessons), max(lesson.seconds for lesson in lessons)],
+            "skipped": [asdict(item) for item in skipped],
+        },
+    }
+    return about | {"card": card_of(about)}
+
+
+def _counts(lessons: Sequence[Lesson]) -> dict[str, int]:
+    return {
+        "recordings": len(lessons),
+        "specimens": len({lesson.recording.specimen for lesson in lessons}),
+        "defects": sum(lesson.recording.truth.diameter_mm.size for lesson in lessons),
+    }
