@@ -9,7 +9,7 @@ COMPONENTS = 4
 """As the published thermography network has, and `std14` of the ready-made maps."""
 SQUARINGS = 8
 """A neighbour of 98 % of an eigenvalue is down to 0.6 % after the 256th power."""
-_NOTHING = 1e-10
+_NOTHING = 1e-8
 """Share of the variance of all frames below which a component is rounding."""
 _TINY = 1e-20
 _EVEN = 0.02
