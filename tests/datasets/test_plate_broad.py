@@ -64,14 +64,14 @@ def test_a_recording_lasts_as_long_as_heat_needs(seed: int) -> None:
 
 
 def test_materials_depths_and_cameras_all_occur() -> None:
-    drawn = [BroadPlates().draw(np.random.default_rng(seed)) for seed in range(300)]
+    drawn = [BroadPlates().draw(np.random.default_rng(seed)) for seed in range(160)]
     materials = [plate.layers[0].material.name for plate, _ in drawn]
     assert set(materials) == set(BroadPlates().names)
     assert all(len(plate.layers) == 1 or plate.layers[0].material.name == "cfrp" for plate, _ in drawn)
     plies = [len(plate.layers) for plate, _ in drawn if plate.layers[0].material.name == "cfrp"]
-    assert np.mean([count > 1 for count in plies]) == pytest.approx(0.3, abs=0.2)
-    assert np.mean([not plate.defects for plate, _ in drawn]) == pytest.approx(0.1, abs=0.05)
-    assert np.mean([how.camera.bits == 8 for _, how in drawn]) == pytest.approx(0.1, abs=0.05)
+    assert np.mean([count > 1 for count in plies]) == pytest.approx(0.3, abs=0.25)
+    assert np.mean([not plate.defects for plate, _ in drawn]) == pytest.approx(0.1, abs=0.07)
+    assert np.mean([how.camera.bits == 8 for _, how in drawn]) == pytest.approx(0.1, abs=0.07)
     spans = [how.recording.frames * how.recording.frame_s for _, how in drawn]
     assert max(spans) / min(spans) > 100
 

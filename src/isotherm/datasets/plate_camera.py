@@ -80,11 +80,11 @@ def record(
     gain *= _marks(camera.marks, size, marks_rng)
     drift = (camera.drift_mk * 1e-3 * _slow(len(rise), drift_rng)).astype(np.float32)
     kept = np.float32(0.0 if camera.response_ms == 0 else np.exp(-frame_s / (camera.response_ms * 1e-3)))
-    taps, top, per_k = _taps(camera.blur_px), 2**camera.bits - 1, np.float32(2**camera.bits / camera.range_k)
+    taps, top, per_k = gaussian_taps(camera.blur_px), 2**camera.bits - 1, np.float32(2**camera.bits / camera.range_k)
     felt: Frame = np.zeros(size, np.float32)
     counts = np.empty(rise.shape, np.uint16)
     for number, frame in enumerate(rise):
-        seen = _blurred(gain * (frame + np.float32(camera.glare_k * lit[number])), taps)
+        seen = blurred(gain * (frame + np.float32(camera.glare_k * lit[number])), taps)
         felt = seen if kept == 0 else kept * felt + (1 - kept) * seen
         noise = np.float32(camera.netd_mk * 1e-3) * noise_rng.standard_normal(size, dtype=np.float32)
         values = (felt + offset + drift[number] + noise) * per_k + np.float32(camera.zero)
@@ -133,13 +133,14 @@ def _smooth(size: tuple[int, int], rng: np.random.Generator, length_px: float) -
     return np.asarray(field / spread if spread > 0 else np.zeros(size))
 
 
-def _taps(blur_px: float) -> Float32[np.ndarray, " K"]:
+def gaussian_taps(blur_px: float) -> Float32[np.ndarray, " K"]:
+    """Return the weights of a Gaussian point spread along one direction; their sum is 1."""
     reach = int(np.ceil(4 * blur_px))
     taps = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * max(blur_px, 1e-9) ** 2))
     return np.asarray(taps / taps.sum(), np.float32)
 
 
-def _blurred(frame: Frame, taps: Float32[np.ndarray, " K"]) -> Frame:
+def blurred(frame: Frame, taps: Float32[np.ndarray, " K"]) -> Frame:
     """Return a frame under the point spread, its rim repeated outwards."""
     reach = taps.size // 2
     if reach == 0:
