@@ -17,6 +17,7 @@ from isotherm.core.errors import DataError
 from isotherm.datasets.plate_camera import blurred, gaussian_taps
 
 Frames = Float32[np.ndarray, "T H W"]
+Unit = Literal["K", "°C", "au", "counts"]
 Labels = Integer[np.ndarray, "h w"]
 _STEEP = 0.1
 """Rise of the mean from frame to frame that is heat, as a share of the mean's span."""
@@ -68,7 +69,7 @@ class AlteredRecording(NamedTuple):
     frames: Frames
     times_s: Float64[np.ndarray, " T"]
     labels: Labels
-    unit: Literal["K", "°C", "au"]
+    unit: Unit
 
 
 def augmented_recording(
@@ -78,7 +79,7 @@ def augmented_recording(
     labels: Labels,
     config: RecordingAugment,
     rng: np.random.Generator,
-    unit: Literal["K", "°C", "au"] = "K",
+    unit: Unit = "K",
 ) -> AlteredRecording:
     """Return an altered copy of a recording and its labels.
 
@@ -137,14 +138,13 @@ def first_heated(frames: Float[np.ndarray, "T H W"]) -> int:
 
 
 def _kept(count: int, first: int, config: RecordingAugment, rng: np.random.Generator) -> np.ndarray:
-    """Return which frames are kept: every N-th, up to where the end is cut off."""
+    """Return which frames are kept: all cold ones, then every N-th, up to where the end is cut off."""
     behind = count - first
     every = int(rng.integers(1, config.most_every + 1))
     every = max(1, min(every, behind // config.least_frames))
     least = min(behind, config.least_frames * every)
     end = first + max(least, round(behind * (1 - config.cut_share * rng.random())))
-    # Counted from the first heated frame on, which stays.
-    return np.arange(first % every, min(end, count), every)
+    return np.concatenate([np.arange(first), np.arange(first, min(end, count), every)])
 
 
 def _shifted(times_s: Float64[np.ndarray, " T"], first: int, frames: float) -> Float64[np.ndarray, " T"]:

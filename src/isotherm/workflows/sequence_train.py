@@ -22,6 +22,7 @@ from isotherm.sequences.defect_model import DefectModel, save_model
 from isotherm.sequences.features import Features, FeaturesConfig
 from isotherm.sequences.stored import about_in
 from isotherm.workflows.sequence_card import card_of, facts_of
+from isotherm.workflows.sequence_copies import altered_examples
 from isotherm.workflows.sequence_data import (
     DataSettings,
     LabelledRecording,
@@ -56,6 +57,12 @@ class SequenceTrainSettings:
     seed: int = setting(0, "seed of everything random; the same seed gives the same model", low=0, high=2**31 - 1)
     memory_gb: float = setting(
         8.0, "most memory for the maps of all recordings; where more is needed nothing is begun [GB]", low=0.01
+    )
+    augment_copies: int = setting(
+        0,
+        "altered copies of each recording to learn from too: other heating, noise, frames, bits, fixtures in view",
+        low=0,
+        high=1000,
     )
 
     def __post_init__(self) -> None:
@@ -163,21 +170,26 @@ def train_network(
     network = NETWORKS.get(training.net)
     features = training.features_for(network)
     folder = labelled_recordings(data, training.data, prepare=training.prepare, progress=progress)
-    check_memory(folder.recordings, features, training.train.memory_gb)
+    check_memory(folder.recordings, features, training.train)
     lessons, skipped = _lessons(folder.recordings, training, features, network, progress)
     sides = _split(lessons, training.train)
-    fitted = _taught(sides, network, training, progress)
+    altered = _altered(sides[0], features, training, progress)
+    fitted = _taught(sides, altered, network, training, progress)
     manifest = _manifest(sides, (*folder.skipped, *skipped), training, network, fitted)
+    manifest["data"]["training"]["altered_copies"] = len(altered)
     save_model(model_dir, _exported(fitted, sides[1][0], network), manifest, features)
     notes = dict.fromkeys((*folder.notes, *(note for lesson in lessons for note in lesson.recording.notes)))
     return TaughtNetwork(DefectModel.load(model_dir), (*folder.skipped, *skipped), tuple(notes))
 
 
-def check_memory(recordings: Sequence[LabelledRecording], features: FeaturesConfig, most_gb: float) -> None:
-    """Raise DataError where the maps of all recordings, and their labels, need more memory than allowed."""
+def check_memory(
+    recordings: Sequence[LabelledRecording], features: FeaturesConfig, settings: SequenceTrainSettings
+) -> None:
+    """Raise DataError where the maps of all recordings and copies, and their labels, need more memory than allowed."""
+    most_gb, each = settings.memory_gb, 1 + settings.augment_copies
     channels = int("".join(filter(str.isdigit, features.preset)))
     # Two more for labels and for where they count; float32.
-    needed_gb = sum(one.truth.labels.size for one in recordings) * (channels + 2) * 4 / 1e9
+    needed_gb = each * sum(one.truth.labels.size for one in recordings) * (channels + 2) * 4 / 1e9
     if needed_gb > most_gb:
         raise DataError(
             f"{len(recordings)} recordings as {features.preset} need {needed_gb:.2g} GB of memory, {most_gb:g} GB are "
@@ -247,11 +259,26 @@ def _split(lessons: Sequence[Lesson], settings: SequenceTrainSettings) -> Sides:
     )
 
 
-def _taught(sides: Sides, network: Network, training: SequenceTraining, progress: Progress) -> Fitted:
+def _altered(
+    lessons: Sequence[Lesson], features: FeaturesConfig, training: SequenceTraining, progress: Progress
+) -> list[Example]:
+    copies, made = training.train.augment_copies, list[Example]()
+    if not copies:
+        return made
+    for number, lesson in enumerate(lessons, start=1):
+        rng = np.random.default_rng([training.train.seed, number])
+        made += altered_examples(lesson.recording, features, training.prepare, copies=copies, rng=rng)
+        progress(number, len(lessons), "altered copies")
+    return made
+
+
+def _taught(
+    sides: Sides, altered: Sequence[Example], network: Network, training: SequenceTraining, progress: Progress
+) -> Fitted:
     from isotherm.segmentation.fitting import fit_segmenter
 
     first, second = ([lesson.example for lesson in side] for side in sides)
-    examples = Examples(first, second, sides[0][0].names)
+    examples = Examples([*first, *altered], second, sides[0][0].names)
     seed = training.train.seed
     return fit_segmenter(network, examples, training.net_config, training.fit, seed=seed, progress=progress)
 
