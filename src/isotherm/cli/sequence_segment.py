@@ -1,16 +1,22 @@
-"""``isotherm sequence segment``: defects of a recording, without learning: where, how big, how deep."""
+"""``isotherm sequence segment``: defects of recordings, by a method or a taught network: where, how big, how deep."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from isotherm.cli.flags import add_flags, chosen, from_flags
 from isotherm.cli.progress import bar
+from isotherm.core.config import settings_of
+from isotherm.core.errors import UsageError
+from isotherm.sequences.defect_model import DefectModel, LearnedConfig, shipped_models
 from isotherm.sequences.defects import Defect, DefectRules
 from isotherm.sequences.features import FeaturesConfig
 from isotherm.sequences.segment import SEGMENT_METHODS
+from isotherm.workflows.reading import exit_status
+from isotherm.workflows.sequence_batch import SUMMARY, Place, SummaryRow, places_of, segment_recordings
 from isotherm.workflows.sequence_opening import PrepareSettings
 from isotherm.workflows.sequence_segment import (
     METHOD,
@@ -24,35 +30,87 @@ from isotherm.workflows.sequence_segment import (
 def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     """Add the arguments of the command, and the flags of the method that `argv` names."""
     method = SEGMENT_METHODS.get(chosen(list(argv), "--method", METHOD))
-    parser.add_argument("path", type=Path, metavar="FILE", help="a recording: a file, or a folder of frames")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for the results")
     parser.add_argument(
-        "--method",
-        default=METHOD,
-        metavar="NAME",
-        help=f"one of {', '.join(SEGMENT_METHODS.names())} (default {METHOD})",
+        "paths",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="a recording: a file, or a folder of frames; or several, or a folder of several",
     )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="OUT",
+        help="folder for the results; of several recordings it gets a folder for each, and summary.csv",
+    )
+    parser.add_argument(
+        "--method", metavar="NAME", help=f"one of {', '.join(SEGMENT_METHODS.names())} (default {METHOD})"
+    )
+    known = f", or one of {', '.join(shipped_models())}, which come with isotherm" if shipped_models() else ""
+    parser.add_argument(
+        "--model",
+        metavar="MODEL",
+        help=f"a taught network in place of a method: a folder of isotherm sequence train{known}",
+    )
+    add_flags(parser, LearnedConfig, "the network (--model)")
     add_flags(parser, PrepareSettings, "the recording")
-    add_flags(parser, FeaturesConfig, "maps", prefix="maps")
+    add_flags(parser, FeaturesConfig, "maps (a network brings its own)", prefix="maps")
     add_flags(parser, method.config_type, f"method {method.name}", prefix=method.name)
     add_flags(parser, DefectRules, "defects")
     add_flags(parser, DepthSettings, "depth")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Find, measure, write, and say what was found."""
-    config_type = SEGMENT_METHODS.get(arguments.method).config_type
-    settings = SegmentSettings(
-        method=arguments.method,
-        config=from_flags(config_type, arguments, prefix=arguments.method),
+    """Find, measure, write, and say what was found; 3 where some of several recordings could not be used, 1 if all."""
+    settings = _settings(arguments)
+    places = places_of(arguments.paths)
+    if len(places) == 1 and places[0].named:
+        return _one(places[0].path, arguments.output, settings)
+    return _several(places, arguments.output, settings)
+
+
+def _settings(arguments: argparse.Namespace) -> SegmentSettings:
+    _check_together(arguments)
+    method = arguments.method or METHOD
+    return SegmentSettings(
+        method=method,
+        config=from_flags(SEGMENT_METHODS.get(method).config_type, arguments, prefix=method),
+        model=DefectModel.load(arguments.model) if arguments.model else None,
+        learned=from_flags(LearnedConfig, arguments),
         features=from_flags(FeaturesConfig, arguments, prefix="maps"),
         prepare=from_flags(PrepareSettings, arguments),
         rules=from_flags(DefectRules, arguments),
         depth=from_flags(DepthSettings, arguments),
     )
+
+
+def _check_together(arguments: argparse.Namespace) -> None:
+    """Raise UsageError where flags of a method and of a network are mixed."""
+    if arguments.model is None:
+        given = _given(arguments, LearnedConfig, "")
+        if given:
+            raise UsageError(f"{given[0]} goes with --model")
+        return
+    if arguments.method is not None:
+        raise UsageError("--method and --model: a network takes the place of a method; give one of them")
+    given = _given(arguments, FeaturesConfig, "maps_") + _given(
+        arguments, SEGMENT_METHODS.get(METHOD).config_type, f"{METHOD}_"
+    )
+    if given:
+        raise UsageError(f"{given[0]} goes with --method; a network (--model) brings what it was taught with")
+
+
+def _given(arguments: argparse.Namespace, config_type: type, prefix: str) -> list[str]:
+    names = [prefix + item.name for item in settings_of(config_type)]
+    return ["--" + name.replace("_", "-") for name in names if getattr(arguments, name) is not None]
+
+
+def _one(path: Path, folder: Path, settings: SegmentSettings) -> int:
     with bar() as progress:
-        result = segment_recording(arguments.path, settings, progress=progress)
-    written = write_segmentation(result, arguments.output, settings)
+        result = segment_recording(path, settings, progress=progress)
+    written = write_segmentation(result, folder, settings)
     print(f"{result.name}: {len(result.defects)} defects")
     for defect in result.defects:
         print(f"  {_line(defect)}")
@@ -60,6 +118,25 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"  note: {note}")
     print(f"written   {', '.join(map(str, written))}")
     return 0
+
+
+def _several(places: Sequence[Place], folder: Path, settings: SegmentSettings) -> int:
+    with bar() as progress:
+        batch = segment_recordings(places, folder, settings, progress=progress)
+    for row in batch.rows:
+        print(_summed(row), file=sys.stderr if row.status == "failed" else sys.stdout)
+    for note in batch.notes:
+        print(f"  note: {note}")
+    print(f"written   {folder / SUMMARY}")
+    return exit_status(batch.failed, len(batch.rows))
+
+
+def _summed(row: SummaryRow) -> str:
+    if row.status == "failed":
+        return f"isotherm: {row.recording}: {row.reason}"
+    return f"{row.recording}: {row.defects} defects, {row.area_px} px" + (
+        f", {row.rejected} rejected" if row.rejected else ""
+    )
 
 
 def _line(defect: Defect) -> str:

@@ -37,9 +37,18 @@ def maps_sheet(title: str, stack: MapStack) -> bytes:
     return figure_png(figure, dpi=_DPI)
 
 
-def _draw_map(figure: Figure, axes: Axes, *, name: str, unit: str, values: Float32[np.ndarray, "H W"]) -> None:
+def _draw_map(
+    figure: Figure,
+    axes: Axes,
+    *,
+    name: str,
+    unit: str,
+    values: Float32[np.ndarray, "H W"],
+    span: tuple[float, float] | None = None,
+) -> None:
     known = values[np.isfinite(values)]
     low, high = np.percentile(known, (_CLIPPED_PERCENT, 100 - _CLIPPED_PERCENT)) if known.size else (0.0, 1.0)
+    low, high = span or (low, high)
     colours = colour_map("clear")
     shown = axes.imshow(values, cmap=colours, vmin=low, vmax=high if high > low else low + 1, interpolation="nearest")
     axes.set_title(f"{name} [{unit}]" if _UNIT_TEXT.get(unit, unit) else name, fontsize=9)
@@ -71,15 +80,23 @@ def curves_figure(
 
 
 def defects_figure(
-    title: str, score: Float32[np.ndarray, "H W"], mask: Bool[np.ndarray, "H W"], defects: Sequence[Defect]
+    title: str,
+    score: Float32[np.ndarray, "H W"],
+    mask: Bool[np.ndarray, "H W"],
+    *,
+    defects: Sequence[Defect],
+    probability: bool = False,
 ) -> bytes:
-    """Return one PNG: how far each pixel is from the usual, with the outline and the number of each defect."""
+    """Return one PNG: the score of each pixel, with the outline and the number of each defect.
+
+    A score is how far the pixel is from the usual, or the probability of a defect, which is drawn from 0 to 1.
+    """
     height, width = score.shape
     figure = Figure(figsize=(7.5, 7.5 * height / width * 0.86 + 0.6), layout="constrained")
     axes = figure.subplots()
-    _draw_map(
-        figure, axes, name=f"{title}: {len(defects)} defects, {mask.mean():.1%} of the picture", unit="1", values=score
-    )
+    name = f"{title}: {len(defects)} defects, {mask.mean():.1%} of the picture"
+    span = (0.0, 1.0) if probability else None
+    _draw_map(figure, axes, name=name, unit="1", values=score, span=span)
     for defect in defects:
         x, y = np.array([*defect.region.contour, defect.region.contour[0]]).T
         axes.plot(x, y, color="#e0218a", lw=1.2)

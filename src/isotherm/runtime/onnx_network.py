@@ -12,6 +12,8 @@ from isotherm.core.errors import ModelError
 from isotherm.runtime.compiled import cores
 from isotherm.runtime.windows import Windows
 
+_FAILURES = (RuntimeError, ValueError, TypeError, MemoryError)
+"""What OpenVINO raises on models that are none: its own errors, names that are no UTF-8, sizes beyond all memory."""
 _EXTERNAL = b"\x0a\x08location"
 """How an ONNX file says that a tensor lies in another file: field 1 of StringStringEntryProto, "location"."""
 
@@ -48,7 +50,7 @@ class OnnxNetwork:
             self._check(model)
             settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": cores()}
             self._compiled = core.compile_model(model, "CPU", settings)
-        except RuntimeError as error:
+        except _FAILURES as error:
             raise ModelError(f"the network cannot be used: {_last_line(error)}") from error
 
     def _check(self, model: ov.Model) -> None:
@@ -72,7 +74,7 @@ class OnnxNetwork:
     def _once(self, values: Float32[np.ndarray, "C h w"]) -> np.ndarray:
         try:
             found = self._compiled([values[None]])[0]
-        except RuntimeError as error:
+        except _FAILURES as error:
             raise ModelError(f"the network failed: {_last_line(error)}") from error
         if found.shape != (1, 1, *values.shape[1:]):
             raise ModelError(f"the network gave the shape {found.shape} for a picture of {values.shape[1:]}")

@@ -20,9 +20,23 @@ from isotherm.sequences.segment import Segmentation, cleaned
 KIND = "defect network"
 SHIPPED = Path(__file__).parent / "pretrained"
 """Models that come with the package, by name."""
-MIN_AREA_PX = 12
+ROUNDING = 1e-4
 FAR = 1.5
 """A pixel so many times larger or smaller than all that a model was taught with is said to be unknown to it."""
+
+
+@dataclass(frozen=True)
+class LearnedConfig:
+    """How the probability that a network gives becomes a mask."""
+
+    threshold: float | None = setting(
+        None, "probability from which on a pixel is a defect; the model's where not given", low=0.001, high=0.999
+    )
+    clean_px: int = setting(12, "smallest region above the threshold that is kept [px]", low=1)
+    rim_px: int = setting(0, "width of the rim of the picture where nothing is a defect [px]", low=0, high=1000)
+
+    def __post_init__(self) -> None:
+        validate(self)
 
 
 @dataclass(frozen=True)
@@ -95,6 +109,12 @@ class DefectModel:
         found = self.manifest.get("card")
         return tuple(map(str, found)) if isinstance(found, list) else ()
 
+    def described(self) -> dict[str, Any]:
+        """Return which model it is, for results."""
+        files = self.manifest.get("files")
+        known = files.get("network.onnx") if isinstance(files, dict) else None
+        return {"model": self.name, "sha256": known.get("sha256") if isinstance(known, dict) else None}
+
     def unknown(self, *, pixel_mm: float | None) -> tuple[str, ...]:
         """Return notes on what of a recording is unlike all that the model was taught with."""
         data = self.manifest.get("data")
@@ -111,26 +131,15 @@ class DefectModel:
             "another size in pixels than it knows",
         )
 
-    def segment(
-        self,
-        maps: Float32[np.ndarray, "K H W"],
-        *,
-        threshold: float | None = None,
-        min_area_px: int = MIN_AREA_PX,
-        border_px: int = 0,
-    ) -> Segmentation:
+    def segment(self, maps: Float32[np.ndarray, "K H W"], config: LearnedConfig | None = None) -> Segmentation:
         """Return mask and probability; pixels that have no number in some map are never a defect.
 
         Parameters
         ----------
         maps
             (K H W) of `features`.
-        threshold
-            Probability; None: the model's.
-        min_area_px
-            Smallest region that is kept.
-        border_px
-            Width of the rim of the picture where nothing is a defect.
+        config
+            How the probability becomes a mask.
 
         Raises
         ------
@@ -139,13 +148,16 @@ class DefectModel:
         """
         if len(maps) != len(self.channels):
             raise ModelError(f"the model takes {len(self.channels)} maps, not {len(maps)}")
+        config = config or LearnedConfig()
         known = np.isfinite(maps).all(axis=0)
         score = self.network.run(np.where(np.isfinite(maps), maps, np.float32(0)))
-        score[~known] = np.nan
-        limit = self.threshold if threshold is None else threshold
+        if not (score.min() >= -ROUNDING and score.max() <= 1 + ROUNDING):
+            raise ModelError(f"its network answers with {score.min():g} to {score.max():g}, which is no probability")
+        score = np.where(known, np.clip(score, 0, 1), np.float32(np.nan))
+        limit = self.threshold if config.threshold is None else config.threshold
         with np.errstate(invalid="ignore"):
             above = np.asarray(score >= limit)
-        mask = cleaned(above, min_area_px=min_area_px, border_px=border_px)
+        mask = cleaned(above, min_area_px=config.clean_px, border_px=config.rim_px)
         return Segmentation(mask, score, (f"model {self.name}: probability of {limit:.3f} and more",))
 
 

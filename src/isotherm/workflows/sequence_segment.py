@@ -1,4 +1,4 @@
-"""From a recording to defects: mask, score, table, and a picture to look at."""
+"""From a recording to defects, by a method or a taught network: mask, score, table, and a picture to look at."""
 
 from __future__ import annotations
 
@@ -18,15 +18,20 @@ from isotherm.core.progress import Progress, silent
 from isotherm.reports.figures_sequences import defects_figure
 from isotherm.reports.plain import dumps
 from isotherm.reports.png import encode_png
+from isotherm.sequences.defect_model import DefectModel, LearnedConfig
 from isotherm.sequences.defects import COLUMNS, Defect, DefectRules, find_defects, table_row
+from isotherm.sequences.departure import Maps
 from isotherm.sequences.features import Features, FeaturesConfig
 from isotherm.sequences.maps import MapStack
+from isotherm.sequences.region_depths import RegionDepths
 from isotherm.sequences.segment import SEGMENT_METHODS, Segmentation
 from isotherm.sequences.stack import ThermalSequence
 from isotherm.sequences.tsr import Tsr, TsrConfig
 from isotherm.workflows.sequence_opening import PrepareSettings, open_recording, prepared
 
 METHOD = "mahalanobis"
+_DECIDING = ("cold", "window", "every", "log_bins")
+"""What of the preparation changes maps."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +54,16 @@ class SegmentSettings:
     ----------
     method, config
         A name of `isotherm.sequences.segment.SEGMENT_METHODS` and its configuration (None: the defaults).
+    model, learned
+        A taught network in place of the method, and how it is used; it brings its own features.
     features
-        The maps that it works on.
+        The maps that the method works on.
     """
 
     method: str = METHOD
     config: Any = None
+    model: DefectModel | None = None
+    learned: LearnedConfig = field(default_factory=LearnedConfig)
     features: FeaturesConfig = field(default_factory=FeaturesConfig)
     prepare: PrepareSettings = field(default_factory=PrepareSettings)
     rules: DefectRules = field(default_factory=DefectRules)
@@ -64,11 +73,24 @@ class SegmentSettings:
         """Return the configuration of the method."""
         return self.config if self.config is not None else SEGMENT_METHODS.get(self.method).config_type()
 
+    def used_features(self) -> FeaturesConfig:
+        """Return the maps that are worked on."""
+        return self.features if self.model is None else self.model.features
+
+    def segment(self, maps: Maps) -> Segmentation:
+        """Return what the method or the network finds in maps."""
+        if self.model is None:
+            return SEGMENT_METHODS.get(self.method).segment(maps, self.method_config())
+        return self.model.segment(maps, self.learned)
+
     def described(self) -> dict[str, Any]:
         """Return the settings as plain values in groups."""
+        by = {"name": self.method, **to_mapping(self.method_config())}
+        if self.model is not None:
+            by = {"name": "network", **self.model.described(), **to_mapping(self.learned)}
         return {
-            "method": {"name": self.method, **to_mapping(self.method_config())},
-            "features": to_mapping(self.features),
+            "method": by,
+            "features": to_mapping(self.used_features()),
             "prepare": to_mapping(self.prepare),
             "defects": to_mapping(self.rules),
             "depth": to_mapping(self.depth),
@@ -77,7 +99,7 @@ class SegmentSettings:
 
 @dataclass(frozen=True, eq=False)
 class Segmented:
-    """What was found in one recording."""
+    """What was found in one recording; `probability` says that the score is that, by a taught network."""
 
     name: str
     maps: MapStack
@@ -85,6 +107,7 @@ class Segmented:
     depth_mm: Float32[np.ndarray, "H W"] | None
     defects: tuple[Defect, ...]
     notes: tuple[str, ...]
+    probability: bool = False
 
 
 def segment_recording(path: Path, settings: SegmentSettings, *, progress: Progress = silent) -> Segmented:
@@ -97,24 +120,40 @@ def segment_recording(path: Path, settings: SegmentSettings, *, progress: Progre
     ConfigError, UnknownNameError
         A setting or a name is wrong.
     """
-    method, config = SEGMENT_METHODS.get(settings.method), settings.method_config()
     sequence = prepared(open_recording(path, settings.prepare), "cooling", settings.prepare)
     progress(1, 4, "maps")
-    maps = Features().maps(sequence, settings.features)
-    progress(2, 4, settings.method)
-    found = method.segment(maps.values, config)
+    maps = Features().maps(sequence, settings.used_features())
+    progress(2, 4, settings.method if settings.model is None else "network")
+    found = settings.segment(maps.values)
     progress(3, 4, "defects")
     depth_mm = _depth_mm(sequence, settings.depth)
+    diffusivity = settings.depth.diffusivity_m2_s
     defects = find_defects(
         found.mask,
         settings.rules,
         maps=dict(zip(maps.names, maps.values, strict=True)),
         score=found.score,
         depth_mm=depth_mm,
+        depths=None if diffusivity is None else RegionDepths(sequence, diffusivity),
     )
     progress(4, 4, "defects")
-    notes = dict.fromkeys((*sequence.notes, *maps.notes, *found.notes))
-    return Segmented(sequence.name, maps, found, depth_mm, defects, tuple(notes))
+    notes = dict.fromkeys((*sequence.notes, *maps.notes, *found.notes, *_unlike_taught(settings)))
+    return Segmented(
+        sequence.name, maps, found, depth_mm, defects, tuple(notes), probability=settings.model is not None
+    )
+
+
+def _unlike_taught(settings: SegmentSettings) -> tuple[str, ...]:
+    """Return notes on how a recording is unlike those that the network was taught with."""
+    if settings.model is None:
+        return ()
+    taught = settings.model.manifest.get("prepare")
+    now = to_mapping(settings.prepare)
+    changed = [name for name in _DECIDING if isinstance(taught, dict) and taught.get(name, now[name]) != now[name]]
+    return (
+        *settings.model.unknown(pixel_mm=settings.rules.pixel_mm),
+        *(f"{name} is {now[name]}, but the model was taught with {taught[name]}" for name in changed if taught),
+    )
 
 
 def _depth_mm(sequence: ThermalSequence, settings: DepthSettings) -> Float32[np.ndarray, "H W"] | None:
@@ -126,6 +165,8 @@ def _depth_mm(sequence: ThermalSequence, settings: DepthSettings) -> Float32[np.
 def write_segmentation(result: Segmented, folder: Path, settings: SegmentSettings) -> list[Path]:
     """Write ``mask.png``, ``maps.npz``, ``defects.csv``, ``defects.json`` and ``defects.png``.
 
+    Of a network also ``probability.png`` (255 is 1); its probability stands in ``maps.npz`` as ``probability``.
+
     Raises
     ------
     OutputError
@@ -135,10 +176,18 @@ def write_segmentation(result: Segmented, folder: Path, settings: SegmentSetting
     files = {
         "defects.csv": _table(result),
         "defects.json": _json(result, settings),
-        "defects.png": defects_figure(result.name, result.found.score, result.found.mask, result.defects),
+        "defects.png": defects_figure(
+            result.name,
+            result.found.score,
+            result.found.mask,
+            defects=result.defects,
+            probability=result.probability,
+        ),
         "mask.png": encode_png(result.found.mask.astype(np.uint8) * np.uint8(255)),
         "maps.npz": _npz(result),
     }
+    if result.probability:
+        files["probability.png"] = encode_png(np.nan_to_num(result.found.score * 255).round().astype(np.uint8))
     for name, data in files.items():
         write_whole(folder / name, data)
     return [folder / name for name in files]
@@ -179,5 +228,7 @@ def _npz(result: Segmented) -> bytes:
     arrays: dict[str, Any] = dict(zip(result.maps.names, result.maps.values, strict=True))
     if result.depth_mm is not None:
         arrays["depth_mm"] = result.depth_mm
+    if result.probability:
+        arrays["probability"] = result.found.score
     np.savez_compressed(stream, score=result.found.score, mask=result.found.mask, **arrays)
     return stream.getvalue()

@@ -1,0 +1,155 @@
+"""Several recordings, one after another: a bad one is a row with its reason and stops nothing."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from isotherm.core.errors import DataError, IsothermError, OutputError, UsageError
+from isotherm.core.files import make_folder, write_whole
+from isotherm.core.progress import Progress, silent
+from isotherm.datasets.label_table import some
+from isotherm.sequences.stack import ThermalSequence
+from isotherm.workflows.output_names import output_names
+from isotherm.workflows.reading import printable
+from isotherm.workflows.sequence_data import is_no_recording, recordings_in
+from isotherm.workflows.sequence_segment import Segmented, SegmentSettings, segment_recording, write_segmentation
+
+SUMMARY = "summary.csv"
+_LOOKED_AT = 3
+"""Files of a folder that are tried before it is taken for one recording, a file for each frame."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A recording, its name in results, and whether the user named it (or a folder that it is in)."""
+
+    path: Path
+    name: str
+    named: bool
+
+
+@dataclass(frozen=True)
+class SummaryRow:
+    """What came of one recording: a row of ``summary.csv``."""
+
+    recording: str
+    folder: str
+    status: str
+    defects: int | None = None
+    rejected: int | None = None
+    area_px: int | None = None
+    largest_diameter_px: float | None = None
+    largest_diameter_mm: float | None = None
+    highest_score: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What came of several recordings."""
+
+    rows: tuple[SummaryRow, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def failed(self) -> int:
+        """How many could not be used."""
+        return sum(row.status == "failed" for row in self.rows)
+
+
+def places_of(paths: Sequence[Path]) -> list[Place]:
+    """Return the recordings of files and folders: a folder is one (a file for each frame), or holds several.
+
+    Raises
+    ------
+    DataError
+        A folder holds no file or cannot be listed.
+    """
+    return [place for path in paths for place in _places(path)]
+
+
+def _places(path: Path) -> list[Place]:
+    itself = [Place(path, printable(Path(path.resolve().name)), named=True)]
+    if not path.is_dir():
+        return itself
+    inside = recordings_in(path)
+    several = any(map(_opens, inside[:_LOOKED_AT])) or (not _opens(path) and any(map(_opens, inside)))
+    return [Place(one, printable(one.relative_to(path)), named=False) for one in inside] if several else itself
+
+
+def _opens(path: Path) -> bool:
+    try:
+        ThermalSequence.open(path)
+    except IsothermError:
+        return False
+    return True
+
+
+def segment_recordings(
+    places: Sequence[Place], folder: Path, settings: SegmentSettings, *, progress: Progress = silent
+) -> Batch:
+    """Segment recordings into a folder each, and write ``summary.csv``.
+
+    Files in a folder that are no recordings at all are left out with a note.
+
+    Raises
+    ------
+    ConfigError, UnknownNameError
+        A setting or a name is wrong.
+    OutputError
+        The folder cannot be written.
+    DataError
+        No file is a recording.
+    """
+    make_folder(folder)
+    rows, others = [], []
+    for number, (place, name) in enumerate(zip(places, output_names([place.name for place in places]), strict=True), 1):
+        try:
+            found = segment_recording(place.path, settings)
+            write_segmentation(found, folder / name, settings)
+            rows.append(_row(place, name, found))
+        except (UsageError, OutputError):
+            raise
+        except IsothermError as error:
+            if is_no_recording(error) and not place.named:
+                others.append(place.name)
+            else:
+                reason = " ".join(str(error).split()).removeprefix(f"{place.path}: ").removeprefix(f"{place.name}: ")
+                rows.append(SummaryRow(place.name, "", "failed", reason=reason))
+        progress(number, len(places), "recordings")
+    if not rows:
+        raise DataError(f"no recording among {len(places)} files: {some(others)}")
+    write_whole(folder / SUMMARY, _table(rows))
+    notes = (f"{len(others)} files are no recordings: {some(others)}",) if others else ()
+    return Batch(tuple(rows), notes)
+
+
+def _row(place: Place, name: str, found: Segmented) -> SummaryRow:
+    defects = found.defects
+    scores = [defect.score for defect in defects if defect.score is not None]
+    diameters = [defect.diameter_mm for defect in defects if defect.diameter_mm is not None]
+    return SummaryRow(
+        recording=place.name,
+        folder=name,
+        status="done",
+        defects=len(defects),
+        rejected=sum(defect.verdict == "reject" for defect in defects),
+        area_px=sum(defect.region.area_px for defect in defects),
+        largest_diameter_px=max((defect.diameter_px for defect in defects), default=None),
+        largest_diameter_mm=max(diameters, default=None),
+        highest_score=max(scores, default=None),
+    )
+
+
+def _table(rows: Sequence[SummaryRow]) -> bytes:
+    stream = io.StringIO(newline="")
+    writer = csv.DictWriter(stream, [item.name for item in fields(SummaryRow)], restval="", lineterminator="\r\n")
+    writer.writeheader()
+    for row in rows:
+        values = asdict(row)
+        writer.writerow({name: f"{item:.6g}" if isinstance(item, float) else item for name, item in values.items()})
+    return stream.getvalue().encode("utf-8")
