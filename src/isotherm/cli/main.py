@@ -22,6 +22,7 @@ COMMANDS = {
     "sequence curve": "draw the temperature of places of a sequence over time",
     "sequence segment": "find the defects of a heated part, with size, depth and contrast",
     "sequence train": "teach a network what defects look like, from labelled recordings",
+    "sequence evaluate": "judge how well defects of labelled recordings are found",
     "sequence simulate": "simulate the recording of a heated plate with defects",
     "sequence dataset": "simulate many random plates, to learn from and to judge by",
     "labels convert": "turn labels of LabelMe, COCO or PNG into one another",
