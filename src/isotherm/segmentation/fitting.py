@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,8 @@ class Fitted:
 
     Parameters
     ----------
+    names
+        Of the channels that it takes.
     threshold
         Of the probability, 0..1; the one with the largest Dice on the validation specimens.
     dice
@@ -42,6 +44,7 @@ class Fitted:
     """
 
     module: nn.Module
+    names: tuple[str, ...]
     threshold: float
     dice: float
     step: int
@@ -66,14 +69,15 @@ def fit_segmenter(
         side = -(-config.crop_px // network.multiple) * network.multiple
         course = _Course(module, Crops(examples.training, side, np.random.default_rng(seed)), config, seed)
         windows = Windows(network.multiple, window_px(network))
-        best = Fitted(module, 0.5, -1.0, 0)
+        best = Fitted(module, examples.names, 0.5, -1.0, 0)
         weights = copy.deepcopy(module.state_dict())
         for step in range(1, config.steps + 1):
             loss = course.step(examples.names)
             if step == config.steps or step % max(1, config.steps // config.checks) == 0:
                 threshold, dice = best_cut(module, examples.validation, windows)
                 if dice > best.dice:
-                    best, weights = Fitted(module, threshold, dice, step), copy.deepcopy(module.state_dict())
+                    best = replace(best, threshold=threshold, dice=dice, step=step)
+                    weights = copy.deepcopy(module.state_dict())
             told = f", validation Dice {best.dice:.3f} (step {best.step})" if best.step else ""
             progress(step, config.steps, f"learning: step {step}, loss {loss:.4f}{told}")
     module.load_state_dict(weights)

@@ -24,6 +24,14 @@ def facts_of(recordings: Sequence[LabelledRecording]) -> dict[str, Any]:
     }
 
 
+def materials_in(about: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the materials of a simulated plate, from its description; none where that does not say."""
+    plate = about.get("plate")
+    layers = plate.get("layers") if isinstance(plate, dict) else None
+    found = [layer.get("material") for layer in layers or () if isinstance(layer, dict)]
+    return tuple(str(each["name"]) for each in found if isinstance(each, dict) and "name" in each)
+
+
 def _range(values: Sequence[float | None]) -> list[float] | None:
     known = np.array([value for value in values if value is not None], np.float64)
     known = known[np.isfinite(known)]
@@ -37,7 +45,7 @@ def card_of(manifest: Mapping[str, Any]) -> list[str]:
     return [
         f"for: finding defects in recordings of parts that cool behind a pulse of heat, by a {manifest['network']} "
         f"over {len(manifest['channels'])} channels ({manifest['channels'][0]} .. {manifest['channels'][-1]})",
-        f"taught with: {_counted(taught)}; {_origin(data, taught['recordings'] + held['recordings'])}",
+        f"taught with: {_counted(taught)}{_copies(taught)}; {_origin(data, taught['recordings'] + held['recordings'])}",
         f"chosen on: {_counted(held)}, none of them taught with: Dice {validation['dice']:.3f} at the threshold "
         f"{manifest['threshold']:.3f}, both chosen there, so a little too good",
         f"seen: {', '.join(_seen(data))}",
@@ -47,6 +55,10 @@ def card_of(manifest: Mapping[str, Any]) -> list[str]:
 
 def _counted(counts: Mapping[str, int]) -> str:
     return f"{counts['recordings']} recordings of {counts['specimens']} specimens with {counts['defects']} defects"
+
+
+def _copies(counts: Mapping[str, int]) -> str:
+    return f" and {counts['altered_copies']} altered copies" if counts["altered_copies"] else ""
 
 
 def _origin(data: Mapping[str, Any], count: int) -> str:
@@ -59,7 +71,7 @@ _UNITS = {"diameter_mm": "diameters", "depth_mm": "depths", "pixel_mm": "pixels"
 
 
 def _seen(data: Mapping[str, Any]) -> Iterator[str]:
-    yield from data["kinds"]
+    yield from (*data["materials"], *data["kinds"])
     yield from (f"{word} {_words(data[name])} mm" for name, word in _UNITS.items() if data[name])
     yield f"{_words(data['seconds'])} s behind the flash"
 

@@ -21,7 +21,7 @@ from isotherm.segmentation.plan import Example, Examples, FitConfig, window_px
 from isotherm.sequences.defect_model import DefectModel, save_model
 from isotherm.sequences.features import Features, FeaturesConfig
 from isotherm.sequences.stored import about_in
-from isotherm.workflows.sequence_card import card_of, facts_of
+from isotherm.workflows.sequence_card import card_of, facts_of, materials_in
 from isotherm.workflows.sequence_copies import altered_examples
 from isotherm.workflows.sequence_data import (
     DataSettings,
@@ -119,6 +119,8 @@ class Lesson:
     ----------
     names
         Of the channels of its inputs.
+    materials
+        That the plate is made of, where it was simulated.
     seconds
         Time from the flash to its last frame [s].
     """
@@ -128,6 +130,7 @@ class Lesson:
     names: tuple[str, ...]
     digest: str
     simulated: bool
+    materials: tuple[str, ...]
     seconds: float
 
 
@@ -175,11 +178,12 @@ def train_network(
     sides = _split(lessons, training.train)
     altered = _altered(sides[0], features, training, progress)
     fitted = _taught(sides, altered, network, training, progress)
-    manifest = _manifest(sides, (*folder.skipped, *skipped), training, network, fitted)
-    manifest["data"]["training"]["altered_copies"] = len(altered)
-    save_model(model_dir, _exported(fitted, sides[1][0], network), manifest, features)
+    unusable = (*folder.skipped, *skipped)
+    about = _about_network(training, network, fitted) | {"data": _about_data(sides, len(altered), unusable)}
+    exported = _exported(fitted, sides[1][0], network)
+    save_model(model_dir, exported, about | {"card": card_of(about)}, features)
     notes = dict.fromkeys((*folder.notes, *(note for lesson in lessons for note in lesson.recording.notes)))
-    return TaughtNetwork(DefectModel.load(model_dir), (*folder.skipped, *skipped), tuple(notes))
+    return TaughtNetwork(DefectModel.load(model_dir), unusable, tuple(notes))
 
 
 def check_memory(
@@ -235,12 +239,14 @@ def lesson_of(recording: LabelledRecording, features: FeaturesConfig, prepare: P
     if truth.labels.shape != maps.values.shape[1:]:
         (height, width), size = truth.labels.shape, maps.values.shape
         raise DataError(f"its labels are {width} x {height} pixels, its frames {size[2]} x {size[1]}")
+    about = about_in(recording.path)
     return Lesson(
         recording=recording,
         example=Example(maps.values, truth.labels > 0, truth.judged),
         names=maps.names,
         digest=digest_of(recording.path),
-        simulated=about_in(recording.path).get("simulated") is True,
+        simulated=about.get("simulated") is True,
+        materials=materials_in(about),
         seconds=float(sequence.times_s[-1]),
     )
 
@@ -299,18 +305,15 @@ def _exported(fitted: Fitted, lesson: Lesson, network: Network) -> bytes:
     return data
 
 
-def _manifest(
-    sides: Sides, skipped: Sequence[Skipped], training: SequenceTraining, network: Network, fitted: Fitted
-) -> dict[str, Any]:
-    lessons = [*sides[0], *sides[1]]
-    about: dict[str, Any] = {
+def _about_network(training: SequenceTraining, network: Network, fitted: Fitted) -> dict[str, Any]:
+    return {
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": installed("isotherm", "numpy", "openvino", "torch", "monai"),
         "network": training.net,
         "net": to_mapping(training.net_config),
         "fit": to_mapping(training.fit),
-        "seed": training.train.seed,
-        "channels": list(lessons[0].names),
+        "training": to_mapping(training.train),
+        "channels": list(fitted.names),
         "multiple": network.multiple,
         "window_px": window_px(network),
         "threshold": fitted.threshold,
@@ -321,18 +324,23 @@ def _manifest(
             "that this Dice is a little too good",
         },
         "prepare": to_mapping(training.prepare),
-        "data": {
-            "training": _counts(sides[0]),
-            "validation": _counts(sides[1]),
-            # So that an evaluation can tell what the model has seen.
-            "digests": sorted(lesson.digest for lesson in lessons),
-            "simulated": sum(lesson.simulated for lesson in lessons),
-            **facts_of([lesson.recording for lesson in lessons]),
-            "seconds": [min(lesson.seconds for lesson in lessons), max(lesson.seconds for lesson in lessons)],
-            "skipped": [asdict(item) for item in skipped],
-        },
     }
-    return about | {"card": card_of(about)}
+
+
+def _about_data(sides: Sides, altered: int, skipped: Sequence[Skipped]) -> dict[str, Any]:
+    lessons = [*sides[0], *sides[1]]
+    seconds = [lesson.seconds for lesson in lessons]
+    return {
+        "training": _counts(sides[0]) | {"altered_copies": altered},
+        "validation": _counts(sides[1]),
+        # So that an evaluation can tell what the model has seen.
+        "digests": sorted(lesson.digest for lesson in lessons),
+        "simulated": sum(lesson.simulated for lesson in lessons),
+        "materials": sorted({name for lesson in lessons for name in lesson.materials}),
+        **facts_of([lesson.recording for lesson in lessons]),
+        "seconds": [min(seconds), max(seconds)],
+        "skipped": [asdict(item) for item in skipped],
+    }
 
 
 def _counts(lessons: Sequence[Lesson]) -> dict[str, int]:
