@@ -51,10 +51,13 @@ def test_the_default_is_a_method_and_a_recording_without_labels_is_said(
 
     with np.load(tmp_path / "plate.npz") as stored:
         np.savez(data / "unlabelled.npz", counts=stored["counts"], times_s=stored["times_s"])
-    assert main(["sequence", "evaluate", str(data), "-o", str(tmp_path / "out"), *QUICK]) == 3
+    assert main(["sequence", "evaluate", str(data), "-o", str(tmp_path / "out"), *QUICK]) == 0
     said = capsys.readouterr().out
     assert "mahalanobis" in said
     assert "unlabelled.npz: no labels beside it or in it" in said
+    (data / "cut.npz").write_bytes((plates / "plate_0002.npz").read_bytes()[:20_000])
+    assert main(["sequence", "evaluate", str(data), "-o", str(tmp_path / "out"), *QUICK]) == 3
+    assert "cut.npz" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

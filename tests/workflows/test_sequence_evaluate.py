@@ -28,9 +28,10 @@ from isotherm.workflows.sequence_evaluate import (
 )
 from isotherm.workflows.sequence_results import (
     RESULTS,
-    exit_reasons,
     findings_of,
     nice_step,
+    notes_of,
+    some_failed,
     write_findings,
 )
 
@@ -127,10 +128,17 @@ def test_what_a_model_has_learnt_from_is_not_judged(data: LabelledFolder) -> Non
     judged = judge_contenders(data, [learnt, other], replace(QUICK, leave_out_trained=True))
     for one in judged.verdicts:
         assert [plate.recording.name for plate in one.plates] == ["plate_0001.npz", "plate_0003.npz"]
-    assert exit_reasons(judged) == ["plate_0002.npz: learnt has learnt from it"]
+    assert notes_of(judged) == ["plate_0002.npz: learnt has learnt from it"]
+    assert not some_failed(judged)
     everything = fixed("all", true_mask(data), digests=frozenset(digest_of(one.path) for one in data))
     with pytest.raises(DataError, match="none of 3 recordings could be judged"):
         judge_contenders(data, [everything], replace(QUICK, leave_out_trained=True))
+
+
+def test_what_a_model_does_not_know_is_said_once(data: LabelledFolder) -> None:
+    doubting = replace(fixed("m", true_mask(data)), doubts=lambda pixel_mm: (f"pixels of {pixel_mm:g} mm",))
+    judged = judge_contenders(data, [doubting], QUICK)
+    assert notes_of(judged) == ["m: pixels of 0.5 mm"]
 
 
 def test_copies_and_damaged_recordings_are_said_and_stop_nothing(plates: Path, tmp_path: Path) -> None:
@@ -143,7 +151,8 @@ def test_copies_and_damaged_recordings_are_said_and_stop_nothing(plates: Path, t
     data = labelled_recordings(tmp_path)
     judged = judge_contenders(data, [fixed("one", true_mask(data))], QUICK)
     assert [plate.recording.name for plate in judged.verdicts[0].plates] == ["a.npz"]
-    reasons = exit_reasons(judged)
+    reasons = notes_of(judged)
+    assert some_failed(judged)
     assert reasons[0] == "b.npz: a copy of a.npz"
     assert reasons[1].startswith("constant.npz: ")
 

@@ -26,7 +26,7 @@ from isotherm.workflows.sequence_evaluate import (
     model_contender,
 )
 from isotherm.workflows.sequence_opening import PrepareSettings
-from isotherm.workflows.sequence_results import Findings, exit_reasons, findings_of, write_findings
+from isotherm.workflows.sequence_results import Findings, findings_of, notes_of, some_failed, write_findings
 from isotherm.workflows.sequence_segment import METHOD
 
 _COLUMNS = {
@@ -107,11 +107,10 @@ def run(arguments: argparse.Namespace) -> int:
     findings = findings_of(judged)
     written = write_findings(judged, findings, arguments.output)
     print("\n".join(table(findings)))
-    lost = exit_reasons(judged)
-    for line in (*lost, *judged.notes):
+    for line in notes_of(judged):
         print(f"note: {line}")
     print(f"written   {', '.join(map(str, written))}")
-    return _SOME_FAILED if lost else 0
+    return _SOME_FAILED if some_failed(judged) else 0
 
 
 def _contenders(arguments: argparse.Namespace) -> Iterator[Contender]:

@@ -85,10 +85,11 @@ class LabelledRecording:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A recording that cannot be used, and why."""
+    """A recording that is not used, and why; ``failed`` where something is wrong with it."""
 
     name: str
     reason: str
+    failed: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +152,7 @@ def labelled_recordings(
         try:
             known = truth_of(place, tables.facts(name), settings, prepare)
             if known is None:
-                skipped.append(Skipped(name, _NO_LABELS))
+                skipped.append(Skipped(name, _NO_LABELS, failed=False))
             else:
                 good.append(_recording(place, name, tables.specimen(name), known))
         except ConfigError:

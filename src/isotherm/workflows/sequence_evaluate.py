@@ -91,6 +91,8 @@ class Contender:
         What it is set to, for the results.
     digests
         Of the recordings that it has learnt from.
+    doubts
+        Says what of a plate, by the side of its pixels [mm], is unlike all that it knows.
     """
 
     name: str
@@ -99,6 +101,7 @@ class Contender:
     segment: Callable[[Float32[np.ndarray, "K H W"]], Segmentation]
     settings: Mapping[str, Any]
     digests: frozenset[str] = frozenset()
+    doubts: Callable[[float | None], tuple[str, ...]] = lambda _: ()
 
 
 def method_contender(name: str, config: Any, features: FeaturesConfig) -> Contender:
@@ -127,8 +130,15 @@ def model_contender(model: str | Path, config: LearnedConfig | None = None) -> C
         "features": to_mapping(loaded.features),
         "manifest_sha256": loaded.manifest.get("manifest_sha256"),
     }
-    known = frozenset(map(str, digests)) if isinstance(digests, list) else frozenset()
-    return Contender(loaded.name, "model", loaded.features, lambda maps: loaded.segment(maps, config), stated, known)
+    return Contender(
+        name=loaded.name,
+        kind="model",
+        features=loaded.features,
+        segment=lambda maps: loaded.segment(maps, config),
+        settings=stated,
+        digests=frozenset(map(str, digests)) if isinstance(digests, list) else frozenset(),
+        doubts=lambda pixel_mm: loaded.unknown(pixel_mm=pixel_mm),
+    )
 
 
 @dataclass(frozen=True)
@@ -177,6 +187,12 @@ class Verdicts:
     contender: Contender
     plates: tuple[JudgedPlate, ...]
     failed: tuple[Skipped, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What of the plates is unlike all that a model knows, each said once."""
+        every = [note for plate in self.plates for note in self.contender.doubts(plate.recording.pixel_mm)]
+        return tuple(dict.fromkeys(every))
 
 
 @dataclass(frozen=True, eq=False)
@@ -279,7 +295,7 @@ def _distinct(data: Sequence[LabelledRecording], digests: Sequence[str]) -> tupl
     kept, left_out = [], []
     for one, digest in zip(data, digests, strict=True):
         if digest in first:
-            left_out.append(Skipped(one.name, f"a copy of {first[digest]}"))
+            left_out.append(Skipped(one.name, f"a copy of {first[digest]}", failed=False))
         else:
             first[digest] = one.name
             kept.append((one, digest))
@@ -289,7 +305,11 @@ def _distinct(data: Sequence[LabelledRecording], digests: Sequence[str]) -> tupl
 def _unseen(kept: _Kept, contenders: Sequence[Contender], settings: JudgingSettings) -> tuple[_Kept, list[Skipped]]:
     """Leave out, for all, what a model has learnt from; raises DataError where that was not asked for."""
     learnt = {digest: one.name for one in contenders for digest in one.digests}
-    seen = [Skipped(one.name, f"{learnt[digest]} has learnt from it") for one, digest in kept if digest in learnt]
+    seen = [
+        Skipped(one.name, f"{learnt[digest]} has learnt from it", failed=False)
+        for one, digest in kept
+        if digest in learnt
+    ]
     if seen and not settings.leave_out_trained:
         raise DataError(
             f"{seen[0].reason.partition(' has')[0]} has learnt from {len(seen)} of these {len(kept)} recordings "

@@ -354,6 +354,7 @@ def _plain(one: Findings) -> dict[str, Any]:
         "defects": int(one.joined("found").size),
         "found": int(one.joined("found").sum()),
         "depths_told": one.depths_told,
+        "notes": list(one.verdicts.notes),
         "failed": [{"file": lost.name, "reason": lost.reason} for lost in one.verdicts.failed],
         "metrics": {name: measured.to_mapping() for name, measured in one.metrics.items()},
         "pod": _plain_pod(one.pod, one.pod_rows),
@@ -461,11 +462,17 @@ def _caption(plate: JudgedPlate) -> str:
     )
 
 
-def exit_reasons(judged: JudgedFolder) -> list[str]:
-    """Return a line for each recording that could not be judged."""
+def notes_of(judged: JudgedFolder) -> list[str]:
+    """Return a line for each recording that was not judged, and for what else should be known."""
     lost = [f"{each.name}: {each.reason}" for each in judged.skipped]
     own = [f"{each.name}, {one.contender.name}: {each.reason}" for one in judged.verdicts for each in one.failed]
-    return lost + own
+    doubts = [f"{one.contender.name}: {note}" for one in judged.verdicts for note in one.notes]
+    return [*lost, *own, *doubts, *judged.notes]
 
 
-__all__ = ["Findings", "exit_reasons", "findings_of", "plain", "write_findings"]
+def some_failed(judged: JudgedFolder) -> bool:
+    """Say whether something was wrong with a recording, for one contender or all."""
+    return any(each.failed for each in judged.skipped) or any(one.failed for one in judged.verdicts)
+
+
+__all__ = ["Findings", "findings_of", "notes_of", "plain", "some_failed", "write_findings"]
