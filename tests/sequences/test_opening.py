@@ -328,7 +328,7 @@ def test_frames_of_another_size_or_kind_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"frame 2 is of \(8, 10\) .*the first one of \(8, 9\)"):
         ThermalSequence.open(tmp_path).frames()
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="0 files of one kind"):
+    with pytest.raises(DataError, match="an empty folder"):
         ThermalSequence.open(tmp_path / "empty")
 
 

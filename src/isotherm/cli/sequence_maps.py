@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from isotherm.cli.flags import add_flags, chosen, from_flags
 from isotherm.cli.progress import bar
 from isotherm.sequences import MAP_METHODS
+from isotherm.workflows.reading import exit_status
 from isotherm.workflows.sequence_maps import make_maps, write_maps
 from isotherm.workflows.sequence_opening import PrepareSettings
 
@@ -30,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Make and write the maps, and say what was assumed."""
+    """Make and write the maps, and say what was assumed; 3 where some methods cannot be used on the recording."""
     names = _names(arguments.methods)
     configs: dict[str, Any] = {
         name: from_flags(MAP_METHODS.get(name).config_type, arguments, prefix=name) for name in names
@@ -46,7 +48,9 @@ def run(arguments: argparse.Namespace) -> int:
     for note in dict.fromkeys((*result.notes, *(note for stack in result.stacks for note in stack.notes))):
         print(f"  note: {note}")
     print(f"written   {', '.join(map(str, written))}, and a TIFF for each map")
-    return 0
+    for name, why in result.failed.items():
+        print(f"isotherm: no maps of {name}: {why}", file=sys.stderr)
+    return exit_status(len(result.failed), len(names))
 
 
 def _names(text: str) -> list[str]:

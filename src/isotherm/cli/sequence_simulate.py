@@ -9,7 +9,7 @@ from pathlib import Path
 
 from isotherm.cli.flags import add_flags, from_flags
 from isotherm.cli.progress import bar
-from isotherm.core.errors import ConfigError
+from isotherm.core.errors import ConfigError, OutputError
 from isotherm.datasets.plate_camera import PlateCamera
 from isotherm.datasets.plate_heating import Heating, LockIn, Pulse
 from isotherm.datasets.plate_materials import PLATE_MATERIALS, plate_material
@@ -85,6 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
         camera=from_flags(PlateCamera, arguments),
         edge=arguments.edge,
     )
+    _check_output(arguments.output)
     with bar() as progress:
         made = simulate_plate(plate, experiment, seed=arguments.seed, progress=progress)
     write_sequence(arguments.output, made)
@@ -95,6 +96,14 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"  {number}  {defect.kind:<12} depth {defect.depth_mm:g} mm, diameter over depth {ratio:.1f}")
     print(f"written   {arguments.output}")
     return 0
+
+
+def _check_output(path: Path) -> None:
+    """Raise before the heat flow is worked out where its result could not be written."""
+    if path.suffix.lower() != ".npz":
+        raise ConfigError(f"{path}: -o must end with .npz")
+    if not path.absolute().parent.is_dir():
+        raise OutputError(f"cannot write {path}: there is no folder {path.parent}")
 
 
 def _plate(arguments: argparse.Namespace) -> Plate:

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Integer, Num, UInt8
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from isotherm.core.errors import ConfigError, DataError
 from isotherm.formats.reader import MAX_PIXELS
@@ -141,6 +141,8 @@ def _pixels(data: bytes, name: str) -> tuple[Num[np.ndarray, "H W"], bool]:
             palette = picture.mode == "P"
             plain = picture if picture.mode in ("P", "1", "L", "I", "F") or picture.mode[0] == "I" else None
             values = np.asarray(plain if plain is not None else picture.convert("L"))
+    except UnidentifiedImageError as error:
+        raise DataError(f"{name}: neither JSON of LabelMe or COCO (an object) nor a picture") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{name}: cannot be read as a picture: {error}") from error
     return values.astype(np.uint8) if values.dtype == np.bool_ else values, palette

@@ -24,7 +24,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from PIL import Image, ImageDraw
 
-from isotherm.core.errors import DataError
+from isotherm.core.errors import ConfigError, DataError
 from isotherm.datasets.label_masks import BACKGROUND, IGNORED, LabelledMask
 from isotherm.datasets.label_shapes import painted_polygons
 from isotherm.formats.reader import MAX_FILE_BYTES, MAX_PIXELS
@@ -53,6 +53,11 @@ class LabelMeRules:
     classes: tuple[str, ...] | None = None
     line_px: int = LINE_PX
     point_px: int = POINT_PX
+
+    def __post_init__(self) -> None:
+        if self.line_px < 1 or self.point_px < 1:
+            said = f"{self.line_px} and {self.point_px}"
+            raise ConfigError(f"lines must be at least 1 px wide and points have a radius of 1 px or more; not {said}")
 
 
 def read_labelme(path: Path, rules: LabelMeRules | None = None) -> LabelledMask:
@@ -106,10 +111,25 @@ def labels_of_document(document: Mapping[str, Any], name: str, rules: LabelMeRul
         raise DataError(f"{name}: it has no list of shapes; is it a file of LabelMe?")
     classes = rules.classes if rules.classes is not None else _classes_of(shapes)
     canvas = Image.new("L", (size[1], size[0]), BACKGROUND)
+    outside = []
     for number, shape in enumerate(shapes, start=1):
         where = f"{name}, shape {number}"
         _paint(canvas, shape, _value(shape.get("label"), classes, where), where, rules)
-    return LabelledMask(np.array(canvas), classes)
+        if _lies_outside(shape, canvas.size):
+            outside.append(
+                f"shape {number} ({shape.get('label')}) lies outside the picture of {size[1]} x {size[0]} px"
+            )
+    return LabelledMask(np.array(canvas), classes, tuple(outside))
+
+
+def _lies_outside(shape: Mapping[str, Any], size: tuple[int, int]) -> bool:
+    """Say whether all corners of a painted shape are on one side of the picture; those of a circle do not tell."""
+    if shape.get("shape_type") in ("circle", "mask"):
+        return False
+    return any(
+        all(point[axis] < 0 for point in shape["points"]) or all(point[axis] >= side for point in shape["points"])
+        for axis, side in enumerate(size)
+    )
 
 
 def classes_in(documents: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:

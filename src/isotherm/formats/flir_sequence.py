@@ -78,7 +78,19 @@ class FlirSequence(MappedFrames):
         except FormatError:
             return None
         # The last frame may have been cut short when the recording stopped.
-        return layout if fff.RAW in layout.places and (raw is None or flir_pixels.complete(raw)) else None
+        whole = raw is None or (flir_pixels.complete(raw) and self._decodes(place))
+        return layout if fff.RAW in layout.places and whole else None
+
+    def _decodes(self, place: int) -> bool:
+        """Say whether the last frame, which begins at `place`, has all that is needed of it."""
+        frame = Cursor(self._file.read(place, len(self._file) - place), ">", "FLIR frame")
+        if not fff.cut_short(frame):
+            return True
+        try:
+            flir_frame.decode_frame(frame, b"", self._hints)
+        except FormatError:
+            return False
+        return True
 
     def __len__(self) -> int:
         """Return the number of whole frames; the first call walks through the file."""

@@ -157,6 +157,14 @@ def datasets_in(file: Cursor, *, skipped: str = "", references: bool = False) ->
     return found
 
 
+def missing_bytes(file: Cursor) -> int:
+    """Return how many bytes the file lacks to the end that its superblock tells; 0 where it is whole."""
+    start, version, sizes = _superblock_head(file)
+    # The end stands behind base and free space, or (version 2 and 3) behind base and extension: from the file's begin.
+    end = start + {0: 24, 1: 28}.get(version, 12) + 2 * sizes.address
+    return max(0, sizes.unsigned(file, end, sizes.address) - len(file))
+
+
 def referred(dataset: Dataset, address: int) -> list[Dataset]:
     """Return the dataset that a reference of `dataset` points to, or those of a group; empty where it points nowhere.
 
@@ -189,6 +197,17 @@ def group_texts(file: Cursor, group: str) -> dict[str, str]:
 
 def _superblock(file: Cursor) -> tuple[Sizes, int]:
     """Return the sizes of the file, and where its root group lies."""
+    start, version, sizes = _superblock_head(file)
+    # Behind the sizes: base, free space, end, driver, then (version 0 and 1) name and place of the root group.
+    place = start + {0: 24 + 5 * sizes.address, 1: 28 + 5 * sizes.address}.get(version, 12 + 3 * sizes.address)
+    root = sizes.place(file, place)
+    if root is None:
+        raise file.error("has no root group", place)
+    return sizes, root
+
+
+def _superblock_head(file: Cursor) -> tuple[int, int, Sizes]:
+    """Return where the superblock lies, its version, and the sizes in it."""
     start = next((place for place in _PLACES if file.data[place : place + 8] == SIGNATURE), None)
     if start is None:
         raise file.error("does not begin like one", 0)
@@ -196,13 +215,7 @@ def _superblock(file: Cursor) -> tuple[Sizes, int]:
     address, length = file.take(start + (13 if version < 2 else 9), 2)
     if version > 3 or address not in (4, 8) or length not in (4, 8):
         raise file.error(f"superblock of version {version}, addresses of {address} bytes", start + 8)
-    sizes = Sizes(address, length, start)
-    # Behind the sizes: base, free space, end, driver, then (version 0 and 1) name and place of the root group.
-    place = start + {0: 24 + 5 * address, 1: 28 + 5 * address}.get(version, 12 + 3 * address)
-    root = sizes.place(file, place)
-    if root is None:
-        raise file.error("has no root group", place)
-    return sizes, root
+    return start, version, Sizes(address, length, start)
 
 
 class _Walk:

@@ -109,7 +109,8 @@ def element_at(cursor: Cursor, place: int, *, whole: bool = True) -> Element:
         kind, size, start = word, cursor.u32(place + 4), place + 8
         end = start + size + (0 if kind == _COMPRESSED else -size % 8)
     if whole and (start + size > len(cursor) or (size > 4 and start == place + 4)):
-        raise cursor.error(f"an element of {size} bytes, but {max(0, len(cursor) - start)} are left", place)
+        left = max(0, len(cursor) - start)
+        raise cursor.error(f"cut short or damaged: an element of {size} bytes, but {left} are left", place)
     return Element(kind, start, size, end)
 
 

@@ -18,15 +18,35 @@ _AXES = {"THW": "frames x height x width", "HWT": "height x width x frames"}
 _LONG, _USUAL = 4.0, 2.5
 _MUCH, _LITTLE, _JUMP, _ROUGHER = 0.5, 0.2, 0.15, 0.2
 _PAIRS = 4
+_COLOURS = (3, 4)
+_NO_COLOURS = (
+    "pictures in colours hold no temperatures: take the numbers that they were made from, or one grey channel, with "
+    "three axes"
+)
 ASKED_SLICES = 256
 """So many slices at the begin of an axis are looked at to tell the order of the axes."""
+
+
+def without_single(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return a shape without axes of length 1 as long as more than three are left: (H W 1 T) is (H W T)."""
+    kept = list(shape)
+    while len(kept) > 3 and 1 in kept:
+        kept.remove(1)
+    return tuple(kept)
+
+
+def in_colours(shape: tuple[int, ...]) -> str:
+    """Return what to say of an array of pictures in colours (four axes, one of them 3 or 4 long); empty for others."""
+    return _NO_COLOURS if len(shape) == 4 and any(side in _COLOURS for side in shape) else ""
 
 
 def checked_numbers(numbers: np.ndarray, name: str) -> np.ndarray:
     """Return an array that may be a sequence; raises DataError where it has not three axes of plain numbers."""
     if numbers.ndim != 3:
         what = "a single picture" if numbers.ndim == 2 else f"of {numbers.ndim} axes"
-        raise DataError(f"{name} of shape {numbers.shape} is {what}; a sequence has three axes (frames, rows, columns)")
+        colours = in_colours(numbers.shape)
+        right = "a sequence has three axes (frames, rows, columns)"
+        raise DataError(f"{name} of shape {numbers.shape} is {what}; {right}{f'; {colours}' if colours else ''}")
     if numbers.dtype.kind not in "fiu":
         raise DataError(f"{name} holds {numbers.dtype}; a sequence holds plain numbers")
     return numbers
@@ -54,7 +74,7 @@ def in_order(
         An unknown order.
     """
     check_order(order)
-    checked_numbers(numbers, name)
+    numbers = checked_numbers(numbers.reshape(without_single(numbers.shape)), name)
     taken: Order = order or "THW"
     turned = np.moveaxis(numbers, 2, 0) if taken == "HWT" else numbers
     check_frames(turned.shape, name)

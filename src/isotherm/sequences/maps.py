@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from isotherm.core.errors import DataError
+from isotherm.sequences.recording import NO_TIMES
 from isotherm.sequences.stack import ThermalSequence
 
 Wanted = Literal["cooling", "whole"]
@@ -85,4 +86,8 @@ class MapMethod(Protocol):
 def required_times(sequence: ThermalSequence, method: str) -> None:
     """Raise DataError where the times of the frames are not known."""
     if not sequence.timed:
-        raise DataError(f"{method} needs the time of each frame of {sequence.name}; give times or a frame rate")
+        doubts = "".join(f"; {note}" for note in sequence.notes if note.endswith(NO_TIMES))
+        raise DataError(
+            f"{method} needs the time of each frame of {sequence.name}{doubts}; give times or a frame rate "
+            "(--frame-rate-hz)"
+        )

@@ -9,6 +9,7 @@ from isotherm.formats import hdf5_tree, npy_numbers, zip_members
 from isotherm.formats.ifd import layout_of
 from isotherm.formats.mat_elements import order_of
 from isotherm.formats.sequences import head_of, sequence_reader
+from isotherm.sequences.axes import check_frames
 from isotherm.sequences.recording import Asked, Recording
 
 _KNOWN = "NPY, NPZ, MAT, HDF5, TIFF stacks, camera sequences, and folders of frames"
@@ -28,7 +29,9 @@ def recording_in(path: Path, asked: Asked) -> Recording:
         There is no such variable.
     """
     try:
-        return _opened(path, asked)
+        found = _opened(path, asked)
+        check_frames(found.source.shape, "the recording")
+        return found
     except FormatError as error:
         raise type(error)(f"{path}: {error.reason}", error.offset) from error
     except DataError as error:

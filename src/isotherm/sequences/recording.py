@@ -16,6 +16,7 @@ from isotherm.sequences.axes import (
     Order,
     Unit,
     check_frames,
+    in_colours,
     likely_order,
     order_notes,
     pair_places,
@@ -31,6 +32,8 @@ _KELVIN_BETWEEN, _KELVIN_TABLE = (200.0, 3000.0), 150.0
 # Larger packed files are not unpacked only to ask for the order of their axes.
 _ASKED_BYTES = 64 * 1024 * 1024
 _NAMED = 8
+NO_TIMES = ": no times"
+"""End of a note that says why the times of a file are not used."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,11 @@ def _chosen(variables: Sequence[Variable], wanted: str | None, what: str) -> tup
         return _wanted(variables, wanted, what), ()
     if not able:
         held = ", ".join(_described(variable.array) for variable in variables[:_NAMED]) or "nothing"
-        raise DataError(f"{what}: no variable has three axes (frames, rows, columns); the file holds {held}")
+        colours = next(filter(None, (in_colours(variable.array.shape) for variable in variables)), "")
+        raise DataError(
+            f"{what}: no variable has three axes (frames, rows, columns), two of them longer than 1; the file holds "
+            f"{held}{f'; {colours}' if colours else ''}"
+        )
     choice = chosen([variable.array for variable in able], what)
     others = [variable.array.name for variable in able if variable.array is not choice.array]
     notes = (f"variable {choice.array.name!r} is read; also here: {', '.join(others[:_NAMED])}",) if others else ()
@@ -151,7 +158,8 @@ def _chosen(variables: Sequence[Variable], wanted: str | None, what: str) -> tup
 
 
 def _is_stack(array: NamedArray) -> bool:
-    return len(array.shape) == 3 and array.dtype.kind in "fiu" and sum(side > 1 for side in array.shape) >= 2
+    sides = array.shape
+    return len(sides) == 3 and array.dtype.kind in "fiu" and 0 not in sides and sum(side > 1 for side in sides) >= 2
 
 
 def _described(array: NamedArray) -> str:
@@ -167,6 +175,8 @@ def _wanted(variables: Sequence[Variable], wanted: str, what: str) -> Variable:
     if not _is_stack(found[0].array):
         stacks = [variable.array.name for variable in variables if _is_stack(variable.array)]
         instead = f"; with three axes there are: {', '.join(stacks[:_NAMED])}" if stacks else ""
+        colours = in_colours(found[0].array.shape)
+        instead += f"; {colours}" if colours else ""
         raise DataError(
             f"{what}: variable {_described(found[0].array)} is no sequence, which has three axes (frames, rows, "
             f"columns){instead}"
@@ -243,21 +253,26 @@ def _guessed(source: FrameSource) -> tuple[Unit, tuple[str, ...]]:
 
 
 def _times(variables: Sequence[Variable], count: int) -> tuple[Float64[np.ndarray, " T"] | None, tuple[str, ...]]:
-    """Return the times of the frames by a variable of times or a frame rate; None where neither is there."""
-    notes: tuple[str, ...] = ()
+    """Return the times of the frames by a variable of times or a frame rate; None where neither is there, and why."""
+    doubts: list[str] = []
     for variable in variables:
         array = variable.array
-        if _TIMES.search(array.last) and "hertz" not in array.unit and _is_line(array) and max(array.shape) == count:
-            times = _numbers(variable)
-            if rising(times):
-                return times, notes
-            notes = (f"variable {array.name!r} does not rise from frame to frame: no times",)
+        if not (_TIMES.search(array.last) and "hertz" not in array.unit and _is_line(array)):
+            continue
+        if max(array.shape) != count:
+            doubts.append(f"variable {array.name!r} has {max(array.shape)} numbers for {count} frames{NO_TIMES}")
+            continue
+        times = _numbers(variable)
+        if rising(times):
+            return times, ()
+        doubts.append(f"variable {array.name!r} does not rise from frame to frame{NO_TIMES}")
     for variable in variables:
         if _RATE.search(variable.array.last) and np.prod(variable.array.shape) == 1:
-            rate = float(_numbers(variable)[0])
+            rate, name = float(_numbers(variable)[0]), variable.array.name
             if np.isfinite(rate) and rate > 0:
-                return np.arange(count) / rate, (*notes, f"frame rate of variable {variable.array.name!r}: {rate:g} Hz")
-    return None, notes
+                return np.arange(count) / rate, (*doubts, f"frame rate of variable {name!r}: {rate:g} Hz")
+            doubts.append(f"the frame rate of variable {name!r} is {rate:g} Hz{NO_TIMES}")
+    return None, tuple(doubts)
 
 
 def _heated(variables: Sequence[Variable]) -> tuple[float, float] | None:

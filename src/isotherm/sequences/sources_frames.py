@@ -15,13 +15,13 @@ from isotherm.core.thermogram import Thermogram
 from isotherm.formats.ifd import layout_of, read_directory
 from isotherm.formats.reader import ReadHints
 from isotherm.formats.reading import read
-from isotherm.formats.sequences import open_sequence
+from isotherm.formats.sequences import LeavesOut, open_sequence
 from isotherm.formats.tiff_numbers import Page, decode
 from isotherm.radiometry.linear import LinearCalibration
 from isotherm.radiometry.linear import Unit as StoredUnit
 from isotherm.sequences.axes import Unit, rising
 from isotherm.sequences.mapped import MappedCursor
-from isotherm.sequences.recording import Asked, Recording
+from isotherm.sequences.recording import NO_TIMES, Asked, Recording
 from isotherm.sequences.sources import FrameCache, Picture, as_float32
 
 _MOST_PAGES = 1_000_000
@@ -34,11 +34,11 @@ def open_camera(path: Path, asked: Asked) -> Recording:
     """Return the frames of a camera's sequence (FLIR SEQ and CSQ, Telops HCC ...), each decoded once."""
     sequence = open_sequence(path, _hints(asked))
     count, first = len(sequence), sequence.frame(0)
+    notes = (*first.notes, *(sequence.left_out() if isinstance(sequence, LeavesOut) else ()))
     frames = FrameCache((count, *first.size), _like(first, sequence.frame))
     times = sequence.times_s
-    notes = first.notes
     if times is not None and not rising(times):
-        times, notes = None, (*notes, "the times of its frames do not rise from frame to frame: no times")
+        times, notes = None, (*notes, f"the times of its frames do not rise from frame to frame{NO_TIMES}")
     return Recording(frames, _unit(first, asked), times, notes=notes)
 
 
@@ -90,7 +90,14 @@ def open_folder(path: Path, asked: Asked) -> Recording:
     files, notes = _files(path)
     first = read(files[0], _hints(asked))
     frames = FrameCache((len(files), *first.size), _like(first, lambda index: read(files[index], _hints(asked))))
-    return Recording(frames, _unit(first, asked), notes=(*first.notes, *notes))
+    return Recording(frames, _unit(first, asked), notes=(*first.notes, *_colour_notes(first), *notes))
+
+
+def _colour_notes(first: Thermogram) -> tuple[str, ...]:
+    """Return what to know of pictures in colours, whose palette no one undoes here."""
+    if first.colour is None or first.radiometric:
+        return ()
+    return ("the pictures are in colours: their brightness is taken, which need not follow the temperature",)
 
 
 def _files(folder: Path) -> tuple[list[Path], tuple[str, ...]]:
@@ -103,7 +110,8 @@ def _files(folder: Path) -> tuple[list[Path], tuple[str, ...]]:
     usual = kinds.most_common(1)[0][0] if kinds else ""
     files = sorted((file for file in found if file.suffix.casefold() == usual), key=lambda file: natural(file.name))
     if len(files) < 2:
-        raise DataError(f"{folder}: {len(files)} files of one kind; a sequence needs at least two frames")
+        held = f"{len(files)} files of one kind" if found else "an empty folder"
+        raise DataError(f"{folder}: {held}; a sequence needs at least two frames, a file each")
     others = sorted(file.name for file in found if file.suffix.casefold() != usual)
     more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
     notes = (
@@ -129,9 +137,10 @@ def open_tiff(path: Path, asked: Asked) -> Recording:
         It has one page only, or its first two differ in size.
     """
     cursor = MappedCursor(path, "<", "TIFF")
-    pages = _pages(cursor)
+    pages, doubts = _pages(cursor)
     if len(pages) < 2:
-        raise DataError("this TIFF holds one picture; a sequence needs several pages, or a folder of pictures")
+        told = "".join(f" ({doubt})" for doubt in doubts)
+        raise DataError(f"this TIFF holds one picture{told}; a sequence needs several pages, or a folder of pictures")
     first = read(path, _hints(asked))
     if _page(cursor, pages[0], 0).dtype is None:
         # Packed in a way that only Pillow reads, page by page.
@@ -139,11 +148,13 @@ def open_tiff(path: Path, asked: Asked) -> Recording:
     else:
         make = _like(first, lambda index: replace(first, counts=_numbers(cursor, pages[index], index)))
     notes = tuple(note for note in first.notes if "frame" not in note)
-    return Recording(FrameCache((len(pages), *first.size), make), _unit(first, asked), notes=notes)
+    return Recording(
+        FrameCache((len(pages), *first.size), make), _unit(first, asked), notes=(*notes, *_colour_notes(first), *doubts)
+    )
 
 
-def _pages(cursor: MappedCursor) -> list[int]:
-    """Return where the directories of a file lie; the chain ends where it is damaged or goes in a circle."""
+def _pages(cursor: MappedCursor) -> tuple[list[int], tuple[str, ...]]:
+    """Return where the directories of a file lie, and a note where their chain ends in damage."""
     layout = layout_of(cursor.take(0, min(4, len(cursor))))
     if layout is None:
         raise FormatError("TIFF: does not begin like one", 0)
@@ -154,9 +165,9 @@ def _pages(cursor: MappedCursor) -> list[int]:
             following = layout.next(cursor, place)
             found[place] = None
             place = following
-    except FormatError:
-        return list(found)
-    return list(found)
+    except FormatError as error:
+        return list(found), (f"the file is cut short or damaged behind page {len(found)}: {error}",)
+    return list(found), ()
 
 
 def _page(cursor: MappedCursor, place: int, index: int) -> Page:

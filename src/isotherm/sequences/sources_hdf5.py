@@ -13,13 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from isotherm.core.errors import FormatError
+from isotherm.core.errors import FormatError, IsothermError
 from isotherm.formats.arrays import NamedArray
 from isotherm.formats.hdf5_arrays import selection
 from isotherm.formats.hdf5_messages import CHUNKED, CONTIGUOUS
-from isotherm.formats.hdf5_tree import Dataset, datasets_in, referred
+from isotherm.formats.hdf5_tree import Dataset, datasets_in, missing_bytes, referred
 from isotherm.formats.raster import MOST_DEFLATE_RATIO
 from isotherm.formats.reader import MAX_PIXELS
+from isotherm.sequences.axes import without_single
 from isotherm.sequences.cells import variables_of_cell
 from isotherm.sequences.mapped import MappedCursor
 from isotherm.sequences.recording import Asked, Recording, Variable, recording_among
@@ -28,6 +29,7 @@ from isotherm.sequences.sources import Filling, FrameSource, Table, Unpacked, ar
 _SLAB_NUMBERS = 1 << 24
 _CELL_CONTENTS, _MOST_CELLS = "#refs#", 1_000_000
 """MATLAB keeps what its cells point to in a group of this name."""
+_CUT = "the file is cut short"
 
 
 def open_hdf5(path: Path, asked: Asked, *, what: str = "HDF5", matlab: bool = False) -> Recording:
@@ -51,8 +53,20 @@ def open_hdf5(path: Path, asked: Asked, *, what: str = "HDF5", matlab: bool = Fa
     UnknownNameError
         There is no such variable.
     """
-    variables = variables_of_hdf5(path, what=what, matlab=matlab)
-    return recording_among(variables, asked, what, habit="HWT" if matlab else "THW")
+    try:
+        variables = variables_of_hdf5(path, what=what, matlab=matlab)
+        return recording_among(variables, asked, what, habit="HWT" if matlab else "THW")
+    except IsothermError as error:
+        _check_end(path, what, error)
+        raise
+
+
+def _check_end(path: Path, what: str, error: IsothermError) -> None:
+    """Raise FormatError where an error comes from a file that is shorter than it says itself."""
+    cursor = MappedCursor(path, "<", what)
+    lost = missing_bytes(cursor)
+    if lost and _CUT not in str(error):
+        raise FormatError(f"{what}: {_CUT}: it has {len(cursor)} bytes of {len(cursor) + lost} ({error})") from error
 
 
 def variables_of_hdf5(path: Path, *, what: str, matlab: bool) -> list[Variable]:
@@ -92,27 +106,30 @@ def _nothing(cell: Dataset) -> Variable:
 
 
 def _variable(dataset: Dataset, cursor: MappedCursor, *, reverse: bool) -> Variable:
-    shape = dataset.shape[::-1] if reverse else dataset.shape
+    shape = without_single(dataset.shape[::-1] if reverse else dataset.shape)
     array = NamedArray(dataset.name, shape, dataset.dtype, dataset.unit)
 
     def load() -> np.ndarray:
         numbers = selection(dataset, tuple(slice(0, side) for side in dataset.shape))
-        return numbers.T if reverse else numbers
+        return (numbers.T if reverse else numbers).reshape(shape)
 
     def source(axes: tuple[int, int, int], table: Table | None) -> FrameSource:
         frames, height, width = (2 - axis if reverse else axis for axis in axes)
-        return _source(dataset, cursor, (frames, height, width), table)
+        return _source(dataset, cursor, (frames, height, width), table, shape=shape[::-1] if reverse else shape)
 
     return Variable(array, load, source)
 
 
-def _source(dataset: Dataset, cursor: MappedCursor, axes: tuple[int, int, int], table: Table | None) -> FrameSource:
+def _source(
+    dataset: Dataset, cursor: MappedCursor, axes: tuple[int, int, int], table: Table | None, *, shape: tuple[int, ...]
+) -> FrameSource:
+    """Return the frames of a dataset, which is stored in `shape` but for axes of length 1."""
     storage = dataset.storage
     if storage.kind == CONTIGUOUS and storage.place is not None:
-        return array_source(cursor.array(dataset.dtype, dataset.shape, storage.place).transpose(axes), table)
+        return array_source(cursor.array(dataset.dtype, shape, storage.place).transpose(axes), table)
     if storage.kind == CHUNKED:
         _check_whole(dataset, cursor)
-    return Unpacked((dataset.shape, dataset.dtype), _filler(dataset), axes=axes, table=table)
+    return Unpacked((shape, dataset.dtype), _filler(dataset), axes=axes, table=table)
 
 
 def _check_whole(dataset: Dataset, cursor: MappedCursor) -> None:
@@ -122,7 +139,7 @@ def _check_whole(dataset: Dataset, cursor: MappedCursor) -> None:
         if ends.size and ends.max() > len(cursor):
             lost = int(np.count_nonzero(ends > len(cursor)))
             raise FormatError(
-                f"HDF5: the file is cut short: it has {len(cursor)} bytes, but {dataset.name!r} reaches to byte "
+                f"HDF5: {_CUT}: it has {len(cursor)} bytes, but {dataset.name!r} reaches to byte "
                 f"{ends.max():.0f}; {lost} of its chunks are lost or incomplete",
                 len(cursor),
             )
@@ -135,6 +152,7 @@ def _filler(dataset: Dataset) -> Callable[[np.ndarray], None]:
 
     def fill(room: np.ndarray) -> None:
         filling = Filling(room)
+        room = room.reshape(dataset.shape)
         chunk = dataset.storage.chunk[0] if dataset.storage.chunk else 1
         rest = max(1, math.prod(dataset.shape[1:]))
         step = max(1, min(_SLAB_NUMBERS, MAX_PIXELS) // (rest * chunk)) * chunk

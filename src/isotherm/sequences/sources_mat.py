@@ -19,6 +19,7 @@ from isotherm.formats.arrays import NamedArray
 from isotherm.formats.cursor import Cursor
 from isotherm.formats.mat_elements import HEADER_BYTES, Matrix, element_at, matrices_in, order_of
 from isotherm.formats.raster import MOST_DEFLATE_RATIO
+from isotherm.sequences.axes import without_single
 from isotherm.sequences.cells import variables_of_cell
 from isotherm.sequences.mapped import MappedCursor
 from isotherm.sequences.recording import Asked, Recording, Variable, recording_among
@@ -72,6 +73,7 @@ def _matrices(cursor: MappedCursor) -> tuple[list[Matrix], tuple[str, ...]]:
 
 
 def _variable(matrix: Matrix, cursor: MappedCursor) -> Variable:
+    matrix = replace(matrix, shape=without_single(matrix.shape))
     array = NamedArray(matrix.name, matrix.shape, matrix.dtype)
     return Variable(array, matrix.numbers, lambda axes, table: _source(matrix, cursor, axes, table))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from isotherm.formats.arrays import NamedArray
 from isotherm.formats.cursor import Cursor
 from isotherm.formats.npy_numbers import MAX_HEADER, Description, described
 from isotherm.formats.raster import MOST_DEFLATE_RATIO
+from isotherm.sequences.axes import without_single
 from isotherm.sequences.mapped import MappedCursor
 from isotherm.sequences.recording import Asked, Recording, Variable, recording_among
 from isotherm.sequences.sources import Filling, FrameSource, Table, Unpacked, array_source
@@ -28,7 +30,7 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, Runtim
 def open_npy(path: Path, asked: Asked) -> Recording:
     """Return the recording in an NPY file, which is mapped; raises FormatError, DataError or UsageError."""
     cursor = MappedCursor(path, "<", "NPY")
-    about = described(cursor)
+    about = _squeezed(described(cursor))
 
     def stored() -> np.ndarray:
         return _as_shaped(cursor, about)
@@ -36,6 +38,10 @@ def open_npy(path: Path, asked: Asked) -> Recording:
     array = NamedArray("array", about.shape, about.dtype)
     variable = Variable(array, stored, lambda axes, table: array_source(stored().transpose(axes), table))
     return recording_among([variable], asked, "NPY", habit="THW")
+
+
+def _squeezed(about: Description) -> Description:
+    return replace(about, shape=without_single(about.shape))
 
 
 def _as_shaped(cursor: MappedCursor, about: Description, start: int = 0) -> np.ndarray:
@@ -58,7 +64,10 @@ def variables_of_npz(path: Path) -> list[Variable]:
             members = [member for member in archive.infolist() if member.filename.endswith(_SUFFIX)]
             variables = [_variable(archive, member, path, cursor) for member in members]
     except _DAMAGE as error:
-        raise FormatError(f"NPZ: damaged ({error})") from error
+        # The list of what an archive holds is its last part.
+        cut = isinstance(error, zipfile.BadZipFile) and not zipfile.is_zipfile(path)
+        why = "cut short: the list of its arrays, at the end of the file, is missing" if cut else f"damaged ({error})"
+        raise FormatError(f"NPZ: {why}") from error
     return [found for found in variables if found is not None]
 
 
@@ -67,7 +76,7 @@ def _variable(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, cur
     with archive.open(member) as stream:
         head = stream.read(MAX_HEADER + 12)
     try:
-        about = described(Cursor(head, "<", f"NPZ: {member.filename}"))
+        about = _squeezed(described(Cursor(head, "<", f"NPZ: {member.filename}")))
     except FormatError:
         return None
     array = NamedArray(member.filename.removesuffix(_SUFFIX), about.shape, about.dtype)

@@ -13,7 +13,7 @@ from isotherm.core.errors import DataError, IsothermError
 from isotherm.core.files import make_folder, write_whole
 from isotherm.datasets.label_files import Kind, LabelRules, label_files, read_labels_of
 from isotherm.datasets.label_masks import LabelledMask, Polarity, palette_of_classes
-from isotherm.formats.reading import read_file
+from isotherm.formats.reading import read
 from isotherm.reports import palette
 from isotherm.reports.drawing import Span
 from isotherm.reports.png import encode_png
@@ -58,9 +58,14 @@ def convert_labels(
             targets = _written(out, label_files(found, kind, polarity=polarity), file)
             yield Converted(file.name, targets, _notes(found))
         except IsothermError as error:
-            yield Converted(file.name, (), error=str(error))
+            yield Converted(file.name, (), error=_without_name(str(error), file))
     if together:
         yield Converted("all", _written(out, label_files(together, "coco"), path))
+
+
+def _without_name(said: str, file: Path) -> str:
+    """Return a message without the file's name in front, which stands in a column of its own."""
+    return said.removeprefix(f"{file}: ").removeprefix(f"{file.name}: ").removeprefix(f"{file.name}, ")
 
 
 def _joined(together: dict[str, LabelledMask], found: dict[str, LabelledMask]) -> None:
@@ -104,7 +109,7 @@ def draw_labels(picture: Path, labels: Path, *, rules: LabelRules | None = None)
 
 def _shown(picture: Path) -> UInt8[np.ndarray, "H W 3"]:
     """Return a picture in colours; temperatures in those of a palette."""
-    thermogram = read_file(picture)
+    thermogram = read(picture)
     if thermogram.colour is not None and not thermogram.radiometric:
         return np.array(thermogram.colour)
     values = thermogram.values()

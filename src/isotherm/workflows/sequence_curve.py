@@ -45,7 +45,17 @@ def read_curves(
     size_px: int = 3,
     cooling: bool = False,
 ) -> Curves:
-    """Return the curves of places (x, y) of a recording; raises DataError for a place outside the picture."""
+    """Return the curves of places (x, y) of a recording.
+
+    Raises
+    ------
+    DataError
+        A place is outside the picture, or the recording cannot be used.
+    ConfigError
+        The side of the square is no odd number.
+    """
+    if size_px < 1 or size_px % 2 == 0:
+        raise ConfigError(f"the side of the square must be an odd number of pixels, such as 1, 3, 5; not {size_px}")
     settings = settings or PrepareSettings()
     sequence = prepared(open_recording(path, settings), "cooling" if cooling else "whole", settings)
     values = {f"{x}, {y}": sequence.curve(x, y, size_px=size_px) for x, y in dict.fromkeys(places)}

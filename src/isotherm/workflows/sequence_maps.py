@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from isotherm.core.config import to_mapping
-from isotherm.core.errors import ConfigError
+from isotherm.core.errors import ConfigError, DataError
 from isotherm.core.files import make_folder, write_whole
 from isotherm.core.progress import Progress, silent
 from isotherm.formats.float_tiff import encode_numbers
@@ -23,12 +23,19 @@ from isotherm.workflows.sequence_opening import PrepareSettings, open_recording,
 
 @dataclass(frozen=True, eq=False)
 class MapsResult:
-    """What was made of one recording: the maps of each method, and what to know about the recording."""
+    """What was made of one recording: the maps of each method, and what to know about the recording.
+
+    Parameters
+    ----------
+    failed
+        Method -> why it has no maps.
+    """
 
     name: str
     shape: tuple[int, int, int]
     stacks: tuple[MapStack, ...]
     notes: tuple[str, ...]
+    failed: Mapping[str, str] = field(default_factory=dict)
 
 
 def make_maps(
@@ -39,7 +46,7 @@ def make_maps(
     settings: PrepareSettings | None = None,
     progress: Progress = silent,
 ) -> MapsResult:
-    """Open, prepare and map a recording.
+    """Open, prepare and map a recording; a method that cannot be used on it stops no other one.
 
     Parameters
     ----------
@@ -53,7 +60,7 @@ def make_maps(
     Raises
     ------
     DataError, FormatError
-        The recording cannot be used, or not by one of the methods.
+        The recording cannot be used, or by none of the methods.
     ConfigError, UnknownNameError
         A setting or a name is wrong.
     """
@@ -63,13 +70,20 @@ def make_maps(
     chosen = [MAP_METHODS.get(name) for name in dict.fromkeys(methods)]
     recording = open_recording(path, settings)
     stacks, notes = [], dict.fromkeys(recording.notes)
+    failed: dict[str, DataError] = {}
     for number, method in enumerate(chosen):
-        sequence = prepared(recording, method.wants, settings)
-        notes |= dict.fromkeys(sequence.notes)
         config = (configs or {}).get(method.name) or method.config_type()
-        stacks.append(method.maps(sequence, config))
+        try:
+            sequence = prepared(recording, method.wants, settings)
+            notes |= dict.fromkeys(sequence.notes)
+            stacks.append(method.maps(sequence, config))
+        except DataError as error:
+            failed[method.name] = error
         progress(number + 1, len(chosen), method.name)
-    return MapsResult(recording.name, recording.shape, tuple(stacks), tuple(notes))
+    if not stacks:
+        raise next(iter(failed.values()))
+    why = {name: str(error) for name, error in failed.items()}
+    return MapsResult(recording.name, recording.shape, tuple(stacks), tuple(notes), why)
 
 
 def write_maps(result: MapsResult, folder: Path, *, configs: Mapping[str, Any] | None = None) -> list[Path]:
@@ -113,6 +127,7 @@ def _about(result: MapsResult, configs: Mapping[str, Any]) -> dict[str, Any]:
         "height": height,
         "width": width,
         "notes": list(result.notes),
+        "failed": dict(result.failed),
         "methods": [
             {
                 "method": stack.method,

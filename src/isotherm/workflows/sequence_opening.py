@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from isotherm.core.config import setting, validate
-from isotherm.core.errors import ConfigError
+from isotherm.core.errors import ConfigError, FormatError
 from isotherm.measurement.reference import parse_box
 from isotherm.sequences.stack import ThermalSequence
 
@@ -23,6 +23,9 @@ class PrepareSettings:
     order: Literal["THW", "HWT"] | None = setting(None, "what the axes are: frames first (THW) or last (HWT)")
     frame_rate_hz: float | None = setting(
         None, "frames a second; in place of the file's times [Hz]", low=1e-6, high=1e6
+    )
+    unit: Literal["K", "C", "counts", "au"] | None = setting(
+        None, "unit of the numbers, where the file does not say: kelvin, °C, counts, or arbitrary ones"
     )
     heated: str | None = setting(
         None, "frames in which the heat came, FIRST or FIRST,LAST, from 0; found where not given"
@@ -76,9 +79,7 @@ def open_recording(path: Path, settings: PrepareSettings) -> ThermalSequence:
     ConfigError
         A setting is wrong.
     """
-    sequence = ThermalSequence.open(
-        path, order=settings.order, variable=settings.variable, frame_rate_hz=settings.frame_rate_hz
-    ).checked()
+    sequence = _opened(path, settings)
     if heated := settings.heated_frames():
         sequence = sequence.heated(*heated)
     if settings.stabilise:
@@ -86,6 +87,19 @@ def open_recording(path: Path, settings: PrepareSettings) -> ThermalSequence:
     if settings.crop is not None:
         sequence = sequence.crop(parse_box(settings.crop))
     return sequence.cold(_cold(sequence, settings.cold))
+
+
+def _opened(path: Path, settings: PrepareSettings) -> ThermalSequence:
+    """Open and check; what is damaged in a packed file may show only when its numbers are read."""
+    unit = "°C" if settings.unit == "C" else settings.unit
+    try:
+        return ThermalSequence.open(
+            path, order=settings.order, variable=settings.variable, frame_rate_hz=settings.frame_rate_hz, unit=unit
+        ).checked()
+    except FormatError as error:
+        if str(path) in error.reason:
+            raise
+        raise FormatError(f"{path}: {error.reason}", error.offset) from error
 
 
 def _cold(sequence: ThermalSequence, asked: str) -> str:
