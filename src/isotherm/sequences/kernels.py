@@ -1,7 +1,7 @@
 """The two products that all maps are made of: a small matrix times the frames, and the frames times themselves.
 
-Blocks are large because matrix products of a few rows are slow on small ones (a sixth of the speed at 4 MB, half at
-64 MB); those of an array in memory are views and cost nothing. Measured beside torch, NumPy's products are as fast.
+Blocks of an array in memory are views and cost nothing; the work on them goes strip by strip and tile by tile, see
+`isotherm.sequences.tiles`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from jaxtyping import Float, Float32, Float64
 
 from isotherm.sequences.sources import array_source
 from isotherm.sequences.stack import ThermalSequence
+from isotherm.sequences.tiles import Change, Tile, multiply
 
 VIEW_BYTES = 256 * 1024 * 1024
 """Blocks of an array in memory, of which some pixels may have to be left out."""
@@ -49,9 +50,9 @@ def projected(sequence: ThermalSequence, rows: Float[np.ndarray, "K T"]) -> Floa
     found = np.empty((rows.shape[0], height * width), np.float32)
     for pixels, curves in sequence.blocks(block_bytes(sequence, ALL_BYTES)):
         if levelled and high(curves):
-            _project_levelled(small, curves, found[:, pixels])
+            multiply(small, curves, found[:, pixels], _less_last(curves))
         else:
-            np.matmul(small, curves, out=found[:, pixels])
+            multiply(small, curves, found[:, pixels])
     if not (finite := np.isfinite(found)).all():
         found[~finite] = np.nan
     return found.reshape(-1, height, width)
@@ -71,15 +72,14 @@ def high(curves: Float32[np.ndarray, "T P"]) -> bool:
         return bool(np.nanmean(np.abs(curves[-1])) > _OFFSET * change) if np.isfinite(curves[-1]).any() else False
 
 
-def _project_levelled(
-    rows: Float32[np.ndarray, "K T"], curves: Float32[np.ndarray, "T P"], found: Float32[np.ndarray, "K P"]
-) -> None:
-    step = max(1, COPY_BYTES // (4 * curves.shape[0]))
-    room = np.empty(0, np.float32)
-    for first in range(0, curves.shape[1], step):
-        part = curves[:, first : first + step]
-        room = room_for(part, room)
-        np.matmul(rows, np.subtract(part, part[-1], out=room), out=found[:, first : first + step])
+def _less_last(curves: Float32[np.ndarray, "T P"]) -> Change:
+    """Return what takes the last frame off the others."""
+
+    def less(tile: Tile, place: tuple[slice, slice], room: Tile) -> Tile:
+        np.subtract(tile, curves[-1, place[1]], out=room)
+        return room
+
+    return less
 
 
 def room_for(curves: Float32[np.ndarray, "T P"], last: Float32[np.ndarray, "*any"]) -> Float32[np.ndarray, "T P"]:

@@ -11,10 +11,11 @@ from jaxtyping import Float32, Float64
 from isotherm.core.config import setting, validate
 from isotherm.core.errors import DataError
 from isotherm.sequences.maps import MapStack, Wanted
-from isotherm.sequences.pct_passes import SAMPLE_PX, Passes
+from isotherm.sequences.pct_passes import SAMPLE_PX, Passes, there_and_back
 from isotherm.sequences.pct_robust import robust, sparse
 from isotherm.sequences.pct_stack import component_maps
 from isotherm.sequences.stack import ThermalSequence
+from isotherm.sequences.tiles import multiply
 
 _EXACT_WORK = 2e10
 _SPARE, _POWERS, _FEW_PX = 8, 4, 2048
@@ -112,12 +113,13 @@ def _fast(passes: Passes, config: PctConfig) -> MapStack:
     wanted = min(config.components + _SPARE, passes.sequence.shape[0])
     space = _leading(passes.sample(), wanted)
     for _ in range(config.rounds):
-        space = np.linalg.qr(passes.multiplied(space))[0]
+        space = orthonormal(passes.multiplied(space))
     inside, total = passes.along(space.T)
     flat = inside.reshape(wanted, -1)
     finite = flat[:, np.isfinite(flat[0])]
     turned = np.linalg.eigh((finite @ finite.T).astype(np.float64))[1][:, ::-1][:, : config.components]
-    maps = np.tensordot(turned.T.astype(np.float32), inside, axes=1)
+    maps = np.empty((config.components, *inside.shape[1:]), np.float32)
+    multiply(turned.T.astype(np.float32), flat, maps.reshape(config.components, -1))
     return component_maps(maps, (space @ turned).T, total)
 
 
@@ -125,10 +127,25 @@ def _leading(frames: Float32[np.ndarray, "T S"], count: int) -> Float64[np.ndarr
     """Return curves that hold the leading components of some pixels, by block power iteration."""
     _some_change(float(np.abs(frames).max()))
     few = np.ascontiguousarray(frames[:, :: max(1, frames.shape[1] // _FEW_PX)])
-    space = few @ np.random.default_rng(0).standard_normal((few.shape[1], count), dtype=np.float32)
+    space = np.random.default_rng(0).standard_normal((len(frames), count))
     for part in (*[few] * _POWERS, frames):
-        space = part @ (np.linalg.qr(space)[0].T @ part).T
-    return np.asarray(np.linalg.qr(space.astype(np.float64))[0])
+        rows = orthonormal(space).T.astype(np.float32, order="C")
+        space = np.zeros_like(space)
+        for back, _, _ in there_and_back(rows, part):
+            space += back[:, :-1]
+    return orthonormal(space)
+
+
+def orthonormal(space: Float64[np.ndarray, "T K"]) -> Float64[np.ndarray, "T K"]:
+    """Return columns of length 1 at right angles that span the same; what is nothing beside the others may become 0.
+
+    By the products of the columns, and once more for what rounding left: NumPy's qr would wake all threads for it.
+    """
+    for _ in range(2):
+        space = space / np.maximum(np.linalg.norm(space, axis=0), np.finfo(np.float64).tiny)
+        values, turns = np.linalg.eigh(space.T @ space)
+        space = space @ (turns / np.sqrt(np.maximum(values, 1e-14 * values[-1])))
+    return np.asarray(space)
 
 
 def _some_change(total: float) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Float64
@@ -11,6 +11,7 @@ from jaxtyping import Float32, Float64
 from isotherm.core.errors import DataError
 from isotherm.sequences.kernels import COPY_BYTES, VIEW_BYTES, block_bytes, gram, high, room_for, sampled
 from isotherm.sequences.stack import Block, ThermalSequence
+from isotherm.sequences.tiles import by_strips, cut_for, multiply, strip_product, tile_parts
 
 Centre = Literal["frame", "pixel"]
 SAMPLE_PX = 8192
@@ -43,7 +44,7 @@ class Passes:
         self._sample = sampled(sequence, SAMPLE_PX)
         self._level = np.zeros(sequence.shape[0], np.float32)
         self._spread = np.ones(sequence.shape[0], np.float32)
-        self._totals: tuple[Float64[np.ndarray, " T"], float, int] | None = None
+        self._totals = Totals(np.zeros(sequence.shape[0]), 0.0, 0)
         if not self._sample.shape[1]:
             self._sample = _all_finite(sequence)
         if centre == "frame" and (standardise or high(self._sample)):
@@ -78,6 +79,7 @@ class Passes:
         for _, curves in self.blocks():
             more = gram(curves)
             product, sums, pixels = product + more[0], sums + more[1], pixels + more[2]
+        self._totals = Totals(sums, float(np.trace(product)), pixels)
         return self.centred_gram(product, sums, pixels)
 
     def centred_gram(
@@ -91,32 +93,32 @@ class Passes:
     def multiplied(self, space: Float64[np.ndarray, "T K"]) -> Float64[np.ndarray, "T K"]:
         """Return X X^T times some curves."""
         space = self._level_free(space)
-        small = np.ascontiguousarray(space.T, np.float32)
-        found, totals = np.zeros(space.shape), Totals(space.shape[0])
+        rows = np.ascontiguousarray(space.T, np.float32)
+        turned, squares, pixels = np.zeros((len(space), len(rows) + 1)), 0.0, 0
         for _, block in self.blocks():
-            curves, along = finite_columns(block, small @ block)
-            found += curves @ along.T
-            totals.add(curves)
-        self._totals = totals.sums, totals.squares, totals.pixels
+            for back, square, width in there_and_back(rows, block):
+                turned, squares, pixels = turned + back, squares + square, pixels + width
+        found, sums = turned[:, :-1], turned[:, -1]
+        self._totals = Totals(sums, squares, pixels)
         if self.centre == "frame":
-            return found - np.outer(totals.sums / max(1, totals.pixels), totals.sums @ space)
+            return found - np.outer(sums / max(1, pixels), sums @ space)
         return self._level_free(found)
 
     def along(self, curves: Float64[np.ndarray, "K T"]) -> tuple[Float32[np.ndarray, "K H W"], float]:
-        """Return the part of each pixel along some curves, centred, and the sum of the squares of X."""
+        """Return the part of each pixel along some curves, centred, and the sum of the squares of X.
+
+        Either `covariance` or `multiplied` comes before it, and finds the sums that this needs.
+        """
         _, height, width = self.sequence.shape
         small = np.ascontiguousarray(self._level_free(curves.T).T, np.float32)
         found = np.empty((len(small), height * width), np.float32)
-        totals = Totals(curves.shape[1])
         for place, block in self.blocks():
-            np.matmul(small, block, out=found[:, place])
-            if self._totals is None:
-                totals.add(finite_columns(block, found[:, place])[0])
-        sums, total, pixels = self._totals or (totals.sums, totals.squares, totals.pixels)
+            multiply(small, block, found[:, place])
+        total = self._totals.squares
         if self.centre == "frame":
-            rest = sums / max(1, pixels)
+            rest = self._totals.sums / max(1, self._totals.pixels)
             found -= (small @ rest)[:, None].astype(np.float32)
-            total -= float(rest @ sums)
+            total -= float(rest @ self._totals.sums)
         found[:, ~np.isfinite(found[0])] = np.nan
         return found.reshape(-1, height, width), total
 
@@ -149,17 +151,31 @@ class Passes:
         return np.where(variance > 0, np.sqrt(np.maximum(variance, 0)), 1).astype(np.float32)
 
 
-class Totals:
-    """Sum of each frame, sum of all squares and number of pixels, added over blocks."""
+class Totals(NamedTuple):
+    """Sum of each frame, sum of all squares and number of pixels, of those that have a number in every frame."""
 
-    def __init__(self, frames: int) -> None:
-        self.sums, self.squares, self.pixels = np.zeros(frames), 0.0, 0
+    sums: Float64[np.ndarray, " T"]
+    squares: float
+    pixels: int
 
-    def add(self, curves: Float32[np.ndarray, "T P"]) -> None:
-        """Add the pixels of a block."""
-        self.sums += curves.sum(axis=1)
-        self.squares += float(sum(float(row @ row) for row in curves))
-        self.pixels += curves.shape[1]
+
+def there_and_back(
+    rows: Float32[np.ndarray, "K T"], block: Float32[np.ndarray, "T P"]
+) -> Iterator[tuple[Float32[np.ndarray, "T C"], float, int]]:
+    """Yield for each strip X of a block: X times (rows X, and ones) transposed, the sum of squares, and the pixels.
+
+    One look at the frames is enough for it all: a strip stays in the cache.
+    """
+    cut = cut_for(len(rows) + 1)
+    parts = tile_parts(rows, cut)
+
+    def work(strip: slice) -> tuple[Float32[np.ndarray, "T C"], float, int]:
+        curves, along = finite_columns(block[:, strip], strip_product(parts, block[:, strip]))
+        weights = np.concatenate([along, np.ones((1, curves.shape[1]), np.float32)]).T.copy()
+        back = np.concatenate([curves[frames] @ weights for frames, _ in parts])
+        return back, float(np.vecdot(curves, curves).sum(dtype=np.float64)), curves.shape[1]
+
+    yield from by_strips(work, block.shape[1], cut)
 
 
 def finite_columns(

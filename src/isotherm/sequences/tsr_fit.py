@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
 from numpy.polynomial import chebyshev
 
 from isotherm.core.errors import DataError
-from isotherm.sequences.kernels import COPY_BYTES, block_bytes, room_for, sampled
+from isotherm.sequences.kernels import ALL_BYTES, block_bytes, sampled
 from isotherm.sequences.stack import ThermalSequence
+from isotherm.sequences.tiles import Tile, multiply
 
 _SAMPLE_PX = 1024
 _CLEAR, _SAFE = 2.0, 8.0
@@ -131,21 +133,27 @@ def _coefficients(
     count, size = basis.shape
     found = np.empty((size, sequence.shape[1] * sequence.shape[2]), np.float32)
     solve = np.linalg.pinv(basis).astype(np.float32)
-    refitted, room = 0, np.empty(0, np.float32)
-    for pixels, whole in sequence.blocks(block_bytes(sequence, COPY_BYTES)):
-        curves = whole[:count]
-        room = room_for(curves, room)
-        logs = np.log(curves, out=room)
-        for frame in np.flatnonzero(floor):
-            logs[frame, curves[frame] <= floor[frame]] = np.nan
-        part = found[:, pixels]
-        np.matmul(solve, logs, out=part)
+    refitted = 0
+    for pixels, whole in sequence.blocks(block_bytes(sequence, ALL_BYTES)):
+        curves, part = whole[:count], found[:, pixels]
+        multiply(solve, curves, part, partial(_logarithms, floor))
         bad = np.flatnonzero(~np.isfinite(part[0]))
         for first in range(0, bad.size, _SOLVED_PX):
             some = bad[first : first + _SOLVED_PX]
-            part[:, some], done = _masked(curves[:, some], logs[:, some], basis, usual)
+            few = curves[:, some]
+            every = slice(0, count), slice(0, some.size)
+            part[:, some], done = _masked(few, _logarithms(floor, few, every, np.empty_like(few)), basis, usual)
             refitted += done
     return found, refitted
+
+
+def _logarithms(floor: Float32[np.ndarray, " T"], tile: Tile, place: tuple[slice, slice], room: Tile) -> Tile:
+    """Return the logarithms of some differences, NaN where they are not above the floor of their frame."""
+    np.log(tile, out=room)
+    floors = floor[place[0]]
+    for frame in np.flatnonzero(floors):
+        room[frame, tile[frame] <= floors[frame]] = np.nan
+    return room
 
 
 def _masked(
