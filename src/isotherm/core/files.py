@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+
+import numpy as np
 
 from isotherm.core.errors import OutputError
 
@@ -13,6 +17,14 @@ from isotherm.core.errors import OutputError
 def sha256(data: bytes) -> str:
     """Return the sha256 of `data` in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
+
+
+def npz_of(arrays: Mapping[str, np.ndarray], *, deflated: bool = True) -> bytes:
+    """Return arrays as a NumPy archive by name; one that is not deflated can be mapped where it lies."""
+    stream = io.BytesIO()
+    save = np.savez_compressed if deflated else np.savez
+    save(stream, **arrays)  # type: ignore[arg-type]  # NumPy's own flag shares the names' place
+    return stream.getvalue()
 
 
 def make_folder(folder: Path) -> Path:

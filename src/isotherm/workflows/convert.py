@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from isotherm.core.errors import DataError, OutputError
-from isotherm.core.files import make_folder
+from isotherm.core.files import make_folder, npz_of
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats.exif import ORIENTATION, Capture, completed, read_capture
 from isotherm.formats.float_tiff import encode_celsius
@@ -97,14 +97,8 @@ def to_npz(thermogram: Thermogram) -> bytes:
     if thermogram.estimated:
         sigma = getattr(thermogram.calibration, "typical_sigma_k", math.nan)
         about["uncertainty_k"] = sigma if math.isfinite(sigma) else None
-    stream = BytesIO()
-    np.savez_compressed(
-        stream,
-        celsius=thermogram.celsius(),
-        counts=thermogram.counts,
-        about=np.array(json.dumps(about, ensure_ascii=False, allow_nan=False)),
-    )
-    return stream.getvalue()
+    stated = json.dumps(about, ensure_ascii=False, allow_nan=False)
+    return npz_of({"celsius": thermogram.celsius(), "counts": thermogram.counts, "about": np.array(stated)})
 
 
 TARGETS: dict[str, tuple[str, Callable[[Thermogram], bytes]]] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from jaxtyping import Bool, Float, Float32
 
 from isotherm.anomaly.inputs import visible
 from isotherm.core.errors import DataError
-from isotherm.core.files import write_whole
+from isotherm.core.files import npz_of, write_whole
 from isotherm.core.findings import AnomalyResult, Finding, ImageResult
 from isotherm.core.regions import label
 from isotherm.core.scene import Param
@@ -216,9 +215,7 @@ class PictureFiles:
             result = replace(result, panel=f"panels/{name}.png")
             write_whole(self.out / result.panel, draw_panel(self._view(examination, thermogram)))
         if self.maps and (arrays := _arrays(examination, thermogram)):
-            stream = io.BytesIO()
-            np.savez_compressed(stream, **arrays)
-            write_whole(self.out / "maps" / f"{name}.npz", stream.getvalue())
+            write_whole(self.out / "maps" / f"{name}.npz", npz_of(arrays))
         return result
 
     def _view(self, examination: Examination, thermogram: Thermogram) -> View:

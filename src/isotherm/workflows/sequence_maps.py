@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ import numpy as np
 
 from isotherm.core.config import to_mapping
 from isotherm.core.errors import ConfigError, DataError
-from isotherm.core.files import make_folder, write_whole
+from isotherm.core.files import make_folder, npz_of, write_whole
 from isotherm.core.progress import Progress, silent
 from isotherm.formats.float_tiff import encode_numbers
 from isotherm.reports.figures_sequences import maps_sheet
@@ -110,13 +109,11 @@ def _written(path: Path, data: bytes) -> Path:
 
 
 def _npz(result: MapsResult) -> bytes:
-    stream = io.BytesIO()
     arrays: dict[str, Any] = {}
     for stack in result.stacks:
         arrays |= dict(zip(stack.names, stack.values, strict=True))
         arrays |= {f"{stack.method}.{name}": np.asarray(values) for name, values in stack.details.items()}
-    np.savez_compressed(stream, **arrays)
-    return stream.getvalue()
+    return npz_of(arrays)
 
 
 def _about(result: MapsResult, configs: Mapping[str, Any]) -> dict[str, Any]:
