@@ -144,3 +144,10 @@ def test_all_bad_is_a_failure(folder: Path, tmp_path: Path, capsys: Tell) -> Non
         (bad / name).write_bytes((folder / "plate.npz").read_bytes()[:5000])
     assert main(["sequence", "segment", *map(str, sorted(bad.iterdir())), "-o", str(tmp_path / "out")]) == 1
     assert [row["status"] for row in rows(tmp_path / "out" / "summary.csv")] == ["failed", "failed"]
+
+
+def test_info_shows_the_card_of_a_model(folder: Path, capsys: Tell) -> None:
+    assert main(["info", str(folder / "model")]) == 0
+    assert capsys.readouterr().out == "model\n  for: tests\n"
+    assert main(["info", str(folder / "model"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["kind"] == "defect network"

@@ -1,4 +1,4 @@
-"""``isotherm info FILE...``: what thermal files hold."""
+"""``isotherm info FILE...``: what thermal files hold, or the card of a defect network."""
 
 from __future__ import annotations
 
@@ -6,19 +6,27 @@ import argparse
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isotherm.cli.flags import add_flags, from_flags
 from isotherm.core.scene import SceneEdit
 from isotherm.formats.reader import ReadHints
+from isotherm.runtime.bundle import NETWORK
 from isotherm.workflows.info import describe
 from isotherm.workflows.reading import exit_status, list_inputs, read_inputs
+
+if TYPE_CHECKING:
+    from isotherm.sequences.defect_model import DefectModel
 
 
 def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:  # noqa: ARG001 (every command's form)
     """Add the arguments of ``isotherm info``."""
     parser.add_argument(
-        "paths", nargs="+", type=Path, metavar="FILE", help="files, or folders that are read recursively"
+        "paths",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="files, or folders that are read recursively; or one folder that isotherm sequence train wrote",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON array with an object for each file")
     add_flags(parser, SceneEdit, "scene (in place of the files' own values)")
@@ -27,11 +35,29 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what the files hold; returns 0, 3 where some could not be read, 1 where none could."""
+    if len(arguments.paths) == 1 and _may_be_model(arguments.paths[0]):
+        from isotherm.sequences.defect_model import DefectModel, is_defect_model
+
+        if is_defect_model(arguments.paths[0]):
+            return _print_card(DefectModel.load(arguments.paths[0]), as_json=arguments.json)
     edit, hints = from_flags(SceneEdit, arguments), from_flags(ReadHints, arguments)
     inputs = list_inputs(arguments.paths)
     rows = map(describe, read_inputs(inputs, edit=edit, hints=hints, jobs=min(2, len(inputs))))
     failures = _print_json(rows) if arguments.json else _print_text(rows)
     return exit_status(failures, len(inputs))
+
+
+def _may_be_model(path: Path) -> bool:
+    """Say whether it is worth the import: a folder with a network in it, or the name of a model that is shipped."""
+    return (path / NETWORK).is_file() or not path.exists()
+
+
+def _print_card(model: DefectModel, *, as_json: bool) -> int:
+    if as_json:
+        print(json.dumps(dict(model.manifest), indent=2, ensure_ascii=False, allow_nan=False))
+        return 0
+    print("\n".join((model.name, *(f"  {line}" for line in model.card))))
+    return 0
 
 
 def _print_json(rows: Iterator[dict[str, Any]]) -> int:

@@ -12,7 +12,7 @@ from jaxtyping import Float32
 
 from isotherm.core.config import from_mapping, setting, to_mapping, validate
 from isotherm.core.errors import ConfigError, ModelError
-from isotherm.runtime.bundle import read_network, write_network
+from isotherm.runtime.bundle import MANIFEST, NETWORK, read_network, write_network
 from isotherm.runtime.onnx_network import OnnxNetwork
 from isotherm.sequences.features import FeaturesConfig
 from isotherm.sequences.segment import Segmentation, cleaned
@@ -181,6 +181,12 @@ def save_model(folder: Path, network: bytes, manifest: Mapping[str, Any], featur
 def shipped_models() -> list[str]:
     """Return the names of the models that come with the package."""
     return sorted(path.name for path in SHIPPED.iterdir() if path.is_dir()) if SHIPPED.is_dir() else []
+
+
+def is_defect_model(path: Path) -> bool:
+    """Say whether a path is the folder of such a model, sound or damaged, or the name of one that is shipped."""
+    folder = SHIPPED / str(path) if not path.exists() and str(path) in shipped_models() else path
+    return (folder / NETWORK).is_file() and (folder / MANIFEST).is_file()
 
 
 def folder_of(model: str | Path) -> Path:

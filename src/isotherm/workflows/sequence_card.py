@@ -40,11 +40,11 @@ def _range(values: Sequence[float | None]) -> list[float] | None:
 
 def card_of(manifest: Mapping[str, Any]) -> list[str]:
     """Return the lines of the card of a model, from what its manifest says."""
-    data, validation = manifest["data"], manifest["validation"]
+    data, validation, channels = manifest["data"], manifest["validation"], manifest["channels"]
     taught, held = data["training"], data["validation"]
     return [
-        f"for: finding defects in recordings of parts that cool behind a pulse of heat, by a {manifest['network']} "
-        f"over {len(manifest['channels'])} channels ({manifest['channels'][0]} .. {manifest['channels'][-1]})",
+        f"for: finding defects in recordings of parts that cool behind a pulse of heat, by the network "
+        f"{manifest['network']} over {len(channels)} channels ({channels[0]} .. {channels[-1]})",
         f"taught with: {_counted(taught)}{_copies(taught)}; {_origin(data, taught['recordings'] + held['recordings'])}",
         f"chosen on: {_counted(held)}, none of them taught with: Dice {validation['dice']:.3f} at the threshold "
         f"{manifest['threshold']:.3f}, both chosen there, so a little too good",
