@@ -127,8 +127,8 @@ def test_every_metric_has_an_interval_round_it_and_the_same_each_time() -> None:
 def test_intervals_are_of_plates_not_of_pixels() -> None:
     # The same plate twelve times: there is nothing that another plate could change.
     one = plates(1)[0][0]
-    for measured in judge_plates([one] * 12, resamples=50).values():
-        if isinstance(measured.value, float):
+    for name, measured in judge_plates([one] * 12, resamples=50).items():
+        if isinstance(measured.value, float) and not name.startswith("pod"):
             assert isinstance(measured.interval, Interval)
             assert measured.interval.low == pytest.approx(measured.interval.high)
 
@@ -208,3 +208,16 @@ def test_a_paired_difference_is_that_of_the_values_and_has_no_spread_against_its
             assert (one.value, one.interval) == (0, Interval(0, 0)), name
     with pytest.raises(DataError, match="same plates"):
         plate_differences(made, made[:-1])
+
+
+def test_nothing_found_and_no_false_call_are_not_taken_for_certain() -> None:
+    labels = boxes((5, 5, 8, 8))
+    truth_of = PlateTruth(labels, np.array([8.0]), np.array([1.0]), pixel_mm=0.5)
+    missed = [judge_plate(truth_of, np.zeros(labels.shape, np.bool_), labels * 0.0) for _ in range(12)]
+    found = judge_plates(missed, resamples=20)
+    # scipy.stats.binomtest(0, 12).proportion_ci(): 0 to 0.26465; scipy.stats.chi2.ppf(0.975, 2) / 2 = 3.68888
+    assert found["pod"].interval.high == found["pod_from_6"].interval.high == pytest.approx(0.26465, abs=1e-5)
+    assert found["false_calls"].interval.high == pytest.approx(3.68888 / 12, abs=1e-5)
+    assert found["false_calls_m2"].interval.high == pytest.approx(3.68888 / (12 * 2400 * 0.25e-6), rel=1e-5)
+    all_found = judge_plates([judge_plate(truth_of, labels > 0, labels * 1.0)] * 12, resamples=20)
+    assert all_found["pod"].interval.low == pytest.approx(1 - 0.26465, abs=1e-5)

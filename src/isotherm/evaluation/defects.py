@@ -5,6 +5,7 @@ A plate is one specimen: pixels of one plate go together, so every interval is f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ from jaxtyping import Bool, Float, Float64, Int
 
 from isotherm.core.config import setting, validate
 from isotherm.core.errors import DataError
+from isotherm.core.proportions import clopper_pearson
 from isotherm.core.regions import dilate, drop_small, label
 from isotherm.evaluation.bootstrap import Interval
 from isotherm.evaluation.metrics import auroc_of, average_precision_of
@@ -24,6 +26,15 @@ from isotherm.evaluation.summary import Measured
 Mask = Bool[np.ndarray, "H W"]
 RATIOS = (3.0, 6.0)
 """Where ranges of diameter over depth part: below 3, 3 to 6, 6 and more."""
+
+_POD_RANGES = {
+    "pod": (0.0, np.inf),
+    "pod_below_3": (0.0, RATIOS[0]),
+    "pod_3_to_6": RATIOS,
+    "pod_from_6": (RATIOS[1], np.inf),
+}
+MOST_FOR_NONE = -math.log(0.025)
+"""Upper end of the exact 95 % interval of a Poisson count of which none was seen (Garwood 1936)."""
 
 DEFINITIONS = {
     "iou": "intersection over union of called and true pixels, over the pixels of all plates",
@@ -38,7 +49,8 @@ DEFINITIONS = {
     "depth_error": "median over found defects of |depth told - true depth| over true depth",
     "low, high": (
         "95 % percentile bootstrap over plates (recordings of one specimen together), drawn among those with and those "
-        "without a defect apart; of a difference: over the same draws for both"
+        "without a defect apart; of a difference: over the same draws for both. Where draws cannot differ: for a pod "
+        "of 0 or 1 the exact one of Clopper & Pearson over defects, for no false call Poisson's"
     ),
 }
 
@@ -210,7 +222,23 @@ def judge_plates(
     if not plates:
         return dict.fromkeys(_STATISTICS, Measured(Undefined("no plates")))
     found = _Resampled.of(plates, _draws(plates, specimens, resamples, seed))
-    return {name: _measured(found.exact[name], found.at_edges[name], found.drawn[name]) for name in _STATISTICS}
+    measured = {name: _measured(found.exact[name], found.at_edges[name], found.drawn[name]) for name in _STATISTICS}
+    return {name: _at_the_ends(name, one, plates) for name, one in measured.items()}
+
+
+def _at_the_ends(name: str, measured: Measured, plates: Sequence[PlateJudgement]) -> Measured:
+    """Replace intervals of draws that cannot differ: all or no defects found, no false call."""
+    value, everything = measured.value, np.arange(len(plates))
+    if not isinstance(measured.interval, Interval) or isinstance(value, Undefined):
+        return measured
+    if name in _POD_RANGES and value in (0.0, 1.0):
+        count = int(_in_range(plates, everything, *_POD_RANGES[name]).sum())
+        return Measured(value, Interval(*clopper_pearson(round(value * count), count)))
+    if name == "false_calls" and value == 0:
+        return Measured(value, Interval(0.0, MOST_FOR_NONE / len(plates)))
+    if name == "false_calls_m2" and value == 0:
+        return Measured(value, Interval(0.0, MOST_FOR_NONE / sum(plate.truth.area_m2 for plate in plates)))
+    return measured
 
 
 def plate_differences(
@@ -361,11 +389,21 @@ def _overlap(measure: Callable[[PixelCounts], Metric]) -> _Statistic:
     return statistic
 
 
+def _in_range(
+    plates: Sequence[PlateJudgement], drawn: Int[np.ndarray, " N"], low: float, high: float
+) -> Bool[np.ndarray, " D"]:
+    """Return which defects have a diameter over depth in a range; from 0 to infinity also those of unknown size."""
+    ratios = _joined(plates, drawn, "ratio")
+    return (
+        np.asarray((ratios >= low) & (ratios < high)) if low > 0 or high < np.inf else np.ones(ratios.shape, np.bool_)
+    )
+
+
 def _pod(low: float, high: float) -> _Statistic:
     def statistic(plates: Sequence[PlateJudgement], _: _Tables, drawn: Int[np.ndarray, " N"]) -> Metric:
-        ratios, found = _joined(plates, drawn, "ratio"), _joined(plates, drawn, "found")
-        inside = (ratios >= low) & (ratios < high) if low > 0 or high < np.inf else np.ones(ratios.shape, np.bool_)
-        return float(found[inside].mean()) if inside.any() else Undefined("no defects of this size")
+        inside = _in_range(plates, drawn, low, high)
+        found = _joined(plates, drawn, "found")[inside]
+        return float(found.mean()) if found.size else Undefined("no defects of this size")
 
     return statistic
 
@@ -402,10 +440,7 @@ _STATISTICS: Mapping[str, _Statistic] = {
     "dice": _overlap(PixelCounts.f1),
     "average_precision": lambda _, tables, drawn: average_precision_of(tables.ranking(drawn)),
     "auroc": lambda _, tables, drawn: auroc_of(tables.ranking(drawn)),
-    "pod": _pod(0, np.inf),
-    "pod_below_3": _pod(0, RATIOS[0]),
-    "pod_3_to_6": _pod(*RATIOS),
-    "pod_from_6": _pod(RATIOS[1], np.inf),
+    **{name: _pod(*ends) for name, ends in _POD_RANGES.items()},
     "false_calls": _false_calls,
     "false_calls_m2": _false_calls_m2,
     "depth_error": _depth_error(0),
