@@ -55,19 +55,26 @@ class Contender:
     fit: dict[str, Any] = field(default_factory=dict)
 
 
+_PIXELS = {"steps": 400, "crop_px": 48}
+_VOLUMES = {"steps": 700, "crop_px": 96, "batch_size": 2}
 ROWS = {
     "Mahalanobis": Contender("mahalanobis", network=False),
     "Otsu": Contender("otsu", network=False),
     "k-means": Contender("kmeans", network=False),
     "region growing": Contender("grow", network=False),
-    "LSTM 3 x 16 (published)": Contender("lstm", "frames25"),
-    "1-D CNN": Contender("cnn1d", "frames25"),
-    "U-Net, 4 components (published input)": Contender("unet", "pct4"),
-    "U-Net, 25 frames": Contender("unet", "frames25"),
-    "U-Net, 14 maps": Contender("unet"),
-    "U-Net, 14 maps, 60 plates": Contender("unet", plates=60),
-    "U-Net, 4 components, 60 plates": Contender("unet", "pct4", plates=60),
+    "LSTM 3 x 16 over 25 frames (published form)": Contender("lstm", "frames25", fit=_PIXELS),
+    "1-D CNN over 25 frames": Contender("cnn1d", "frames25", fit=_PIXELS),
+    "U-Net++ 3-D with components inside over 16 frames (published form)": Contender("seqpca", "frames16", fit=_VOLUMES),
+    "U-Net over 4 components (published input)": Contender("unet", "pct4"),
+    "U-Net with components inside over 16 frames": Contender("pca_unet", "frames16", fit={"crop_px": 112}),
+    "U-Net over 25 frames": Contender("unet", "frames25"),
+    "U-Net over 14 maps": Contender("unet"),
+    "U-Net over 14 maps, 60 plates": Contender("unet", plates=60),
+    "U-Net++ over 14 maps": Contender("unet++"),
+    "Attention U-Net over 14 maps": Contender("attunet"),
+    "U-Net with scSE over 14 maps": Contender("unet", net={"attention": "scse"}),
 }
+"""Networks over pixels and volumes cost more a step, and get fewer and smaller ones; the others have the defaults."""
 
 
 def main() -> None:

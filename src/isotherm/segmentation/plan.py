@@ -29,7 +29,7 @@ class FitConfig:
     loss: Literal["dice", "bce_dice", "focal", "dice_focal", "tversky", "bce"] = setting(
         "bce_dice", "what is to become small"
     )
-    steps: int = setting(600, "steps of learning", low=1, high=10_000_000)
+    steps: int = setting(1500, "steps of learning", low=1, high=10_000_000)
     batch_size: int = setting(6, "crops a step", low=2, high=1024)
     crop_px: int = setting(80, "side of a crop, made a multiple of what the network halves [px]", low=16, high=4096)
     learning_rate: float = setting(3e-3, "largest step size of AdamW (one cycle)", low=1e-6, high=1.0)
