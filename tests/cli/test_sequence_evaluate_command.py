@@ -69,6 +69,7 @@ def test_the_default_is_a_method_and_a_recording_without_labels_is_said(
         (["DATA", "-o", "OUT", "--models", "NONE"], 1, "nothing"),
         (["NONE", "-o", "OUT"], 1, "no such folder"),
         (["EMPTY", "-o", "OUT"], 1, "no labelled recording; expected"),
+        (["DATA", "-o", "DATA"], 1, "name another folder"),
         (["DATA", "-o", "OUT", "--cover-percent", "300"], 2, "--cover-percent must be at most 100"),
         (["DATA", "-o", "OUT", "--crop", "0,0,900,900"], 1, "is not inside the frames"),
     ],

@@ -201,6 +201,25 @@ def test_without_sizes_and_depths_the_reasons_are_given(plates: Path, tmp_path: 
     assert "false_calls_m2: the size of a pixel is not known" in row["undefined"]
 
 
+def test_sound_plates_alone_give_false_calls_and_nothing_else(plates: Path, tmp_path: Path) -> None:
+    for number in (1, 2):
+        with np.load(plates / f"plate_000{number}.npz") as stored:
+            arrays = {name: stored[name] for name in ("counts", "lookup_table", "times_s")}
+        np.savez(tmp_path / f"{number}.npz", mask=np.zeros((40, 48), np.uint8), **arrays)
+    data = labelled_recordings(tmp_path)
+    called = np.zeros((40, 48), np.bool_)
+    called[5:10, 5:10] = True
+    judged = judge_contenders(data, [fixed("one", called)], QUICK)
+    (found,) = findings = findings_of(judged)
+    assert found.metrics["false_calls"].value == 1
+    written = {path.name for path in write_findings(judged, findings, tmp_path / "out")}
+    assert "plates-one.png" in written
+    assert "iou.png" not in written
+    (row,) = rows(tmp_path / "out" / "metrics.csv")
+    assert row["iou"] == row["pod"] == ""
+    assert "iou: no plate has a defect" in row["undefined"]
+
+
 @pytest.mark.parametrize(
     ("names", "baseline", "said"),
     [([], None, "nothing to judge"), (["a", "a"], None, "two methods or models"), (["a"], "b", "the baseline 'b'")],

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from isotherm.cli.flags import add_flags, chosen, from_flags
 from isotherm.cli.progress import bar
-from isotherm.core.files import make_folder
 from isotherm.evaluation.bootstrap import Interval
 from isotherm.evaluation.defects import CallRules
 from isotherm.evaluation.ranking import Metric, Undefined
@@ -26,7 +25,14 @@ from isotherm.workflows.sequence_evaluate import (
     model_contender,
 )
 from isotherm.workflows.sequence_opening import PrepareSettings
-from isotherm.workflows.sequence_results import Findings, findings_of, notes_of, some_failed, write_findings
+from isotherm.workflows.sequence_results import (
+    Findings,
+    check_output,
+    findings_of,
+    notes_of,
+    some_failed,
+    write_findings,
+)
 from isotherm.workflows.sequence_segment import METHOD
 
 _COLUMNS = {
@@ -98,7 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
         baseline=arguments.baseline,
         leave_out_trained=arguments.leave_out_trained,
     )
-    make_folder(arguments.output)
+    check_output(arguments.output, arguments.data)
     with bar() as progress:
         data = labelled_recordings(
             arguments.data, from_flags(DataSettings, arguments), prepare=settings.prepare, progress=progress

@@ -182,15 +182,13 @@ def iou_figure(methods: Mapping[str, Mapping[str, float]]) -> bytes:
     Parameters
     ----------
     methods
-        Method -> name of the plate -> intersection over union, NaN where there is nothing to overlap.
+        Method -> name of the plate with a defect -> intersection over union.
     """
     names = list(dict.fromkeys(name for values in methods.values() for name in values))
     table = np.array([[values.get(name, math.nan) for name in names] for values in methods.values()])
-    able = np.isfinite(table).any(axis=0)
-    table, names = table[:, able], [name for name, use in zip(names, able.tolist(), strict=True) if use]
     figure = Figure(figsize=(8.5, 4.4), dpi=_DPI, layout="constrained")
     axes = figure.subplots()
-    order = np.argsort(np.nanmean(table, axis=0), kind="stable") if names else np.arange(0)
+    order = np.argsort(np.nanmean(table, axis=0), kind="stable")
     for place, (name, row) in enumerate(zip(methods, table, strict=True)):
         known = row[np.isfinite(row)]
         mean = f" (mean {known.mean():.2f})" if known.size else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import zipfile
+import zlib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,7 @@ def about_in(path: Path) -> dict[str, Any]:
                 return {}
             data = archive.read(_ABOUT)
         found = json.loads(text(Cursor(data, "<", f"NPZ: {_ABOUT}")))
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError) as error:
         raise FormatError(f"{path}: NPZ: damaged ({error})") from error
     except (FormatError, ValueError):
         return {}

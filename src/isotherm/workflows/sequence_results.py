@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from isotherm import __version__
+from isotherm.core.errors import OutputError
 from isotherm.core.files import make_folder, write_whole
 from isotherm.evaluation.calibration import Reliability
 from isotherm.evaluation.defects import DEFINITIONS, RATIOS, judge_plates, plate_differences
@@ -154,6 +155,21 @@ def nice_step(least: float) -> float:
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
+
+
+def check_output(folder: Path, data: Path) -> None:
+    """Make the folder of the results, so that long work is not begun in vain.
+
+    Raises
+    ------
+    OutputError
+        It cannot be made, or it is that of the data, whose tables have the same names.
+    """
+    if folder.resolve() == data.resolve():
+        raise OutputError(
+            f"{folder} holds the data: the results have a {PLATES} and a {DEFECTS} too; name another folder"
+        )
+    make_folder(folder)
 
 
 def write_findings(judged: JudgedFolder, findings: Sequence[Findings], folder: Path) -> list[Path]:
@@ -409,7 +425,8 @@ def _pictures(findings: Sequence[Findings]) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     if any(np.isfinite(one.joined("ratio")).any() for one in able):
         files["pod.png"] = figures.pod_figure([_pod_panel(one) for one in able])
-    files["iou.png"] = figures.iou_figure({one.name: _by_plate(one.verdicts.plates) for one in able})
+    if any(plate.judgement.found.size for one in able for plate in one.verdicts.plates):
+        files["iou.png"] = figures.iou_figure({one.name: _by_plate(one.verdicts.plates) for one in able})
     told = [_depth_panel(one) for one in able]
     if any(np.isfinite(panel.told_mm).any() for panel in told):
         files["depth.png"] = figures.depth_figure(told)
@@ -435,7 +452,8 @@ def _depth_panel(one: Findings) -> figures.DepthPanel:
 
 
 def _by_plate(plates: Sequence[JudgedPlate]) -> dict[str, float]:
-    return {plate.recording.name: plate.iou for plate in plates}
+    """Return the overlap on the plates with a defect."""
+    return {plate.recording.name: plate.iou for plate in plates if plate.judgement.found.size}
 
 
 def _depth_bars(one: Findings) -> list[figures.DepthBar]:
@@ -475,4 +493,4 @@ def some_failed(judged: JudgedFolder) -> bool:
     return any(each.failed for each in judged.skipped) or any(one.failed for one in judged.verdicts)
 
 
-__all__ = ["Findings", "findings_of", "notes_of", "plain", "some_failed", "write_findings"]
+__all__ = ["Findings", "check_output", "findings_of", "notes_of", "plain", "some_failed", "write_findings"]
