@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from isotherm.core.config import setting, to_mapping, validate
-from isotherm.core.files import make_folder, write_whole
+from isotherm.core.files import make_folder, npz_of, write_whole
 from isotherm.core.progress import Progress, silent
 from isotherm.reports.figures_sequences import defects_figure
 from isotherm.reports.plain import dumps
@@ -224,11 +224,9 @@ def _known(numbers: Mapping[str, float]) -> dict[str, float | None]:
 
 
 def _npz(result: Segmented) -> bytes:
-    stream = io.BytesIO()
     arrays: dict[str, Any] = dict(zip(result.maps.names, result.maps.values, strict=True))
     if result.depth_mm is not None:
         arrays["depth_mm"] = result.depth_mm
     if result.probability:
         arrays["probability"] = result.found.score
-    np.savez_compressed(stream, score=result.found.score, mask=result.found.mask, **arrays)
-    return stream.getvalue()
+    return npz_of({"score": result.found.score, "mask": result.found.mask, **arrays}, deflated=True)
