@@ -274,8 +274,12 @@ class _DepthStep:
                 np.matmul(self._sound, flat_old[part], out=flat_new[part])
 
         deque(each(step, range(0, flat_old.shape[1], share)), 0)
-        for matrix, pixels in self._defects:
+
+        def anew(part: tuple[Float32[np.ndarray, "L L"], Int64[np.ndarray, " P"]]) -> None:
+            matrix, pixels = part
             flat_new[:, pixels] = matrix @ flat_old[:, pixels]
+
+        deque(each(anew, self._defects), 0)
 
     def heat(self, state: State, profile: Profile, heating: Heating, step: tuple[float, float]) -> None:
         """Add what the heating has left at the end of a step, given by its start and its length [s]."""

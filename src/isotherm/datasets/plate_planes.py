@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Int, Int64
 
+from isotherm.core.products import most_multiplications
 from isotherm.datasets.plate_depth import DepthGrid, solids
 from isotherm.datasets.plates import Defect, Layer, Material
 
@@ -31,7 +32,7 @@ _BLOCK_PX = 16
 """Pixels of a block; more multiply with more zeros of the band (measured: 16 is fastest for reaches of 4 to 30)."""
 _LAYERS_AT_ONCE = 8
 _TAYLOR_NORM, _TAYLOR_ORDER = 2.0, 22  # 2^23/23! is 3e-16
-SMALL = 2**18
+SMALL = most_multiplications()
 """Multiplications of one product: with more, numpy's library would wake all its threads, which here costs time."""
 
 
@@ -101,6 +102,8 @@ class PlaneStep:
             scale = step_s / pixel_m**2
             y, x = (blocks(axis, tuple(_flow(kind, layer, axis, scale) for kind in kinds)) for axis in "yx")
             self._parts += _parts(_Sheet(run, along_y=y, along_x=x))
+        # The largest first, so that no thread ends long after the others.
+        self._parts.sort(key=lambda part: part[1].start - part[1].stop)
 
     def __call__(self, state: State, spare: State, *, x_first: bool, each: Each = map) -> None:
         """Step `state` in place; `spare` is memory of the same shape.

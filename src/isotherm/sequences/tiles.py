@@ -11,18 +11,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from jaxtyping import Float32
+
+from isotherm.core.products import most_multiplications, unpacked
 
 Tile: TypeAlias = Float32[np.ndarray, "_ _"]
 Change: TypeAlias = Callable[[Tile, tuple[slice, slice], Tile], Tile]
 """Makes other numbers of those of a tile, given where it lies (frames, pixels) and room of its shape for the result."""
 Result = TypeVar("Result")
-_SMALL = 1_000_000
-_FEW_ROWS = 64
+_FEW_ROWS, _FRAMES = 64, 20
 _MOST_THREADS = 4
 
 
@@ -48,17 +48,8 @@ def cut_for(rows: int) -> Cut:
     """Return how frames are best cut up for a product with so many rows."""
     if unpacked() and rows <= _FEW_ROWS:
         # As wide as a million multiplications allow, but the frames of a strip should stay in the cache.
-        return Cut(40, max(64, min(2048, _SMALL // (40 * rows)) // 64 * 64), _threads())
+        return Cut(_FRAMES, max(64, min(3072, most_multiplications() // (_FRAMES * rows)) // 64 * 64), _threads())
     return Cut(64, 16384, 1)
-
-
-@cache
-def unpacked() -> bool:
-    """Say whether NumPy makes small products without copying, and on one thread: OpenBLAS on AVX-512."""
-    about: Any = np.show_config(mode="dicts")
-    found = about.get("SIMD Extensions", {}).get("found", [])
-    blas = about.get("Build Dependencies", {}).get("blas", {}).get("name", "")
-    return "openblas" in blas and bool({"X86_V4", "AVX512_SKX"} & set(found))
 
 
 def _threads() -> int:
