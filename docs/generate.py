@@ -20,6 +20,8 @@ from isotherm.hotspots import HOTSPOT_METHODS
 from isotherm.measurement.severity import SEVERITY_TABLES, load_table
 from isotherm.reports import REPORT_WRITERS
 from isotherm.runtime.backbones import BACKBONES
+from isotherm.segmentation import NETWORKS
+from isotherm.segmentation.network import NetConfig
 
 REFERENCE = Path(__file__).parent / "reference"
 GENERATED = "<!-- Written by docs/generate.py from the code; change the code, then run `make docs-tables`. -->\n\n"
@@ -128,6 +130,9 @@ def methods_page() -> str:
             "## Hotspot methods\n\n",
             registry_table(HOTSPOT_METHODS),
             *settings_sections(HOTSPOT_METHODS),
+            "## Networks that find defects in sequences\n\n",
+            registry_table(NETWORKS),
+            settings_table(settings_of(NetConfig)),
             "## Reports\n\n",
             registry_table(REPORT_WRITERS),
         ]
