@@ -124,6 +124,20 @@ def test_what_would_not_fit_into_memory_is_not_begun(plates: Path, tmp_path: Pat
         train_network(plates, tmp_path / "m", little)
 
 
+def test_several_folders_keep_their_specimens_apart(plates: Path, tmp_path: Path) -> None:
+    for number in range(1, 5):
+        half = tmp_path / ("one" if number < 3 else "other") / "plates"
+        half.mkdir(parents=True, exist_ok=True)
+        shutil.copy(plates / f"plate_000{number}.npz", half / f"plate_{number % 2}.npz")
+    for name in ("one", "other"):
+        (tmp_path / name / "plates" / "cut.npz").write_bytes(b"PK\3\4")
+    few = replace(SMALL, fit=FitConfig(steps=1, batch_size=2, crop_px=32))
+    taught = train_network([tmp_path / "one" / "plates", tmp_path / "other" / "plates"], tmp_path / "m", few)
+    data = taught.model.manifest["data"]
+    assert data["training"]["specimens"] + data["validation"]["specimens"] == 4
+    assert {item.name for item in taught.skipped} == {"plates (1)/cut.npz", "plates (2)/cut.npz"}
+
+
 def test_one_specimen_cannot_be_split(plates: Path, tmp_path: Path) -> None:
     below = tmp_path / "data" / "specimen"
     below.mkdir(parents=True)

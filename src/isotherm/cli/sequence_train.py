@@ -34,8 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     parser.add_argument(
         "data",
         type=Path,
+        nargs="+",
         metavar="DATA",
-        help="folder of labelled recordings, such as `isotherm sequence dataset` writes",
+        help="folder of labelled recordings, such as `isotherm sequence dataset` writes; or several",
     )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL", help="folder for the model")
     parser.add_argument(

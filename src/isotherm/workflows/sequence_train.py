@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,10 +21,12 @@ from isotherm.segmentation.plan import Example, Examples, FitConfig, window_px
 from isotherm.sequences.defect_model import DefectModel, save_model
 from isotherm.sequences.features import Features, FeaturesConfig
 from isotherm.sequences.stored import about_in
+from isotherm.workflows.reading import printable
 from isotherm.workflows.sequence_card import card_of, facts_of, materials_in
 from isotherm.workflows.sequence_copies import altered_examples
 from isotherm.workflows.sequence_data import (
     DataSettings,
+    LabelledFolder,
     LabelledRecording,
     Skipped,
     digest_of,
@@ -144,9 +146,9 @@ class TaughtNetwork:
 
 
 def train_network(
-    data: Path, model_dir: Path, training: SequenceTraining, *, progress: Progress = silent
+    data: Path | Sequence[Path], model_dir: Path, training: SequenceTraining, *, progress: Progress = silent
 ) -> TaughtNetwork:
-    """Learn from a folder of labelled recordings and write the model's folder.
+    """Learn from folders of labelled recordings and write the model's folder.
 
     All recordings of a specimen are on one side of the split. Recordings that cannot be used are left out and listed in
     the manifest (``data.skipped``).
@@ -154,7 +156,7 @@ def train_network(
     Parameters
     ----------
     data
-        See `isotherm.workflows.sequence_data` for how labels and specimens are found.
+        A folder or several; see `isotherm.workflows.sequence_data` for how labels and specimens are found in each.
     model_dir
         Where the model is written, whole or not at all; an older model there is replaced.
 
@@ -172,7 +174,7 @@ def train_network(
     check_target(model_dir)
     network = NETWORKS.get(training.net)
     features = training.features_for(network)
-    folder = labelled_recordings(data, training.data, prepare=training.prepare, progress=progress)
+    folder = _labelled([data] if isinstance(data, Path) else data, training, progress)
     check_memory(folder.recordings, features, training.train)
     lessons, skipped = _lessons(folder.recordings, training, features, network, progress)
     sides = _split(lessons, training.train)
@@ -184,6 +186,29 @@ def train_network(
     save_model(model_dir, exported, about | {"card": card_of(about)}, features)
     notes = dict.fromkeys((*folder.notes, *(note for lesson in lessons for note in lesson.recording.notes)))
     return TaughtNetwork(DefectModel.load(model_dir), unusable, tuple(notes))
+
+
+def _labelled(folders: Sequence[Path], training: SequenceTraining, progress: Progress) -> LabelledFolder:
+    """Return the recordings of all folders; where there are several, names and specimens begin with their folder's."""
+    found = [labelled_recordings(each, training.data, prepare=training.prepare, progress=progress) for each in folders]
+    if len(found) == 1:
+        return found[0]
+    first = dict(zip(folders, _different([printable(Path(each.resolve().name)) for each in folders]), strict=True))
+    named = list(zip(first.values(), found, strict=True))
+    return LabelledFolder(
+        tuple(
+            replace(one, name=f"{head}/{one.name}", specimen=f"{head}/{one.specimen}")
+            for head, each in named
+            for one in each
+        ),
+        tuple(replace(one, name=f"{head}/{one.name}") for head, each in named for one in each.skipped),
+        tuple(f"{head}: {note}" for head, each in named for note in each.notes),
+    )
+
+
+def _different(names: Sequence[str]) -> list[str]:
+    """Return names with a number behind those that are there more than once."""
+    return [name if names.count(name) == 1 else f"{name} ({place})" for place, name in enumerate(names, start=1)]
 
 
 def check_memory(
