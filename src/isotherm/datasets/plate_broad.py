@@ -26,7 +26,9 @@ _STEPS = 500
 """Steps of the simulation for which pixels and the nearest defect are large enough: about 2 s of processor time."""
 _NEAREST_SHARE, _FARTHEST_SHARE = 0.08, 0.75
 """Depths of defects, as shares of the thickness."""
-_LEAST_PX = 3.0
+_LEAST_PX = 4.0
+_COARSEST_SHARE = 1 / 3
+"""Side of a pixel, as a share of the thickness, at most: wide defects are many thicknesses wide."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ class BroadPlates:
     high_rate_hz: float = setting(
         400.0, "most frames a second [Hz]; metals get thicker plates, or fewer frames", low=0.1, high=100_000.0
     )
-    high_defects: int = setting(9, "most defects of a plate", low=1, high=60)
+    low_defects: int = setting(4, "fewest defects of a plate that has any", low=1, high=60)
+    high_defects: int = setting(10, "most defects of a plate", low=1, high=60)
     empty_share: float = setting(0.1, "share of plates without any defect", low=0.0, high=1.0)
     cross_ply_share: float = setting(0.3, "share of fibre plates whose layers are turned in turn", low=0.0, high=1.0)
     eight_bit_share: float = setting(0.1, "share of cameras with 8 bits", low=0.0, high=1.0)
@@ -60,7 +63,7 @@ class BroadPlates:
         validate(self)
         for name in self.names:
             plate_material(name)
-        for name in ("pixel_mm", "thickness_mm", "span", "frames"):
+        for name in ("pixel_mm", "thickness_mm", "span", "frames", "defects"):
             low, high = getattr(self, f"low_{name}"), getattr(self, f"high_{name}")
             if low > high:
                 raise ConfigError(f"BroadPlates: low_{name} {low:g} is above high_{name} {high:g}")
@@ -87,12 +90,12 @@ class BroadPlates:
         back_s = (thickness_mm * 1e-3) ** 2 / (math.pi * material.diffusivity_m2_s)
         span_s = span * back_s
         frames = max(8, min(frames, int(span_s * self.high_rate_hz)))
-        pixel_mm = _log_even(rng, *self._pixels(material, span_s))
+        pixel_mm = _log_even(rng, *self._pixels(material, thickness_mm, span_s))
         # What heat has not come back from when the recording ends cannot be seen.
         nearest = max(_NEAREST_SHARE, math.sqrt(4 * span / (math.pi * _STEPS)))
         deepest = max(min(_FARTHEST_SHARE, 0.9 * math.sqrt(span)), nearest)
         smallest_mm = max(_LEAST_PX * pixel_mm, nearest * thickness_mm)
-        largest_mm = min(0.3 * min(self.height_px, self.width_px) * pixel_mm, 12 * deepest * thickness_mm)
+        largest_mm = min(0.3 * min(self.height_px, self.width_px) * pixel_mm, 16 * deepest * thickness_mm)
         fibres = material.x_w_mk != material.depth_w_mk
         spec = RandomPlates(
             material=material.name,
@@ -101,7 +104,7 @@ class BroadPlates:
             pixel_mm=pixel_mm,
             low_thickness_mm=thickness_mm,
             high_thickness_mm=thickness_mm,
-            low_defects=1,
+            low_defects=self.low_defects,
             high_defects=self.high_defects,
             low_depth_mm=nearest * thickness_mm,
             high_depth_mm=deepest * thickness_mm,
@@ -126,11 +129,12 @@ class BroadPlates:
         thinnest_m = math.sqrt(math.pi * material.diffusivity_m2_s * frames / self.high_rate_hz / span)
         return min(max(self.low_thickness_mm, thinnest_m * 1e3), self.high_thickness_mm), self.high_thickness_mm
 
-    def _pixels(self, material: Material, span_s: float) -> tuple[float, float]:
+    def _pixels(self, material: Material, thickness_mm: float, span_s: float) -> tuple[float, float]:
         """Return between which a pixel's side is drawn [mm]: the smaller the more steps."""
         spreading_m2_s = max(material.x_w_mk, material.y_w_mk) / material.capacity_j_m3k
         smallest_mm = math.sqrt(spreading_m2_s * span_s / _STEPS) * 1e3
-        return min(max(self.low_pixel_mm, smallest_mm), self.high_pixel_mm), self.high_pixel_mm
+        low_mm = min(max(self.low_pixel_mm, smallest_mm), self.high_pixel_mm)
+        return low_mm, min(max(low_mm, _COARSEST_SHARE * thickness_mm), self.high_pixel_mm)
 
     def _recorded(
         self, material: Material, experiment: Experiment, span_s: float, rng: np.random.Generator
