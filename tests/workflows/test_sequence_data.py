@@ -178,10 +178,12 @@ def test_damage_is_a_row_and_stops_nothing(tmp_path: Path) -> None:
     assert [one.name for one in found.skipped] == ["cut.npy"]
 
 
-@pytest.mark.parametrize("made", ["nothing", "empty", "unlabelled"])
+@pytest.mark.parametrize("made", ["nothing", "file", "empty", "unlabelled"])
 def test_no_usable_recording_says_what_would_be_right(made: str, tmp_path: Path) -> None:
     folder = tmp_path / "data"
-    if made != "nothing":
+    if made == "file":
+        folder.write_bytes(b"hello")
+    elif made != "nothing":
         folder.mkdir()
     if made == "unlabelled":
         write_recording(folder / "a.npy")

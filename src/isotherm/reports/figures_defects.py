@@ -256,6 +256,8 @@ def plates_sheet(name: str, plates: Sequence[PlatePicture]) -> bytes:
     some = plates[:MOST_PLATES]
     height, width = some[0].score.shape
     figure, every = _panels(len(some), size=(3.4, 3.4 * height / width + 0.75), columns=4)
+    # Room for the title and the legend.
+    figure.set_figheight(figure.get_figheight() + 0.7)
     more = f", the worst {len(some)} of {len(plates)}" if len(some) < len(plates) else ""
     low, high = _span(some)
     for axes, plate in zip(every, some, strict=True):

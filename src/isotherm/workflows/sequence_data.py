@@ -139,7 +139,8 @@ def labelled_recordings(
         No such folder, a table that cannot be used, or no recording with labels; the message says what would be right.
     """
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; expected one that holds recordings with labels")
+        what = "is a file" if folder.exists() else "no such folder"
+        raise DataError(f"{folder}: {what}; expected a folder that holds recordings with labels")
     settings, prepare = settings or DataSettings(), prepare or PrepareSettings()
     tables = _Tables.of(folder)
     places = recordings_in(folder)
