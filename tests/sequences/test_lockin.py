@@ -83,6 +83,28 @@ def test_a_level_mean_has_no_frequency() -> None:
         strongest_hz(ThermalSequence.open(np.ones((30, 3, 4), np.float32), frame_rate_hz=10, order="THW"))
 
 
+def heated_evenly(curve: np.ndarray, times: np.ndarray) -> ThermalSequence:
+    return opened(np.repeat(curve.astype(np.float32), 6).reshape(-1, 2, 3), times)
+
+
+@pytest.mark.parametrize("hz", [0.1, 0.5, 1.0, None])
+def test_heat_that_came_once_is_told_and_what_would_be_right(hz: float | None) -> None:
+    times = np.arange(600) / 30
+    flash = np.where(times < 1, 0, 3 / np.sqrt(np.maximum(times - 1, 0.02)))
+    for curve in (flash, 1 / np.sqrt(times + 0.05)):
+        note = Lockin().maps(heated_evenly(curve, times), LockinConfig(frequency_hz=hz)).notes[-1]
+        assert "repeat" in note
+        assert "take ppt, pct or tsr" in note
+
+
+@pytest.mark.parametrize("hz", [0.1, 0.5, 1.0, 2.0])
+@pytest.mark.parametrize("wave", [np.cos, lambda angle: np.sign(np.sin(angle))])
+def test_heat_that_comes_again_and_again_raises_no_doubt_while_the_part_warms_up(hz: float, wave) -> None:
+    times = np.arange(600) / 30
+    sequence = heated_evenly(5 * (1 - np.exp(-times / 4)) + 0.5 * wave(2 * np.pi * hz * times), times)
+    assert Lockin().maps(sequence, LockinConfig(frequency_hz=hz)).notes == ()
+
+
 def test_four_frames_of_a_sine_give_its_amplitude_and_phase() -> None:
     phase = np.linspace(-3, 3, 12).reshape(3, 4)
     buckets = np.stack([5 + 2 * np.sin(phase + turn) for turn in (0, np.pi / 2, np.pi, 3 * np.pi / 2)])

@@ -65,6 +65,70 @@ def test_each_method_keeps_the_promises_of_the_seam(name: str) -> None:
     assert np.array_equal(stack.values, again.values, equal_nan=True)
 
 
+def few(frames: int, height: int = 6, width: int = 7) -> ThermalSequence:
+    """Return a short recording of a small plate."""
+    depths = np.full((height, width), 4e-3)
+    depths[:2, :3] = 1e-3
+    times = 0.05 + np.arange(frames) / 20
+    return opened(plate(times, depths, noise_k=0.01), times)
+
+
+def mostly_dead(frames: int) -> ThermalSequence:
+    """Return one with three pixels that have a number in every frame."""
+    numbers = few(frames).frames().copy()
+    numbers[2].reshape(-1)[3:] = np.nan
+    return opened(numbers, few(frames).times_s)
+
+
+SOLVERS = ("auto", "exact", "fast", "robust", "sparse")
+TOO_MUCH: dict[str, list[tuple[ThermalSequence, dict[str, object], str]]] = {
+    "pct": [
+        *((few(8), {"components": 8, "solver": each}, "8 components .* 8 frames; ask for 7") for each in SOLVERS),
+        *((few(20, 2, 3), {"components": 6, "solver": each}, "6 pixels .*; ask for 5") for each in SOLVERS),
+        *(
+            (mostly_dead(20), {"components": 3, "solver": each}, "3 pixels with a number .*; ask for 2")
+            for each in SOLVERS
+        ),
+        *(
+            (few(40), {"components": 6, "solver": each, "bins": 4}, "4 frames .means in bins of log time.; ask for 3")
+            for each in ("robust", "sparse")
+        ),
+        (few(20, 1, 1), {"components": 1}, "no components"),
+    ],
+    "ppt": [(few(8), {"bins": 5}, "5 frequencies .* 8 frames resolve up to 10 Hz")],
+    "tsr": [
+        (few(8), {"order": 7}, "8 frames for a polynomial of order 7; 9 are needed"),
+        (few(8), {"order": 7, "bins": 0}, "9 are needed, or a lower order"),
+        (few(60), {"order": 7, "bins": 8}, "bins of log time with frames for a polynomial of order 7"),
+    ],
+    "lockin": [(few(8), {"frequency_hz": 2.5, "harmonics": 8}, "cannot tell 8 frequencies")],
+    "contrast": [(few(8), {"kind": "dac", "reference_s": 9.0}, "outside of the frames")],
+    "hos": [],
+    "ica": [
+        (few(8), {"components": 8}, "8 components .* 8 frames; ask for 7"),
+        (few(20, 2, 3), {"components": 6}, "6 pixels .*; ask for 5"),
+    ],
+    "nmf": [
+        (few(8), {"components": 8}, "8 factors of 8 frames .* ask for 7"),
+        (few(20, 2, 3), {"components": 6}, "2 x 3 pixels; ask for 5"),
+        (few(60), {"components": 6, "bins": 4}, "4 bins"),
+    ],
+    "features": [
+        (few(4), {}, "pct with 4 components needs more than 4 frames; ask for 3"),
+        (few(8), {}, "order 7; 9 are needed"),
+        (few(20, 2, 2), {}, "more than 4 pixels"),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", MAP_METHODS.names())
+def test_more_than_frames_or_pixels_give_is_told_with_what_they_do_give(name: str) -> None:
+    method = MAP_METHODS.get(name)
+    for sequence, asked, said in TOO_MUCH[name]:
+        with pytest.raises(DataError, match=said):
+            method.maps(sequence, method.config_type(**asked))
+
+
 @pytest.mark.parametrize("name", MAP_METHODS.names())
 def test_a_region_gives_the_values_of_its_pixels(name: str) -> None:
     method = MAP_METHODS.get(name)

@@ -125,8 +125,8 @@ def test_variants_show_the_defects_and_leave_dead_pixels_out(solver: str) -> Non
 @pytest.mark.parametrize(
     ("numbers", "config", "said"),
     [
-        (heated(frames=5), PctConfig(components=5), "at most 4"),
-        (heated(height=1, width=3), PctConfig(components=3), "at most 2"),
+        (heated(frames=5), PctConfig(components=5), "ask for 4 components"),
+        (heated(height=1, width=3), PctConfig(components=3), "ask for 2 components"),
         (np.full((9, 4, 5), np.nan, np.float32), PctConfig(), "no pixel"),
         (np.full((9, 4, 5), 3, np.float32), PctConfig(), "alike"),
         (np.full((9, 4, 5), 3, np.float32), PctConfig(solver="fast"), "alike"),

@@ -13,6 +13,9 @@ from isotherm.sequences.kernels import projected
 from isotherm.sequences.maps import MapStack, Wanted, required_times
 from isotherm.sequences.stack import ThermalSequence
 
+_UNLIKE = 0.4
+"""Share of `unlike_a_period_later` above which heating does not look periodic."""
+
 
 @dataclass(frozen=True)
 class LockinConfig:
@@ -69,7 +72,8 @@ class Lockin:
         ends = [""] + [f"_{number}" for number in range(2, config.harmonics + 1)]
         names = [f"lockin_{what}{end}" for what in ("amplitude", "phase") for end in ends]
         units = [sequence.unit] * config.harmonics + ["rad"] * config.harmonics
-        notes = () if config.frequency_hz else (f"frequency of the heating taken from the frames: {frequency:.6g} Hz",)
+        found = () if config.frequency_hz else (f"frequency of the heating taken from the frames: {frequency:.6g} Hz",)
+        notes = (*found, *_doubts(sequence, frequency, config))
         return MapStack(values, tuple(names), tuple(units), self.name, {"frequency_hz": frequencies}, notes)
 
 
@@ -120,6 +124,40 @@ def strongest_hz(sequence: ThermalSequence) -> float:
         step /= 8
         best = _peak(times, rest, best + step * np.arange(-10, 11))
     return best
+
+
+def _doubts(sequence: ThermalSequence, frequency_hz: float, config: LockinConfig) -> tuple[str, ...]:
+    """Return a note where the mean of the frames does not look as if the heating had come again and again."""
+    valid = np.isfinite(sequence.survey.mean)
+    share = unlike_a_period_later(sequence.times_s[valid], sequence.survey.mean[valid], frequency_hz)
+    instead = "if the heat came once, as a flash, take ppt, pct or tsr; else give the frequency of the heating"
+    if share is None and config.frequency_hz is None:
+        return (f"fewer than two periods of {frequency_hz:.6g} Hz are in the recording, so nothing repeats: {instead}",)
+    if share is not None and share > _UNLIKE:
+        return (f"the mean of the frames does not repeat at {frequency_hz:.6g} Hz: {instead}",)
+    return ()
+
+
+def unlike_a_period_later(
+    times_s: Float64[np.ndarray, " T"], mean: Float64[np.ndarray, " T"], frequency_hz: float
+) -> float | None:
+    """Return how much a curve differs from itself one period later, against two curves that are not related.
+
+    0 for what repeats, 1 for noise and for a single pulse. A slow change (a parabola) does not count. None where there
+    are fewer than two periods, or fewer than four frames in one, to tell by.
+    """
+    period_s, gap_s = 1 / frequency_hz, float(np.median(np.diff(times_s)))
+    before = times_s <= times_s[-1] + 0.5 * gap_s - period_s
+    if np.ptp(times_s) + gap_s < 2 * period_s or period_s < 4 * gap_s:
+        return None
+    times, later = times_s[before], np.interp(times_s[before] + period_s, times_s, mean)
+    change = _without_parabola(times, later - mean[before])
+    usual = np.var(_without_parabola(times, mean[before])) + np.var(_without_parabola(times, later))
+    return float(np.var(change) / usual) if usual > 1e-12 * np.var(mean) else 0.0
+
+
+def _without_parabola(times_s: Float64[np.ndarray, " T"], values: Float64[np.ndarray, " T"]) -> np.ndarray:
+    return np.asarray(values - np.polynomial.Polynomial.fit(times_s, values, 2)(times_s))
 
 
 def _peak(times: Float64[np.ndarray, " T"], rest: Float64[np.ndarray, " T"], grid: Float64[np.ndarray, " F"]) -> float:

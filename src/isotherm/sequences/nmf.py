@@ -60,7 +60,11 @@ class Nmf:
         """
         binned = sequence if sequence.shape[0] <= config.bins else sequence.log_bins(config.bins)
         if config.components > (most := most_components(binned)):
-            raise DataError(f"{config.components} factors; frames and pixels allow {most} at most")
+            frames, height, width = binned.shape
+            raise DataError(
+                f"{sequence.name}: {config.components} factors of {frames} frames (means in {config.bins} bins of log "
+                f"time at most) of {height} x {width} pixels; ask for {most} at most"
+            )
         sample = np.maximum(sampled(binned, _LEARN_PX), 0).astype(np.float64)
         if not sample.size or not sample.max() > 0:
             raise DataError(f"{sequence.name}: nothing rises above the cold state; is the cold frame right?")

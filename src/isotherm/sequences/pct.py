@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +14,7 @@ from isotherm.core.errors import DataError
 from isotherm.sequences.maps import MapStack, Wanted
 from isotherm.sequences.pct_passes import SAMPLE_PX, Passes, there_and_back
 from isotherm.sequences.pct_robust import robust, sparse
-from isotherm.sequences.pct_stack import component_maps
+from isotherm.sequences.pct_stack import check_components, component_maps
 from isotherm.sequences.stack import ThermalSequence
 from isotherm.sequences.tiles import multiply
 
@@ -71,12 +72,7 @@ class Pct:
         DataError
             More components than frames or pixels, or nothing but noise-free constant frames.
         """
-        most = most_components(sequence)
-        if config.components > most:
-            raise DataError(
-                f"{config.components} components of {sequence.shape[0]} frames of "
-                f"{sequence.shape[1]} x {sequence.shape[2]} pixels; at most {most}"
-            )
+        check_components(sequence.name, config.components, sequence.shape[0], math.prod(sequence.shape[1:]))
         if config.solver in ("robust", "sparse"):
             solve = robust if config.solver == "robust" else sparse
             return solve(sequence, components=config.components, centre=config.centre, bins=config.bins)
@@ -102,6 +98,7 @@ def _by_covariance(sequence: ThermalSequence, config: PctConfig) -> bool:
 
 def _exact(passes: Passes, count: int) -> MapStack:
     covariance = passes.covariance()
+    passes.enough_for(count)
     _some_change(float(np.trace(covariance)))
     curves = np.linalg.eigh(covariance)[1][:, ::-1][:, :count].T
     maps, total = passes.along(curves)
@@ -114,6 +111,7 @@ def _fast(passes: Passes, config: PctConfig) -> MapStack:
     space = _leading(passes.sample(), wanted)
     for _ in range(config.rounds):
         space = orthonormal(passes.multiplied(space))
+    passes.enough_for(config.components)
     inside, total = passes.along(space.T)
     flat = inside.reshape(wanted, -1)
     finite = flat[:, np.isfinite(flat[0])]

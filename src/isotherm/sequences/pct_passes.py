@@ -10,6 +10,7 @@ from jaxtyping import Float32, Float64
 
 from isotherm.core.errors import DataError
 from isotherm.sequences.kernels import COPY_BYTES, VIEW_BYTES, block_bytes, gram, high, room_for, sampled
+from isotherm.sequences.pct_stack import check_components
 from isotherm.sequences.stack import Block, ThermalSequence
 from isotherm.sequences.tiles import by_strips, cut_for, multiply, strip_product, tile_parts
 
@@ -103,6 +104,10 @@ class Passes:
         if self.centre == "frame":
             return found - np.outer(sums / max(1, pixels), sums @ space)
         return self._level_free(found)
+
+    def enough_for(self, components: int) -> None:
+        """Raise DataError where too few pixels have a number in every frame for so many components."""
+        check_components(self.sequence.name, components, self.sequence.shape[0], self._totals.pixels)
 
     def along(self, curves: Float64[np.ndarray, "K T"]) -> tuple[Float32[np.ndarray, "K H W"], float]:
         """Return the part of each pixel along some curves, centred, and the sum of the squares of X.

@@ -11,7 +11,7 @@ from jaxtyping import Float32, Float64
 from isotherm.core.errors import DataError
 from isotherm.sequences.maps import MapStack
 from isotherm.sequences.pct_passes import Centre, Passes
-from isotherm.sequences.pct_stack import component_maps
+from isotherm.sequences.pct_stack import check_components, component_maps
 from isotherm.sequences.stack import ThermalSequence
 
 Frames = Float32[np.ndarray, "T P"]
@@ -38,7 +38,7 @@ def robust(sequence: ThermalSequence, *, components: int, centre: Centre, bins: 
     .. [1] E. Candès, X. Li, Y. Ma, J. Wright, Robust principal component analysis?, J. ACM 58(3), 2011; solved by the
        inexact augmented Lagrange method of Z. Lin, M. Chen, Y. Ma, arXiv 1009.5055, algorithm 5.
     """
-    frames, finite, passes = _gathered(sequence, centre, bins)
+    frames, finite, passes = _gathered(sequence, components, centre, bins)
     sparse = sparse_part(frames)
     total = float(np.square(sparse, dtype=np.float64).sum())
     if not total > 0:
@@ -101,7 +101,7 @@ def sparse(sequence: ThermalSequence, *, components: int, centre: Centre, bins: 
        a variant of PCT: J.-Y. Wu, S. Sfarra, Y. Yao, Sparse principal component thermography, IEEE Trans. Ind. Inf.
        14(12), 2018.
     """
-    frames, finite, passes = _gathered(sequence, centre, bins)
+    frames, finite, passes = _gathered(sequence, components, centre, bins)
     total = float(np.square(frames, dtype=np.float64).sum())
     if not total > 0:
         raise DataError("all frames are alike after centring: there are no components")
@@ -133,14 +133,23 @@ def _sparse_pair(
     return curve, found
 
 
-def _gathered(sequence: ThermalSequence, centre: Centre, bins: int) -> tuple[Frames, np.ndarray, ThermalSequence]:
-    """Return the centred pixels that have a number in every frame, which those are, and the binned sequence."""
+def _gathered(
+    sequence: ThermalSequence, components: int, centre: Centre, bins: int
+) -> tuple[Frames, np.ndarray, ThermalSequence]:
+    """Return the centred pixels that have a number in every frame, which those are, and the binned sequence.
+
+    Raises
+    ------
+    DataError
+        Bins or pixels are too few for so many components.
+    """
     binned = sequence if sequence.shape[0] <= bins else sequence.log_bins(bins)
     passes = Passes(binned, centre, standardise=False)
     parts = [block for _, block in passes.blocks()]
     whole = np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
     finite = np.isfinite(whole).all(axis=0)
     frames = whole[:, finite]
+    check_components(sequence.name, components, *frames.shape, of="frames (means in bins of log time)")
     return (frames - frames.mean(axis=1, keepdims=True) if centre == "frame" else frames), finite, binned
 
 

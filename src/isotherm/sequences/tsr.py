@@ -110,7 +110,8 @@ def fit(sequence: ThermalSequence, *, order: int = 7, bins: int = 100) -> tuple[
     binned = held(sequence.log_bins(bins)) if 0 < bins < sequence.shape[0] else sequence
     if binned.shape[0] <= order + 1:
         raise DataError(
-            f"{sequence.name}: {binned.shape[0]} frames for a polynomial of order {order}; {order + 2} are needed"
+            f"{sequence.name}: {binned.shape[0]} {'frames' if binned is sequence else 'bins of log time with frames'} "
+            f"for a polynomial of order {order}; {order + 2} are needed, or a lower order"
         )
     return fitted(binned, order)
 
