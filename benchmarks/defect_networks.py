@@ -55,7 +55,7 @@ class Contender:
     fit: dict[str, Any] = field(default_factory=dict)
 
 
-_PIXELS = {"steps": 400, "crop_px": 48}
+_PIXELS = {"steps": 300, "crop_px": 48, "checks": 3}
 _VOLUMES = {"steps": 700, "crop_px": 96, "batch_size": 2}
 ROWS = {
     "Mahalanobis": Contender("mahalanobis", network=False),
