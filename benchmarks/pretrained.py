@@ -3,8 +3,8 @@
 python benchmarks/pretrained.py FOLDER [-o src/isotherm/sequences/pretrained/plates]
 
 FOLDER gets the plates (about 2.5 GB, made where they are missing): 300 of many materials, sizes and cameras
-(`isotherm sequence dataset --broad`), 200 of carbon fibre (`isotherm sequence dataset`). Nothing real is among them, and
-none of the plates that results are reported for. 14 channels in the first stage keep the model near 1 MB.
+(`isotherm sequence dataset --broad`), 200 of carbon fibre (`isotherm sequence dataset`). Nothing real is among them,
+and none of the plates that results are reported for. 14 channels in the first stage keep the model near 1 MB.
 """
 
 from __future__ import annotations
