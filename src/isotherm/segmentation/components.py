@@ -19,8 +19,9 @@ _EVEN = 0.02
 class Components(nn.Module):
     """The first principal components of each recording by itself, of unit spread.
 
-    Source: N. Rajic, Principal component thermography, Composite Structures 58, 2002; inside a network: Q. Luo et al.,
-    Temporal and spatial deep learning network for infrared thermal defect detection, NDT & E International 108, 2019.
+    Source: N. Rajic, Principal component thermography for flaw contrast enhancement and flaw depth characterisation in
+    composite structures, Composite Structures 58, 2002; inside a network: the published thermography network (see
+    `isotherm.segmentation.component_unets`).
 
     Each frame's mean over the pixels is taken off. Then, one component after the other: the T x T covariance of the
     frames is squared again and again, which leaves its first eigenvector; the frames are projected on it and what it
