@@ -16,6 +16,7 @@ one specimen. Settings were chosen on plates of seed 3; the judged ones (seed 20
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import multiprocessing
 import os
@@ -100,12 +101,19 @@ def main() -> None:
     for preset in {ROWS[name].features for name, _ in missing}:
         for side in SIDES:
             maps_of(arguments.folder, side, preset)
-    with ProcessPoolExecutor(arguments.workers, multiprocessing.get_context("spawn")) as pool:
-        for line in pool.map(judged, [arguments.folder] * len(missing), *zip(*missing, strict=True)) if missing else ():
-            with (arguments.folder / "results.jsonl").open("a") as stream:
-                stream.write(json.dumps(line) + "\n")
-            print(line["row"], line["seed"], {name: round(line[name], 3) for name in COLUMNS if line[name]}, flush=True)
+    for line in _computed(arguments.folder, missing, arguments.workers):
+        with (arguments.folder / "results.jsonl").open("a") as stream:
+            stream.write(json.dumps(line) + "\n")
+        print(line["row"], line["seed"], {name: round(line[name], 3) for name in COLUMNS if line[name]}, flush=True)
     print(table([line for line in results(arguments.folder) if line["row"] in names]))
+
+
+def _computed(folder: Path, missing: list[tuple[str, int]], workers: int) -> Iterator[dict[str, Any]]:
+    if workers == 1:
+        yield from (judged(folder, row, seed) for row, seed in missing)
+        return
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(judged, [folder] * len(missing), *zip(*missing, strict=True)) if missing else ()
 
 
 def _listed(text: str) -> list[str]:
@@ -193,12 +201,12 @@ def _taught(folder: Path, contender: Contender, seed: int) -> tuple[Any, dict[st
 
 def truths(folder: Path) -> Iterator[PlateTruth]:
     """Yield what is true of each judged plate."""
-    table = np.genfromtxt(folder / "judged" / "defects.csv", delimiter=",", names=True, dtype=None, encoding="utf-8")
+    with (folder / "judged" / "defects.csv").open(newline="") as stream:
+        table = list(csv.DictReader(stream))
     for plate in sorted((folder / "judged").glob("plate_*.npz")):
-        rows = table[table["file"] == plate.name]
-        yield PlateTruth(
-            np.load(plate)["labels"], rows["diameter_mm"].astype(np.float64), rows["depth_mm"].astype(np.float64)
-        )
+        rows = [row for row in table if row["file"] == plate.name]
+        sizes = (np.array([float(row[name]) for row in rows]) for name in ("diameter_mm", "depth_mm"))
+        yield PlateTruth(np.load(plate)["labels"], *sizes)
 
 
 def results(folder: Path) -> list[dict[str, Any]]:
