@@ -59,6 +59,7 @@ def test_skipped_recordings_give_status_3(plates: Path, tmp_path: Path, capsys: 
         (["--net-width", "2"], 2, "--net-width must be at least 4"),
         (["--memory-gb", "0.01", "--augment-copies", "99"], 1, "GB of memory"),
         (["--crop", "0,0,8"], 2, "x,y,width,height"),
+        (["--window", "100,200"], 1, "none of 3 recordings can be used; plate_0001.npz: "),
         (["-o", "PLATES"], 1, "not part of a model"),
     ],
 )

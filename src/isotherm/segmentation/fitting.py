@@ -85,6 +85,12 @@ def fit_segmenter(
     return best
 
 
+def check_network(network: Network, channels: int, net: NetConfig) -> None:
+    """Raise ConfigError where there is no such network; torch's random state is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        network.build(channels, net)
+
+
 class _Course:
     """The network's weights on their way down."""
 

@@ -15,12 +15,12 @@ def facts_of(recordings: Sequence[LabelledRecording]) -> dict[str, Any]:
     truths = [one.truth for one in recordings]
     return {
         "kinds": sorted({kind for one in recordings for kind in one.kinds if kind}),
-        "diameter_mm": _range([size for truth in truths for size in truth.diameter_mm.tolist()]),
-        "depth_mm": _range([depth for truth in truths for depth in truth.depth_mm.tolist()]),
-        "pixel_mm": _range([one.pixel_mm for one in recordings]),
-        "diffusivity_m2_s": _range([one.diffusivity_m2_s for one in recordings]),
-        "height_px": _range([truth.labels.shape[0] for truth in truths]),
-        "width_px": _range([truth.labels.shape[1] for truth in truths]),
+        "diameter_mm": range_of([size for truth in truths for size in truth.diameter_mm.tolist()]),
+        "depth_mm": range_of([depth for truth in truths for depth in truth.depth_mm.tolist()]),
+        "pixel_mm": range_of([one.pixel_mm for one in recordings]),
+        "diffusivity_m2_s": range_of([one.diffusivity_m2_s for one in recordings]),
+        "height_px": range_of([truth.labels.shape[0] for truth in truths]),
+        "width_px": range_of([truth.labels.shape[1] for truth in truths]),
     }
 
 
@@ -32,7 +32,8 @@ def materials_in(about: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(str(each["name"]) for each in found if isinstance(each, dict) and "name" in each)
 
 
-def _range(values: Sequence[float | None]) -> list[float] | None:
+def range_of(values: Sequence[float | None]) -> list[float] | None:
+    """Return the lowest and the highest of the known values; None where none is known."""
     known = np.array([value for value in values if value is not None], np.float64)
     known = known[np.isfinite(known)]
     return [float(known.min()), float(known.max())] if known.size else None
@@ -73,7 +74,8 @@ _UNITS = {"diameter_mm": "diameters", "depth_mm": "depths", "pixel_mm": "pixels"
 def _seen(data: Mapping[str, Any]) -> Iterator[str]:
     yield from (*data["materials"], *data["kinds"])
     yield from (f"{word} {_words(data[name])} mm" for name, word in _UNITS.items() if data[name])
-    yield f"{_words(data['seconds'])} s behind the flash"
+    if data["seconds"]:
+        yield f"{_words(data['seconds'])} s behind the flash"
 
 
 def _never(data: Mapping[str, Any]) -> Iterator[str]:
