@@ -20,7 +20,7 @@ from isotherm.segmentation.crops import Crops, whole
 from isotherm.segmentation.export import onnx_of
 from isotherm.segmentation.fitting import Fitted, _best_dice, best_cut, fit_segmenter, probability_of
 from isotherm.segmentation.network import NetConfig
-from isotherm.segmentation.plan import Example, Examples, FitConfig
+from isotherm.segmentation.plan import Example, Examples, FitConfig, window_px
 
 NAMES = ("pct_1", "tsr_d1_1")
 NET = NetConfig(width=4)
@@ -143,6 +143,11 @@ def test_no_other_threshold_does_better(pixels: list[tuple[float, bool]]) -> Non
         return float(2 * (above & truth).sum() / max(above.sum() + truth.sum(), 1))
 
     assert dice == pytest.approx(at(threshold), abs=1e-9) == pytest.approx(max(map(at, edges[50:950])), abs=1e-9)
+
+
+def test_networks_over_frames_get_smaller_windows() -> None:
+    sides = {name: window_px(NETWORKS.get(name)) for name in ("unet", "pca_unet", "unet3d", "lstm")}
+    assert sides == {"unet": 1024, "pca_unet": 1024, "unet3d": 256, "lstm": 256}
 
 
 def test_crops_hold_defects_and_beyond_the_rim_nothing_counts() -> None:

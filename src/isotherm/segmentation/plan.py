@@ -15,11 +15,14 @@ from isotherm.segmentation.network import Network
 
 WINDOW_PX, WINDOW_OF_FRAMES_PX = 1024, 256
 """Side of the largest picture that is computed at once; networks over frames hold each of their channels many times."""
+REDUCE_FIRST = frozenset({"pca_unet"})
+"""Networks over frames that make a few maps of them before anything else, and are then as small as those over maps."""
 
 
 def window_px(network: Network) -> int:
     """Return the side of the largest picture that a network is given at once [px], so that memory stays small."""
-    return WINDOW_OF_FRAMES_PX if network.wants == "frames" else WINDOW_PX
+    small = network.wants == "frames" and network.name not in REDUCE_FIRST
+    return WINDOW_OF_FRAMES_PX if small else WINDOW_PX
 
 
 @dataclass(frozen=True)
