@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
 from isotherm.core.errors import DataError
+from isotherm.sequences.levelling import levelled
 
 Maps = Float32[np.ndarray, "K H W"]
 KEPT = 0.75
@@ -17,9 +18,13 @@ SHRUNK = 0.5
 """How far the covariances of maps are drawn to 0; see `departure`."""
 
 
-def departure(maps: Maps) -> Float32[np.ndarray, "H W"]:
+SMOOTH_PX = 1.5
+
+
+def departure(maps: Maps, *, smooth_px: float = SMOOTH_PX) -> Float32[np.ndarray, "H W"]:
     """Return the robust distance of each pixel from the usual, on the scale of standard deviations.
 
+    The maps are levelled first (`isotherm.sequences.levelling`): else uneven heating is most of what pixels differ by.
     Mahalanobis' distance with the mean and covariance of the three quarters of the pixels that lie nearest, found by
     turns (the concentration steps of Rousseeuw & Van Driessen, Technometrics 41(3), 1999, from robust z as start).
     Covariances between maps are halved: what the sound pixels of one plate have in common is known badly, and small
@@ -32,6 +37,8 @@ def departure(maps: Maps) -> Float32[np.ndarray, "H W"]:
     ----------
     maps
         Any maps; each is brought to robust z first. A pixel without a number in one of them stays NaN.
+    smooth_px
+        Maps are smoothed by a Gaussian of this standard deviation [px]; 0: not at all.
 
     Raises
     ------
@@ -39,10 +46,11 @@ def departure(maps: Maps) -> Float32[np.ndarray, "H W"]:
         Fewer pixels with numbers than four for each map, or no map differs between pixels.
     """
     known = np.isfinite(maps).all(axis=0)
-    values = maps[:, known].astype(np.float64)
-    if values.shape[1] < 4 * (len(maps) + 1):
-        raise DataError(f"{values.shape[1]} pixels with numbers are too few for {len(maps)} maps")
-    scaled = _scaled(values)
+    count = int(np.count_nonzero(known))
+    if count < 4 * (len(maps) + 1):
+        raise DataError(f"{count} pixels with numbers are too few for {len(maps)} maps")
+    level = levelled(maps, known, smooth_px=smooth_px)
+    scaled = _scaled(level[:, known].astype(np.float64))
     if not len(scaled):
         raise DataError("the maps are constant: nothing departs from anything")
     squared = _concentrated(scaled)

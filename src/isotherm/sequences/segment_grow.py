@@ -11,7 +11,8 @@ from jaxtyping import Bool, Float32
 from isotherm.core.config import setting, validate
 from isotherm.core.errors import ConfigError, DataError
 from isotherm.core.regions import Mask, label
-from isotherm.sequences.departure import Maps, departure
+from isotherm.sequences.departure import SMOOTH_PX, Maps, departure
+from isotherm.sequences.prominence import score_of
 from isotherm.sequences.segment import Segmentation, cleaned, within
 
 MOST_SEEDS = 200
@@ -20,7 +21,7 @@ NEAR_PX = 2
 """A maximum is the highest pixel within this distance."""
 FIRST_REACH_PX = 12
 """A region is looked for in a square of this reach round its seed first, then in larger ones."""
-SHARES = (1.0, 0.7, 0.4)
+SHARES = (1.0, 0.7, 0.4, 0.2)
 """Parts of the tolerance with which a region is tried that runs into another with more."""
 _SEED = re.compile(r"\s*(\d{1,6})\s*,\s*(\d{1,6})\s*")
 
@@ -38,8 +39,11 @@ class GrowConfig:
     max_region_percent: float = setting(
         25.0, "a region that would grow larger than this part of the picture is not taken [%]", low=0, high=100
     )
+    smooth_px: float = setting(
+        SMOOTH_PX, "maps are smoothed by a Gaussian of this standard deviation [px]", low=0, high=20
+    )
     min_area_px: int = setting(12, "smallest region that is kept [px]", low=1)
-    border_px: int = setting(2, "pixels at the rim of the picture that are never a defect [px]", low=0, high=1000)
+    border_px: int = setting(3, "pixels at the rim of the picture that are never a defect [px]", low=0, high=1000)
 
     def __post_init__(self) -> None:
         validate(self)
@@ -61,9 +65,9 @@ class Grow:
 
     def segment(self, maps: Maps, config: GrowConfig) -> Segmentation:
         """Return the grown regions; see `SegmentMethod.segment`. A seed outside the picture is a DataError."""
-        score = departure(maps)
-        seen = np.isfinite(score) & within(score.shape, config.border_px)
-        filled = np.where(seen, score, -np.inf).astype(np.float32)
+        departed = departure(maps, smooth_px=config.smooth_px)
+        seen = np.isfinite(departed) & within(departed.shape, config.border_px)
+        filled = np.where(seen, departed, -np.inf).astype(np.float32)
         by_hand = seeds_of(config.seeds)
         for x, y in by_hand:
             if not (x < filled.shape[1] and y < filled.shape[0]):
@@ -71,7 +75,8 @@ class Grow:
         seeds = by_hand or maxima(filled, config.seed_limit)
         mask, grown = _grown(filled, seeds, config)
         notes = (f"{grown} regions from {len(seeds)} {'seeds' if by_hand else 'maxima'}",)
-        return Segmentation(cleaned(mask, min_area_px=config.min_area_px, border_px=config.border_px), score, notes)
+        found = cleaned(mask, min_area_px=config.min_area_px, border_px=config.border_px)
+        return Segmentation(found, score_of(departed), notes)
 
 
 def seeds_of(text: str) -> list[tuple[int, int]]:

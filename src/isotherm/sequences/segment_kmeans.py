@@ -9,8 +9,9 @@ from jaxtyping import Float32, Float64, Int
 
 from isotherm.core.config import setting, validate
 from isotherm.core.errors import DataError
-from isotherm.sequences.departure import Maps, departure
-from isotherm.sequences.segment import Segmentation, cleaned
+from isotherm.sequences.departure import SMOOTH_PX, Maps, departure
+from isotherm.sequences.prominence import score_of
+from isotherm.sequences.segment import Segmentation, defects_in
 
 Points = Float32[np.ndarray, "P D"]
 Centres = Float32[np.ndarray, "C D"]
@@ -32,8 +33,11 @@ class KMeansConfig:
     position: float = setting(
         0.0, "what the picture's longer side counts for beside the maps [robust z]; 0 leaves position out", low=0
     )
+    smooth_px: float = setting(
+        SMOOTH_PX, "maps are smoothed by a Gaussian of this standard deviation [px]", low=0, high=20
+    )
     min_area_px: int = setting(12, "smallest region that is kept [px]", low=1)
-    border_px: int = setting(2, "pixels at the rim of the picture that are never a defect [px]", low=0, high=1000)
+    border_px: int = setting(3, "pixels at the rim of the picture that are never a defect [px]", low=0, high=1000)
 
     def __post_init__(self) -> None:
         validate(self)
@@ -57,16 +61,17 @@ class KMeans:
 
     def segment(self, maps: Maps, config: KMeansConfig) -> Segmentation:
         """Return the pixels of the clusters that depart; see `SegmentMethod.segment`."""
-        score = departure(maps)
-        known = np.isfinite(score)
+        departed = departure(maps, smooth_px=config.smooth_px)
+        known = np.isfinite(departed)
         members = clusters_of(_points(maps, known, config.position), config.clusters)
-        middle = [np.median(score[known][members == number]) for number in range(int(members.max()) + 1)]
+        middle = [np.median(departed[known][members == number]) for number in range(int(members.max()) + 1)]
         far = np.asarray(middle) >= config.limit
-        mask = np.zeros(score.shape, np.bool_)
-        mask[known] = far[members]
+        of_far = np.zeros(known.shape, np.bool_)
+        of_far[known] = far[members]
+        area_px, border_px = config.min_area_px, config.border_px
         return Segmentation(
-            cleaned(mask, min_area_px=config.min_area_px, border_px=config.border_px),
-            score,
+            defects_in(departed, of_far, limit=config.limit, min_area_px=area_px, border_px=border_px),
+            score_of(departed),
             (f"{int(far.sum())} of {len(far)} clusters are defects",),
         )
 
