@@ -54,7 +54,7 @@ NOISE_MK = (25, 50)
 STEP_K = 0.01
 EDGE = 0.7
 METHODS = ("pct", "ppt", "tsr")
-PICTURED = ("pct_1", "pct_2", "ppt_phase_1", "ppt_phase_2", "tsr_d1_2", "tsr_d2_2")
+PICTURED = ("pct_1", "pct_2", "ppt_phase_1", "tsr_d1_3", "tsr_d2_2", "tsr_d2_3")
 CREDIT = "finite-element simulation of pythermondt (Apache-2.0)"
 
 
@@ -118,12 +118,10 @@ def as_filmed(path: Path, *, noise_k: float, seed: int) -> bytes:
     profile = heating_profile(kelvin.shape[1:], edge=EDGE).astype(np.float64)
     filmed = kelvin[0] + (kelvin - kelvin[0]) * profile
     filmed += np.random.default_rng(seed).normal(0, noise_k, filmed.shape)
-    lowest = math.floor(filmed.min()) - 1.0
-    counts = np.rint((filmed - lowest) / STEP_K).astype(np.uint16)
-    known = {"counts": counts, "lookup_table": lowest + STEP_K * np.arange(65536), "times_s": sequence.times_s}
+    known = {"kelvin": (STEP_K * np.rint(filmed / STEP_K)).astype(np.float32), "times_s": sequence.times_s}
     if sequence.lamp_s is not None:
         after, before = (int(np.searchsorted(sequence.times_s, end)) for end in sequence.lamp_s)
-        known["excitation"] = np.zeros(len(counts))
+        known["excitation"] = np.zeros(len(kelvin))
         known["excitation"][after + 1 : before] = 1
     return npz_of(known, deflated=False)
 
@@ -242,9 +240,10 @@ def overview(title: str, maps: MapsResult, found: Mapping[str, Segmentation], tr
 
 
 def fewer_colours(png: bytes) -> bytes:
-    """Return a PNG in 64 colours, for small files."""
+    """Return a PNG in 128 colours, for small files; those of thin lines among them."""
     stream = io.BytesIO()
-    Image.open(io.BytesIO(png)).convert("RGB").quantize(64).save(stream, "PNG", optimize=True)
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    picture.quantize(128, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
     return stream.getvalue()
 
 
