@@ -128,4 +128,4 @@ def _blurred(values: Field, sigma_px: float) -> Field:
         size = values.shape[axis]
         parts = (tap * np.take(padded, np.arange(first, first + size), axis) for first, tap in enumerate(taps))
         values = sum(parts, np.zeros_like(values))
-    return values / taps.sum() ** 2
+    return np.asarray(values / taps.sum() ** 2)

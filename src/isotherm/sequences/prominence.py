@@ -51,5 +51,5 @@ def rebuilt(marker: Score, mask: Score) -> Score:
         rows = np.maximum(np.maximum(padded[:, :-2], padded[:, 2:]), padded[:, 1:-1])
         grown = np.minimum(np.maximum(np.maximum(rows[:-2], rows[2:]), rows[1:-1]), mask)
         if np.array_equal(grown, found):
-            return found
+            return np.asarray(found)
         found = grown
