@@ -8,6 +8,7 @@ from pathlib import Path
 
 from isotherm.cli.flags import add_flags, from_flags
 from isotherm.cli.progress import bar
+from isotherm.core.errors import ConfigError
 from isotherm.datasets.plate_broad import BroadPlates
 from isotherm.datasets.plate_dataset import DEFECTS, PLATES, Plates, write_plates
 from isotherm.datasets.plate_random import RandomPlates
@@ -32,6 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Simulate the plates."""
+    if arguments.plates < 1:
+        raise ConfigError(f"--plates must be 1 or more, not {arguments.plates}")
     spec: Plates = from_flags(BroadPlates, arguments) if arguments.broad else from_flags(RandomPlates, arguments)
     with bar() as progress:
         plates, defects = write_plates(

@@ -38,7 +38,7 @@ class DefectRules:
     """How defects are measured and judged."""
 
     pixel_mm: float | None = setting(
-        None, "side of a pixel on the part [mm]; without it sizes are in pixels alone", low=0
+        None, "side of a pixel on the part [mm]; without it sizes are in pixels alone", low=1e-6
     )
     min_area_px: int = setting(4, "smallest region that counts [px]", low=1)
     guard_px: int = setting(3, "pixels this near to any defect are not sound [px]", low=0, high=100)
