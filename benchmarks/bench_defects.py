@@ -107,9 +107,7 @@ def show_depths(plates: list[Plate], name: str) -> None:
     """Print how many depths are told, and how wrong they are."""
     rows = [row for plate in plates for row in depths(plate, name)]
     every = [row for plate in plates for row in plate.defects]
-    print(
-        f"\ndepths of the regions of {name}: D/d, kind, defects, found, told, median error, bias, worst, rms of z"
-    )
+    print(f"\ndepths of the regions of {name}: D/d, kind, defects, found, told, median error, bias, worst, rms of z")
     for low, high in ((6.0, np.inf), (3.0, 6.0), (0.0, 3.0)):
         for kind in ("hole", "delamination", "inclusion"):
             defects = [each for each in every if each.kind == kind and low <= each.ratio < high]
