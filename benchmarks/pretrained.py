@@ -21,12 +21,12 @@ from isotherm.segmentation.network import NetConfig
 from isotherm.segmentation.plan import FitConfig
 from isotherm.workflows.sequence_train import SequenceTraining, SequenceTrainSettings, train_network
 
-PARTS = {"broad": (BroadPlates(), 300, 101), "carbon": (RandomPlates(), 200, 104)}
+PARTS = {"broad": (BroadPlates(), 300, 105), "carbon": (RandomPlates(), 200, 104)}
 """Name -> what is drawn from, plates, seed."""
 TRAINING = SequenceTraining(
     net="unet",
     net_config=NetConfig(width=14),
-    fit=FitConfig(steps=4000, batch_size=8),
+    fit=FitConfig(steps=3000, crop_px=112),
     train=SequenceTrainSettings(validation=0.15, seed=0, augment_copies=1),
 )
 MODEL = Path(__file__).resolve().parents[1] / "src/isotherm/sequences/pretrained/plates"

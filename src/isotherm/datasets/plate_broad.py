@@ -95,7 +95,8 @@ class BroadPlates:
         nearest = max(_NEAREST_SHARE, math.sqrt(4 * span / (math.pi * _STEPS)))
         deepest = max(min(_FARTHEST_SHARE, 0.9 * math.sqrt(span)), nearest)
         smallest_mm = max(_LEAST_PX * pixel_mm, nearest * thickness_mm)
-        largest_mm = min(0.3 * min(self.height_px, self.width_px) * pixel_mm, 16 * deepest * thickness_mm)
+        # Recordings are often cropped to one large flaw.
+        largest_mm = min(0.75 * min(self.height_px, self.width_px) * pixel_mm, 16 * deepest * thickness_mm)
         fibres = material.x_w_mk != material.depth_w_mk
         spec = RandomPlates(
             material=material.name,
