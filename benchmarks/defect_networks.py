@@ -217,7 +217,7 @@ def results(folder: Path) -> list[dict[str, Any]]:
 
 def table(lines: list[dict[str, Any]]) -> str:
     """Return a Markdown table: the mean over the seeds."""
-    titles = "", "parameters", "AP", "AUROC", "IoU (lowest, highest)", "Dice", "POD D/d <3 / 3-6 / >=6"
+    titles = "", "weights", "AP", "AUROC", "IoU (lowest, highest)", "Dice", "POD D/d <3 / 3-6 / >=6"
     head = f"| {' | '.join(titles)} | false calls a plate | teaching CPU s |"
     shown = [head, "|---" * 9 + "|"]
     for name in ROWS:
