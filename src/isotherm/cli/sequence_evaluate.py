@@ -133,7 +133,7 @@ def _contenders(arguments: argparse.Namespace) -> Iterator[Contender]:
 def table(findings: Sequence[Findings]) -> Iterator[str]:
     """Yield the lines of the printed table: a row for each method, then how they differ from the baseline."""
     first = findings[0]
-    counts = f"{len(first.verdicts.plates)} plates, {first.joined('found').size} defects"
+    counts = f"{len(first.verdicts.plates)} plates, {first.verdicts.joined('found').size} defects"
     rows = [["", *_COLUMNS.values(), "a90", "a90/95"]]
     rows += [[one.name, *(_cell(one.metrics[name]) for name in _COLUMNS), *_sizes(one)] for one in findings]
     yield from (counts, *_aligned(rows))

@@ -88,3 +88,8 @@ class MissingExtraError(IsothermError):
 
 class OutputError(IsothermError):
     """A result cannot be written where it was asked for."""
+
+
+def one_line(error: Exception) -> str:
+    """Return the message of an error as one line, for a row of a table."""
+    return " ".join(str(error).split())

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,6 +26,15 @@ def npz_of(arrays: Mapping[str, np.ndarray], *, deflated: bool = True) -> bytes:
     save = np.savez_compressed if deflated else np.savez
     save(stream, **arrays)  # type: ignore[arg-type]  # NumPy's own flag shares the names' place
     return stream.getvalue()
+
+
+def csv_of(names: Sequence[str], rows: Iterable[Mapping[str, object]], *, line_end: str = "\r\n") -> bytes:
+    """Return a table with these columns; a value that a row does not have is empty."""
+    stream = io.StringIO(newline="")
+    writer = csv.DictWriter(stream, names, lineterminator=line_end)
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue().encode("utf-8", "backslashreplace")
 
 
 def make_folder(folder: Path) -> Path:

@@ -63,13 +63,19 @@ def read_labels(table: Path) -> list[LabelRow]:
     return [_row(table, row) for row in rows]
 
 
-def _rows(table: Path) -> list[dict[str, str]]:
+def read_table(table: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Return the names of the columns of a CSV file, and its rows; raises DataError where it cannot be read."""
     try:
         with table.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.DictReader(stream)
             names, rows = list(reader.fieldnames or ()), list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{table}: cannot be read: {error}") from error
+    return names, rows
+
+
+def _rows(table: Path) -> list[dict[str, str]]:
+    names, rows = read_table(table)
     wrong = [name for name in names if name not in COLUMNS]
     if wrong or "file" not in names or "label" not in names:
         unknown = f"unknown column {wrong[0]}; " if wrong else ""

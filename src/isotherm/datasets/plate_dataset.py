@@ -6,8 +6,6 @@ defect). The seed and the number of a plate decide all about it, however many pr
 
 from __future__ import annotations
 
-import csv
-import io
 import multiprocessing
 import os
 from collections.abc import Iterator
@@ -21,7 +19,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from isotherm.core.errors import ConfigError, OutputError
-from isotherm.core.files import make_folder, write_whole
+from isotherm.core.files import csv_of, make_folder, write_whole
 from isotherm.core.progress import Progress, silent
 from isotherm.datasets.plate_sequence import Experiment, simulate_plate, write_sequence
 from isotherm.datasets.plates import Plate
@@ -187,8 +185,4 @@ def write_plate(folder: Path, spec: Plates, seed: int, number: int) -> tuple[Pla
 
 
 def _write_table(path: Path, kind: type, rows: list[PlateRow] | list[DefectRow]) -> None:
-    stream = io.StringIO(newline="")
-    writer = csv.DictWriter(stream, [item.name for item in fields(kind)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
-    write_whole(path, stream.getvalue().encode())
+    write_whole(path, csv_of([item.name for item in fields(kind)], (asdict(row) for row in rows), line_end="\n"))

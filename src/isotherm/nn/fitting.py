@@ -190,7 +190,7 @@ class Course:
         lesson = self._task.corrupt(lesson, self._generator).to(self._device)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._mixed):
             answer = self._network(lesson.shown)
-        loss = self._task.loss(_exact(answer), lesson)
+        loss = self._task.loss(exact(answer), lesson)
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimiser.step()
@@ -213,5 +213,6 @@ def _validate(network: nn.Module, loss: Loss, lesson: Lesson, plan: FitPlan) -> 
     return total / len(lesson)
 
 
-def _exact(answer: Any) -> Any:
+def exact(answer: Any) -> Any:
+    """Return a network's answer (a tensor or a tuple of them) in float32."""
     return tuple(each.float() for each in answer) if isinstance(answer, tuple) else answer.float()

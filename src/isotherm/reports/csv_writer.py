@@ -6,10 +6,9 @@ name would match no file. Import the column ``image`` as text into a spreadsheet
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
 
+from isotherm.core.files import csv_of
 from isotherm.core.findings import ImageResult
 from isotherm.reports.content import Report, foremost, verdict_label
 
@@ -30,11 +29,7 @@ class CsvWriter:
 
     def render(self, report: Report) -> bytes:
         """Return the table; temperatures are empty where a picture holds none."""
-        stream = io.StringIO(newline="")
-        writer = csv.DictWriter(stream, COLUMNS, restval="", lineterminator="\r\n")
-        writer.writeheader()
-        writer.writerows(row(result) for result in report.inspection.results)
-        return stream.getvalue().encode("utf-8", "backslashreplace")
+        return csv_of(COLUMNS, (row(result) for result in report.inspection.results))
 
 
 def row(result: ImageResult) -> dict[str, str]:

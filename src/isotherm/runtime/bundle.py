@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,15 +72,15 @@ def check_target(folder: Path) -> None:
         if folder.exists() or folder.is_symlink():
             raise OutputError(f"{folder} is not a folder")
         return
-    strangers = _strangers(folder)
+    strangers = _strangers(folder, FILES)
     if strangers:
         raise OutputError(f"{folder} holds {strangers[0]!r}, which is not part of a model; name a new or empty folder")
     if any(folder.iterdir()) and not _is_model(folder):
         raise OutputError(f"{folder} holds something that is no model; name a new or empty folder")
 
 
-def _strangers(folder: Path) -> list[str]:
-    return sorted(item.name for item in folder.iterdir() if item.name not in (MANIFEST, *FILES))
+def _strangers(folder: Path, known: Collection[str]) -> list[str]:
+    return sorted(item.name for item in folder.iterdir() if item.name not in (MANIFEST, *known))
 
 
 def _is_model(folder: Path) -> bool:
@@ -117,7 +117,7 @@ def _read_whole(folder: Path, name: str) -> tuple[dict[str, Any], bytes]:
     listed = manifest.get("files")
     if not isinstance(listed, dict) or set(listed) != {name} or not isinstance(listed[name], dict):
         raise ModelError(f"{MANIFEST} lists other files than {name}: a model of another kind", folder)
-    strangers = sorted(item.name for item in folder.iterdir() if item.name not in (MANIFEST, name))
+    strangers = _strangers(folder, [name])
     if strangers:
         raise ModelError(f"holds {strangers[0]!r}, which its manifest does not know", folder)
     return manifest, _read_listed(folder, name, listed[name])

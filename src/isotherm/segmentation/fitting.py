@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from torch import nn
 
 from isotherm.core.errors import ConfigError
 from isotherm.core.progress import Progress
-from isotherm.nn.fitting import fitting_device, has_bfloat16, torch_device
+from isotherm.nn.fitting import exact, fitting_device, has_bfloat16, torch_device
 from isotherm.runtime.windows import Windows
 from isotherm.segmentation.augment import augmented
 from isotherm.segmentation.crops import Crops
@@ -114,7 +113,7 @@ class _Course:
         batch = batch.to(self._device)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._mixed):
             answer = self._module(batch.inputs)
-        loss = self._loss(_exact(answer), batch.truth, batch.keep)
+        loss = self._loss(exact(answer), batch.truth, batch.keep)
         if not torch.isfinite(loss):
             raise ConfigError(f"the loss {self._config.loss} became {loss.item()}; a smaller learning rate would do")
         self._optimiser.zero_grad(set_to_none=True)
@@ -123,10 +122,6 @@ class _Course:
         self._optimiser.step()
         self._rates.step()
         return loss.item()
-
-
-def _exact(answer: Any) -> Any:
-    return tuple(each.float() for each in answer) if isinstance(answer, tuple) else answer.float()
 
 
 def best_cut(module: nn.Module, examples: Sequence[Example], windows: Windows) -> tuple[float, float]:

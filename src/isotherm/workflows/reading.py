@@ -12,7 +12,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from isotherm.core.errors import DataError, IsothermError
+from isotherm.core.errors import DataError, IsothermError, one_line
 from isotherm.core.scene import SceneEdit
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats.reader import ReadHints
@@ -170,7 +170,7 @@ def _read_one(item: Input, *, edit: SceneEdit, hints: ReadHints) -> Outcome:
         thermogram = with_sidecars(read_file(item.path, hints), item.path, edit)
         return Outcome(item.path, item.name, replace(thermogram, site=site_of(item.name)))
     except IsothermError as error:
-        return Outcome(item.path, item.name, None, " ".join(str(error).split()))
+        return Outcome(item.path, item.name, None, one_line(error))
 
 
 def site_of(name: str) -> str:

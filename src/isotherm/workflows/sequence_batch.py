@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from isotherm.core.errors import DataError, IsothermError, OutputError, UsageError
-from isotherm.core.files import make_folder, write_whole
+from isotherm.core.errors import DataError, IsothermError, OutputError, UsageError, one_line
+from isotherm.core.files import csv_of, make_folder, write_whole
 from isotherm.core.progress import Progress, silent
 from isotherm.datasets.label_table import some
-from isotherm.sequences.stack import ThermalSequence
 from isotherm.workflows.output_names import output_names
 from isotherm.workflows.reading import printable
-from isotherm.workflows.sequence_data import is_no_recording, recordings_in
-from isotherm.workflows.sequence_segment import Segmented, SegmentSettings, segment_recording, write_segmentation
+from isotherm.workflows.sequence_data import is_no_recording, opens, recordings_in
+from isotherm.workflows.sequence_segment import Segmented, SegmentSettings, segment_recording, short, write_segmentation
 
 SUMMARY = "summary.csv"
 _LOOKED_AT = 3
@@ -77,16 +74,8 @@ def _places(path: Path) -> list[Place]:
     if not path.is_dir():
         return itself
     inside = recordings_in(path)
-    several = any(map(_opens, inside[:_LOOKED_AT])) or (not _opens(path) and any(map(_opens, inside)))
+    several = any(map(opens, inside[:_LOOKED_AT])) or (not opens(path) and any(map(opens, inside)))
     return [Place(one, printable(one.relative_to(path)), named=False) for one in inside] if several else itself
-
-
-def _opens(path: Path) -> bool:
-    try:
-        ThermalSequence.open(path)
-    except IsothermError:
-        return False
-    return True
 
 
 def segment_recordings(
@@ -118,7 +107,7 @@ def segment_recordings(
             if is_no_recording(error) and not place.named:
                 others.append(place.name)
             else:
-                reason = " ".join(str(error).split()).removeprefix(f"{place.path}: ").removeprefix(f"{place.name}: ")
+                reason = one_line(error).removeprefix(f"{place.path}: ").removeprefix(f"{place.name}: ")
                 rows.append(SummaryRow(place.name, "", "failed", reason=reason))
         progress(number, len(places), "recordings")
     if not rows:
@@ -146,10 +135,4 @@ def _row(place: Place, name: str, found: Segmented) -> SummaryRow:
 
 
 def _table(rows: Sequence[SummaryRow]) -> bytes:
-    stream = io.StringIO(newline="")
-    writer = csv.DictWriter(stream, [item.name for item in fields(SummaryRow)], restval="", lineterminator="\r\n")
-    writer.writeheader()
-    for row in rows:
-        values = asdict(row)
-        writer.writerow({name: f"{item:.6g}" if isinstance(item, float) else item for name, item in values.items()})
-    return stream.getvalue().encode("utf-8")
+    return csv_of([item.name for item in fields(SummaryRow)], (short(asdict(row)) for row in rows))

@@ -11,7 +11,6 @@ on, with ``/`` between:
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import math
 import os
@@ -22,9 +21,9 @@ from typing import overload
 
 import numpy as np
 
-from isotherm.core.errors import ConfigError, DataError, FormatError, IsothermError
+from isotherm.core.errors import ConfigError, DataError, FormatError, IsothermError, one_line
 from isotherm.core.progress import Progress, silent
-from isotherm.datasets.label_table import some
+from isotherm.datasets.label_table import read_table, some
 from isotherm.datasets.plate_dataset import DEFECTS, PLATES
 from isotherm.evaluation.defects import PlateTruth
 from isotherm.sequences.stack import ThermalSequence
@@ -41,7 +40,7 @@ from isotherm.workflows.sequence_truth import (
 
 __all__ = [
     "DataSettings", "LabelledFolder", "LabelledRecording", "Skipped", "digest_of", "is_no_recording",
-    "labelled_recordings", "recordings_in", "split_by_specimen",
+    "labelled_recordings", "opens", "recordings_in", "split_by_specimen",
 ]  # fmt: skip
 
 SPECIMENS = "specimens.csv"
@@ -162,7 +161,7 @@ def labelled_recordings(
             if is_no_recording(error) and not place.is_dir():
                 others.append(name)
             else:
-                skipped.append(Skipped(name, " ".join(str(error).split())))
+                skipped.append(Skipped(name, one_line(error)))
         progress(number, len(places), "labels")
     if not good:
         raise DataError(_none_usable(folder, skipped))
@@ -246,10 +245,11 @@ def _is_frames(folder: Path) -> bool:
     if below or len(files) < 2:
         return False
     first = min(files, key=lambda place: natural_key(place.name))
-    return not _opens(first) and _opens(folder)
+    return not opens(first) and opens(folder)
 
 
-def _opens(place: Path) -> bool:
+def opens(place: Path) -> bool:
+    """Say whether a file or folder opens as a recording."""
     try:
         ThermalSequence.open(place)
     except IsothermError:
@@ -307,12 +307,7 @@ def _rows(table: Path, needed: Sequence[str]) -> list[dict[str, str]]:
     """Return the rows of a table; none where there is no table."""
     if not table.is_file():
         return []
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            names, rows = list(reader.fieldnames or ()), list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{table}: cannot be read: {error}") from error
+    names, rows = read_table(table)
     missing = [name for name in needed if name not in names]
     if missing:
         raise DataError(f"{table}: no column {missing[0]}; expected {', '.join(needed)}")

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, Float64
 
 from isotherm.core.config import setting, to_mapping, validate
-from isotherm.core.errors import ConfigError, DataError, IsothermError
+from isotherm.core.errors import ConfigError, DataError, IsothermError, one_line
 from isotherm.core.files import sha256
 from isotherm.core.progress import Progress, silent
 from isotherm.core.regions import drop_small, label
@@ -194,6 +194,12 @@ class Verdicts:
         every = [note for plate in self.plates for note in self.contender.doubts(plate.recording.pixel_mm)]
         return tuple(dict.fromkeys(every))
 
+    def joined(self, name: str) -> Float64[np.ndarray, " D"]:
+        """Return a column of all defects of all plates: ``ratio found depth_told_mm`` or ``depth_mm``."""
+        plates = [plate.judgement for plate in self.plates]
+        columns = [one.truth.depth_mm if name == "depth_mm" else getattr(one, name) for one in plates]
+        return np.concatenate(columns).astype(np.float64) if columns else np.zeros(0)
+
 
 @dataclass(frozen=True, eq=False)
 class JudgedFolder:
@@ -243,13 +249,13 @@ def judge_contenders(
         try:
             plate = _Plate.of(one, settings)
         except IsothermError as error:
-            unusable.append(Skipped(one.name, _line(error)))
+            unusable.append(Skipped(one.name, one_line(error)))
             continue
         for place, contender in enumerate(contenders):
             try:
                 results[place].append(plate.judged(contender, digest, settings.rules))
             except IsothermError as error:
-                failed[place].append(Skipped(one.name, _line(error)))
+                failed[place].append(Skipped(one.name, one_line(error)))
         progress(number, len(kept), "judging")
     if not any(results):
         reasons = [*unusable, *(lost for each in failed for lost in each)]
@@ -259,10 +265,6 @@ def judge_contenders(
         for contender, plates, lost in zip(contenders, results, failed, strict=True)
     )
     return JudgedFolder(verdicts, _joined([digest for _, digest in kept]), tuple(unusable), data.notes, settings)
-
-
-def _line(error: IsothermError) -> str:
-    return " ".join(str(error).split())
 
 
 def _check_names(contenders: Sequence[Contender], baseline: str | None) -> None:

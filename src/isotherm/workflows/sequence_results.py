@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +13,7 @@ from jaxtyping import Bool, Float64
 
 from isotherm import __version__
 from isotherm.core.errors import OutputError
-from isotherm.core.files import make_folder, write_whole
+from isotherm.core.files import csv_of, make_folder, write_whole
 from isotherm.evaluation.calibration import Reliability
 from isotherm.evaluation.defects import DEFINITIONS, RATIOS, judge_plates, plate_differences
 from isotherm.evaluation.pixel_calibration import DEFINITION, pixel_reliability
@@ -81,13 +79,7 @@ class Findings:
     @property
     def depths_told(self) -> int:
         """Of how many found defects a depth was told."""
-        return int(np.isfinite(self.joined("depth_told_mm")[self.joined("found") > 0]).sum())
-
-    def joined(self, name: str) -> Float64[np.ndarray, " D"]:
-        """Return a column of all defects of all plates: ``ratio found depth_told_mm`` or ``depth_mm``."""
-        plates = [plate.judgement for plate in self.verdicts.plates]
-        columns = [one.truth.depth_mm if name == "depth_mm" else getattr(one, name) for one in plates]
-        return np.concatenate(columns).astype(np.float64) if columns else np.zeros(0)
+        return int(np.isfinite(self.verdicts.joined("depth_told_mm")[self.verdicts.joined("found") > 0]).sum())
 
 
 def findings_of(judged: JudgedFolder) -> list[Findings]:
@@ -104,13 +96,12 @@ def _findings(verdicts: Verdicts, base: Verdicts | None, judged: JudgedFolder) -
     metrics = judge_plates(plates, specimens=specimens, **draws)
     is_model = verdicts.contender.kind == "model"
     calibration = pixel_reliability(plates, **draws) if is_model else Undefined("the score is no probability")
-    found = Findings(verdicts, metrics, Undefined(""), (), (), calibration, _differences(verdicts, base, draws))
-    ratios, hits = found.joined("ratio"), found.joined("found") > 0
+    ratios, hits = verdicts.joined("ratio"), verdicts.joined("found") > 0
     known = np.isfinite(ratios)
     pod = fit_pod(ratios[known], hits[known]) if known.any() else Undefined(_NO_RATIO)
     rows = tuple(pod_table(ratios[known], hits[known], RATIOS))
-    by_depth = tuple(_by_depth(found.joined("depth_mm"), hits, found.joined("depth_told_mm")))
-    return Findings(verdicts, metrics, pod, rows, by_depth, calibration, found.differences)
+    by_depth = tuple(_by_depth(verdicts.joined("depth_mm"), hits, verdicts.joined("depth_told_mm")))
+    return Findings(verdicts, metrics, pod, rows, by_depth, calibration, _differences(verdicts, base, draws))
 
 
 def _differences(verdicts: Verdicts, base: Verdicts | None, draws: Mapping[str, Any]) -> Mapping[str, Measured] | None:
@@ -197,11 +188,7 @@ def write_findings(judged: JudgedFolder, findings: Sequence[Findings], folder: P
 def _csv(rows: Iterator[dict[str, Any]]) -> bytes:
     every = list(rows)
     names = list(dict.fromkeys(name for row in every for name in row))
-    stream = io.StringIO(newline="")
-    writer = csv.DictWriter(stream, names, restval="", lineterminator="\r\n")
-    writer.writeheader()
-    writer.writerows({name: _cell(value) for name, value in row.items()} for row in every)
-    return stream.getvalue().encode("utf-8")
+    return csv_of(names, ({name: _cell(value) for name, value in row.items()} for row in every))
 
 
 def _cell(value: Any) -> Any:
@@ -224,8 +211,8 @@ def _metric_rows(findings: Sequence[Findings]) -> Iterator[dict[str, Any]]:
             "kind": one.verdicts.contender.kind,
             "plates": len(one.verdicts.plates),
             "specimens": len({plate.recording.specimen for plate in one.verdicts.plates}),
-            "defects": int(one.joined("found").size),
-            "found": int(one.joined("found").sum()),
+            "defects": int(one.verdicts.joined("found").size),
+            "found": int(one.verdicts.joined("found").sum()),
             "depths_told": one.depths_told,
         }
         for name, measured in one.metrics.items():
@@ -367,8 +354,8 @@ def _plain(one: Findings) -> dict[str, Any]:
         "kind": contender.kind,
         "settings": dict(contender.settings),
         "plates": len(one.verdicts.plates),
-        "defects": int(one.joined("found").size),
-        "found": int(one.joined("found").sum()),
+        "defects": int(one.verdicts.joined("found").size),
+        "found": int(one.verdicts.joined("found").sum()),
         "depths_told": one.depths_told,
         "notes": list(one.verdicts.notes),
         "failed": [{"file": lost.name, "reason": lost.reason} for lost in one.verdicts.failed],
@@ -423,7 +410,7 @@ def _pictures(findings: Sequence[Findings]) -> dict[str, bytes]:
     """Return the pictures that these findings can give, by the names of their files."""
     able = [one for one in findings if one.verdicts.plates]
     files: dict[str, bytes] = {}
-    if any(np.isfinite(one.joined("ratio")).any() for one in able):
+    if any(np.isfinite(one.verdicts.joined("ratio")).any() for one in able):
         files["pod.png"] = figures.pod_figure([_pod_panel(one) for one in able])
     if any(plate.judgement.found.size for one in able for plate in one.verdicts.plates):
         files["iou.png"] = figures.iou_figure({one.name: _by_plate(one.verdicts.plates) for one in able})
@@ -443,12 +430,14 @@ def _safe(name: str) -> str:
 
 
 def _pod_panel(one: Findings) -> figures.PodPanel:
-    return figures.PodPanel(one.name, one.joined("ratio"), one.joined("found") > 0, one.pod, one.pod_rows)
+    ratios, found = one.verdicts.joined("ratio"), one.verdicts.joined("found") > 0
+    return figures.PodPanel(one.name, ratios, found, one.pod, one.pod_rows)
 
 
 def _depth_panel(one: Findings) -> figures.DepthPanel:
-    found = one.joined("found") > 0
-    return figures.DepthPanel(one.name, one.joined("depth_mm")[found], one.joined("depth_told_mm")[found])
+    found = one.verdicts.joined("found") > 0
+    true_mm, told_mm = one.verdicts.joined("depth_mm")[found], one.verdicts.joined("depth_told_mm")[found]
+    return figures.DepthPanel(one.name, true_mm, told_mm)
 
 
 def _by_plate(plates: Sequence[JudgedPlate]) -> dict[str, float]:

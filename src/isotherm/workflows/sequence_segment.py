@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +11,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from isotherm.core.config import setting, to_mapping, validate
-from isotherm.core.files import make_folder, npz_of, write_whole
+from isotherm.core.files import csv_of, make_folder, npz_of, write_whole
 from isotherm.core.progress import Progress, silent
 from isotherm.reports.figures_sequences import defects_figure
 from isotherm.reports.plain import dumps
@@ -133,7 +131,6 @@ def segment_recording(path: Path, settings: SegmentSettings, *, progress: Progre
         settings.rules,
         maps=dict(zip(maps.names, maps.values, strict=True)),
         score=found.score,
-        depth_mm=depth_mm,
         depths=None if diffusivity is None else RegionDepths(sequence, diffusivity),
     )
     progress(4, 4, "defects")
@@ -194,14 +191,11 @@ def write_segmentation(result: Segmented, folder: Path, settings: SegmentSetting
 
 
 def _table(result: Segmented) -> bytes:
-    stream = io.StringIO(newline="")
-    writer = csv.DictWriter(stream, COLUMNS, restval="", lineterminator="\r\n")
-    writer.writeheader()
-    writer.writerows(_short(table_row(defect)) for defect in result.defects)
-    return stream.getvalue().encode("utf-8")
+    return csv_of(COLUMNS, (short(table_row(defect)) for defect in result.defects))
 
 
-def _short(row: Mapping[str, Any]) -> dict[str, Any]:
+def short(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row of a table with six digits for each number."""
     return {name: f"{value:.6g}" if isinstance(value, float) else value for name, value in row.items()}
 
 

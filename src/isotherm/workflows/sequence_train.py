@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from isotherm.core.config import setting, to_mapping, validate
-from isotherm.core.errors import ConfigError, DataError, FormatError, ModelError
+from isotherm.core.errors import ConfigError, DataError, FormatError, ModelError, one_line
 from isotherm.core.progress import Progress, silent
 from isotherm.runtime.bundle import check_target
 from isotherm.runtime.windows import Windows
@@ -250,7 +250,7 @@ def _lessons(
                 check_network(network, len(lesson.names), training.net_config)
             lessons[lesson.digest] = lesson
         except (DataError, FormatError) as error:
-            skipped.append(Skipped(recording.name, " ".join(str(error).split())))
+            skipped.append(Skipped(recording.name, one_line(error)))
         progress(number, len(recordings), "maps")
     return list(lessons.values()), skipped
 
@@ -286,12 +286,13 @@ Sides = tuple[list[Lesson], list[Lesson]]
 
 
 def _split(lessons: Sequence[Lesson], settings: SequenceTrainSettings) -> Sides:
-    recordings = [lesson.recording for lesson in lessons]
-    parts = split_by_specimen(recordings, validation=settings.validation, seed=settings.seed)
-    training, validation = ({id(one) for one in part} for part in parts)
+    _, held = split_by_specimen(
+        [lesson.recording for lesson in lessons], validation=settings.validation, seed=settings.seed
+    )
+    specimens = {recording.specimen for recording in held}
     return (
-        [lesson for lesson in lessons if id(lesson.recording) in training],
-        [lesson for lesson in lessons if id(lesson.recording) in validation],
+        [lesson for lesson in lessons if lesson.recording.specimen not in specimens],
+        [lesson for lesson in lessons if lesson.recording.specimen in specimens],
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from isotherm.core.errors import IsothermError, UsageError
+from isotherm.core.errors import IsothermError, UsageError, one_line
 from isotherm.core.files import make_folder
 from isotherm.core.scene import SceneEdit
 from isotherm.core.thermogram import Thermogram
@@ -135,7 +135,7 @@ def _viewed(outcome: Outcome, file: Path, settings: ViewSettings, span: Span | N
         data, notes = draw(outcome, thermogram, settings, span)
         write_output(file, data, digest=thermogram.digest, inputs=protected, overwrite=settings.overwrite)
     except IsothermError as error:
-        return Viewed(outcome.name, None, " ".join(str(error).split()))
+        return Viewed(outcome.name, None, one_line(error))
     return Viewed(outcome.name, file, notes=(*sidecar_notes(thermogram.notes), *notes))
 
 

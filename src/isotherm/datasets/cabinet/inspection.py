@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from isotherm.core.errors import ConfigError
-from isotherm.core.files import make_folder, write_whole
+from isotherm.core.files import csv_of, make_folder, write_whole
 from isotherm.core.progress import Progress, silent
 from isotherm.datasets.cabinet.electrics import FAULT_KINDS, LOAD
 from isotherm.datasets.cabinet.simulation import CabinetShot, simulate_cabinet
@@ -172,8 +171,4 @@ def _truth(file: str, shot: CabinetShot) -> Truth:
 
 
 def _table(truths: list[Truth]) -> bytes:
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, [item.name for item in fields(Truth)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(truth) for truth in truths)
-    return stream.getvalue().encode()
+    return csv_of([item.name for item in fields(Truth)], (asdict(truth) for truth in truths), line_end="\n")
