@@ -11,7 +11,13 @@
     ├── DataError             a folder or a set of images cannot be used (empty, no normals, mixed kinds ...)
     ├── ModelError            a model folder is damaged, incomplete or of another version
     ├── MissingExtraError     an optional dependency is needed; says which extra installs it
-    └── OutputError           a result cannot be written
+    ├── OutputError           a result cannot be written
+    │   └── StorageFullError  because the disk (or a quota) is full
+    ├── NotFoundError         a server has no such site, image, job ... or not for this caller
+    ├── ForbiddenError        the caller may not do this
+    ├── ConflictError         it contradicts what is stored (a name that is taken, a second training)
+    │   └── ChangedError      somebody else has changed it since it was read
+    └── BusyError             more work than can be taken now; says when to try again
 
 A message says what was wrong, where, and what would be right. Only the command and the server catch these.
 """
@@ -88,6 +94,46 @@ class MissingExtraError(IsothermError):
 
 class OutputError(IsothermError):
     """A result cannot be written where it was asked for."""
+
+
+class StorageFullError(OutputError):
+    """There is no room left; what was stored before stays whole."""
+
+
+class NotFoundError(IsothermError):
+    """A server has no such thing, or none that this caller may know of."""
+
+    def __init__(self, kind: str, name: str = "") -> None:
+        super().__init__(f"there is no {kind} {name!r}" if name else f"there is no such {kind}")
+        self.kind = kind
+
+
+class ForbiddenError(IsothermError):
+    """The caller may not do this."""
+
+
+class ConflictError(IsothermError):
+    """What is asked for contradicts what is stored."""
+
+
+class ChangedError(ConflictError):
+    """Somebody else has changed it since it was read."""
+
+
+class BusyError(IsothermError):
+    """More work than can be taken now.
+
+    Parameters
+    ----------
+    reason
+        What there is too much of.
+    retry_after_s
+        When to try again [s].
+    """
+
+    def __init__(self, reason: str, retry_after_s: int = 1) -> None:
+        super().__init__(f"{reason}; try again in {retry_after_s} s")
+        self.retry_after_s = retry_after_s
 
 
 def one_line(error: Exception) -> str:
