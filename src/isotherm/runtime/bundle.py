@@ -1,8 +1,8 @@
-"""A model on disk: a folder with one JSON manifest and one more file, checked before it is believed.
+"""A model on disk: a folder with one JSON manifest and one or two more files, checked before it is believed.
 
-The other file is a safetensors file of arrays, or an ONNX model. ``manifest.json`` holds what the caller says plus
-``format_version``, its sha256 and size, and the sha256 of itself (without that field), so that a single flipped byte
-anywhere is noticed.
+The other files are a safetensors file of arrays, an ONNX model, or both. ``manifest.json`` holds what the caller says
+plus ``format_version``, their sha256 and sizes, and the sha256 of itself (without that field), so that a single flipped
+byte anywhere is noticed.
 """
 
 from __future__ import annotations
@@ -38,24 +38,37 @@ def write_bundle(folder: Path, *, manifest: Mapping[str, Any], arrays: Mapping[s
     OutputError
         The folder holds something that is no model, or cannot be written.
     """
-    data = save_tensors({name: np.ascontiguousarray(array) for name, array in arrays.items()})
-    _write(folder, manifest, ARRAYS, data)
+    _write(folder, manifest, {ARRAYS: _packed(arrays)})
 
 
 def write_network(folder: Path, *, manifest: Mapping[str, Any], network: bytes) -> None:
     """Write a model folder that holds an ONNX model, as `write_bundle` does."""
-    _write(folder, manifest, NETWORK, network)
+    _write(folder, manifest, {NETWORK: network})
 
 
-def _write(folder: Path, manifest: Mapping[str, Any], name: str, data: bytes) -> None:
+def write_parts(
+    folder: Path, *, manifest: Mapping[str, Any], arrays: Mapping[str, np.ndarray], network: bytes = b""
+) -> None:
+    """Write a model folder that holds arrays and, unless `network` is empty, an ONNX model, as `write_bundle` does."""
+    _write(folder, manifest, {ARRAYS: _packed(arrays)} | ({NETWORK: network} if network else {}))
+
+
+def _packed(arrays: Mapping[str, np.ndarray]) -> bytes:
+    return bytes(save_tensors({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
+
+
+def _write(folder: Path, manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
     check_target(folder)
-    if len(data) > MAX_ARRAY_BYTES:
-        raise OutputError(f"{name} of the model would have {len(data)} bytes; at most {MAX_ARRAY_BYTES} can be loaded")
-    files = {name: {"sha256": sha256(data), "bytes": len(data)}}
-    whole = _signed({"format_version": 0, **manifest, "files": files} | {"format_version": FORMAT_VERSION})
+    for name, data in files.items():
+        if len(data) > MAX_ARRAY_BYTES:
+            raise OutputError(
+                f"{name} of the model would have {len(data)} bytes; at most {MAX_ARRAY_BYTES} can be loaded"
+            )
+    listed = {name: {"sha256": sha256(data), "bytes": len(data)} for name, data in files.items()}
+    whole = _signed({"format_version": 0, **manifest, "files": listed} | {"format_version": FORMAT_VERSION})
     make_folder(folder.parent)
     try:
-        _place(folder, {name: data, MANIFEST: _to_json(whole)})
+        _place(folder, {**files, MANIFEST: _to_json(whole)})
     except OSError as error:
         raise OutputError(f"cannot write the model {folder}: {error.strerror}") from error
 
@@ -99,28 +112,48 @@ def read_bundle(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     ModelError
         A file is missing, altered, unexpected or too large, or was written by another version.
     """
-    manifest, data = _read_whole(folder, ARRAYS)
-    try:
-        arrays: dict[str, np.ndarray] = load_tensors(data)
-    except SafetensorError as error:
-        raise ModelError(f"{ARRAYS} is no safetensors file: {error}", folder) from error
-    return manifest, arrays
+    manifest, files = _read_whole(folder, {ARRAYS})
+    return manifest, _unpacked(folder, files[ARRAYS])
 
 
 def read_network(folder: Path) -> tuple[dict[str, Any], bytes]:
     """Return the manifest and the ONNX model of a model folder; raises ModelError as `read_bundle` does."""
-    return _read_whole(folder, NETWORK)
+    manifest, files = _read_whole(folder, {NETWORK})
+    return manifest, files[NETWORK]
 
 
-def _read_whole(folder: Path, name: str) -> tuple[dict[str, Any], bytes]:
+def read_parts(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray], bytes]:
+    """Return the manifest, the arrays and the ONNX model (empty where there is none) of a model folder.
+
+    Raises
+    ------
+    ModelError
+        As `read_bundle` does.
+    """
+    manifest, files = _read_whole(folder, {ARRAYS}, {ARRAYS, NETWORK})
+    return manifest, _unpacked(folder, files[ARRAYS]), files.get(NETWORK, b"")
+
+
+def _unpacked(folder: Path, data: bytes) -> dict[str, np.ndarray]:
+    try:
+        arrays: dict[str, np.ndarray] = load_tensors(data)
+    except SafetensorError as error:
+        raise ModelError(f"{ARRAYS} is no safetensors file: {error}", folder) from error
+    return arrays
+
+
+def _read_whole(folder: Path, *kinds: set[str]) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Return the manifest and the files of a folder that holds one of these sets of files."""
     manifest = _read_manifest(folder)
     listed = manifest.get("files")
-    if not isinstance(listed, dict) or set(listed) != {name} or not isinstance(listed[name], dict):
-        raise ModelError(f"{MANIFEST} lists other files than {name}: a model of another kind", folder)
-    strangers = _strangers(folder, [name])
+    if not isinstance(listed, dict) or set(listed) not in kinds:
+        raise ModelError(f"{MANIFEST} lists other files than {sorted(kinds[0])[0]}: a model of another kind", folder)
+    if not all(isinstance(entry, dict) for entry in listed.values()):
+        raise ModelError(f"{MANIFEST} does not say how large its files are", folder)
+    strangers = _strangers(folder, listed)
     if strangers:
         raise ModelError(f"holds {strangers[0]!r}, which its manifest does not know", folder)
-    return manifest, _read_listed(folder, name, listed[name])
+    return manifest, {name: _read_listed(folder, name, entry) for name, entry in listed.items()}
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
