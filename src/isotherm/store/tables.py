@@ -24,6 +24,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -274,16 +275,28 @@ class Job(_Made, Table):
     ``state`` is ``queued``, ``running``, ``succeeded``, ``failed``, ``cancelled`` or ``dead`` (given up after
     ``most_attempts``). ``fence`` grows with each claim; a worker writes only while it is its own. Times of leases are
     milliseconds since 1970 by the clock of the database. ``exclusive`` names what only one running job may hold
-    (``train:<site>``). ``row_version`` grows with each change, for event streams.
+    (``train:<site>``); ``turn`` lets sites take turns within a priority. ``attempts`` counts the claims since an item
+    was last finished. ``row_version`` grows with each change, for event streams.
     """
 
     __tablename__ = "job"
-    __table_args__ = (Index(None, "state", "run_after_ms", "priority", "id"), Index(None, "site_id", "id"))
+    __table_args__ = (
+        Index(None, "state", "priority", "turn", "id"),
+        Index(None, "site_id", "id"),
+        Index(
+            "uq_job_exclusive_running",
+            "exclusive",
+            unique=True,
+            sqlite_where=text("state = 'running'"),
+            postgresql_where=text("state = 'running'"),
+        ),
+    )
     kind: Mapped[str] = mapped_column(String(32))
     site_id: Mapped[str | None] = mapped_column(ForeignKey("site.id"), default=None)
     payload: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
     state: Mapped[str] = mapped_column(String(16), default="queued")
     priority: Mapped[int] = mapped_column(Integer, default=0)
+    turn: Mapped[int] = mapped_column(BigInteger, default=0)
     exclusive: Mapped[str | None] = mapped_column(Name, default=None, index=True)
     attempts: Mapped[int] = mapped_column(Integer, default=0)
     most_attempts: Mapped[int] = mapped_column(Integer, default=3)
@@ -321,6 +334,14 @@ class JobLog(Table):
     number: Mapped[int] = mapped_column(Integer, primary_key=True)
     at: Mapped[datetime] = mapped_column(Utc, default=now)
     text: Mapped[str] = mapped_column(Text)
+
+
+class JobPause(Table):
+    """A kind of job that is not started while it stands here."""
+
+    __tablename__ = "job_pause"
+    kind: Mapped[str] = mapped_column(String(32), primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(Utc, default=now)
 
 
 class Worker(Table):
