@@ -16,19 +16,19 @@ KEPT_SHARE = 0.99
 """Where a turned pixel mixes in more than a hundredth of ignored ones it is ignored."""
 
 
-def augmented(lesson: Lesson, generator: torch.Generator) -> Lesson:
+def augmented(lesson: Lesson, generator: torch.Generator, *, mirror: bool = True) -> Lesson:
     """Return a lesson whose pictures are changed at random, within 0..1; what is to be ignored turns with them.
 
-    Each is mirrored left to right with a chance of one half, turned by up to 15 degrees (the corners are filled by
-    reflection), and given another brightness and contrast.
+    Each is mirrored left to right with a chance of one half (unless `mirror` is off), turned by up to 15 degrees (the
+    corners are filled by reflection), and given another brightness and contrast.
     """
     # Of grey pictures one channel is turned, and without anything to ignore no mask: turning is most of the work.
     grey, whole = bool(same_channels(lesson.wanted).all()), bool((lesson.keep > 0).all())
     colours = lesson.wanted[:, :1] if grey else lesson.wanted
     planes = colours if whole else torch.cat([colours, lesson.keep], 1)
     angle = torch.deg2rad(_uniform(len(lesson), MAX_TILT_DEG, generator))
-    mirror = 1 - 2 * torch.randint(0, 2, (len(lesson),), generator=generator).float()
-    turned = _turn(planes, angle, mirror)
+    side = 1 - 2 * torch.randint(0, 2, (len(lesson),), generator=generator).float()
+    turned = _turn(planes, angle, side if mirror else torch.ones_like(side))
     keep = lesson.keep if whole else (turned[:, -1:] > KEPT_SHARE).float()
     pictures = _exposed(turned[:, : colours.shape[1]], generator).expand(-1, 3, -1, -1)
     return Lesson(pictures, pictures, keep, lesson.truth)
