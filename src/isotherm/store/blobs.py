@@ -1,0 +1,222 @@
+"""Files by their content: ``sha256/ab/cd/<hex>``, written whole, flushed, and never changed.
+
+Who has the answer of `Blobs.put` may tell others that the content is kept: file and name are on the disk by then
+(write, fsync, rename, fsync of the folders; Pillai et al. 2014, "All File Systems Are Not Created Equal", OSDI).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import BinaryIO
+
+from isotherm.core.errors import DataError, NotFoundError, TooLargeError
+from isotherm.core.files import make_folder
+from isotherm.core.progress import Progress, silent
+from isotherm.store.filesystem import failed, flush_folder
+
+PIECE = 1 << 20
+KEEP_S = 24 * 3600.0
+"""How long content that nobody refers to is kept [s]: whoever stores it has that long to refer to it."""
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Content that is kept: its sha256 in hexadecimal and its size [bytes]."""
+
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Flaw:
+    """Something in the store that should not be: what, and why."""
+
+    subject: str
+    reason: str
+
+
+class Blobs:
+    """The content below one folder; safe to use from many threads and processes at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._root = make_folder(folder / "sha256")
+        self._incoming = make_folder(folder / "incoming")
+        self._lock_file = folder / "lock"
+        self._lock_file.touch()
+        self._flushed: set[Path] = set()
+        self._guard = Lock()
+
+    def put(self, source: bytes | BinaryIO, *, most_bytes: int, digest: str | None = None) -> Stored:
+        """Keep the content of `source`, and return when it is on the disk.
+
+        Parameters
+        ----------
+        source
+            The content, or a stream of it, which is read to its end in pieces.
+        most_bytes
+            Longer content is refused [bytes].
+        digest
+            What the sha256 must be, where the sender has said so.
+
+        Raises
+        ------
+        TooLargeError
+            It is longer than `most_bytes`.
+        DataError
+            It is not what `digest` says.
+        StorageFullError, OutputError
+            It could not be written; then nothing was stored.
+        """
+        temporary = self._incoming / f"{time.time_ns():x}-{os.urandom(8).hex()}.part"
+        try:
+            stored = _write(source, temporary, most_bytes)
+            if digest is not None and stored.digest != digest:
+                raise DataError(f"the content has the sha256 {stored.digest}, not {digest} as announced")
+            self._place(temporary, self.path(stored.digest))
+        except OSError as error:
+            raise failed("a file cannot be stored", error) from error
+        finally:
+            with suppress(OSError):
+                temporary.unlink()
+        return stored
+
+    def _place(self, temporary: Path, target: Path) -> None:
+        """Give a flushed file its name for good; content that is there already is replaced by itself.
+
+        Replacing mends what has been damaged, and makes the file young, so that `discard` leaves it alone.
+        """
+        leaf = target.parent
+        with self._locked(fcntl.LOCK_SH):
+            leaf.mkdir(parents=True, exist_ok=True)
+            temporary.replace(target)
+        flush_folder(leaf)
+        with self._guard:
+            known = leaf in self._flushed
+        if not known:
+            # The folder may be new, made by us or by another process that has not come to flush its name.
+            flush_folder(leaf.parent)
+            flush_folder(self._root)
+            with self._guard:
+                self._flushed.add(leaf)
+
+    @contextmanager
+    def _locked(self, how: int) -> Iterator[None]:
+        handle = os.open(self._lock_file, os.O_RDWR)
+        try:
+            fcntl.flock(handle, how)
+            yield
+        finally:
+            os.close(handle)
+
+    def path(self, digest: str) -> Path:
+        """Return where content lies or would lie; raises NotFoundError for what is no sha256 in hexadecimal."""
+        if not _DIGEST.fullmatch(digest):
+            raise NotFoundError("stored file")
+        return self._root / digest[:2] / digest[2:4] / digest
+
+    def has(self, digest: str) -> bool:
+        """Say whether the content is here."""
+        return self.path(digest).is_file()
+
+    def open(self, digest: str) -> BinaryIO:
+        """Return a stream of the content as it lies on the disk; raises NotFoundError."""
+        path = self.path(digest)
+        try:
+            return path.open("rb")
+        except FileNotFoundError as error:
+            raise NotFoundError("stored file", digest) from error
+        except OSError as error:
+            raise failed(f"the stored file {digest} cannot be read", error) from error
+
+    def read(self, digest: str) -> bytes:
+        """Return the content, checked; raises NotFoundError, or DataError where the disk has changed it."""
+        with self.open(digest) as stream:
+            data = stream.read()
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise DataError(f"the stored file {digest} is damaged on the disk; restore it from a backup")
+        return data
+
+    def digests(self) -> Iterator[str]:
+        """Give the sha256 of everything that is here, in order."""
+        for first in sorted(self._root.iterdir()):
+            for second in sorted(first.iterdir()):
+                yield from (path.name for path in sorted(second.iterdir()) if _DIGEST.fullmatch(path.name))
+
+    def verify(self, progress: Progress = silent) -> list[Flaw]:
+        """Read everything again and return what is not what its name says."""
+        everything = list(self.digests())
+        flaws = []
+        for done, digest in enumerate(everything, 1):
+            flaws += self._flaws_of(digest)
+            progress(done, len(everything), "files checked")
+        return flaws
+
+    def _flaws_of(self, digest: str) -> list[Flaw]:
+        try:
+            with self.path(digest).open("rb") as stream:
+                found = hashlib.file_digest(stream, "sha256").hexdigest()
+        except FileNotFoundError:
+            # Removed since it was listed.
+            return []
+        except OSError as error:
+            return [Flaw(f"file {digest}", f"cannot be read ({error.strerror})")]
+        return [] if found == digest else [Flaw(f"file {digest}", f"is damaged: its sha256 is {found}")]
+
+    def discard(self, digest: str, *, unless_younger_s: float = KEEP_S) -> bool:
+        """Remove content that nobody refers to and say whether it is gone; young content stays.
+
+        The age guards who stores the same content at this moment and will refer to it in the next.
+        """
+        path = self.path(digest)
+        with self._locked(fcntl.LOCK_EX):
+            try:
+                if time.time() - path.stat().st_mtime < unless_younger_s:
+                    return False
+                path.unlink()
+            except FileNotFoundError:
+                return True
+            except OSError as error:
+                raise failed(f"the stored file {digest} cannot be removed", error) from error
+        return True
+
+    def sweep(self, *, older_than_s: float = KEEP_S) -> int:
+        """Remove the unfinished files that killed processes left; returns how many."""
+        stale = [path for path in self._incoming.iterdir() if time.time() - path.stat().st_mtime > older_than_s]
+        for path in stale:
+            path.unlink(missing_ok=True)
+        return len(stale)
+
+
+def _write(source: bytes | BinaryIO, temporary: Path, most_bytes: int) -> Stored:
+    """Write `source` to a new file and flush it."""
+    digest, size = hashlib.sha256(), 0
+    with temporary.open("xb") as stream:
+        for piece in _pieces(source, most_bytes):
+            size += len(piece)
+            if size > most_bytes:
+                raise TooLargeError(f"the file is longer than {most_bytes} bytes, the most that is taken")
+            digest.update(piece)
+            stream.write(piece)
+        stream.flush()
+        os.fsync(stream.fileno())
+    return Stored(digest.hexdigest(), size)
+
+
+def _pieces(source: bytes | BinaryIO, most_bytes: int) -> Iterator[bytes]:
+    if isinstance(source, bytes):
+        yield source
+        return
+    # One byte more than is taken tells that there is more.
+    while piece := source.read(min(PIECE, most_bytes + 1)):
+        yield piece

@@ -1,0 +1,175 @@
+"""The database: transactions that read, transactions that write, and its clock.
+
+SQLite by default, with no set-up; PostgreSQL by its URL. Both run the same statements. A writing transaction of SQLite
+takes the one write lock when it begins, so it never fails halfway because of another; on PostgreSQL it is READ
+COMMITTED, and who reads a row in order to change it asks ``with_for_update()`` (which SQLite does not need).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock, get_ident
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.orm import Session
+
+from isotherm.core.errors import ConfigError, MissingExtraError, OutputError
+from isotherm.store.failures import translated
+from isotherm.store.filesystem import refuse_network
+
+BUSY_TIMEOUT_S = 30
+CONNECTIONS = 16
+_SQLITE_NOW = "SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)"
+_POSTGRESQL_NOW = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
+
+
+class Database:
+    """An open database; made by `open`, shared by all threads of a process."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.dialect = engine.dialect.name
+        self._reading = _with(engine, writes=False)
+        self._writing = _with(engine, writes=True)
+        self._writers = Lock()
+        self._writer = 0
+
+    @classmethod
+    def open(cls, url: str) -> Database:
+        """Open ``sqlite:///FILE`` (made where it is absent) or ``postgresql://USER:PASSWORD@HOST/NAME``.
+
+        Raises
+        ------
+        ConfigError
+            The URL is neither.
+        OutputError
+            The database cannot be opened, or lies on a network file system.
+        """
+        engine = _engine(url)
+        try:
+            with engine.connect() as connection:
+                connection.exec_driver_sql("SELECT 1")
+        except DBAPIError as error:
+            engine.dispose()
+            raise OutputError(f"the database {engine.url!r} cannot be opened: {error.orig}") from error
+        return cls(engine)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Give a session that sees one state of the database and cannot change it."""
+        with translated(), Session(self._reading, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """Give a session whose changes are kept, on the disk, when the block ends; an error inside takes all back.
+
+        Raises
+        ------
+        RuntimeError
+            Inside another `write` of this thread: two transactions would wait for each other.
+        StorageFullError
+            There is no room; nothing of this transaction is kept.
+        ConflictError
+            A row that must be the only one is there already, or one that it refers to is not.
+        BusyError
+            Other writers did not finish within `BUSY_TIMEOUT_S`, or the server of the database does not answer.
+        """
+        with translated(), self._turn(), Session(self._writing, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Let the threads of this process write one after the other on SQLite.
+
+        They would queue for its one lock anyway, but by sleeping and trying again, in no order.
+        """
+        if self.dialect != "sqlite":
+            yield
+            return
+        if self._writer == get_ident():
+            raise RuntimeError("a write inside a write of the same thread")
+        with self._writers:
+            self._writer = get_ident()
+            try:
+                yield
+            finally:
+                self._writer = 0
+
+    def now_ms(self, session: Session) -> int:
+        """Return the time by the clock of the database [ms since 1970], the same for all processes that use it."""
+        return int(session.scalar(text(_SQLITE_NOW if self.dialect == "sqlite" else _POSTGRESQL_NOW)) or 0)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ConfigError(f"{url!r} is no URL of a database; sqlite:///FILE or postgresql://... would be") from error
+    if parsed.get_backend_name() == "sqlite":
+        return _sqlite(parsed.database or "")
+    if parsed.get_backend_name() == "postgresql":
+        return _postgresql(parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False))
+    raise ConfigError(f"a database is sqlite:///FILE or postgresql://..., not {parsed.drivername}")
+
+
+def _sqlite(file: str) -> Engine:
+    path = Path(file)
+    if not path.parent.is_dir() or not path.name:
+        raise OutputError(f"there is no folder {path.parent} for the database {path.name}")
+    refuse_network(path.parent)
+    engine = create_engine(
+        f"sqlite:///{path}",
+        # Transactions begin where we say so (`_begin`), not where the driver of Python 3.11 guesses.
+        connect_args={"timeout": BUSY_TIMEOUT_S, "isolation_level": None},
+        pool_size=CONNECTIONS,
+        max_overflow=CONNECTIONS,
+        pool_timeout=BUSY_TIMEOUT_S,
+    )
+    event.listen(engine, "connect", _settle)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _postgresql(url: str) -> Engine:
+    try:
+        return create_engine(
+            url, pool_size=CONNECTIONS, max_overflow=CONNECTIONS, pool_timeout=BUSY_TIMEOUT_S, pool_pre_ping=True
+        )
+    except ImportError as error:
+        raise MissingExtraError("PostgreSQL", "postgres") from error
+
+
+def _with(engine: Engine, *, writes: bool) -> Engine:
+    """Return the engine, with the same connections, for transactions of one kind."""
+    if engine.dialect.name == "sqlite":
+        return engine.execution_options(writes=writes)
+    return engine.execution_options(postgresql_readonly=not writes)
+
+
+def _settle(connection: Any, record: object) -> None:  # noqa: ARG001 (the event's form)
+    """Set a new connection of SQLite up: https://www.sqlite.org/pragma.html."""
+    cursor = connection.cursor()
+    # The wait first: changing the journal of a new file needs a lock of its own.
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    # With NORMAL, the last commits may be gone after a loss of power.
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA trusted_schema = OFF")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    """Begin a transaction of SQLite: one that may write locks at once, any other cannot write at all."""
+    writes = connection.get_execution_options().get("writes", True)
+    connection.exec_driver_sql(f"PRAGMA query_only = {'OFF' if writes else 'ON'}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
