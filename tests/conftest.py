@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import pytest
 from beartype import BeartypeConf, beartype
 from jaxtyping import install_import_hook
+
+if TYPE_CHECKING:
+    from databases import PostgreSQL
+    from isotherm.store.database import Database
 
 mpl.use("Agg")
 # No damaged sample may start a program each; tests/formats/test_dji.py asks for one by itself.
@@ -36,3 +42,36 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def data() -> Path:
     """Return the shared data folder; use it together with the marker ``real_data``."""
     return DATA
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """Give a private server of PostgreSQL; skips where none is installed."""
+    from databases import postgresql_server
+
+    with postgresql_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Give the URL of a fresh database with the schema, for tests that start processes."""
+    if request.param == "sqlite":
+        from databases import make_schema
+
+        url = f"sqlite:///{tmp_path / 'isotherm.db'}"
+        make_schema(url)
+        yield url
+    else:
+        with request.getfixturevalue("postgresql").database() as url:
+            yield url
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """Give a fresh open database with the schema, once of each kind."""
+    from isotherm.store.database import Database
+
+    found = Database.open(database_url)
+    yield found
+    found.close()

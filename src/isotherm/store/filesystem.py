@@ -9,28 +9,8 @@ from pathlib import Path
 from isotherm.core.errors import OutputError, StorageFullError
 
 NETWORK = frozenset(
-    [
-        "9p",
-        "afp",
-        "afs",
-        "beegfs",
-        "ceph",
-        "cifs",
-        "glusterfs",
-        "gpfs",
-        "lustre",
-        "ncpfs",
-        "nfs",
-        "nfs4",
-        "smb2",
-        "smb3",
-        "smbfs",
-        "fuse.ceph",
-        "fuse.glusterfs",
-        "fuse.rclone",
-        "fuse.s3fs",
-        "fuse.sshfs",
-    ]
+    {"9p", "afp", "afs", "beegfs", "ceph", "cifs", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "smb2"}
+    | {"smb3", "smbfs", "fuse.ceph", "fuse.glusterfs", "fuse.rclone", "fuse.s3fs", "fuse.sshfs"}
 )
 """File systems of other machines, as the kernel names them; the locks and the shared memory of SQLite fail there."""
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
