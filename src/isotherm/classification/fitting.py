@@ -114,9 +114,7 @@ class _Course:
         self._generator = torch.Generator().manual_seed(seed)
         weights = class_weights(examples.labels[learnt], examples.classes)
         self._loss = nn.CrossEntropyLoss(torch.tensor(weights, dtype=torch.float32, device=self._device))
-        self._optimiser = torch.optim.Adam(
-            [each for each in module.parameters() if each.requires_grad], lr=plan.learning_rate
-        )
+        self._optimiser = torch.optim.Adam(module.groups(plan.learning_rate))
         self._rates = torch.optim.lr_scheduler.LambdaLR(self._optimiser, lambda step: 1 / (1 + plan.decay * step))
 
     def epoch(self) -> float:

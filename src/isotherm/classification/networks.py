@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -26,6 +27,10 @@ class Net(nn.Module):
         """Return logits (N C) for pictures (N 3 H W)."""
         logits: torch.Tensor = self.last(self.features(pixels))
         return logits
+
+    def groups(self, rate: float) -> list[dict[str, Any]]:
+        """Return the parameters that learn, and their step sizes."""
+        return [{"params": self.parameters(), "lr": rate}]
 
 
 class SmallCnn(Net):
