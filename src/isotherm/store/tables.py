@@ -136,6 +136,18 @@ class Blob(Table):
     deleted_at: Mapped[datetime | None] = mapped_column(Utc, default=None)
 
 
+class Offer(Table):
+    """Content that somebody has sent ahead, to be named soon by an image; only who has sent it may name it.
+
+    ``owner`` is the id of a token, or the name of who needs none.
+    """
+
+    __tablename__ = "offer"
+    digest: Mapped[str] = mapped_column(ForeignKey("blob.digest"), primary_key=True)
+    owner: Mapped[str] = mapped_column(Name, primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(Utc, default=now, index=True)
+
+
 class Image(_Edited, Table):
     """A file that somebody sent, whole and under its own name, as often as it was sent.
 
