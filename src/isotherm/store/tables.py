@@ -121,7 +121,17 @@ class Category(_Edited, Table):
     """A name that images are sorted under; without a site it is common to all."""
 
     __tablename__ = "category"
-    __table_args__ = (UniqueConstraint("site_id", "name"),)
+    __table_args__ = (
+        UniqueConstraint("site_id", "name"),
+        # To a unique constraint, two rows without a site differ.
+        Index(
+            "uq_category_common_name",
+            "name",
+            unique=True,
+            sqlite_where=text("site_id IS NULL"),
+            postgresql_where=text("site_id IS NULL"),
+        ),
+    )
     site_id: Mapped[str | None] = mapped_column(ForeignKey("site.id"), default=None)
     name: Mapped[str] = mapped_column(Name)
 
@@ -179,7 +189,7 @@ class Image(_Edited, Table):
     facts: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
     severity_rank: Mapped[int] = mapped_column(Integer, default=-1)
     latest_inspection: Mapped[str | None] = mapped_column(Id, default=None)
-    thumbnail: Mapped[str | None] = mapped_column(Digest, default=None)
+    thumbnail: Mapped[str | None] = mapped_column(Digest, default=None, index=True)
 
 
 class ModelVersion(_Made, Table):
@@ -205,11 +215,12 @@ class ModelVersion(_Made, Table):
 
 
 class Activation(_Made, Table):
-    """One switch of a site's active model, in order; rolling back is one more."""
+    """One switch of a site's active model; rolling back is one more. ``number`` counts those of a site from 1."""
 
     __tablename__ = "activation"
-    __table_args__ = (Index(None, "site_id", "id"),)
+    __table_args__ = (UniqueConstraint("site_id", "number"),)
     site_id: Mapped[str] = mapped_column(ForeignKey("site.id"))
+    number: Mapped[int] = mapped_column(Integer)
     model_id: Mapped[str | None] = mapped_column(Id, default=None)
     previous: Mapped[str | None] = mapped_column(Id, default=None)
     actor: Mapped[str] = mapped_column(Name, default="")
