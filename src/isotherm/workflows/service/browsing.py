@@ -8,58 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Select, exists, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from isotherm.store.ids import is_id
 from isotherm.store.tables import Category, Feedback, Image, Inspection, Job, ModelVersion, Site
 from isotherm.workflows.service.access import Actor, at_sites, demand, fetch
-from isotherm.workflows.service.paging import Page, id_at, read_page
+from isotherm.workflows.service.images import ImageFilter, list_images
+from isotherm.workflows.service.paging import Page
 
 if TYPE_CHECKING:
     from isotherm.workflows.service.service import Service
 
-COMMON = "common"
-"""In a filter, the images that belong to no site."""
 MOST_CONFIDENCES = 5000
-
-
-@dataclass(frozen=True)
-class Filters:
-    """Which images a gallery shows; what is empty filters nothing.
-
-    Parameters
-    ----------
-    site_id
-        The id of a site, or `COMMON`.
-    category_id
-        The category that a person gave.
-    split
-        ``train``, ``test`` or ``none``.
-    severity
-        The least rank of severity; 0 keeps images that a table has judged.
-    verdict
-        The label that the latest inspection gave.
-    since, until
-        The first and the last day [UTC] on which the image came in.
-    name
-        A part of the file's name.
-    worst
-        Whether the most severe come first, and not the newest.
-    """
-
-    site_id: str = ""
-    category_id: str = ""
-    split: str = ""
-    severity: int | None = None
-    verdict: str = ""
-    since: datetime | None = None
-    until: datetime | None = None
-    name: str = ""
-    worst: bool = False
 
 
 @dataclass(frozen=True)
@@ -137,18 +100,17 @@ class Corrected:
 
 
 def gallery(
-    service: Service, actor: Actor, filters: Filters, *, after: Sequence[object] | None = None, limit: int = 48
+    service: Service, actor: Actor, filters: ImageFilter, *, after: Sequence[object] | None = None, limit: int = 48
 ) -> Page[Tile]:
-    """Return a page of the images that somebody may see.
+    """Return a page of the images that somebody may see, with what belongs to them.
 
     Raises
     ------
     NotFoundError, ForbiddenError, ConfigError
         The site is not theirs; they may not read; `after` is no place in this list.
     """
-    columns = (Image.severity_rank, Image.id) if filters.worst else (Image.id,)
+    page = list_images(service, actor, filters, after=after, limit=limit)
     with service.database.read() as session:
-        page = read_page(session, _filtered(actor, filters), columns, after=after, limit=limit)
         return Page(tuple(tiles(session, page.items)), page.next)
 
 
@@ -201,41 +163,6 @@ def _names(session: Session, table: type[Category] | type[Site], ids: set[str | 
     if not wanted:
         return {}
     return {row.id: row.name for row in session.execute(select(table.id, table.name).where(table.id.in_(wanted)))}
-
-
-def _filtered(actor: Actor, filters: Filters) -> Select[Any]:
-    return select(Image).where(*_at(actor, filters), *_dated(filters), *_marked(filters))
-
-
-def _at(actor: Actor, filters: Filters) -> list[ColumnElement[bool]]:
-    if filters.site_id == COMMON:
-        demand(actor, "read")
-        return [Image.site_id.is_(None)]
-    return [at_sites(actor, Image.site_id, filters.site_id or None)]
-
-
-def _dated(filters: Filters) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    if filters.since:
-        conditions.append(Image.id >= id_at(filters.since))
-    if filters.until:
-        conditions.append(Image.id < id_at(filters.until + timedelta(days=1)))
-    return conditions
-
-
-def _marked(filters: Filters) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    if filters.category_id:
-        conditions.append(Image.category_id == filters.category_id)
-    if filters.split:
-        conditions.append(Image.split == ("" if filters.split == "none" else filters.split))
-    if filters.severity is not None:
-        conditions.append(Image.severity_rank >= filters.severity)
-    if filters.name:
-        conditions.append(Image.name.icontains(filters.name, autoescape=True))
-    if filters.verdict:
-        conditions.append(exists().where(Inspection.id == Image.latest_inspection, Inspection.label == filters.verdict))
-    return conditions
 
 
 def neighbours(service: Service, actor: Actor, image: Image) -> Around:
@@ -295,20 +222,9 @@ def category_counts(service: Service, actor: Actor, site_id: str | None) -> list
     with service.database.read() as session:
         numbers: dict[str, dict[str, int]] = {}
         for category_id, split, number in session.execute(counted):
-            numbers.setdefault(category_id, {})[split or "unused"] = number
+            numbers.setdefault(category_id or "", {})[split or "unused"] = number
         rows = session.scalars(select(Category).where(own).order_by(Category.name)).all()
         return [CategoryCount(row, **numbers.get(row.id, {})) for row in rows]
-
-
-def choices(service: Service, actor: Actor, site_id: str | None) -> list[Category]:
-    """Return what a person may call an image of a site: its own categories and the common ones, each name once."""
-    demand(actor, "read", site_id)
-    query = select(Category).where(Category.site_id.is_(None)).order_by(Category.name)
-    with service.database.read() as session:
-        own = session.scalars(select(Category).where(Category.site_id == site_id).order_by(Category.name)).all()
-        taken = {category.name for category in own} if site_id else set()
-        common = [category for category in session.scalars(query) if category.name not in taken]
-        return [*own, *common] if site_id else common
 
 
 def verdicts(service: Service, actor: Actor, site_id: str) -> list[str]:
