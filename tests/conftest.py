@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,15 +54,23 @@ def postgresql() -> Iterator[PostgreSQL]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a database of SQLite with the schema and nothing else, to be copied."""
+    from databases import make_schema
+
+    path = tmp_path_factory.mktemp("template") / "isotherm.db"
+    make_schema(f"sqlite:///{path}")
+    return path
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Give the URL of a fresh database with the schema, for tests that start processes."""
     if request.param == "sqlite":
-        from databases import make_schema
-
-        url = f"sqlite:///{tmp_path / 'isotherm.db'}"
-        make_schema(url)
-        yield url
+        path = tmp_path / "isotherm.db"
+        shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
     else:
         with request.getfixturevalue("postgresql").database() as url:
             yield url

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from isotherm.store.database import Database
-from isotherm.store.tables import Table
+from isotherm.store.migrate import upgrade
 
 BINARIES_VARIABLE = "ISOTHERM_POSTGRESQL_BIN"
 _START_S = 30
@@ -72,7 +72,7 @@ class PostgreSQL:
 
 def make_schema(url: str) -> None:
     database = Database.open(url)
-    Table.metadata.create_all(database.engine)
+    upgrade(database)
     database.close()
 
 

@@ -173,7 +173,7 @@ class Blobs:
             return [Flaw(f"file {digest}", f"cannot be read ({error.strerror})")]
         return [] if found == digest else [Flaw(f"file {digest}", f"is damaged: its sha256 is {found}")]
 
-    def discard(self, digest: str, *, unless_younger_s: float = KEEP_S) -> bool:
+    def discard(self, digest: str, keep_s: float = KEEP_S) -> bool:
         """Remove content that nobody refers to and say whether it is gone; young content stays.
 
         The age guards who stores the same content at this moment and will refer to it in the next.
@@ -181,7 +181,7 @@ class Blobs:
         path = self.path(digest)
         with self._locked(fcntl.LOCK_EX):
             try:
-                if time.time() - path.stat().st_mtime < unless_younger_s:
+                if time.time() - path.stat().st_mtime < keep_s:
                     return False
                 path.unlink()
             except FileNotFoundError:

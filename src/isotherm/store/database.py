@@ -33,8 +33,8 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.dialect = engine.dialect.name
-        self._reading = _with(engine, writes=False)
-        self._writing = _with(engine, writes=True)
+        self._reading = _for(engine, "read")
+        self._writing = _for(engine, "write")
         self._writers = Lock()
         self._writer = 0
 
@@ -100,6 +100,12 @@ class Database:
             finally:
                 self._writer = 0
 
+    @contextmanager
+    def change_schema(self) -> Iterator[Connection]:
+        """Give a connection for statements that change tables; all of them are kept when the block ends, or none."""
+        with translated(), self._turn(), _for(self.engine, "schema").begin() as connection:
+            yield connection
+
     def now_ms(self, session: Session) -> int:
         """Return the time by the clock of the database [ms since 1970], the same for all processes that use it."""
         return int(session.scalar(text(_SQLITE_NOW if self.dialect == "sqlite" else _POSTGRESQL_NOW)) or 0)
@@ -148,11 +154,11 @@ def _postgresql(url: str) -> Engine:
         raise MissingExtraError("PostgreSQL", "postgres") from error
 
 
-def _with(engine: Engine, *, writes: bool) -> Engine:
-    """Return the engine, with the same connections, for transactions of one kind."""
+def _for(engine: Engine, purpose: str) -> Engine:
+    """Return the engine, with the same connections, for transactions: ``read``, ``write`` or change of ``schema``."""
     if engine.dialect.name == "sqlite":
-        return engine.execution_options(writes=writes)
-    return engine.execution_options(postgresql_readonly=not writes)
+        return engine.execution_options(purpose=purpose)
+    return engine.execution_options(postgresql_readonly=purpose == "read")
 
 
 def _settle(connection: Any, record: object) -> None:  # noqa: ARG001 (the event's form)
@@ -163,13 +169,16 @@ def _settle(connection: Any, record: object) -> None:  # noqa: ARG001 (the event
     cursor.execute("PRAGMA journal_mode = WAL")
     # With NORMAL, the last commits may be gone after a loss of power.
     cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA trusted_schema = OFF")
     cursor.close()
 
 
 def _begin(connection: Connection) -> None:
-    """Begin a transaction of SQLite: one that may write locks at once, any other cannot write at all."""
-    writes = connection.get_execution_options().get("writes", True)
-    connection.exec_driver_sql(f"PRAGMA query_only = {'OFF' if writes else 'ON'}")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    """Begin a transaction of SQLite: one that reads cannot write, any other takes the lock at once.
+
+    Where the schema changes, tables are copied and dropped that others refer to; keys are checked at its end.
+    """
+    purpose = connection.get_execution_options().get("purpose", "write")
+    connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if purpose == 'read' else 'OFF'}")
+    connection.exec_driver_sql(f"PRAGMA foreign_keys = {'OFF' if purpose == 'schema' else 'ON'}")
+    connection.exec_driver_sql("BEGIN" if purpose == "read" else "BEGIN IMMEDIATE")

@@ -103,6 +103,7 @@ class Site(_Edited, Table):
     active_model: Mapped[str | None] = mapped_column(Id, default=None)
     images: Mapped[int] = mapped_column(Integer, default=0)
     findings: Mapped[int] = mapped_column(Integer, default=0)
+    bytes: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
 class Asset(_Edited, Table):
@@ -230,6 +231,7 @@ class Inspection(_Made, Table):
     """What was said of an image once, by rules and perhaps by a model version.
 
     ``label`` is the verdict of a classifier (``probabilities`` by category), ``score`` that of an anomaly model.
+    Where no category was given (``rejected``), ``reason`` says why; ``distance`` is that to what was learnt.
     ``result`` is the whole `isotherm.core.findings.ImageResult`, plain. ``status`` is ``ok`` or ``failed`` (``error``).
     """
 
@@ -244,6 +246,8 @@ class Inspection(_Made, Table):
     label: Mapped[str | None] = mapped_column(Name, default=None)
     confidence: Mapped[float | None] = mapped_column(Float, default=None)
     rejected: Mapped[bool] = mapped_column(Boolean, default=False)
+    reason: Mapped[str] = mapped_column(Text, default="")
+    distance: Mapped[float | None] = mapped_column(Float, default=None)
     probabilities: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
     score: Mapped[float | None] = mapped_column(Float, default=None)
     severity_rank: Mapped[int] = mapped_column(Integer, default=-1)
@@ -251,7 +255,8 @@ class Inspection(_Made, Table):
 
 
 class Finding(_Made, Table):
-    """One finding of an inspection, flat, for tables and filters; the whole one is in the inspection's ``result``.
+    """One finding of an image's latest inspection, flat, for tables and filters; the whole ones of every inspection
+    are in its ``result``.
 
     ``severity_rank`` is -1 where no table judges it; ``number`` is its place in the inspection, from 0.
     """

@@ -1,0 +1,1 @@
+"""One file a step: ``rNNNN_what.py``, with ``revision = "NNNN"``."""

@@ -1,0 +1,106 @@
+"""Versions of the schema on both databases: up, down, compared with the tables, and refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import inspect, text
+
+from isotherm.core.errors import DataError
+from isotherm.store.database import Database
+from isotherm.store.migrate import (
+    check,
+    differences,
+    downgrade,
+    newest,
+    set_up,
+    upgrade,
+    version_of,
+    versions,
+)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    if request.param == "sqlite":
+        found = Database.open(f"sqlite:///{tmp_path / 'empty.db'}")
+        yield found
+        found.close()
+        return
+    with request.getfixturevalue("postgresql").database(template="template0") as url:
+        found = Database.open(url)
+        yield found
+        found.close()
+
+
+def tables(database: Database) -> set[str]:
+    return set(inspect(database.engine).get_table_names()) - {"alembic_version"}
+
+
+def test_the_steps_make_the_tables_that_the_code_uses(empty: Database) -> None:
+    assert upgrade(empty) == ("", newest())
+    assert differences(empty) == []
+    check(empty)
+
+
+def test_a_difference_is_told(database: Database) -> None:
+    with database.change_schema() as connection:
+        connection.execute(text("DROP INDEX ix_image_digest"))
+        connection.execute(text("ALTER TABLE site ADD COLUMN extra INTEGER"))
+    assert sorted(differences(database)) == ["add index: ix_image_digest", "remove column: site, extra"]
+
+
+def test_upgrading_twice_changes_nothing(database: Database) -> None:
+    before = tables(database)
+    assert upgrade(database) == (newest(), newest())
+    assert tables(database) == before
+
+
+def test_down_and_up_again(database: Database) -> None:
+    before = tables(database)
+    assert downgrade(database, "base") == (newest(), "")
+    assert tables(database) == set()
+    assert upgrade(database) == ("", newest())
+    assert tables(database) == before
+
+
+def test_set_up_makes_an_empty_database_and_leaves_a_current_one(empty: Database) -> None:
+    set_up(empty)
+    set_up(empty)
+    assert version_of(empty) == newest()
+
+
+def test_versions_are_numbered_without_gaps() -> None:
+    assert versions() == [f"{number:04d}" for number in range(1, len(versions()) + 1)]
+
+
+def test_an_empty_database_is_no_current_one(empty: Database) -> None:
+    with pytest.raises(DataError, match="run isotherm db upgrade"):
+        check(empty)
+
+
+@pytest.mark.parametrize(("found", "message"), [("0000", "newer"), ("9999", "made by a newer isotherm")])
+def test_an_unknown_version_is_refused(database: Database, found: str, message: str) -> None:
+    with database.write() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = :found"), {"found": found})
+    for use in (check, set_up, upgrade):
+        with pytest.raises(DataError, match=message):
+            use(database)
+
+
+def test_an_older_version_asks_for_the_upgrade(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("isotherm.store.migrate.versions", lambda: ["0001", "0002"])
+    for use in (check, set_up):
+        with pytest.raises(DataError, match="has schema 0001, and isotherm needs 0002; run isotherm db upgrade"):
+            use(database)
+
+
+def test_the_tables_of_others_are_left_alone(empty: Database) -> None:
+    with empty.change_schema() as connection:
+        connection.execute(text("CREATE TABLE theirs (id INTEGER)"))
+    for use in (set_up, upgrade):
+        with pytest.raises(DataError, match="has not made"):
+            use(empty)
+    assert tables(empty) == {"theirs"}
