@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,18 +15,16 @@ from isotherm.core.errors import DataError
 from isotherm.core.files import npz_of, write_whole
 from isotherm.core.findings import AnomalyResult, Finding, ImageResult
 from isotherm.core.regions import label
-from isotherm.core.scene import Param
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats.overlays import OverlayModel, find
-from isotherm.hotspots.measure import HotspotSettings, hot_regions, measure_mask, stats_of
+from isotherm.hotspots.measure import HotspotSettings, hot_regions, measure_mask
 from isotherm.hotspots.method import HotspotMethod
-from isotherm.measurement.quality import finding_cautions
 from isotherm.measurement.severity import SeverityTable
-from isotherm.radiometry.uncertainty import standard_uncertainty_k, states_points
-from isotherm.reports.content import CAUTION, facts
+from isotherm.reports.content import facts
 from isotherm.reports.drawing import Span
 from isotherm.reports.panels import Expectation, View, draw_panel
 from isotherm.reports.png import encode_png
+from isotherm.workflows.image_result import image_result, known_values
 from isotherm.workflows.models import Scored, TrainedModel
 
 _REFERENCES = {"autoencoder": "Reconstruction", "padim": "Mean normal", "patchcore": "Nearest normal"}
@@ -71,9 +68,7 @@ class Examiner:
         DataError
             The picture holds no value, the hotspot rule cannot be applied to it, or its score is not a number.
         """
-        values = thermogram.values()
-        if not np.isfinite(values).any():
-            raise DataError("no pixel of this image has a temperature (all are NaN or infinite): nothing to inspect")
+        values = known_values(thermogram)
         drawn = self._drawn(thermogram)
         findings, hot = hot_regions(
             thermogram,
@@ -95,23 +90,7 @@ class Examiner:
                 mask &= ~drawn
             anomaly = self._verdict(scored, mask)
             findings += self._anomalies(thermogram, scored, expectation.map, mask)
-        height, width = thermogram.size
-        result = ImageResult(
-            image=name,
-            status="ok",
-            digest=thermogram.digest,
-            height=height,
-            width=width,
-            radiometric=thermogram.radiometric,
-            estimated=thermogram.estimated,
-            uncertainty_k=_uncertainty_k(thermogram, _hottest(values), findings),
-            temperatures=stats_of(values) if thermogram.radiometric else None,
-            anomaly=anomaly,
-            findings=findings,
-            camera=thermogram.camera,
-            scene=_honoured(thermogram),
-            notes=(*thermogram.notes, *_cautions(thermogram, findings)),
-        )
+        result = image_result(name, thermogram, values=values, findings=findings, anomaly=anomaly)
         return Examination(result, values, mask, expectation)
 
     def _drawn(self, thermogram: Thermogram) -> Bool[np.ndarray, "H W"] | None:
@@ -156,18 +135,6 @@ class Examiner:
         return _scored(found if scored.anomalous else _unjudged(found), values, mask)
 
 
-def _uncertainty_k(thermogram: Thermogram, hottest: tuple[int, int], findings: tuple[Finding, ...]) -> float | None:
-    """Return the standard uncertainty [K] of the highest temperature, which mostly is that of a finding."""
-    known = next((finding for finding in findings if finding.region.peak == hottest and finding.temperatures), None)
-    return standard_uncertainty_k(thermogram, hottest) if known is None else known.uncertainty_k
-
-
-def _hottest(values: Float[np.ndarray, "H W"]) -> tuple[int, int]:
-    """Return (x, y) of the highest value; of the first pixel where there is none."""
-    y, x = divmod(int(np.where(np.isfinite(values), values, -np.inf).argmax()), values.shape[1])
-    return x, y
-
-
 def _unjudged(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     return tuple(replace(finding, severity=None) for finding in findings)
 
@@ -182,19 +149,6 @@ def _scored(
     peaks = (finding.region.peak for finding in findings)
     scores = [float(highest[labels[y, x]]) for x, y in peaks]
     return tuple(replace(finding, score=score) for finding, score in zip(findings, scores, strict=True))
-
-
-def _cautions(thermogram: Thermogram, findings: tuple[Finding, ...]) -> Iterator[str]:
-    """Return what should be known before the temperatures of these findings are believed, once a picture."""
-    yield from (f"{CAUTION}{caution}" for caution in finding_cautions(thermogram, findings))
-    if findings and thermogram.radiometric and not states_points(thermogram):
-        yield "no ± is stated here: the maker's program would have to run for each parameter; isotherm measure does so"
-
-
-def _honoured(thermogram: Thermogram) -> dict[str, Param]:
-    """Return the scene's parameters that this file's temperatures depend on."""
-    supports = thermogram.calibration.supports if thermogram.calibration else frozenset()
-    return {name: param for name, param in thermogram.scene.params().items() if name in supports}
 
 
 @dataclass(frozen=True)

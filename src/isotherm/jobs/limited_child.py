@@ -1,0 +1,103 @@
+"""The program of a child of `isotherm.jobs.limited`: one function, again and again, behind walls."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import socket
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from isotherm.core.errors import IsothermError, TooLargeError
+from isotherm.jobs.limited_walls import allow_cpu, die_with, raise_walls
+from isotherm.jobs.limited_wire import Answer, plain_error, receive, send
+
+Function = Callable[[bytes, Mapping[str, Any]], Answer]
+
+
+def main(order: Mapping[str, Any]) -> None:
+    """Serve until the parent closes the connection.
+
+    Parameters
+    ----------
+    order
+        ``handle`` of the connection, ``parent`` (its process), ``function`` and ``warm_up`` as
+        ``package.module:attribute``, ``nice``, and the limits; see `isotherm.jobs.limited.Limits`.
+    """
+    die_with(order["parent"])
+    with socket.socket(fileno=order["handle"]) as stream:
+        try:
+            function, confined = _ready(order)
+        except Exception:  # noqa: BLE001 (the parent says it)
+            send(stream, {"failed": traceback.format_exc(limit=-3)})
+            return
+        send(stream, {"ready": os.getpid(), "confined": confined})
+        _serve(stream, function, order)
+
+
+def _ready(order: Mapping[str, Any]) -> tuple[Function, list[str]]:
+    if order["nice"]:
+        os.nice(order["nice"])
+    function: Function = _named(order["function"])
+    if order["warm_up"]:
+        _named(order["warm_up"])()
+    folder = Path.cwd() if order["file_bytes"] else None
+    confined = raise_walls(
+        memory_bytes=order["memory_bytes"],
+        file_bytes=order["file_bytes"],
+        open_files=order["open_files"],
+        folder=folder,
+    )
+    # What has been imported stays: the collector need not look at it again after each picture.
+    gc.freeze()
+    return function, confined
+
+
+def _named(target: str) -> Callable[..., Any]:
+    module, _, attribute = target.partition(":")
+    found: Callable[..., Any] = getattr(import_module(module), attribute)
+    return found
+
+
+def _serve(stream: socket.socket, function: Function, order: Mapping[str, Any]) -> None:
+    while True:
+        try:
+            header, parts = receive(stream, sys.maxsize)
+        except (EOFError, OSError):
+            return
+        allow_cpu(header["cpu_s"])
+        plain, names = _outcome(function, parts[0], header["options"], order["memory_bytes"])
+        del header, parts
+        send(stream, plain, names)
+
+
+def _outcome(
+    function: Function, data: bytes, options: Mapping[str, Any], memory_bytes: int
+) -> tuple[dict[str, Any], list[bytes]]:
+    """Return the message that says what came of one call."""
+    try:
+        answer = function(data, options)
+        message = {"values": answer.values, "names": list(answer.parts)}
+        json.dumps(message, allow_nan=False)
+        return message, list(answer.parts.values())
+    except IsothermError as error:
+        return {"error": plain_error(error)}, []
+    except MemoryError:
+        return {"error": plain_error(too_much_memory(memory_bytes))}, []
+    except Exception as error:  # noqa: BLE001 (a child serves on; the parent logs it)
+        said = " ".join(str(error).split())[:300]
+        return {"foreign": f"{type(error).__name__}: {said}", "trace": traceback.format_exc(limit=-8)}, []
+
+
+def too_much_memory(memory_bytes: int) -> TooLargeError:
+    """Return the error of data that need more memory than they may have."""
+    return TooLargeError(f"to decode this takes more than the {memory_bytes >> 20} MiB of memory that it may have")
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

@@ -1,0 +1,316 @@
+"""What the server finds in one file that a stranger sent; runs in a child with limits, or in place.
+
+All that must decode the bytes happens here, at once: the server gets numbers, texts and pictures that we encoded, and
+where a model shall judge the picture, the values that it needs. Its imports are few, because each child has them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from isotherm.anomaly.inputs import visible
+from isotherm.core.errors import ConfigError, FormatError
+from isotherm.core.findings import Finding, ImageResult
+from isotherm.core.regions import Mask, Values
+from isotherm.core.thermogram import Thermogram
+from isotherm.formats import FORMATS, read_bytes
+from isotherm.formats.overlays import OverlayModel, find
+from isotherm.hotspots import HOTSPOT_METHODS
+from isotherm.hotspots.measure import hot_regions
+from isotherm.jobs.limited import Answer, LimitedPool, Limits
+from isotherm.reports.plain import dumps, from_plain
+from isotherm.reports.view_data import Looks, kind_of, view_data
+from isotherm.workflows.image_result import image_result, known_values
+from isotherm.workflows.service.examination_settings import ExaminationSettings
+from isotherm.workflows.service.picture_values import packed_picture, received_picture
+from isotherm.workflows.service.thumbnails import full_picture, thumbnail
+from isotherm.workflows.visual import photo_of
+
+__all__ = ["ExaminationSettings", "Examinations", "Examined", "Want", "examine"]
+
+Want = Literal["thumbnail", "view", "picture", "plane", "values"]
+"""What is asked for beside the findings.
+
+``thumbnail``: a small picture; ``view``: JSON of the element ``<thermal-view>``; ``picture``: the whole picture with
+its hot spots outlined; ``plane``: float32 °C or grey levels, little-endian, row by row, NaN where a pixel has none;
+``values``: what `Examined.thermogram` needs.
+"""
+_MODULE = "isotherm.workflows.service.examination"
+_LONGEST_TEXT = 2000
+
+
+@dataclass(frozen=True, eq=False)
+class Examined:
+    """What was found in one file.
+
+    Parameters
+    ----------
+    facts
+        What a gallery shows, plain: ``kind`` ("measured", "estimated" or "levels"), ``format``, ``width``, ``height``,
+        ``min_c``, ``mean_c``, ``max_c`` [°C], ``max_delta_t_c`` [K] (None where not known), ``findings`` (their
+        number), ``severity_rank`` (the worst; -1 where nothing is judged), ``grade`` and ``action`` of that verdict,
+        ``camera``, ``taken_at`` (ISO 8601; UTC where the file knows its zone; else ""), ``digest`` (sha256).
+    result
+        The plain `ImageResult`; `image_result` rebuilds it.
+    parts
+        What was asked for, by its name in `Want`.
+    """
+
+    facts: dict[str, Any]
+    result: dict[str, Any]
+    parts: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    values: Mapping[str, Any] | None = None
+
+    def image_result(self) -> ImageResult:
+        """Return the result as the reports want it."""
+        return from_plain(ImageResult, self.result)
+
+    def thermogram(self, site: str = "") -> Thermogram:
+        """Return the picture for a model: same values, kind and colours; ``values`` must have been asked for."""
+        if self.values is None:
+            raise ConfigError("the values of this picture were not asked for")
+        return received_picture(self.values, self.parts, site=site)
+
+
+def examine(
+    data: bytes, name: str, settings: ExaminationSettings | None = None, *, want: Sequence[Want] = ("thumbnail",)
+) -> Examined:
+    """Read a file, find and judge its hot spots, and draw what is asked for.
+
+    Parameters
+    ----------
+    data, name
+        The file's bytes and its own name, which is shown and decides nothing.
+    settings
+        How it is read, searched and judged.
+    want
+        What is asked for beside the findings.
+
+    Raises
+    ------
+    FormatError, TooLargeError
+        The bytes are damaged, of no known format, or declare too much.
+    DataError
+        Nothing can be found in this picture: it has no values, or the settings do not fit it.
+    """
+    settings = settings or ExaminationSettings()
+    thermogram = _clean(read_bytes(data, settings.hints)).edited(settings.edit)
+    values = known_values(thermogram)
+    findings, _ = hot_regions(
+        thermogram,
+        HOTSPOT_METHODS.get(settings.method),
+        config=settings.hotspot_config(),
+        settings=settings.hotspots,
+        table=settings.table(),
+        drawn=_drawn(thermogram, settings),
+        values=values,
+    )
+    result = image_result(name, thermogram, values=values, findings=findings)
+    parts, packed = _parts(thermogram, values, result, settings=settings, want=want)
+    return Examined(_facts(thermogram, result), _plain(result), parts, packed)
+
+
+def _clean(thermogram: Thermogram) -> Thermogram:
+    """Return a thermogram whose texts can be stored and shown: strangers' files hold NULs and worse."""
+    camera = thermogram.camera
+    camera = replace(
+        camera,
+        maker=_text(camera.maker),
+        model=_text(camera.model),
+        serial=_text(camera.serial),
+        lens=_text(camera.lens),
+        taken_at=_text(camera.taken_at),
+    )
+    return replace(thermogram, camera=camera, notes=tuple(_text(note) for note in thermogram.notes))
+
+
+def _text(text: str) -> str:
+    return "".join(part if part.isprintable() else "\N{REPLACEMENT CHARACTER}" for part in text[:_LONGEST_TEXT])
+
+
+def _drawn(thermogram: Thermogram, settings: ExaminationSettings) -> Mask | None:
+    if not settings.hotspots.without_overlays(thermogram):
+        return None
+    return find(visible(thermogram), OverlayModel.empty())
+
+
+def _plain(result: ImageResult) -> dict[str, Any]:
+    try:
+        plain: dict[str, Any] = json.loads(dumps(result))
+    except ValueError as error:
+        raise FormatError(f"the file holds numbers that are no numbers ({error})") from error
+    return plain
+
+
+def _facts(thermogram: Thermogram, result: ImageResult) -> dict[str, Any]:
+    stats, worst = result.temperatures, _worst(result.findings)
+    differences = [finding.delta_t_c for finding in result.findings if finding.delta_t_c is not None]
+    verdict = worst.severity if worst else None
+    return {
+        "kind": kind_of(thermogram),
+        "format": thermogram.format,
+        "width": result.width,
+        "height": result.height,
+        "min_c": stats and stats.min_c,
+        "mean_c": stats and stats.mean_c,
+        "max_c": stats and stats.max_c,
+        "max_delta_t_c": max(differences, default=None),
+        "findings": len(result.findings),
+        "severity_rank": verdict.rank if verdict and verdict.action else -1,
+        "grade": (verdict and verdict.grade) or "",
+        "action": verdict.action if verdict else "",
+        "camera": " ".join(part for part in (result.camera.maker, result.camera.model) if part),
+        "taken_at": _moment(result.camera.taken_at),
+        "digest": result.digest,
+    }
+
+
+def _worst(findings: Sequence[Finding]) -> Finding | None:
+    """Return the finding with the worst verdict, the first of equals."""
+    judged = [finding for finding in findings if finding.severity and finding.severity.action]
+    return max(judged, key=lambda finding: finding.severity.rank if finding.severity else -1, default=None)
+
+
+def _moment(text: str) -> str:
+    """Return a time as ISO 8601, in UTC where its zone is known; empty where it is none."""
+    try:
+        found = datetime.fromisoformat(text)
+        return (found.astimezone(UTC) if found.tzinfo else found).isoformat()
+    except (ValueError, OverflowError):
+        return ""
+
+
+def _parts(
+    thermogram: Thermogram,
+    values: Values,
+    result: ImageResult,
+    *,
+    settings: ExaminationSettings,
+    want: Sequence[Want],
+) -> tuple[dict[str, bytes], dict[str, Any] | None]:
+    """Return what is asked for, and what goes with ``values``."""
+    parts, packed = dict[str, bytes](), None
+    for item in want:
+        match item:
+            case "thumbnail":
+                parts[item] = thumbnail(thermogram, values, palette=settings.palette)
+            case "picture":
+                parts[item] = full_picture(thermogram, values, result.findings, palette=settings.palette)
+            case "plane":
+                parts[item] = np.ascontiguousarray(values, "<f4").tobytes()
+            case "view":
+                parts[item] = _view(thermogram, result.image, settings)
+            case "values":
+                packed, arrays = packed_picture(thermogram)
+                parts.update(arrays)
+            case _:
+                raise ConfigError(f"unknown part {item!r}; known: {', '.join(get_args(Want))}")
+    return parts, packed
+
+
+def _view(thermogram: Thermogram, name: str, settings: ExaminationSettings) -> bytes:
+    # Only the photo in the file: there is no folder to look in.
+    photo, _ = photo_of(thermogram, Path())
+    looks = Looks(palette=settings.palette if thermogram.radiometric else "grey", photo=photo)
+    try:
+        return json.dumps(view_data(name, thermogram, looks), allow_nan=False).encode("ascii")
+    except ValueError as error:
+        raise FormatError(f"the file holds numbers that are no numbers ({error})") from error
+
+
+def examine_in_child(data: bytes, options: Mapping[str, Any]) -> Answer:
+    """Call `examine` with plain options; what a child runs."""
+    found = examine(data, options["name"], _settings(options["settings"]), want=options["want"])
+    return Answer({"facts": found.facts, "result": found.result, "values": found.values}, dict(found.parts))
+
+
+@lru_cache(maxsize=256)
+def _settings(text: str) -> ExaminationSettings:
+    return ExaminationSettings.from_mapping(json.loads(text))
+
+
+def warm_up() -> None:
+    """Import the readers and examine a small picture, so that the first file need not wait for that."""
+    for _ in FORMATS:
+        pass
+    examine(_SMALL_CSV, "warm-up", want=("thumbnail", "view", "picture"))
+
+
+_SMALL_CSV = "\n".join(",".join(f"{20 + (x == y == 9) * 40}.5" for x in range(16)) for y in range(16)).encode()
+
+
+class Examinations:
+    """Children that examine files; for use from many threads.
+
+    Parameters
+    ----------
+    children
+        How many files are examined at once; 0 examines in this process, without any limit, as tests do.
+    waiting
+        How many more may wait before `BusyError`.
+    limits
+        What each child may use.
+    environment
+        Variables that children get, such as ``ISOTHERM_DJI_READER``.
+    """
+
+    def __init__(
+        self,
+        children: int = 2,
+        *,
+        waiting: int = 32,
+        limits: Limits | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.pool = (
+            LimitedPool(
+                f"{_MODULE}:examine_in_child",
+                warm_up=f"{_MODULE}:warm_up",
+                children=children,
+                waiting=waiting,
+                limits=limits,
+                environment=environment,
+            )
+            if children
+            else None
+        )
+
+    def examine(
+        self,
+        data: bytes,
+        name: str,
+        settings: ExaminationSettings | None = None,
+        *,
+        want: Sequence[Want] = ("thumbnail",),
+        timeout_s: float | None = None,
+    ) -> Examined:
+        """Have a file examined, and wait for it; see `examine` and `LimitedPool.submit` for what is raised."""
+        settings = settings or ExaminationSettings()
+        if self.pool is None:
+            return examine(data, name, settings, want=want)
+        options = {"name": name, "want": list(want), "settings": dumps(settings.to_mapping())}
+        answer = self.pool.call(data, options, timeout_s)
+        values = answer.values
+        return Examined(values["facts"], values["result"], answer.parts, values["values"])
+
+    def close(self) -> None:
+        """End the children."""
+        if self.pool is not None:
+            self.pool.close()
+
+    def __enter__(self) -> Examinations:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
