@@ -3,19 +3,23 @@ PYTHON ?= python3
 BASE := .venv-base
 DEV := .venv
 DJI := .venv-dji
+SERVE := .venv-serve
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP_INSTALL := -m pip install --quiet
 WORKERS ?= 2
 
-.PHONY: help demo test check format lint types contracts docs docs-tables bench fuzz size lock clean
+.PHONY: help demo serve test check format lint types contracts docs docs-tables bench fuzz size lock clean
 
 help:  ## Say what the targets do
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: $(BASE)/installed  ## Install the base and run a simulated inspection (ARGS="-o FOLDER --seed 1")
 	$(BASE)/bin/isotherm demo $(ARGS)
+
+serve: $(SERVE)/installed  ## Install the server and start it (ARGS="--data FOLDER --port 8000")
+	$(SERVE)/bin/isotherm serve $(ARGS)
 
 test: $(DEV)/installed $(DJI)/installed  ## Install everything and run all tests, with coverage
 	rm -f .coverage .coverage.*
@@ -58,12 +62,17 @@ lock: ## Resolve all dependencies anew and write constraints.txt
 	sh benchmarks/lock.sh
 
 clean:  ## Remove the environments and caches (never your data)
-	rm -rf $(BASE) $(DEV) $(DJI) site .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(BASE) $(DEV) $(DJI) $(SERVE) site .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 $(BASE)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("isotherm needs Python 3.11 or newer, this is " + sys.version) if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv --clear $(BASE)
 	$(BASE)/bin/python $(PIP_INSTALL) --editable .
+	touch $@
+
+$(SERVE)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv --clear $(SERVE)
+	$(SERVE)/bin/python $(PIP_INSTALL) --editable '.[serve]'
 	touch $@
 
 $(DEV)/installed: pyproject.toml constraints.txt

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from isotherm.anomaly import ANOMALY_METHODS
+from isotherm.classification import CLASSIFIERS
 from isotherm.cli.formats import EVIDENCE, cards, changeable
 from isotherm.cli.main import COMMANDS, module_of
 from isotherm.core.config import Setting, settings_of
@@ -125,6 +126,9 @@ def methods_page() -> str:
             "## Anomaly methods\n\n",
             registry_table(ANOMALY_METHODS),
             *settings_sections(ANOMALY_METHODS),
+            "## Classifiers\n\n",
+            registry_table(CLASSIFIERS),
+            *settings_sections(CLASSIFIERS),
             "## Backbones\n\n",
             registry_table(BACKBONES),
             "## Hotspot methods\n\n",
