@@ -36,6 +36,10 @@ COMMANDS = {
     "evaluate": "measure a method or a model on labelled images",
     "benchmark": "evaluate methods on data sets with several seeds, into one table and one plot",
     "backbones": "list the networks that give features, add or fetch their weights",
+    "serve": "offer all of this to browsers and programs: the pages and the HTTP API",
+    "token issue": "make a token for somebody who shall use a server",
+    "token list": "list the tokens of a server, without their secrets",
+    "token revoke": "end a token at once",
     "export": "write a model as one ONNX or OpenVINO graph, and compare both",
 }
 """Command, of one word or two, -> one line of help; its module is ``isotherm.cli.<command>`` with ``_`` for a blank."""

@@ -1,0 +1,90 @@
+"""``isotherm serve``: the API and the pages over one data folder."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from isotherm.core.errors import MissingExtraError, UsageError
+
+if TYPE_CHECKING:
+    from isotherm.server.serving import Listening
+
+MOST_WORKERS = 64
+
+
+def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:  # noqa: ARG001 (every command's form)
+    """Add the arguments of ``isotherm serve``."""
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="where to listen (default 127.0.0.1, this machine only, without login; others need tokens)",
+    )
+    parser.add_argument(
+        "--port", type=int, default=8000, metavar="N", help="port, 0 for any that is free (default 8000)"
+    )
+    add_data(parser)
+    parser.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="processes that train and run other jobs (default 1)"
+    )
+    parser.add_argument(
+        "--public-url",
+        default="",
+        metavar="URL",
+        help="how browsers reach the server through a proxy, such as https://thermal.example; then all need tokens",
+    )
+    parser.add_argument(
+        "--insecure", action="store_true", help="let other machines in without tokens where none has been issued"
+    )
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Add ``--data`` and ``--database`` of the commands that open a server's data."""
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path("isotherm-data"),
+        metavar="DIR",
+        help="folder of database, files and logs (default isotherm-data, made where it is not there)",
+    )
+    parser.add_argument(
+        "--database",
+        default=None,
+        metavar="URL",
+        help="postgresql://USER:PASSWORD@HOST/NAME in place of the SQLite file in the folder",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until Ctrl-C or SIGTERM; returns 0."""
+    _check(arguments)
+    try:
+        from isotherm.server.serving import ServeOptions, serve
+    except ImportError as error:
+        raise MissingExtraError("isotherm serve", "serve") from error
+    options = ServeOptions(
+        folder=arguments.data,
+        host=arguments.host,
+        port=arguments.port,
+        workers=arguments.workers,
+        database_url=arguments.database,
+        public_url=arguments.public_url.rstrip("/"),
+        insecure=arguments.insecure,
+    )
+    serve(options, lambda listening: _announce(listening, arguments))
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    if not 0 <= arguments.port <= 65535:
+        raise UsageError(f"--port must be from 0 to 65535, not {arguments.port}")
+    if not 0 <= arguments.workers <= MOST_WORKERS:
+        raise UsageError(f"--workers must be from 0 to {MOST_WORKERS}, not {arguments.workers}")
+
+
+def _announce(listening: Listening, arguments: argparse.Namespace) -> None:
+    login = "with tokens" if listening.needs_token else "without login"
+    print(f"isotherm: {listening.url} ({login}; data in {arguments.data}); Ctrl-C stops it", flush=True)

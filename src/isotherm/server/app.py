@@ -1,0 +1,70 @@
+"""The application: guard, routes of the API, and the other routers where they are installed."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from fastapi import FastAPI
+
+from isotherm import __version__
+from isotherm.server import problems
+from isotherm.server.guard import Guard
+from isotherm.server.metrics import Metrics
+from isotherm.server.settings import ServerSettings
+from isotherm.workflows.service.service import Service
+
+DESCRIPTION = "Thermal images in, findings that people can act on out: sites, images, verdicts, feedback, models, jobs."
+
+
+def create_app(service: Service, *, settings: ServerSettings | None = None) -> FastAPI:
+    """Return the application over an open data folder; who opened the service closes it.
+
+    Parameters
+    ----------
+    service
+        What the routes work on.
+    settings
+        How the server listens and what it takes; None for a server of this machine's user.
+    """
+    settings = settings or ServerSettings()
+    app = FastAPI(
+        title="isotherm",
+        version=__version__,
+        description=DESCRIPTION,
+        openapi_url="/api/v1/openapi.json",
+        # Their pages load scripts from elsewhere; docs/api.md and the checked-in description serve instead.
+        docs_url=None,
+        redoc_url=None,
+        separate_input_output_schemas=False,
+    )
+    app.state.service, app.state.settings = service, settings
+    app.state.metrics = Metrics(service)
+    problems.install(app)
+    app.add_middleware(Guard, settings=settings, metrics=app.state.metrics)
+    for module, parameters in _parts(settings):
+        _mount(app, module, service, parameters)
+    return app
+
+
+def _parts(settings: ServerSettings) -> list[tuple[str, tuple[Any, ...]]]:
+    """Return the modules with a ``router(service, ...)``, and what else each is given."""
+    return [
+        ("isotherm.server.health", ()),
+        ("isotherm.server.api", ()),
+        ("isotherm.server.compat", (settings.compat,)),
+        ("isotherm.server.inference", ()),
+        ("isotherm.server.pages", ()),
+    ]
+
+
+def _mount(app: FastAPI, name: str, service: Service, parameters: tuple[Any, ...]) -> None:
+    if find_spec(name) is None:
+        return
+    module = import_module(name)
+    if not hasattr(module, "router"):
+        return
+    app.include_router(module.router(service, *parameters))
+    if hasattr(module, "error_page"):
+        app.state.error_page = module.error_page
