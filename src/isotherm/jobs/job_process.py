@@ -1,0 +1,70 @@
+"""The process in which jobs run: a worker starts it, names jobs to it one by one, and ends it.
+
+It lives apart from the worker so that a job can be ended at any instant, may use up its memory or crash, and cannot
+keep the worker from renewing the lease. It ends with the worker, however that comes about. Messages are JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from contextlib import AbstractContextManager, suppress
+from importlib import import_module
+from multiprocessing.connection import Connection
+from typing import Any, cast
+
+from isotherm.jobs.context import Workplace
+from isotherm.jobs.limited_walls import die_with
+from isotherm.jobs.queue import Lease
+from isotherm.jobs.running import run_leased
+
+NICE = 10
+"""Jobs give way to the pages and the API, which people wait for."""
+
+
+def open_workplace(reference: str, arguments: tuple[str, ...]) -> AbstractContextManager[Workplace]:
+    """Return what ``package.module:attribute`` gives for arguments: a context manager of a `Workplace`."""
+    module, _, attribute = reference.partition(":")
+    return cast("AbstractContextManager[Workplace]", getattr(import_module(module), attribute)(*arguments))
+
+
+def serve(connection: Connection) -> None:
+    """Run the jobs that the worker names until it closes the connection, or SIGTERM says to end."""
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda number, frame: stop.set())  # noqa: ARG005 (the handler's form)
+    # Ctrl-C reaches all processes of a terminal; the worker decides what it means for a job.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    set_up = _receive(connection)
+    with open_workplace(set_up["workplace"], tuple(set_up["arguments"])) as place:
+        _send(connection, {name: _limits(kind) for name, kind in place.kinds.items()})
+        with suppress(EOFError):
+            while not stop.is_set():
+                lease = Lease(**_receive(connection))
+                _send(connection, {"ended": run_leased(place.database, place.kinds, lease, stop.is_set)})
+
+
+def _limits(kind: Any) -> dict[str, Any]:
+    return {"fresh": kind.fresh, "most_s": kind.most_s, "most_mb": kind.most_mb}
+
+
+def _receive(connection: Connection) -> dict[str, Any]:
+    return cast("dict[str, Any]", json.loads(connection.recv_bytes()))
+
+
+def _send(connection: Connection, message: dict[str, Any]) -> None:
+    connection.send_bytes(json.dumps(message).encode())
+
+
+def main() -> None:
+    """Run as ``python -m isotherm.jobs.job_process DESCRIPTOR PARENT``."""
+    die_with(int(sys.argv[2]))
+    with suppress(OSError, AttributeError):
+        os.nice(NICE)
+    serve(Connection(int(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()
