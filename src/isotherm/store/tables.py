@@ -257,7 +257,8 @@ class Inspection(_Made, Table):
 class Finding(_Made, Table):
     """One finding of an image's latest inspection, flat, for tables and filters.
 
-    The whole findings of every inspection are in its ``result``. ``severity_rank`` is -1 where no table judges it; ``number`` is its place in the inspection, from 0.
+    The whole findings of every inspection are in its ``result``. ``severity_rank`` is -1 where no table judges it;
+    ``number`` is its place in the inspection, from 0.
     """
 
     __tablename__ = "finding"
