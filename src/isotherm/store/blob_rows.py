@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from isotherm.store.blobs import KEEP_S, Blobs, Stored
 from isotherm.store.database import Database
-from isotherm.store.tables import Blob, Image, ModelVersion, now
+from isotherm.store.tables import Blob, Image, ModelVersion, Offer, now
 
 _AT_ONCE = 500
 
@@ -49,8 +49,8 @@ def known(session: Session, digests: Iterable[str]) -> set[str]:
 
 
 def referred(session: Session) -> set[str]:
-    """Return the digests that images and models refer to."""
-    found = set(session.scalars(select(Image.digest).distinct()))
+    """Return the digests that images, models and offers refer to."""
+    found = set(session.scalars(select(Image.digest).distinct())) | set(session.scalars(select(Offer.digest)))
     found |= {str(one) for one in session.scalars(select(Image.thumbnail).where(Image.thumbnail.is_not(None)))}
     for files in session.scalars(select(ModelVersion.files)):
         found |= {str(digest) for digest in files.values()}
@@ -62,8 +62,10 @@ def collect(database: Database, blobs: Blobs, *, keep_s: float = KEEP_S) -> Coll
 
     It may run beside uploads and be killed at any point. A file goes inside the transaction that holds its row, so
     that whoever stores the same content meanwhile either keeps it or sees that it has gone; and never while it is
-    younger than `keep_s`, so that it may be referred to later than it was stored.
+    younger than `keep_s`, so that it may be referred to later than it was stored. Offers as old are taken back.
     """
+    with database.write() as session:
+        session.execute(delete(Offer).where(Offer.created_at < now() - timedelta(seconds=keep_s)))
     with database.read() as session:
         unused = set(session.scalars(select(Blob.digest))) - referred(session)
     marked = removed = 0
@@ -97,6 +99,7 @@ def _remove(session: Session, blobs: Blobs, digests: Sequence[str], keep_s: floa
 def _used(session: Session, digests: Sequence[str]) -> set[str]:
     """Return those of a few digests that are referred to now."""
     used = set(session.scalars(select(Image.digest).where(Image.digest.in_(digests))))
+    used |= set(session.scalars(select(Offer.digest).where(Offer.digest.in_(digests))))
     used |= {str(one) for one in session.scalars(select(Image.thumbnail).where(Image.thumbnail.in_(digests)))}
     for files in session.scalars(select(ModelVersion.files)):
         used |= set(files.values()) & set(digests)
