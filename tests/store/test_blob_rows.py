@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import delete, select
+from store_rows import add_image, add_site, keep
 
 from isotherm.store.blob_rows import Collected, collect, known, remember
 from isotherm.store.blobs import KEEP_S, Blobs, Stored
 from isotherm.store.database import Database
 from isotherm.store.tables import Blob, Image, ModelVersion, Offer, now
-from store_rows import add_image, add_site, keep
 
 DAY_AND_MORE = KEEP_S + 60
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import BinaryIO
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from isotherm.core.errors import DataError, NotFoundError, TooLargeError
 from isotherm.core.files import make_folder
@@ -27,6 +27,15 @@ PIECE = 1 << 20
 KEEP_S = 24 * 3600.0
 """How long content that nobody refers to is kept [s]: whoever stores it has that long to refer to it."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+@runtime_checkable
+class Stream(Protocol):
+    """What content is read from, in pieces."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to `size` bytes, and none at the end."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,7 @@ class Blobs:
         self._flushed: set[Path] = set()
         self._guard = Lock()
 
-    def put(self, source: bytes | BinaryIO, *, most_bytes: int, digest: str | None = None) -> Stored:
+    def put(self, source: bytes | Stream, *, most_bytes: int, digest: str | None = None) -> Stored:
         """Keep the content of `source`, and return when it is on the disk.
 
         Parameters
@@ -198,7 +207,7 @@ class Blobs:
         return len(stale)
 
 
-def _write(source: bytes | BinaryIO, temporary: Path, most_bytes: int) -> Stored:
+def _write(source: bytes | Stream, temporary: Path, most_bytes: int) -> Stored:
     """Write `source` to a new file and flush it."""
     digest, size = hashlib.sha256(), 0
     with temporary.open("xb") as stream:
@@ -213,7 +222,7 @@ def _write(source: bytes | BinaryIO, temporary: Path, most_bytes: int) -> Stored
     return Stored(digest.hexdigest(), size)
 
 
-def _pieces(source: bytes | BinaryIO, most_bytes: int) -> Iterator[bytes]:
+def _pieces(source: bytes | Stream, most_bytes: int) -> Iterator[bytes]:
     if isinstance(source, bytes):
         yield source
         return
