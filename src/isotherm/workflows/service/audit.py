@@ -1,0 +1,54 @@
+"""Who did what, when: one line in the chained audit trail for each change, in the transaction of the change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from isotherm.store import audit as chain
+from isotherm.store.tables import Audit
+from isotherm.workflows.service.access import Actor, demand_everywhere
+from isotherm.workflows.service.service import Service
+
+
+def record(session: Session, actor: Actor, action: str, subject: str, details: Mapping[str, Any] | None = None) -> None:
+    """Write one line; the last thing before the commit, because the chain makes others wait from here on.
+
+    Parameters
+    ----------
+    session
+        The transaction of the change.
+    actor
+        Who made it.
+    action
+        ``image.added``, ``model.activated`` ...
+    subject
+        The id of what was changed.
+    details
+        Plain values; no secrets, no contents of files.
+    """
+    chain.append(session, actor.name, action, subject, dict(details or {}))
+
+
+def list_audit(
+    service: Service, actor: Actor, *, action: str = "", after: int | None = None, limit: int = 50
+) -> Sequence[Audit]:
+    """Return lines of the trail, newest first, those before number `after`; for administrators of all sites."""
+    demand_everywhere(actor, "admin")
+    query = select(Audit).order_by(Audit.number.desc()).limit(max(1, min(limit, 200)))
+    if action:
+        query = query.where(Audit.action == action)
+    if after is not None:
+        query = query.where(Audit.number < after)
+    with service.database.read() as session:
+        return session.scalars(query).all()
+
+
+def verify_audit(service: Service, actor: Actor) -> list[str]:
+    """Return what is wrong with the chain, one sentence each; empty where nothing was changed or removed."""
+    demand_everywhere(actor, "admin")
+    with service.database.read() as session:
+        return list(chain.verify(session))

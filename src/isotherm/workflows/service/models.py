@@ -1,0 +1,233 @@
+"""Model versions of a site: which one judges, switching and rolling back, and never a damaged one."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from isotherm.core.errors import ChangedError, ConflictError, DataError, ModelError, NotFoundError
+from isotherm.store.tables import Activation, ModelVersion, Site
+from isotherm.workflows.service.access import LOCAL, Actor, at_sites, demand, fetch
+from isotherm.workflows.service.audit import record
+from isotherm.workflows.service.paging import USUAL, Page, read_page
+from isotherm.workflows.service.service import Service
+
+if TYPE_CHECKING:
+    from isotherm.workflows.classify_model import TrainedClassifier
+
+_log = logging.getLogger(__name__)
+SYSTEM = Actor("isotherm", LOCAL.scopes)
+"""Who acts where nobody asked: a damaged model is put out of service."""
+
+
+@dataclass(frozen=True)
+class Active:
+    """A model version and what it is in memory: always the two that belong together."""
+
+    version: ModelVersion
+    classifier: TrainedClassifier
+
+
+def list_models(
+    service: Service,
+    actor: Actor,
+    site_id: str | None = None,
+    *,
+    after: Sequence[object] | None = None,
+    limit: int = USUAL,
+) -> Page[ModelVersion]:
+    """Return model versions, newest first."""
+    query = select(ModelVersion).where(at_sites(actor, ModelVersion.site_id, site_id))
+    with service.database.read() as session:
+        return read_page(session, query, [ModelVersion.id], after=after, limit=limit)
+
+
+def get_model(service: Service, actor: Actor, model_id: str) -> ModelVersion:
+    """Return a model version; raises NotFoundError where there is none for this actor."""
+    with service.database.read() as session:
+        return fetch(session, actor, ModelVersion, model_id)
+
+
+def list_activations(
+    service: Service, actor: Actor, site_id: str, *, after: Sequence[object] | None = None, limit: int = USUAL
+) -> Page[Activation]:
+    """Return the switches of a site's active model, newest first."""
+    demand(actor, "read", site_id)
+    query = select(Activation).where(at_sites(actor, Activation.site_id, site_id))
+    with service.database.read() as session:
+        return read_page(session, query, [Activation.id], after=after, limit=limit)
+
+
+_ANY = object()
+
+
+def activate(service: Service, actor: Actor, model_id: str, *, expected: str | object | None = _ANY) -> ModelVersion:
+    """Let a model version judge the images of its site from now on; needs the scope train.
+
+    It is loaded and checked first, so that a damaged one never takes over. Whoever asks after this has returned gets
+    its answers; who asked before gets those of the one before, whole.
+
+    Parameters
+    ----------
+    expected
+        The version that is active now as the caller believes (None: none); left out, whichever.
+
+    Raises
+    ------
+    ModelError
+        It is damaged; it is refused from now on.
+    ChangedError
+        Another than `expected` is active.
+    """
+    with service.database.read() as session:
+        version = fetch(session, actor, ModelVersion, model_id, "train")
+    load(service, version)
+    with service.database.write() as session:
+        site = fetch(session, actor, Site, version.site_id, "train", lock=True)
+        if expected is not _ANY and site.active_model != expected:
+            raise ChangedError("another model has been made active since this was read; read it again")
+        if session.scalar(select(ModelVersion.state).where(ModelVersion.id == version.id)) != "ready":
+            raise ModelError(f"version {version.number} is refused: it is damaged")
+        switch(session, actor, site, version.id)
+    return version
+
+
+def roll_back(service: Service, actor: Actor, site_id: str) -> ModelVersion:
+    """Let the version that judged before the active one judge again; needs the scope train.
+
+    Raises
+    ------
+    ConflictError
+        There was none before, or it is refused.
+    """
+    with service.database.read() as session:
+        site = fetch(session, actor, Site, site_id, "train")
+        earlier = _earlier(session, site)
+    if earlier is None:
+        raise ConflictError("no other model of this site was active before that could be gone back to")
+    return activate(service, actor, earlier.id, expected=site.active_model)
+
+
+def switch(session: Session, actor: Actor, site: Site, model_id: str | None) -> None:
+    """Move the one pointer of a site and write down that it moved; the site's row is locked by the caller."""
+    previous, site.active_model = site.active_model, model_id
+    number = session.scalar(select(func.max(Activation.number)).where(Activation.site_id == site.id)) or 0
+    session.add(Activation(site_id=site.id, number=number + 1, model_id=model_id, previous=previous, actor=actor.name))
+    session.flush()
+    record(session, actor, "model.activated", site.id, {"model": model_id, "previous": previous})
+
+
+def _earlier(session: Session, site: Site) -> ModelVersion | None:
+    """Return the good version that the site would go back to.
+
+    Going to the one below is taken as going back: after 1, 2, 3 and back to 2, the next one back is 1.
+    """
+    switches = select(Activation.model_id).where(Activation.site_id == site.id).order_by(Activation.number)
+    stack: list[str | None] = []
+    for model_id in session.scalars(switches):
+        if len(stack) > 1 and stack[-2] == model_id:
+            stack.pop()
+        elif not stack or stack[-1] != model_id:
+            stack.append(model_id)
+    for model_id in reversed(stack):
+        found = session.get(ModelVersion, model_id) if model_id and model_id != site.active_model else None
+        if found is not None and found.state == "ready":
+            return found
+    return None
+
+
+def active_classifier(service: Service, site_id: str) -> Active | None:
+    """Return the model that judges a site's images now, in memory; None where the site has none.
+
+    One that turns out to be damaged is refused and the last good one before it takes its place.
+    """
+    while True:
+        with service.database.read() as session:
+            version = session.scalar(
+                select(ModelVersion).join(Site, Site.active_model == ModelVersion.id).where(Site.id == site_id)
+            )
+        if version is None:
+            return None
+        try:
+            return Active(version, load(service, version))
+        except ModelError as error:
+            _log.error("site %s, model version %d: %s", site_id, version.number, error)
+
+
+def load(service: Service, version: ModelVersion) -> TrainedClassifier:
+    """Return a version's classifier, from memory or from its files, each checked.
+
+    Raises
+    ------
+    ModelError
+        A file is missing or damaged. The version is marked as refused, and no longer active.
+    """
+    try:
+        if version.state != "ready":
+            raise ModelError(f"version {version.number} is refused: {version.reason}")
+        return service.loaded.get(version.id, lambda: _loaded(service, version))
+    except ModelError as error:
+        refuse(service, version, str(error))
+        raise
+
+
+def _loaded(service: Service, version: ModelVersion) -> TrainedClassifier:
+    from isotherm.workflows.classify_model import load_classifier
+
+    folder = Path(tempfile.mkdtemp(dir=service.folder / "scratch", prefix="model-"))
+    try:
+        write_files(service, version, folder)
+        return load_classifier(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_files(service: Service, version: ModelVersion, folder: Path) -> None:
+    """Write the files of a version below an empty folder; raises ModelError where one is missing or damaged."""
+    for name, digest in version.files.items():
+        path = folder / PurePosixPath(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.write_bytes(service.blobs.read(digest))
+        except (NotFoundError, DataError) as error:
+            raise ModelError(f"file {name}: {error}") from error
+
+
+def stored_files(service: Service, folder: Path) -> dict[str, str]:
+    """Keep the files below a model's folder as contents and return their digests by name."""
+    found = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        with path.open("rb") as stream:
+            found[path.relative_to(folder).as_posix()] = service.blobs.put(stream, most_bytes=1 << 40).digest
+    return found
+
+
+def refuse(service: Service, version: ModelVersion, reason: str) -> None:
+    """Mark a version as damaged; where it is active, the last good one before it becomes active, or none."""
+    service.loaded.drop(version.id)
+    with service.database.write() as session:
+        site = session.get(Site, version.site_id, with_for_update=True)
+        if site is None:
+            return
+        marked = update(ModelVersion).where(ModelVersion.id == version.id, ModelVersion.state == "ready")
+        fresh = session.execute(marked.values(state="refused", reason=reason)).rowcount  # type: ignore[attr-defined]
+        if site.active_model == version.id:
+            earlier = _earlier(session, site)
+            switch(session, SYSTEM, site, None if earlier is None else earlier.id)
+        if fresh:
+            record(session, SYSTEM, "model.refused", version.id, {"reason": reason})
+
+
+def digest_of(version: ModelVersion) -> str:
+    """Return one sha256 for all files of a version."""
+    whole = "\n".join(f"{digest}  {name}" for name, digest in sorted(version.files.items()))
+    return hashlib.sha256(whole.encode()).hexdigest()

@@ -1,0 +1,123 @@
+"""Asking a site's model about files that are not kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from isotherm.core.errors import ConflictError, IsothermError, NotFoundError, one_line
+from isotherm.store.tables import ModelVersion, Site
+from isotherm.workflows.classify_model import Classified as Answer
+from isotherm.workflows.service.access import Actor, fetch
+from isotherm.workflows.service.looking import examination_settings
+from isotherm.workflows.service.models import Active, active_classifier, load
+from isotherm.workflows.service.names import file_name
+from isotherm.workflows.service.service import Service
+from isotherm.workflows.service.sites import SiteSettings, settings_of
+from isotherm.workflows.service.taking import Upload, bytes_of, each_of
+
+
+@dataclass(frozen=True)
+class Classified:
+    """What the model of a site says about one file, or why it says nothing (``error``).
+
+    ``label`` is a category, or `isotherm.workflows.classify_model.NO_CATEGORY` where it is `rejected` for a `reason`;
+    ``nearest`` is the most probable category all the same. ``model_id`` says which version has answered.
+    """
+
+    name: str
+    label: str = ""
+    confidence: float = 0.0
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    nearest: str = ""
+    distance: float | None = None
+    rejected: bool = False
+    reason: str = ""
+    model_id: str = ""
+    error: str = ""
+    problem: IsothermError | None = None
+
+
+def predict(
+    service: Service,
+    actor: Actor,
+    site_id: str,
+    uploads: Iterable[Upload],
+    *,
+    min_confidence: float | None = None,
+    model_id: str | None = None,
+) -> list[Classified]:
+    """Return the category of each file by the site's model; needs the scope predict. Nothing is kept.
+
+    All answers of one call come from the same version.
+
+    Parameters
+    ----------
+    min_confidence
+        Least probability of a verdict, in place of the site's.
+    model_id
+        A version of the site in place of the active one.
+
+    Raises
+    ------
+    ConflictError
+        The site has no model.
+    BusyError
+        As many calls are at work as may.
+    """
+    with service.database.read() as session:
+        site = fetch(session, actor, Site, site_id, "predict")
+    settings = _settings(site, min_confidence)
+    active = _active(service, actor, site, model_id)
+    with service.taking():
+        return list(each_of(service, partial(_one, service, actor, settings=settings, active=active), uploads))
+
+
+def _settings(site: Site, min_confidence: float | None) -> SiteSettings:
+    from dataclasses import replace
+
+    settings = settings_of(site)
+    return settings if min_confidence is None else replace(settings, min_confidence=min_confidence)
+
+
+def _active(service: Service, actor: Actor, site: Site, model_id: str | None) -> Active:
+    if model_id is None:
+        active = active_classifier(service, site.id)
+        if active is None:
+            raise ConflictError(f"the site {site.name!r} has no model yet; train one first")
+        return active
+    with service.database.read() as session:
+        version = fetch(session, actor, ModelVersion, model_id)
+    if version.site_id != site.id:
+        raise NotFoundError("model version", model_id)
+    return Active(version, load(service, version))
+
+
+def _one(service: Service, actor: Actor, upload: Upload, *, settings: SiteSettings, active: Active) -> Classified:
+    name = file_name(upload.name)
+    try:
+        examined = service.examinations.examine(
+            bytes_of(service, actor, upload), name, examination_settings(settings), want=("values",)
+        )
+        said = active.classifier.classify(
+            [examined.thermogram()], min_confidence=settings.min_confidence, open_set=settings.open_set
+        )[0]
+    except IsothermError as error:
+        return Classified(name, model_id=active.version.id, error=one_line(error), problem=error)
+    return _plain(name, active, said)
+
+
+def _plain(name: str, active: Active, said: Answer) -> Classified:
+    return Classified(
+        name,
+        label=said.label,
+        confidence=said.confidence,
+        probabilities=said.probabilities,
+        nearest=said.nearest,
+        distance=said.distance,
+        rejected=said.rejected,
+        reason=said.reason,
+        model_id=active.version.id,
+        error=said.error,
+    )

@@ -1,0 +1,260 @@
+"""Taking files in: examined and judged, kept, and only then, when all is on the disk, answered for."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from isotherm.core.errors import (
+    ConfigError,
+    DataError,
+    IsothermError,
+    NotFoundError,
+    StorageFullError,
+    TooLargeError,
+    one_line,
+)
+from isotherm.store.blob_rows import remember
+from isotherm.store.blobs import Stored
+from isotherm.store.ids import new_id
+from isotherm.store.tables import Asset, Image, Inspection, Offer, Site
+from isotherm.workflows.service.access import Actor, at_sites, fetch
+from isotherm.workflows.service.audit import record
+from isotherm.workflows.service.categories import may_write, named_category
+from isotherm.workflows.service.inspections import add_inspection
+from isotherm.workflows.service.looking import Looked, look
+from isotherm.workflows.service.names import file_name
+from isotherm.workflows.service.service import Service
+
+SPLITS = ("", "train", "test")
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One file that somebody sends: its own name, and its bytes, where they lie, or the sha256 of what is here."""
+
+    name: str
+    data: bytes | Path | str
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of one upload: an image (with an inspection, unless it is a common one), or why not."""
+
+    name: str
+    image: Image | None = None
+    inspection: Inspection | None = None
+    error: str = ""
+    problem: IsothermError | None = None
+
+
+@dataclass(frozen=True)
+class _Target:
+    site: Site | None
+    category_id: str | None
+    split: str
+    asset_id: str | None
+
+
+def take_in(
+    service: Service,
+    actor: Actor,
+    site_id: str | None,
+    uploads: Iterable[Upload],
+    *,
+    category: str | None = None,
+    split: str = "",
+    asset_id: str | None = None,
+) -> list[Taken]:
+    """Take files in at a site, or (None) as common to all; needs the scope write.
+
+    What is returned without an error is on the disk. A file that is no image is not kept, and never stops the others.
+
+    Parameters
+    ----------
+    category, split
+        What they show, where that is known, and the part of the data set they belong to.
+    asset_id
+        What they are pictures of.
+
+    Raises
+    ------
+    NotFoundError, ForbiddenError, ConfigError
+        The site or asset is not one of the actor's; the category's name or the split is wrong.
+    BusyError
+        As many calls are at work as may.
+    """
+    with service.taking():
+        target = _target(service, actor, site_id, category=category, split=split, asset_id=asset_id)
+        return list(each_of(service, partial(_taken, service, actor, target), uploads))
+
+
+def _target(
+    service: Service, actor: Actor, site_id: str | None, *, category: str | None, split: str, asset_id: str | None
+) -> _Target:
+    check_split(split)
+    with service.database.read() as session:
+        may_write(session, actor, site_id)
+        site = session.get(Site, site_id) if site_id is not None else None
+        asset = None if asset_id is None else fetch(session, actor, Asset, asset_id)
+        if asset is not None and asset.site_id != site_id:
+            raise NotFoundError("asset", asset.id)
+    if category is None:
+        return _Target(site, None, split, asset_id)
+    with service.database.write() as session:
+        return _Target(site, named_category(service, session, actor, site_id, category).id, split, asset_id)
+
+
+def check_split(split: str) -> str:
+    """Return the name of a part of the data set; raises ConfigError for any other."""
+    if split not in SPLITS:
+        raise ConfigError(f"split must be train, test or empty, not {split!r}")
+    return split
+
+
+def each_of(service: Service, function: Callable[[Upload], R], uploads: Iterable[Upload]) -> Iterator[R]:
+    """Give what a function makes of each upload, in order, some at a time; raises TooLargeError beyond the limit.
+
+    Parameters
+    ----------
+    function
+        Raises nothing.
+    uploads
+        Taken one by one, so that a long stream of them need not be in memory.
+    """
+    most, running = service.limits.files_a_request, deque[Any]()
+    source = iter(uploads)
+    for upload in islice(source, most):
+        running.append(service.threads.submit(function, upload))
+        if len(running) > service.limits.children:
+            yield running.popleft().result()
+    while running:
+        yield running.popleft().result()
+    if next(source, None) is not None:
+        raise TooLargeError(f"more than {most} files at once; those before are done, send the rest again")
+
+
+def _taken(service: Service, actor: Actor, target: _Target, upload: Upload) -> Taken:
+    name = file_name(upload.name)
+    try:
+        data = bytes_of(service, actor, upload)
+        looked = look(service, target.site, data, name, want=("thumbnail",))
+        image, inspection = _kept(service, actor, target, name=name, data=data, looked=looked)
+    except IsothermError as error:
+        return Taken(name, error=one_line(error), problem=error)
+    return Taken(name, image, inspection)
+
+
+def bytes_of(service: Service, actor: Actor, upload: Upload) -> bytes:
+    """Return the bytes of an upload.
+
+    Raises
+    ------
+    TooLargeError
+        It is longer than a file may be, or empty.
+    NotFoundError
+        Nothing of that sha256 was sent ahead by this actor.
+    """
+    most = service.limits.file_bytes
+    if isinstance(upload.data, str):
+        if not may_name(service, actor, upload.data):
+            raise NotFoundError("stored file", upload.data[:64])
+        return service.blobs.read(upload.data)
+    size = len(upload.data) if isinstance(upload.data, bytes) else upload.data.stat().st_size
+    if size > most:
+        raise TooLargeError(f"the file has {size} bytes; at most {most} are taken")
+    if size == 0:
+        raise DataError("the file is empty")
+    return upload.data if isinstance(upload.data, bytes) else upload.data.read_bytes()
+
+
+def may_name(service: Service, actor: Actor, digest: str) -> bool:
+    """Say whether somebody may use content by its sha256: they have sent it, or see an image that has it."""
+    if not service.blobs.has(digest):
+        return False
+    with service.database.read() as session:
+        if session.get(Offer, (digest, owner_of(actor))) is not None:
+            return True
+        seen = select(Image.id).where(Image.digest == digest, at_sites(actor, Image.site_id)).limit(1)
+        return session.scalar(seen) is not None
+
+
+def owner_of(actor: Actor) -> str:
+    """Return what an `Offer` calls somebody."""
+    return actor.token_id or actor.name
+
+
+def _kept(
+    service: Service, actor: Actor, target: _Target, *, name: str, data: bytes, looked: Looked
+) -> tuple[Image, Inspection | None]:
+    """Keep the file, then write all rows in one transaction."""
+    stored = service.blobs.put(data, most_bytes=service.limits.file_bytes)
+    small = service.blobs.put(looked.examined.parts["thumbnail"], most_bytes=service.limits.file_bytes)
+    image = _image(actor, target, name=name, stored=stored, looked=looked)
+    image.thumbnail = small.digest
+    with service.database.write() as session:
+        if target.site is not None:
+            _count(service, session, target.site.id, stored.size)
+            image.duplicate_of = _first(session, target.site.id, stored.digest)
+        for content in (stored, small):
+            remember(session, content)
+        session.add(image)
+        session.flush()
+        inspection = add_inspection(session, image, looked) if target.site is not None else None
+        record(session, actor, "image.added", image.id, {"name": name, "digest": stored.digest, "site": image.site_id})
+    return image, inspection
+
+
+def _image(actor: Actor, target: _Target, *, name: str, stored: Stored, looked: Looked) -> Image:
+    facts = looked.examined.facts
+    return Image(
+        id=new_id(),
+        site_id=target.site and target.site.id,
+        asset_id=target.asset_id,
+        digest=stored.digest,
+        name=name,
+        size=stored.size,
+        width=facts["width"],
+        height=facts["height"],
+        kind=facts["kind"],
+        taken_at=_moment(facts["taken_at"]),
+        uploaded_by=actor.name,
+        category_id=target.category_id,
+        split=target.split,
+        facts=facts,
+        severity_rank=facts["severity_rank"],
+    )
+
+
+def _moment(text: str) -> datetime | None:
+    """Return the time a file was taken at; one without a zone, as most cameras write it, is taken as UTC."""
+    found = datetime.fromisoformat(text) if text else None
+    return found.replace(tzinfo=UTC) if found is not None and found.tzinfo is None else found
+
+
+def _count(service: Service, session: Session, site_id: str, size: int) -> None:
+    """Count an image of a site within its quota; others who count there wait for the end of the transaction."""
+    room = (Site.images < service.limits.site_images) & (Site.bytes + size <= service.limits.site_bytes)
+    counted = update(Site).where(Site.id == site_id, room).values(images=Site.images + 1, bytes=Site.bytes + size)
+    if session.execute(counted).rowcount:  # type: ignore[attr-defined]
+        return
+    if session.get(Site, site_id) is None:
+        raise NotFoundError("site", site_id)
+    raise StorageFullError("the site has as many images, or bytes of them, as it may; delete some first")
+
+
+def _first(session: Session, site_id: str, digest: str) -> str | None:
+    """Return the first image of a site with some content, if there is one."""
+    twins = select(Image.id).where(Image.site_id == site_id, Image.digest == digest, Image.duplicate_of.is_(None))
+    return session.scalar(twins.order_by(Image.id).limit(1))
