@@ -37,12 +37,19 @@ COMMANDS = {
     "benchmark": "evaluate methods on data sets with several seeds, into one table and one plot",
     "backbones": "list the networks that give features, add or fetch their weights",
     "serve": "offer all of this to browsers and programs: the pages and the HTTP API",
+    "worker": "run the jobs of a server in processes apart from it",
     "token issue": "make a token for somebody who shall use a server",
     "token list": "list the tokens of a server, without their secrets",
     "token revoke": "end a token at once",
     "export": "write a model as one ONNX or OpenVINO graph, and compare both",
+    "client save-data": "send labelled pictures to a per-site classifier API",
+    "client make-model": "have a server make a site's classifier, and wait for it",
+    "client predict": "have a server name the categories of pictures",
+    "compat make-config": "make the folders of the per-site classifier API, and the file that names them",
+    "compat serve": "serve the per-site classifier API over the folders of a configuration file",
 }
-"""Command, of one word or two, -> one line of help; its module is ``isotherm.cli.<command>`` with ``_`` for a blank."""
+"""Command, of one word or two, -> one line of help; its module is ``isotherm.cli.<command>`` with ``_``
+for a blank and a dash."""
 
 EXIT_FAILED, EXIT_USAGE, EXIT_SOME_FAILED = 1, 2, 3
 
@@ -101,8 +108,8 @@ def command_of(argv: Sequence[str]) -> str:
 
 
 def module_of(name: str) -> str:
-    """Return the module of a command; those of two words stand in a module with ``_`` between."""
-    return f"isotherm.cli.{name.replace(' ', '_')}"
+    """Return the module of a command; those of two words stand in a module with ``_`` between, and for a dash."""
+    return f"isotherm.cli.{name.replace(' ', '_').replace('-', '_')}"
 
 
 def _overview(argv: list[str]) -> tuple[argparse.ArgumentParser, list[str]]:

@@ -219,6 +219,11 @@ def purge(session: Session, before: datetime, most: int = 500) -> int:
     return len(ids)
 
 
+def forget_workers(session: Session, now_ms: int) -> None:
+    """Remove the rows of workers that have not been heard of for a day."""
+    session.execute(delete(Worker).where(Worker.seen_ms < now_ms - 86_400_000))
+
+
 # --- What workers do ------------------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from isotherm.core.errors import IsothermError
 from isotherm.jobs import queue
@@ -21,6 +22,7 @@ from isotherm.jobs.child import Child, ChildFailedError, Limits
 from isotherm.jobs.queue import Lease, LeaseWatch
 from isotherm.jobs.watching import Post, WatchedJob
 from isotherm.store.database import Database
+from isotherm.store.tables import now
 
 _LOG = logging.getLogger(__name__)
 IDLE_S = 120.0
@@ -28,11 +30,14 @@ IDLE_S = 120.0
 REUSES = 100
 """After so many jobs a child process is replaced, whatever it may have left lying about."""
 BUSY_PAUSE_S = 2.0
+KEPT = timedelta(days=90)
+"""How long jobs are kept after their end, with their logs."""
+TIDY_S = 3600.0
 
 
-def worker_name() -> str:
-    """Return a name that no other worker has, ever."""
-    return f"{socket.gethostname()[:64]}:{os.getpid()}:{secrets.token_hex(4)}"
+def worker_name(process: int | None = None) -> str:
+    """Return a name that no other worker has, ever; it tells machine and process number."""
+    return f"{socket.gethostname()[:64]}:{process or os.getpid()}:{secrets.token_hex(4)}"
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ class _Worker:
         self._watch = LeaseWatch(settings.lease_s)
         self._child: Child | None = None
         self._kinds: Mapping[str, Limits] = {}
-        self._next_beat = -float("inf")
+        self._next_beat = self._next_tidying = -float("inf")
 
     def run(self) -> None:
         try:
@@ -112,6 +117,7 @@ class _Worker:
         self._beat()
         if not self._may_claim():
             self._let_go_when_idle()
+            self._tidy()
             self._stop.wait(self._settings.poll_s)
             return
         child = self._ready_child()
@@ -124,6 +130,14 @@ class _Worker:
         if time.monotonic() >= self._next_beat:
             queue.beat(self._database, self._settings.name, self._watch)
             self._next_beat = time.monotonic() + self._settings.lease_s / 3
+
+    def _tidy(self) -> None:
+        """Remove what ended long ago, while there is nothing better to do."""
+        if time.monotonic() >= self._next_tidying:
+            with self._database.write() as session:
+                more = queue.purge(session, now() - KEPT)
+                queue.forget_workers(session, self._database.now_ms(session))
+            self._next_tidying = time.monotonic() + (0 if more else TIDY_S)
 
     def _may_claim(self) -> bool:
         with self._database.read() as session:
