@@ -12,26 +12,25 @@ Of the server's environment a child gets nothing, and it ends with the process t
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from isotherm.core.errors import BusyError, ConfigError, TooLargeError
+from isotherm.core.errors import BusyError, ConfigError, IsothermError, TooLargeError
 from isotherm.jobs.limited_process import START_S, Child, Limits, Plan
 from isotherm.jobs.limited_wire import Answer
 
 __all__ = ["Answer", "LimitedPool", "Limits"]
 
+_log = logging.getLogger(__name__)
 _PAUSE_S = 1.0
 """How long is waited before a child is started again that could not be started [s]."""
 
@@ -83,9 +82,8 @@ class LimitedPool:
         if os.name != "posix":
             raise ConfigError("children with limits need Linux, macOS or another POSIX system")
         self.limits = limits or Limits()
-        folder = Path(tempfile.mkdtemp(prefix="isotherm-limited-"))
-        self._plan = Plan(function, warm_up, self.limits, environment or {}, folder)
-        self._tasks: queue.Queue[_Task | None] = queue.Queue(waiting + children)
+        self._plan = Plan(function, warm_up, self.limits, environment or {})
+        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._lock = threading.Lock()
         self._most = waiting + children
@@ -162,7 +160,6 @@ class LimitedPool:
                 # A child that is just being started is ended as soon as it is known.
                 slot.kill()
                 slot.join(0.05)
-        shutil.rmtree(self._plan.folder, ignore_errors=True)
 
     def __enter__(self) -> LimitedPool:
         return self
@@ -179,7 +176,7 @@ class _Slot(threading.Thread):
     Linux ends a child when the *thread* that started it ends: so this thread lives as long as the pool.
     """
 
-    def __init__(self, plan: Plan, tasks: queue.Queue[_Task | None], closing: threading.Event) -> None:
+    def __init__(self, plan: Plan, tasks: queue.SimpleQueue[_Task | None], closing: threading.Event) -> None:
         super().__init__(name="isotherm-limited", daemon=True)
         self._plan, self._tasks, self._closing = plan, tasks, closing
         self.child: Child | None = None
@@ -193,6 +190,7 @@ class _Slot(threading.Thread):
             while (task := self._tasks.get()) is not None:
                 if task.future.set_running_or_notify_cancel():
                     self._perform(task)
+                del task
                 self._prepare()
         finally:
             for child in (self.child, self._next):
@@ -200,35 +198,39 @@ class _Slot(threading.Thread):
                     child.end()
 
     def _perform(self, task: _Task) -> None:
-        child = self.child
-        if child is None or child.ended():
-            # It died while it had nothing to do (the system was out of memory, say): no call is to blame.
-            child = self._replaced()
         try:
+            # A child may have died while it had nothing to do (the system was out of memory): no call is to blame.
+            child = self._replaced() if self.child is None or self.child.ended() else self.child
             task.future.set_result(child.call(task.data, task.options, task.timeout_s))
         except Exception as error:  # noqa: BLE001 (it is the caller's)
             task.future.set_exception(error)
 
     def _replaced(self) -> Child:
-        if self.child is not None:
-            self.child.end()
+        """Return a new child in place of the one that is there; raises IsothermError where none can be started."""
+        old, self.child = self.child, None
+        if old is not None:
+            old.end()
         self.child, self._next = self._next or Child(self._plan), None
         return self.child
 
     def _prepare(self) -> None:
         """Have a child that is ready for the next task."""
-        child = self.child
-        if child is None or child.ended():
-            if child is not None and child.stillborn:
-                self._closing.wait(_PAUSE_S)
-            child = self._replaced()
-        elif child.calls >= self._plan.limits.tasks:
-            # The next one gets ready while this one works on.
-            self._next = self._next or Child(self._plan)
-            if self._next.announced():
+        if self._closing.is_set():
+            return
+        try:
+            child = self.child
+            if child is None or child.ended():
                 child = self._replaced()
-        if not self._closing.is_set() and child.get_ready():
-            self.warm.set()
+            elif child.calls >= self._plan.limits.tasks:
+                # The next one gets ready while this one works on.
+                self._next = self._next or Child(self._plan)
+                child = self._replaced() if self._next.announced() else child
+            if child.get_ready():
+                self.warm.set()
+                return
+        except IsothermError as error:
+            _log.error("%s", error)
+        self._closing.wait(_PAUSE_S)
 
     def kill(self) -> None:
         """End the child at once, from another thread."""

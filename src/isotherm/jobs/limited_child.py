@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from isotherm.core.errors import IsothermError, TooLargeError
-from isotherm.jobs.limited_walls import allow_cpu, die_with, raise_walls
+from isotherm.jobs.limited_walls import allow_cpu, die_with, raise_limits, raise_walls
 from isotherm.jobs.limited_wire import Answer, plain_error, receive, send
 
 Function = Callable[[bytes, Mapping[str, Any]], Answer]
@@ -47,12 +47,8 @@ def _ready(order: Mapping[str, Any]) -> tuple[Function, list[str]]:
     if order["warm_up"]:
         _named(order["warm_up"])()
     folder = Path.cwd() if order["file_bytes"] else None
-    confined = raise_walls(
-        memory_bytes=order["memory_bytes"],
-        file_bytes=order["file_bytes"],
-        open_files=order["open_files"],
-        folder=folder,
-    )
+    confined = raise_limits(order["memory_bytes"], order["file_bytes"], order["open_files"])
+    confined += raise_walls(order["readable"], folder)
     # What has been imported stays: the collector need not look at it again after each picture.
     gc.freeze()
     return function, confined

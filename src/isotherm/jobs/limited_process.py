@@ -60,6 +60,8 @@ class Limits:
         After so many calls a child is replaced, so that nothing adds up.
     nice
         By how much the children give way to others.
+    readable
+        What they may read beside programs and libraries, where the system can forbid the rest.
     """
 
     memory_bytes: int = 1 << 30
@@ -70,6 +72,7 @@ class Limits:
     file_bytes: int = 0
     tasks: int = 1000
     nice: int = 0
+    readable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +83,6 @@ class Plan:
     warm_up: str
     limits: Limits
     environment: Mapping[str, str]
-    folder: Path
 
 
 class Child:
@@ -91,21 +93,17 @@ class Child:
 
     def __init__(self, plan: Plan) -> None:
         self._limits = plan.limits
-        self.calls, self.confined, self.stillborn = 0, tuple[str, ...](), False
-        self._folder = Path(tempfile.mkdtemp(dir=plan.folder))
-        self._stream, theirs = socket.socketpair()
-        with theirs:
-            for end in (self._stream, theirs):
-                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
-            self._process = subprocess.Popen(  # noqa: S603 (our own program)
-                [sys.executable, "-P", "-s", "-m", "isotherm.jobs.limited_child", _order(plan, theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                cwd=self._folder,
-                env=_environment(plan, self._folder),
-                pass_fds=(theirs.fileno(),),
-            )
+        self.calls, self.confined, self.stillborn, self._killed = 0, tuple[str, ...](), False, False
+        try:
+            # Who may not write needs no folder: a full disk then stops nobody, and kill -9 leaves nothing behind.
+            own = plan.limits.file_bytes > 0
+            self._folder = Path(tempfile.mkdtemp(prefix="isotherm-limited-") if own else "/")
+            self._stream, theirs = socket.socketpair()
+            with theirs:
+                self._process = _started(plan, theirs, self._folder)
+        except OSError as error:
+            raise IsothermError(f"the process that decodes files cannot be started: {error}") from error
+        self._stream.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
         self.pid = self._process.pid
 
     def announced(self) -> bool:
@@ -131,8 +129,8 @@ class Child:
         return True
 
     def ended(self) -> bool:
-        """Say whether the process is gone."""
-        return self._process.poll() is not None
+        """Say whether the process is gone, or has been told to go."""
+        return self._killed or self._process.poll() is not None
 
     def call(self, data: bytes, options: Mapping[str, Any], timeout_s: float) -> Answer:
         """Have the function called; see `isotherm.jobs.limited.LimitedPool.submit` for what is raised."""
@@ -183,6 +181,7 @@ class Child:
 
     def kill(self) -> None:
         """End the process at once; from any thread."""
+        self._killed = True
         with suppress(OSError):
             self._process.kill()
 
@@ -191,10 +190,24 @@ class Child:
         self._stream.close()
         self.kill()
         self._process.wait()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._limits.file_bytes:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 _IMPROPER = "the process that decoded this file gave no proper answer"
+
+
+def _started(plan: Plan, theirs: socket.socket, folder: Path) -> subprocess.Popen[bytes]:
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
+    return subprocess.Popen(  # noqa: S603 (our own program)
+        [sys.executable, "-P", "-s", "-m", "isotherm.jobs.limited_child", _order(plan, theirs.fileno())],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=folder,
+        env=_environment(plan, folder),
+        pass_fds=(theirs.fileno(),),
+    )
 
 
 def _order(plan: Plan, handle: int) -> str:

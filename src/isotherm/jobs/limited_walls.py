@@ -12,7 +12,7 @@ import os
 import signal
 import struct
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -39,46 +39,38 @@ def die_with(parent: int) -> None:
         os._exit(0)
 
 
-def raise_walls(*, memory_bytes: int, file_bytes: int, open_files: int, folder: Path | None) -> list[str]:
-    """Limit this process, and return what is in force.
-
-    Parameters
-    ----------
-    memory_bytes
-        Address space beyond what the process has now.
-    file_bytes
-        The largest file that may be written, below `folder` only.
-    open_files
-        Most open files.
-    folder
-        Where files may be written and from where programs may be started; None: nowhere, and no program.
-    """
-    found = [*_limits(memory_bytes, file_bytes, open_files)]
-    if sys.platform == "linux":
-        _prctl(_PR_SET_DUMPABLE, 0)
-        found += _landlock(folder)
-    return found
-
-
 def _prctl(option: int, value: int) -> bool:
     with suppress(OSError, AttributeError):
         return bool(ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) == 0)
     return False
 
 
-def _limits(memory_bytes: int, file_bytes: int, open_files: int) -> Iterable[str]:
+def raise_limits(memory_bytes: int, file_bytes: int, open_files: int) -> list[str]:
+    """Limit what this process may use, and return which limits are in force.
+
+    Parameters
+    ----------
+    memory_bytes
+        Address space beyond what the process has now.
+    file_bytes
+        The largest file that may be written.
+    open_files
+        Most open files.
+    """
     try:
         import resource
     except ImportError:
-        return
+        return []
     wanted = {"CORE": 0, "FSIZE": file_bytes, "NOFILE": open_files}
     used = _address_space()
     if used is not None:
         wanted["AS"] = used + memory_bytes
+    found = []
     for name, value in wanted.items():
         with suppress(AttributeError, OSError, ValueError):
             resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
-            yield name
+            found.append(name)
+    return found
 
 
 def _address_space() -> int | None:
@@ -100,8 +92,15 @@ def allow_cpu(seconds: float) -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(used.ru_utime + used.ru_stime + seconds) + 1, hard))
 
 
-def _landlock(folder: Path | None) -> list[str]:
-    """Forbid writing (but below `folder`), reading of anything but programs and libraries, TCP, and signals."""
+def raise_walls(readable: Sequence[str], folder: Path | None) -> list[str]:
+    """Shut this process in by Landlock, as far as the system has it, and return what is in force.
+
+    It may read programs, libraries and what is `readable`, may write and start programs below `folder` only (None:
+    nowhere, and no program), may neither listen nor connect by TCP, and may signal no other process.
+    """
+    if sys.platform != "linux":
+        return []
+    _prctl(_PR_SET_DUMPABLE, 0)
     libc = ctypes.CDLL(None, use_errno=True)
     version = libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(1))
     if version < 1:
@@ -117,7 +116,7 @@ def _landlock(folder: Path | None) -> list[str]:
         return []
     try:
         reading = _READ_FILE | _READ_DIR | (0 if folder is None else _EXECUTE)
-        for place in _readable():
+        for place in _places([*_SYSTEM, *readable]):
             _allow(libc, ruleset, place, reading & handled)
         if folder is not None:
             _allow(libc, ruleset, folder, handled)
@@ -127,9 +126,9 @@ def _landlock(folder: Path | None) -> list[str]:
     return [f"landlock {version}"] if confined else []
 
 
-def _readable() -> list[Path]:
-    """Return where Python, its packages and the system's libraries are."""
-    places = [sys.prefix, sys.base_prefix, *filter(os.path.isabs, sys.path), *_SYSTEM]
+def _places(others: Sequence[str]) -> list[Path]:
+    """Return where Python, its packages and others are that are there."""
+    places = [sys.prefix, sys.base_prefix, *filter(os.path.isabs, sys.path), *others]
     return [place for place in map(Path, dict.fromkeys(places)) if place != Path("/") and place.exists()]
 
 
