@@ -51,6 +51,7 @@ class FinetunedMethod:
 
     name = "finetuned"
     wants: Wants = "pixels"
+    side_px: int | None = 224
     config_type = FinetunedConfig
 
     def fit(self, examples: Examples, config: FinetunedConfig, *, seed: int, progress: Progress) -> Fitted:

@@ -133,6 +133,9 @@ class ClassifierMethod(Protocol):
 
     name: str
     wants: Wants
+    side_px: int | None
+    """Side of the square with as many pixels as a picture gets, unless the user says otherwise; None: as many as the
+    pictures have."""
     config_type: type
     """A frozen dataclass of `isotherm.core.config.setting` fields; the single source of the command's flags."""
 
@@ -150,6 +153,15 @@ class ClassifierMethod(Protocol):
 
     def load(self, stored: Stored, config: Any, *, classes: int) -> Classifier:
         """Rebuild the classifier that was stored; raises ModelError where the parts do not fit together."""
+        ...
+
+
+@runtime_checkable
+class NeedsExtra(Protocol):
+    """A method that can be asked, before any picture is read, whether what it learns with is installed."""
+
+    def check_extra(self) -> None:
+        """Raise MissingExtraError where it is not."""
         ...
 
 

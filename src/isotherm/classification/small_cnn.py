@@ -47,6 +47,7 @@ class SmallCnnMethod:
 
     name = "small_cnn"
     wants: Wants = "pixels"
+    side_px: int | None = None
     config_type = SmallCnnConfig
 
     def fit(self, examples: Examples, config: SmallCnnConfig, *, seed: int, progress: Progress) -> Fitted:
