@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,16 +25,19 @@ from isotherm.store.migrate import (
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
-        found = Database.open(f"sqlite:///{tmp_path / 'empty.db'}")
-        yield found
-        found.close()
-        return
-    with request.getfixturevalue("postgresql").database(template="template0") as url:
-        found = Database.open(url)
-        yield found
-        found.close()
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+    else:
+        with request.getfixturevalue("postgresql").database(template="template0") as url:
+            yield url
+
+
+@pytest.fixture
+def empty(empty_url: str) -> Iterator[Database]:
+    found = Database.open(empty_url)
+    yield found
+    found.close()
 
 
 def tables(database: Database) -> set[str]:
@@ -104,3 +109,47 @@ def test_the_tables_of_others_are_left_alone(empty: Database) -> None:
         with pytest.raises(DataError, match="has not made"):
             use(empty)
     assert tables(empty) == {"theirs"}
+
+
+# A child of each turn ends itself before its nth statement; the last one comes through.
+KILLED = """
+import os, signal, sys
+from sqlalchemy import event
+from isotherm.store import migrate
+from isotherm.store.database import Database
+
+def move(last, down):
+    database = Database.open(sys.argv[1])
+    statements = []
+    def count(*_):
+        statements.append(1)
+        if len(statements) == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+    event.listen(database.engine, "before_cursor_execute", count)
+    migrate.downgrade(database, "base") if down else migrate.upgrade(database)
+
+for down in (False, True):
+    for last in range(1, 10**6, int(sys.argv[2])):
+        child = os.fork()
+        if not child:
+            move(last, down)
+            os._exit(0)
+        done = os.waitpid(child, 0)[1] == 0
+        database = Database.open(sys.argv[1])
+        print(down, done, repr(migrate.version_of(database)), migrate.differences(database) == [], flush=True)
+        database.close()
+        if done:
+            break
+"""
+
+
+def test_killed_at_any_statement_it_has_changed_nothing(empty_url: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, empty_url, "7"], capture_output=True, text=True, check=True, timeout=100
+    )
+    lines = done.stdout.splitlines()
+    up, down = ([line for line in lines if line.startswith(f"{way} ")] for way in (False, True))
+    assert up == ["False False '' False"] * (len(up) - 1) + [f"False True '{newest()}' True"]
+    assert down == [f"True False '{newest()}' True"] * (len(down) - 1) + ["True True '' False"]
+    assert len(up) > 5
+    assert len(down) > 3

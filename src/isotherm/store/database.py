@@ -158,7 +158,9 @@ def _for(engine: Engine, purpose: str) -> Engine:
     """Return the engine, with the same connections, for transactions: ``read``, ``write`` or change of ``schema``."""
     if engine.dialect.name == "sqlite":
         return engine.execution_options(purpose=purpose)
-    return engine.execution_options(postgresql_readonly=purpose == "read")
+    if purpose == "read":
+        return engine.execution_options(postgresql_readonly=True, isolation_level="REPEATABLE READ")
+    return engine
 
 
 def _settle(connection: Any, record: object) -> None:  # noqa: ARG001 (the event's form)

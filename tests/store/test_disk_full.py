@@ -1,0 +1,140 @@
+"""A disk without room: an error that says so, nothing corrupt, and on it goes once there is room again."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, text
+from store_rows import MOST, add_image, add_site
+
+from isotherm.core.errors import StorageFullError
+from isotherm.store.blobs import Blobs
+from isotherm.store.database import Database
+from isotherm.store.migrate import upgrade
+from isotherm.store.tables import Image, Site
+
+
+@contextmanager
+def small_disk(folder: Path, kilobytes: int) -> Iterator[None]:
+    """Put a small disk at a folder; skips the test where that is not allowed."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", folder]
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("needs root to mount a small disk")
+    if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
+        pytest.skip("may not mount a small disk here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+@contextmanager
+def small_files(most_bytes: int) -> Iterator[None]:
+    """Let no file of this process grow beyond a size."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@contextmanager
+def store(folder: Path) -> Iterator[tuple[Database, Blobs]]:
+    database = Database.open(f"sqlite:///{folder / 'isotherm.db'}")
+    upgrade(database)
+    yield database, Blobs(folder / "blobs")
+    database.close()
+
+
+def site_of(database: Database) -> Site:
+    with database.write() as session:
+        return add_site(session)
+
+
+def take_in(database: Database, blobs: Blobs, site: Site, number: int) -> str:
+    stored = blobs.put(os.urandom(15_000), most_bytes=MOST)
+    with database.write() as session:
+        add_image(session, site, stored, f"{number} {'x' * 400}")
+    return stored.digest
+
+
+def fill(database: Database, blobs: Blobs, site: Site) -> list[str]:
+    """Take images in until there is no room; returns those that were acknowledged."""
+    acknowledged: list[str] = []
+    try:
+        while True:
+            acknowledged.append(take_in(database, blobs, site, len(acknowledged)))
+    except StorageFullError:
+        return acknowledged
+
+
+def assert_whole(database: Database, blobs: Blobs, acknowledged: list[str]) -> None:
+    with database.read() as session:
+        assert session.scalars(select(Image.digest).order_by(Image.id)).all() == acknowledged
+        assert session.scalar(text("PRAGMA integrity_check")) == "ok"
+    assert set(acknowledged) <= set(blobs.digests())
+    assert blobs.verify() == []
+    assert list((blobs.folder / "incoming").iterdir()) == []
+
+
+@pytest.mark.parametrize("kilobytes", [1200, 1500, 2003])
+def test_a_full_disk(tmp_path: Path, kilobytes: int) -> None:
+    folder = tmp_path / "small"
+    with small_disk(folder, kilobytes), store(folder) as (database, blobs):
+        site = site_of(database)
+        ballast = folder / "ballast"
+        ballast.write_bytes(bytes(400_000))
+        acknowledged = fill(database, blobs, site)
+        assert len(acknowledged) > 3
+        for _ in range(3):
+            assert_whole(database, blobs, acknowledged)
+            with pytest.raises(StorageFullError):
+                take_in(database, blobs, site, 0)
+        ballast.unlink()
+        acknowledged += [take_in(database, blobs, site, number) for number in range(5)]
+        assert_whole(database, blobs, acknowledged)
+
+
+def write_much(database: Database, site: Site, names: list[str]) -> None:
+    """Write rows until there is no room; `names` gets those that were acknowledged."""
+    while True:
+        name = f"{len(names)} {'x' * 20_000}"
+        with database.write() as session:
+            found = session.get_one(Site, site.id)
+            found.note = name
+            add_site(session, f"{len(names)}").note = name
+        names.append(name)
+
+
+@pytest.mark.parametrize("most_bytes", [400_000, 700_001, 1_000_000])
+def test_a_database_that_may_not_grow(tmp_path: Path, most_bytes: int) -> None:
+    with store(tmp_path) as (database, _):
+        site = site_of(database)
+        names: list[str] = []
+        with small_files(most_bytes):
+            for _ in range(3):
+                with pytest.raises(StorageFullError):
+                    write_much(database, site, names)
+                with database.read() as session:
+                    assert session.get_one(Site, site.id).note == names[-1]
+        with database.write() as session:
+            session.get_one(Site, site.id).note = "room again"
+        with database.read() as session:
+            assert session.scalar(text("PRAGMA integrity_check")) == "ok"
+            assert session.scalars(select(Site.note).order_by(Site.id)).all() == ["room again", *names]
+
+
+def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
+    blobs = Blobs(tmp_path)
+    with small_files(10_000), pytest.raises(StorageFullError, match="there is no room left"):
+        blobs.put(bytes(20_000), most_bytes=MOST)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / "lock"]
