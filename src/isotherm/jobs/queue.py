@@ -156,7 +156,7 @@ def cancel(session: Session, job_id: str) -> Job:
     _change(session, job_id, Job.state == "queued", state="cancelled", finished_at=now(), cancel_requested=True)
     _change(session, job_id, Job.state == "running", cancel_requested=True)
     job = get(session, job_id)
-    if not job.cancel_requested:
+    if job.state not in ("running", "cancelled"):
         raise ConflictError(f"the job has already ended ({job.state})")
     return job
 
