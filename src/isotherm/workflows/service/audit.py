@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from isotherm.store import audit as chain
+from isotherm.store.audit import append, verify
 from isotherm.store.tables import Audit
 from isotherm.workflows.service.access import Actor, demand_everywhere
 from isotherm.workflows.service.service import Service
@@ -30,7 +30,7 @@ def record(session: Session, actor: Actor, action: str, subject: str, details: M
     details
         Plain values; no secrets, no contents of files.
     """
-    chain.append(session, actor.name, action, subject, dict(details or {}))
+    append(session, actor.name, action, subject, dict(details or {}))
 
 
 def list_audit(
@@ -51,4 +51,4 @@ def verify_audit(service: Service, actor: Actor) -> list[str]:
     """Return what is wrong with the chain, one sentence each; empty where nothing was changed or removed."""
     demand_everywhere(actor, "admin")
     with service.database.read() as session:
-        return list(chain.verify(session))
+        return list(verify(session))

@@ -15,6 +15,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from isotherm.core.errors import ChangedError, ConflictError, DataError, ModelError, NotFoundError
+from isotherm.store.blobs import Stored
 from isotherm.store.tables import Activation, ModelVersion, Site
 from isotherm.workflows.service.access import LOCAL, Actor, at_sites, demand, fetch
 from isotherm.workflows.service.audit import record
@@ -24,6 +25,8 @@ from isotherm.workflows.service.service import Service
 if TYPE_CHECKING:
     from isotherm.workflows.classify_model import TrainedClassifier
 
+MOST_BYTES = 4 << 30
+"""Of one file of a model."""
 _log = logging.getLogger(__name__)
 SYSTEM = Actor("isotherm", LOCAL.scopes)
 """Who acts where nobody asked: a damaged model is put out of service."""
@@ -202,12 +205,12 @@ def write_files(service: Service, version: ModelVersion, folder: Path) -> None:
             raise ModelError(f"file {name}: {error}") from error
 
 
-def stored_files(service: Service, folder: Path) -> dict[str, str]:
-    """Keep the files below a model's folder as contents and return their digests by name."""
+def stored_files(service: Service, folder: Path) -> dict[str, Stored]:
+    """Keep the files below a model's folder as contents, by name."""
     found = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         with path.open("rb") as stream:
-            found[path.relative_to(folder).as_posix()] = service.blobs.put(stream, most_bytes=1 << 40).digest
+            found[path.relative_to(folder).as_posix()] = service.blobs.put(stream, most_bytes=MOST_BYTES)
     return found
 
 

@@ -60,7 +60,9 @@ class Taken:
 
 
 @dataclass(frozen=True)
-class _Target:
+class Target:
+    """Where files go: a site (None: common to all), a category, a part of the data set, an asset."""
+
     site: Site | None
     category_id: str | None
     split: str
@@ -102,7 +104,7 @@ def take_in(
 
 def _target(
     service: Service, actor: Actor, site_id: str | None, *, category: str | None, split: str, asset_id: str | None
-) -> _Target:
+) -> Target:
     check_split(split)
     with service.database.read() as session:
         may_write(session, actor, site_id)
@@ -111,9 +113,9 @@ def _target(
         if asset is not None and asset.site_id != site_id:
             raise NotFoundError("asset", asset.id)
     if category is None:
-        return _Target(site, None, split, asset_id)
+        return Target(site, None, split, asset_id)
     with service.database.write() as session:
-        return _Target(site, named_category(service, session, actor, site_id, category).id, split, asset_id)
+        return Target(site, named_category(service, session, actor, site_id, category).id, split, asset_id)
 
 
 def check_split(split: str) -> str:
@@ -145,12 +147,12 @@ def each_of(service: Service, function: Callable[[Upload], R], uploads: Iterable
         raise TooLargeError(f"more than {most} files at once; those before are done, send the rest again")
 
 
-def _taken(service: Service, actor: Actor, target: _Target, upload: Upload) -> Taken:
+def _taken(service: Service, actor: Actor, target: Target, upload: Upload) -> Taken:
     name = file_name(upload.name)
     try:
-        data = bytes_of(service, actor, upload)
-        looked = look(service, target.site, data, name, want=("thumbnail",))
-        image, inspection = _kept(service, actor, target, name=name, data=data, looked=looked)
+        ready = prepared(service, actor, target.site, upload)
+        with service.database.write() as session:
+            image, inspection = write_image(service, session, actor, target, ready)
     except IsothermError as error:
         return Taken(name, error=one_line(error), problem=error)
     return Taken(name, image, inspection)
@@ -195,36 +197,52 @@ def owner_of(actor: Actor) -> str:
     return actor.token_id or actor.name
 
 
-def _kept(
-    service: Service, actor: Actor, target: _Target, *, name: str, data: bytes, looked: Looked
+@dataclass(frozen=True)
+class Ready:
+    """A file that is on the disk, with what was found in it; only the rows are missing."""
+
+    name: str
+    stored: Stored
+    thumbnail: Stored
+    looked: Looked
+
+
+def prepared(service: Service, actor: Actor, site: Site | None, upload: Upload) -> Ready:
+    """Examine and judge a file and keep its content; raises IsothermError where it is not taken."""
+    name, most = file_name(upload.name), service.limits.file_bytes
+    data = bytes_of(service, actor, upload)
+    looked = look(service, site, data, name, want=("thumbnail",))
+    stored = service.blobs.put(data, most_bytes=most)
+    small = service.blobs.put(looked.examined.parts["thumbnail"], most_bytes=most)
+    return Ready(name, stored, small, looked)
+
+
+def write_image(
+    service: Service, session: Session, actor: Actor, target: Target, ready: Ready, *, job_id: str | None = None
 ) -> tuple[Image, Inspection | None]:
-    """Keep the file, then write all rows in one transaction."""
-    stored = service.blobs.put(data, most_bytes=service.limits.file_bytes)
-    small = service.blobs.put(looked.examined.parts["thumbnail"], most_bytes=service.limits.file_bytes)
-    image = _image(actor, target, name=name, stored=stored, looked=looked)
-    image.thumbnail = small.digest
-    with service.database.write() as session:
-        if target.site is not None:
-            _count(service, session, target.site.id, stored.size)
-            image.duplicate_of = _first(session, target.site.id, stored.digest)
-        for content in (stored, small):
-            remember(session, content)
-        session.add(image)
-        session.flush()
-        inspection = add_inspection(session, image, looked) if target.site is not None else None
-        record(session, actor, "image.added", image.id, {"name": name, "digest": stored.digest, "site": image.site_id})
+    """Write the rows of a file within a transaction: content, image, inspection, findings, counts and audit."""
+    image, site_id = _image(actor, target, ready), None if target.site is None else target.site.id
+    if site_id is not None:
+        _count(service, session, site_id, image.size)
+        image.duplicate_of = _first(session, site_id, image.digest)
+    for content in (ready.stored, ready.thumbnail):
+        remember(session, content)
+    session.add(image)
+    session.flush()
+    inspection = None if site_id is None else add_inspection(session, image, ready.looked, job_id=job_id)
+    record(session, actor, "image.added", image.id, {"name": image.name, "digest": image.digest, "site": site_id})
     return image, inspection
 
 
-def _image(actor: Actor, target: _Target, *, name: str, stored: Stored, looked: Looked) -> Image:
-    facts = looked.examined.facts
+def _image(actor: Actor, target: Target, ready: Ready) -> Image:
+    facts = ready.looked.examined.facts
     return Image(
         id=new_id(),
         site_id=target.site and target.site.id,
         asset_id=target.asset_id,
-        digest=stored.digest,
-        name=name,
-        size=stored.size,
+        digest=ready.stored.digest,
+        name=ready.name,
+        size=ready.stored.size,
         width=facts["width"],
         height=facts["height"],
         kind=facts["kind"],
@@ -234,6 +252,7 @@ def _image(actor: Actor, target: _Target, *, name: str, stored: Stored, looked: 
         split=target.split,
         facts=facts,
         severity_rank=facts["severity_rank"],
+        thumbnail=ready.thumbnail.digest,
     )
 
 

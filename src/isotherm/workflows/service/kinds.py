@@ -1,0 +1,33 @@
+"""What workers can do: the names of the queue and their functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from isotherm.jobs.context import Kind, Workplace
+from isotherm.workflows.service.batches import EVALUATE, IMPORT, INSPECT, evaluate, inspect_batch, take_in_batch
+from isotherm.workflows.service.service import Limits, Service
+from isotherm.workflows.service.training import TRAIN, train
+
+TRAINING_MB = 8192
+"""A training with a network on pixels holds its images, the network and what it fits."""
+
+
+def KINDS(service: Service) -> Mapping[str, Kind]:  # noqa: N802 (a table)
+    """Return the kinds of jobs that can be done with a service."""
+    return {
+        TRAIN: Kind(partial(train, service), fresh=True, most_mb=TRAINING_MB),
+        INSPECT: Kind(partial(inspect_batch, service)),
+        EVALUATE: Kind(partial(evaluate, service)),
+        IMPORT: Kind(partial(take_in_batch, service)),
+    }
+
+
+@contextmanager
+def workplace(folder: str, url: str) -> Iterator[Workplace]:
+    """Open a data folder for a worker: one child that decodes, so that the pages stay quick."""
+    with Service.open(Path(folder), url, Limits(children=1)) as service:
+        yield Workplace(service.database, KINDS(service))
