@@ -69,7 +69,7 @@ class Child:
                 return {name: Limits(**limits) for name, limits in found.items()}
         except (EOFError, OSError):
             pass
-        self.kill()
+        self.end()
         raise ChildFailedError(f"the process for jobs did not start: {self.how_it_ended()}; its log says more")
 
     def begin(self, lease: Lease) -> None:
@@ -112,7 +112,7 @@ class Child:
         self._connection.close()
 
     def end(self) -> None:
-        """Let it close what it has open and leave."""
+        """Let it close what it has open and leave; what does not is killed."""
         self._connection.close()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(LEAVE_S)

@@ -70,7 +70,10 @@ class WatchedJob:
         ended = self._wait_for_end()
         if ended:
             return self._end is None
-        self._child.kill()
+        if self._must_be_killed():
+            self._child.kill()
+        else:
+            self._child.end()
         if self._end is None:
             self._end, self._why = _End.CRASHED, f"its process died: {self._child.how_it_ended()}"
         self._settle()
@@ -79,7 +82,7 @@ class WatchedJob:
     def _wait_for_end(self) -> bool:
         """Return whether the job itself has written how it ended."""
         try:
-            while self._end is not _End.LOST and time.monotonic() < self._kill_at:
+            while not self._must_be_killed():
                 ended = self._child.ended(TICK_S)
                 if ended is not None:
                     return ended
@@ -87,6 +90,9 @@ class WatchedJob:
         except EOFError:
             pass
         return False
+
+    def _must_be_killed(self) -> bool:
+        return self._end is _End.LOST or time.monotonic() >= self._kill_at
 
     def _look(self) -> None:
         cancelled = self._asked_to_cancel()
