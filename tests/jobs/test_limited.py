@@ -28,7 +28,7 @@ from isotherm.core.errors import (
     UnknownNameError,
 )
 from isotherm.jobs.limited import Answer, LimitedPool, Limits
-from isotherm.jobs.limited_wire import plain_error, raised, receive, send
+from isotherm.jobs.limited_wire import encoded, plain_error, raised, receive, send
 
 LIMITS = Limits(memory_bytes=256 << 20, timeout_s=20, input_bytes=8 << 20, output_bytes=1 << 20)
 LANDLOCK = "landlock"
@@ -297,7 +297,7 @@ def test_messages_survive_the_way(header: dict[str, Any], parts: list[bytes]) ->
     ours, theirs = socket.socketpair()
     with ours, theirs:
         header.pop("sizes", None)
-        send(ours, header, parts)
+        send(ours, encoded(header, parts), parts)
         assert receive(theirs, 1 << 20) == (header, parts)
         ours.close()
         with pytest.raises(EOFError):

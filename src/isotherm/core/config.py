@@ -7,10 +7,11 @@ Fields are of type bool, int, float, str, ``Literal[...]`` or one of these ``| N
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cache
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from isotherm.core.errors import ConfigError
 
@@ -39,8 +40,14 @@ class Setting:
 
 def settings_of(config_type: type) -> list[Setting]:
     """Describe the fields of a configuration dataclass, in their order."""
+    # Classes are hashable, whatever mypy makes of their instances.
+    return list(_described(cast(Hashable, config_type)))
+
+
+@cache
+def _described(config_type: Any) -> tuple[Setting, ...]:
     hints = get_type_hints(config_type)
-    return [_describe(item.name, hints[item.name], item.default, item.metadata) for item in fields(config_type)]
+    return tuple(_describe(item.name, hints[item.name], item.default, item.metadata) for item in fields(config_type))
 
 
 def _describe(name: str, hint: Any, default: Any, metadata: Mapping[str, Any]) -> Setting:

@@ -10,6 +10,8 @@ from jaxtyping import Bool, Float, Int, Int32
 Mask = Bool[np.ndarray, "H W"]
 Values = Float[np.ndarray, "H W"]
 Labels = Int32[np.ndarray, "H W"]
+Part = tuple[slice, slice]
+"""Rows and columns of a part of a picture."""
 
 
 def label(mask: Mask) -> tuple[Labels, int]:
@@ -97,12 +99,29 @@ def _compressed(parent: Int[np.ndarray, " R"]) -> Int[np.ndarray, " R"]:
 
 def drop_small(labels: Labels, count: int, min_area_px: int) -> tuple[Labels, int]:
     """Remove the regions of fewer than `min_area_px` pixels and number the others anew, in the same order."""
-    keep = np.bincount(labels.ravel(), minlength=count + 1) >= min_area_px
+    # Most pixels belong to no region.
+    pixels = np.flatnonzero(labels != 0)
+    old = labels.ravel()[pixels]
+    keep = np.bincount(old, minlength=count + 1) >= min_area_px
     keep[0] = False
     if keep[1:].all():
         return labels, count
     number = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
-    return number[labels], int(keep.sum())
+    kept = np.zeros_like(labels)
+    kept.ravel()[pixels] = number[old]
+    return kept, int(keep.sum())
+
+
+def boxes(labels: Labels, count: int) -> list[Part]:
+    """Return the rows and columns that each labelled region spans, in the order of their numbers."""
+    y, x = np.nonzero(labels != 0)
+    number = labels[y, x] - 1
+    low, high = np.full((2, count), max(labels.shape)), np.zeros((2, count), dtype=np.intp)
+    for axis, place in enumerate((y, x)):
+        np.minimum.at(low[axis], number, place)
+        np.maximum.at(high[axis], number, place)
+    ends = zip(*low.tolist(), *high.tolist(), strict=True)
+    return [(slice(top, bottom + 1), slice(left, right + 1)) for top, left, bottom, right in ends]
 
 
 def dilate(mask: Mask, radius_px: int) -> Mask:

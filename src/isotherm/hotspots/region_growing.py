@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool
 
 from isotherm.core.config import setting, validate
-from isotherm.core.regions import label
+from isotherm.core.regions import Labels, Part, boxes, label
 from isotherm.hotspots.method import Mask, Values
 from isotherm.hotspots.objects import object_pixels, usual_high
 
 MAX_REGIONS = 64
 """Regions that are grown in one picture; a picture with more hot places is all but hot, and the rest stays as found."""
+_ROUNDING = 1e-5
+"""More than the relative rounding of a 32-bit float."""
 
 
 @dataclass(frozen=True)
@@ -66,27 +69,60 @@ class RegionGrowing:
 
 def _grown(values: Values, seeds: Mask, middle: float, config: RegionGrowingConfig) -> Mask:
     hot = seeds.copy()
-    left = np.where(seeds, values, -np.inf)
+    if not seeds.any():
+        return hot
+    share = 1 - config.grow_percent / 100
     largest = config.max_region_percent / 100 * values.size
+    # Hottest first, in raster order of equals.
+    flat = np.flatnonzero(seeds)
+    flat = flat[np.argsort(-values.ravel()[flat], kind="stable")]
+    peaks, tried = values.ravel()[flat], np.zeros(values.size, dtype=np.bool_)
+    lowest = float(peaks[-1])
+    around = _Around.of(values, lowest - share * (lowest - middle))
+    at = 0
     for _ in range(MAX_REGIONS):
-        place = np.unravel_index(int(left.argmax()), left.shape)
-        peak = float(left[place])
-        if peak == -np.inf:
-            break
-        region = _similar(values, place, peak - (1 - config.grow_percent / 100) * (peak - middle))
-        if np.count_nonzero(region) <= largest:
-            hot |= region
         # What a grown region holds needs no growing of its own, also where the region was too large.
-        left[region] = -np.inf
+        at += int(tried[flat[at:]].argmin())
+        if tried[flat[at]]:
+            break
+        peak = float(peaks[at])
+        part, region = around.similar(values, int(flat[at]), peak - share * (peak - middle))
+        if np.count_nonzero(region) <= largest:
+            hot[part] |= region
+        tried.reshape(values.shape)[part] |= region
     return hot
 
 
-def _similar(values: Values, place: tuple[np.intp, ...], least: float) -> Mask:
-    """Return the pixels of at least this temperature that are connected with a pixel."""
+@dataclass(frozen=True, eq=False)
+class _Around:
+    """The parts of a picture in which regions can lie: each in the box of one that goes down to a lower temperature."""
+
+    labels: Labels
+    boxes: list[Part]
+
+    @classmethod
+    def of(cls, values: Values, least: float) -> _Around:
+        """Return the parts for regions of at least this temperature, and for those of hotter ones."""
+        # A little lower: rounding must not part what belongs together.
+        labels, count = label(_at_least(values, least - _ROUNDING * (1 + abs(least))))
+        return cls(labels, boxes(labels, count))
+
+    def similar(self, values: Values, place: int, least: float) -> tuple[Part, Bool[np.ndarray, "h w"]]:
+        """Return a part of the picture, and its pixels of at least this temperature that are connected with a pixel.
+
+        `place` is the pixel's number in the flat picture.
+        """
+        y, x = divmod(place, values.shape[1])
+        part = self.boxes[int(self.labels[y, x]) - 1]
+        labels, _ = label(_at_least(values[part], least))
+        region: Bool[np.ndarray, "h w"] = labels == labels[y - part[0].start, x - part[1].start]
+        return part, region
+
+
+def _at_least(values: Values, least: float) -> Mask:
     with np.errstate(invalid="ignore"):
-        labels, _ = label((values >= least) & np.isfinite(values))
-    region: Mask = labels == labels[place]
-    return region
+        found: Mask = (values >= least) & np.isfinite(values)
+    return found
 
 
 METHOD = RegionGrowing()

@@ -15,7 +15,7 @@ from typing import Any
 
 from isotherm.core.errors import IsothermError, TooLargeError
 from isotherm.jobs.limited_walls import allow_cpu, die_with, raise_limits, raise_walls
-from isotherm.jobs.limited_wire import Answer, plain_error, receive, send
+from isotherm.jobs.limited_wire import Answer, encoded, plain_error, receive, send
 
 Function = Callable[[bytes, Mapping[str, Any]], Answer]
 
@@ -34,9 +34,9 @@ def main(order: Mapping[str, Any]) -> None:
         try:
             function, confined = _ready(order)
         except Exception:  # noqa: BLE001 (the parent says it)
-            send(stream, {"failed": traceback.format_exc(limit=-3)})
+            send(stream, encoded({"failed": traceback.format_exc(limit=-3)}))
             return
-        send(stream, {"ready": os.getpid(), "confined": confined})
+        send(stream, encoded({"ready": os.getpid(), "confined": confined}))
         _serve(stream, function, order)
 
 
@@ -67,27 +67,27 @@ def _serve(stream: socket.socket, function: Function, order: Mapping[str, Any]) 
         except (EOFError, OSError):
             return
         allow_cpu(header["cpu_s"])
-        plain, names = _outcome(function, parts[0], header["options"], order["memory_bytes"])
+        head, answer = _outcome(function, parts[0], header["options"], order["memory_bytes"])
         del header, parts
-        send(stream, plain, names)
+        send(stream, head, answer)
 
 
 def _outcome(
     function: Function, data: bytes, options: Mapping[str, Any], memory_bytes: int
-) -> tuple[dict[str, Any], list[bytes]]:
-    """Return the message that says what came of one call."""
+) -> tuple[bytes, list[bytes]]:
+    """Return the message that says what came of one call: its head and its parts."""
     try:
         answer = function(data, options)
-        message = {"values": answer.values, "names": list(answer.parts)}
-        json.dumps(message, allow_nan=False)
-        return message, list(answer.parts.values())
+        parts = list(answer.parts.values())
+        return encoded({"values": answer.values, "names": list(answer.parts)}, parts), parts
     except IsothermError as error:
-        return {"error": plain_error(error)}, []
+        said: dict[str, Any] = {"error": plain_error(error)}
     except MemoryError:
-        return {"error": plain_error(too_much_memory(memory_bytes))}, []
+        said = {"error": plain_error(too_much_memory(memory_bytes))}
     except Exception as error:  # noqa: BLE001 (a child serves on; the parent logs it)
-        said = " ".join(str(error).split())[:300]
-        return {"foreign": f"{type(error).__name__}: {said}", "trace": traceback.format_exc(limit=-8)}, []
+        words = " ".join(str(error).split())[:300]
+        said = {"foreign": f"{type(error).__name__}: {words}", "trace": traceback.format_exc(limit=-8)}
+    return encoded(said), []
 
 
 def too_much_memory(memory_bytes: int) -> TooLargeError:

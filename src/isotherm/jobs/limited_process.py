@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from isotherm.core.errors import FormatError, IsothermError, TooLargeError
-from isotherm.jobs.limited_wire import Answer, raised, receive, send
+from isotherm.jobs.limited_wire import Answer, encoded, raised, receive, send
 
 _log = logging.getLogger(__name__)
 START_S = 60.0
@@ -147,10 +147,11 @@ class Child:
     def _exchanged(
         self, data: bytes, options: Mapping[str, Any], timeout_s: float
     ) -> tuple[dict[str, Any], list[bytes]]:
+        head = encoded({"options": dict(options), "cpu_s": timeout_s}, [data])
         deadline = time.monotonic() + timeout_s
         self._stream.settimeout(timeout_s)
         try:
-            send(self._stream, {"options": dict(options), "cpu_s": timeout_s}, [data])
+            send(self._stream, head, [data])
             return receive(self._stream, self._limits.output_bytes, deadline)
         except TimeoutError:
             self.kill()

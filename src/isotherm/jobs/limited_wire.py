@@ -29,12 +29,16 @@ class Answer:
     parts: dict[str, bytes] = field(default_factory=dict, repr=False)
 
 
-def send(stream: socket.socket, header: Mapping[str, Any], parts: Sequence[bytes] = ()) -> None:
-    """Send a header and parts; raises ValueError where the header is not JSON, OSError where nobody listens."""
-    head = json.dumps({**header, "sizes": [len(part) for part in parts]}, allow_nan=False, ensure_ascii=False).encode(
-        "utf-8", "surrogatepass"
-    )
-    stream.sendall(_LENGTH.pack(len(head)) + head)
+def encoded(header: Mapping[str, Any], parts: Sequence[bytes] = ()) -> bytes:
+    """Return the head of a message; raises ValueError or TypeError where the header is not JSON."""
+    whole = {**header, "sizes": [len(part) for part in parts]}
+    head = json.dumps(whole, allow_nan=False, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    return _LENGTH.pack(len(head)) + head
+
+
+def send(stream: socket.socket, head: bytes, parts: Sequence[bytes] = ()) -> None:
+    """Send a message whose head was encoded for these parts; raises OSError where nobody listens."""
+    stream.sendall(head)
     for part in parts:
         stream.sendall(part)
 
