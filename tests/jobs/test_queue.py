@@ -347,6 +347,28 @@ def test_progress_is_written_five_times_a_second_and_the_last_one_always(
     assert (job.state, job.done, job.total, job.message) == ("succeeded", 100, 100, "step 99")
 
 
+def test_progress_counts_items_in_whatever_order_it_is_told(database: Database) -> None:
+    job_id = add(database, "count")
+    lease = claimed(database)
+    context = JobContext(database, lease)
+    for number in range(5):
+        context.progress(number, 6, "before each")
+        context.commit_item(str(number))
+        assert job_of(database, job_id).done == number + 1
+    again = JobContext(database, lease)
+    for number in range(6):
+        again.progress(number, 6, "those of an earlier attempt are passed over")
+    again.commit_item("5")
+    again.flush()
+    job = job_of(database, job_id)
+    assert (job.done, job.total, job.message) == (6, 6, "those of an earlier attempt are passed over")
+    again.progress(6, 6, "done")
+    again.commit_item("the outcome")
+    assert job_of(database, job_id).done == 6
+    again.commit_item("one more")
+    assert job_of(database, job_id).done == 6
+
+
 def test_logs_are_cut(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("isotherm.jobs.context.MOST_LINES", 10)
     job_id = add(database, "count")

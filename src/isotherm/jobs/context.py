@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, case, func, select
 from sqlalchemy.orm import Session
 
 from isotherm.jobs import queue
@@ -128,12 +128,21 @@ class JobContext:
         with self.transaction() as session:
             if session.get(JobItem, (self.job_id, item)) is not None:
                 return False
-            queue.fenced(session, self._lease, done=Job.done + 1, attempts=1)
+            queue.fenced(session, self._lease, attempts=1, **self._one_more_done())
             result = write(session) if write is not None else None
             kept = dict(result or {})
             session.add(JobItem(job_id=self.job_id, item=item, error=queue.storable(error), result=kept))
         self.attempt = 1
         return True
+
+    def _one_more_done(self) -> dict[str, Any]:
+        """Return the columns of a progress that is one item further than what was last told."""
+        with self._lock:
+            told, self._pending = self._pending, {}
+        if not told:
+            return {"done": case((and_(Job.total > 0, Job.done >= Job.total), Job.done), else_=Job.done + 1)}
+        complete = 0 < told["total"] <= told["done"]
+        return {**told, "done": told["done"] + (not complete)}
 
     @contextmanager
     def transaction(self, **values: Any) -> Iterator[Session]:

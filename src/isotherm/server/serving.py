@@ -20,6 +20,7 @@ from isotherm.server.protocol import PatientProtocol
 from isotherm.server.settings import ServerSettings, host_name, is_loopback
 from isotherm.workflows.service.service import Service
 from isotherm.workflows.service.tokens import any_token
+from isotherm.workflows.service.working import workers
 
 GRACEFUL_S = 10
 """How long answers that are under way may take when the server is stopped [s]."""
@@ -153,7 +154,8 @@ def _logging(folder: Path) -> Iterator[None]:
 @contextmanager
 def _workers(options: ServeOptions) -> Iterator[None]:
     """Keep the worker processes alive as long as the server lives."""
-    yield
+    with workers(options.folder, options.database_url, options.workers):
+        yield
 
 
 def _run(app: Any, handle: socket.socket, options: ServeOptions, announce: Callable[[Listening], None]) -> None:
