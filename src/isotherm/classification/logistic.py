@@ -137,7 +137,7 @@ class _Tried:
         logits = {c: np.full(size, np.nan) for c in grid}
         for number, fold in enumerate(self._folds):
             grid = self._one_fold(fold, grid, logits, number)
-        self._progress(len(self._folds), len(self._folds), "cross-validation")
+        self._progress(1, 1, "cross-validation")
         losses = {c: self._loss(logits[c], np.isfinite(logits[c]).all(axis=1)) for c in grid}
         self.losses = {f"{c:g}": round(loss, 5) for c, loss in losses.items()}
         best = min(losses, key=losses.__getitem__)
@@ -150,8 +150,8 @@ class _Tried:
         examples = self._examples
         path = _Path(examples.values[fold.learnt], examples.labels[fold.learnt], examples.classes, self._config)
         judged, losses = examples.values[fold.judged], list[float]()
-        for c in grid:
-            self._progress(number, len(self._folds), f"cross-validation C={c:g}")
+        for place, c in enumerate(grid):
+            self._progress(number * len(grid) + place, len(self._folds) * len(grid), "cross-validation")
             logits[c][fold.judged] = path.at(c)[0].answer(judged).logits
             losses.append(self._loss(logits[c], fold.judged))
             if number == 0 and len(losses) - 1 - int(np.argmin(losses)) >= WORSE:

@@ -161,26 +161,26 @@ class _Trainer:
     progress: Progress
 
     def train(self, pictures: Sequence[LabelledPicture] | LabelledRows, folder: Path) -> TrainedClassifier:
-        rows = pictures if isinstance(pictures, LabelledRows) else self._rows(self._used(pictures), folder)
+        rows = pictures if isinstance(pictures, LabelledRows) else self._rows(pictures, folder)
         if (self.method.wants == "features") != (rows.features is not None):
             raise UsageError(f"{self.method.name} takes {self.method.wants}; name the folder of the images instead")
-        sides = split_rows(rows.rows, test_share=self.settings.test_share, seed=self.settings.seed)
+        settings = self.settings
+        sides = split_rows(
+            rows.rows,
+            test_share=settings.test_share,
+            seed=settings.seed,
+            common_in_testing=settings.common_in_testing,
+        )
         labels = _labels(rows, sides)
         model = self._fitted(rows, sides, labels)
         return self._tested(model, rows, sides)
 
-    def _used(self, pictures: Sequence[LabelledPicture]) -> list[LabelledPicture]:
-        """Return the pictures without those of the shared collection that are not tested."""
-        for label in {picture.label for picture in pictures}:
-            check_label(label)
-        tested = self.settings.common_in_testing
-        used = [each for each in pictures if tested or not (each.common and each.part == "test")]
-        _check_enough({each.label for each in used if each.part != "test"})
-        return used
-
     def _rows(self, pictures: Sequence[LabelledPicture], folder: Path) -> LabelledRows:
         """Return the values of all pictures; only those to learn from say how pictures become pixels."""
+        for label in {picture.label for picture in pictures}:
+            check_label(label)
         learn = [each for each in pictures if each.part != "test"]
+        _check_enough({each.label for each in learn})
         test = [each for each in pictures if each.part == "test"]
         settings, wanted = self.settings, self.method.wants == "features"
         if wanted:

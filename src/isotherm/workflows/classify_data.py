@@ -204,7 +204,9 @@ class Row:
     common: bool = False
 
 
-def split_rows(rows: Sequence[Row], *, test_share: float = 0.0, seed: int = 0) -> Sides:
+def split_rows(
+    rows: Sequence[Row], *, test_share: float = 0.0, seed: int = 0, common_in_testing: bool = False
+) -> Sides:
     """Part pictures into those to learn from and those to test with.
 
     Of byte-identical pictures one is kept, and none where their labels contradict each other. A test picture that is
@@ -214,22 +216,25 @@ def split_rows(rows: Sequence[Row], *, test_share: float = 0.0, seed: int = 0) -
     ----------
     test_share
         Share of the pictures that is held out at random, by groups, where no part is called test.
+    common_in_testing
+        Whether test pictures of a shared collection are tested too.
     """
     kept, notes = _distinct(rows)
-    test = [place for place in kept if rows[place].part == "test"]
+    tested = {place for place, row in enumerate(rows) if row.part == "test" and (common_in_testing or not row.common)}
+    test = [place for place in kept if place in tested]
     train = [place for place in kept if rows[place].part != "test"]
     if not test and test_share > 0:
         train, test = _drawn(rows, train, test_share, seed)
     digests = {rows[place].digest for place in train}
     groups = {rows[place].group for place in train if rows[place].group}
-    copies = [row for row in rows if row.part == "test" and row.digest in digests]
+    copies = [place for place in sorted(tested) if rows[place].digest in digests]
     dependent = [place for place in test if rows[place].group in groups]
     fresh = [place for place in test if rows[place].group not in groups]
     learnt = len(copies) + len(dependent)
     if learnt:
         notes.append(f"{learnt} test pictures are learnt from, or are of an item that is: {_what_then(fresh)}")
     if not fresh:
-        fresh = dependent + [place for place, row in enumerate(rows) if row.part == "test" and row.digest in digests]
+        fresh = dependent + copies
     return Sides(_places(train), _places(fresh), learnt, tuple(notes))
 
 

@@ -61,6 +61,11 @@ class Classified:
     reason: str = ""
     error: str = ""
 
+    @classmethod
+    def failed(cls, error: str) -> Classified:
+        """Return the result of a picture that could not be judged."""
+        return cls("", 0.0, {}, "", None, rejected=False, error=error)
+
 
 @dataclass(frozen=True)
 class Rejection:
@@ -134,7 +139,7 @@ class TrainedClassifier:
         prepared = [self._prepared(thermogram) for thermogram in thermograms]
         usable = [pixels for pixels in prepared if not isinstance(pixels, str)]
         judged = iter(self.judge(self.values(usable), rejection)) if usable else iter(())
-        return [_unjudged(each) if isinstance(each, str) else next(judged) for each in prepared]
+        return [Classified.failed(each) if isinstance(each, str) else next(judged) for each in prepared]
 
     def _prepared(self, thermogram: Thermogram) -> Float32[np.ndarray, "3 H W"] | str:
         try:
@@ -210,12 +215,6 @@ def as_picture(thermogram: Thermogram) -> Thermogram:
     if shown.ndim == 3:
         return replace(thermogram, calibration=None, counts=shown.mean(axis=2).astype(np.uint8), colour=shown)
     return replace(thermogram, calibration=None, counts=shown, colour=None)
-
-
-def _unjudged(error: str) -> Classified:
-    return Classified(
-        label="", confidence=0.0, probabilities={}, nearest="", distance=None, rejected=False, error=error
-    )
 
 
 def save_classifier(model: TrainedClassifier, folder: Path) -> None:

@@ -15,7 +15,7 @@ from jaxtyping import Float32
 from isotherm.anomaly.inputs import InputChoices, InputSpec, Kind, OverlayChoice, kind_of
 from isotherm.classification.features import FeatureConfig, FeatureSpec
 from isotherm.classification.method import Values
-from isotherm.core.errors import DataError, one_line
+from isotherm.core.errors import DataError, UsageError, one_line
 from isotherm.core.files import sha256
 from isotherm.core.progress import Progress
 from isotherm.core.scene import SceneEdit
@@ -185,6 +185,10 @@ class LabelledRows:
     as_pictures: bool
     skipped: tuple[Skipped, ...] = ()
 
+    def as_common(self) -> LabelledRows:
+        """Return the same as rows of a shared collection."""
+        return replace(self, rows=tuple(replace(row, common=True) for row in self.rows))
+
     def joined(self, other: LabelledRows) -> LabelledRows:
         """Return both together; raises DataError where they are not values of the same kind."""
         if (self.features, self.inputs.to_mapping()) != (other.features, other.inputs.to_mapping()):
@@ -251,6 +255,13 @@ class Fixed:
     inputs: InputSpec
     features: FeatureSpec | None
     as_pictures: bool
+
+    @property
+    def network(self) -> FeatureSpec:
+        """Return the features, for who takes features."""
+        if self.features is None:
+            raise UsageError("these are pixels, not features of a network")
+        return self.features
 
     def rows(
         self, pictures: Sequence[LabelledPicture], reading: Reading, folder: Path, progress: Progress

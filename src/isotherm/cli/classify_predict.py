@@ -1,0 +1,83 @@
+"""``isotherm classify predict``: put images into categories."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+from isotherm.cli.classify_evaluate import add_rejection, rejection_of
+from isotherm.cli.flags import add_device, add_flags, add_overwrite, from_flags
+from isotherm.cli.progress import bar
+from isotherm.core.errors import OutputError
+from isotherm.core.files import csv_of, write_whole
+from isotherm.core.scene import SceneEdit
+from isotherm.formats import ReadHints
+from isotherm.workflows.classify_evaluate import ANSWER_COLUMNS, answer_row
+from isotherm.workflows.classify_model import BATCH, Classified, Rejection, TrainedClassifier, load_classifier
+from isotherm.workflows.reading import Outcome, exit_status, list_inputs, read_inputs
+
+
+def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:  # noqa: ARG001
+    """Add the command's arguments."""
+    parser.add_argument("model", type=Path, metavar="MODEL_DIR", help="a model of `isotherm classify train`")
+    parser.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="images or folders of them")
+    parser.add_argument("-o", "--output", type=Path, metavar="CSV", help="table of all answers and probabilities")
+    add_overwrite(parser)
+    add_rejection(parser)
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="threads that decode images (default 2)")
+    add_device(parser)
+    add_flags(parser, SceneEdit, "scene (in place of what the files say)")
+    add_flags(parser, ReadHints, "files that do not say their scale or unit")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print a line for each image; status 3 where some, 1 where all could not be judged."""
+    rejection, model = rejection_of(arguments), load_classifier(arguments.model)
+    inputs = list_inputs(arguments.paths)
+    _check_output(arguments, [item.path for item in inputs])
+    outcomes = read_inputs(
+        inputs, edit=from_flags(SceneEdit, arguments), hints=from_flags(ReadHints, arguments), jobs=arguments.jobs
+    )
+    rows, failures = list[dict[str, object]](), 0
+    with bar() as progress:
+        for name, answer in _answers(model, outcomes, rejection):
+            rows.append(answer_row(name, answer))
+            failures += bool(answer.error)
+            progress(len(rows), len(inputs), "images")
+            if arguments.output is None:
+                print(_line(name, answer))
+    if arguments.output is not None:
+        columns = ["name", *ANSWER_COLUMNS, *(f"p {label}" for label in model.labels)]
+        write_whole(arguments.output, csv_of(columns, rows))
+        print(f"{arguments.output}: {len(rows)} images, {failures} could not be judged")
+    return exit_status(failures, len(rows))
+
+
+def _check_output(arguments: argparse.Namespace, inputs: Sequence[Path]) -> None:
+    out = arguments.output
+    if out is None:
+        return
+    if any(path.resolve() == out.resolve() for path in inputs):
+        raise OutputError(f"{out} is an input and is not overwritten; choose another -o")
+    if out.exists() and not arguments.overwrite:
+        raise OutputError(f"{out} is there already; choose another -o, or replace it with --overwrite")
+
+
+def _answers(
+    model: TrainedClassifier, outcomes: Iterator[Outcome], rejection: Rejection
+) -> Iterator[tuple[str, Classified]]:
+    while batch := list(islice(outcomes, BATCH)):
+        read = [each.thermogram for each in batch if each.thermogram is not None]
+        found = iter(model.classify(read, min_confidence=rejection.min_confidence, open_set=rejection.open_set))
+        for each in batch:
+            yield each.name, next(found) if each.thermogram is not None else Classified.failed(each.error)
+
+
+def _line(name: str, answer: Classified) -> str:
+    if answer.error:
+        return f"{name}: failed: {answer.error}"
+    if answer.rejected:
+        return f"{name}: {answer.label}: {answer.reason}; nearest {answer.nearest}"
+    return f"{name}: {answer.label} ({answer.confidence:.1%})"
