@@ -34,6 +34,25 @@ export function drawShape(context, shape, { scale, selected, taken = [] }) {
   }
 }
 
+const FINDING = { high: "#ff5f6d", mid: "#ffb04d", low: "#f4e04d", none: "#7be0a0", open: "#ffffff" };
+
+/** Outline a hot spot by its contour; `finding` = {contour, label, level, chosen}. */
+export function drawFinding(context, { contour, label, level, chosen }, { scale, taken = [] }) {
+  if (!contour.length) return;
+  const ink = FINDING[level] ?? FINDING.open;
+  for (const [width, colour] of [[chosen ? 6 : 4, "#000"], [chosen ? 3.5 : 2, ink]]) {
+    context.beginPath();
+    contour.forEach(([x, y]) => context.lineTo((x + 0.5) * scale, (y + 0.5) * scale));
+    context.closePath();
+    context.lineWidth = width;
+    context.lineJoin = "round";
+    context.strokeStyle = colour;
+    context.stroke();
+  }
+  const right = Math.max(...contour.map(([x]) => x)), middle = contour.reduce((sum, [, y]) => sum + y, 0) / contour.length;
+  drawText(context, label, (right + 1) * scale + 5, (middle + 0.5) * scale + 5, { ink, taken });
+}
+
 const LINE = 16;
 
 /** Return the first place for a text, near its own, that hides no text of `taken`; its own where there is none. */

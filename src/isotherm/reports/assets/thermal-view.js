@@ -4,12 +4,13 @@
  * Give it its data (made by isotherm.reports.view_data) as a child `<script type="application/json">`, or call
  * `show(data)`. It fires `ready` when the picture is drawn, and `sidecar` (cancelable, the sidecar in `detail`) before it
  * offers the sidecar as a file, and `scene` (`{before, now}` in the detail) when the scene is changed. `session` holds the regions; `read(x, y)` gives the value of a pixel.
+ * A page that knows of findings has them outlined by `mark(findings)`, and brings the cross to a place by `goTo(x, y)`.
  */
 
 import { about, bytesOf, paint, shown, UNITS } from "./plane.js";
 import { describe, hit, KINDS, moved, shapeBetween } from "./shapes.js";
 import { usual } from "./deltas.js";
-import { drawCross, drawExtremes, drawShape } from "./marks.js";
+import { drawCross, drawExtremes, drawFinding, drawShape } from "./marks.js";
 import { choice, make, numberField, optionsOf, regionTable, removable, save, STATISTICS } from "./parts.js";
 import { drawEdges, drawField, edgesOf, inPhoto, nudged } from "./photo.js";
 import { drawProfile, drawScale, prepared, profileText } from "./plots.js";
@@ -45,6 +46,7 @@ export class ThermalView extends HTMLElement {
   #parts = {};
   #edges = null;
   #spanName = null;
+  #findings = [];
   #due = false;
 
   constructor() {
@@ -85,6 +87,24 @@ export class ThermalView extends HTMLElement {
   /** Return the value of a pixel: °C, or a grey level; NaN where it has none. */
   read(x, y) {
     return this.session.plane.at(x, y);
+  }
+
+  /** Outline findings: [{contour: [[x, y], ...], label, level, chosen}], in thermal pixels. */
+  mark(findings) {
+    this.#findings = findings;
+    this.#parts.outlined.hidden = !findings.length;
+    this.#schedule();
+  }
+
+  /** Bring the cross to a pixel. */
+  goTo(x, y) {
+    this.#cursor = [x, y];
+    this.#schedule();
+  }
+
+  /** Draw again, as after a change of the page's colours. */
+  redraw() {
+    if (this.session) this.#schedule();
   }
 
   #unitOf(letter) {
@@ -192,13 +212,15 @@ export class ThermalView extends HTMLElement {
     const high = numberField("to", { onvalue: (value) => this.#span(null, this.#look.low, this.#unit.from(value)) });
     const ends = Object.keys(data.spans).map((name) => make("button", { type: "button", onclick: () => this.#span(name, ...this.#ends(name)) }, name));
     const extremes = make("input", { type: "checkbox", checked: true, onchange: () => this.#schedule() });
-    Object.assign(this.#parts, { low: low.field, high: high.field, extremes });
+    const outlines = make("input", { type: "checkbox", checked: true, onchange: () => this.#schedule() });
+    const outlined = make("label", { hidden: true }, outlines, "outline the findings");
+    Object.assign(this.#parts, { low: low.field, high: high.field, extremes, outlines, outlined });
     return make(
       "section", { className: "card", "aria-label": "Colours" }, make("h2", {}, "Colours"),
       make("div", { className: "row" }, palette.label, ...(data.kind === "levels" ? [] : [unit.label])),
       make("div", { className: "row", role: "group", "aria-label": "Span of the colours" }, low.label, high.label, ...ends),
       ...this.#isothermRows(),
-      make("div", { className: "row" }, make("label", {}, extremes, "mark the hottest and the coldest pixel")),
+      make("div", { className: "row" }, make("label", {}, extremes, "mark the hottest and the coldest pixel"), outlined),
     );
   }
 
@@ -568,6 +590,7 @@ export class ThermalView extends HTMLElement {
     }
     const taken = [];
     if (this.#parts.extremes.checked) drawExtremes(context, this.session.plane.whole, scale, this.#unit, taken);
+    if (this.#parts.outlines.checked) this.#findings.forEach((finding) => drawFinding(context, finding, { scale, taken }));
     for (const region of this.session.regions) drawShape(context, region, { scale, selected: region.label === this.#selected, taken });
     if (this.#draft) drawShape(context, this.#draft, { scale, selected: true });
     drawCross(context, (this.#cursor[0] + 0.5) * scale, (this.#cursor[1] + 0.5) * scale);

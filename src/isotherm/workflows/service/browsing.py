@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from isotherm.jobs.queue import workers_alive
 from isotherm.store.ids import is_id
-from isotherm.store.tables import Category, Feedback, Image, Inspection, Job, ModelVersion, Site
+from isotherm.store.tables import Category, Feedback, Image, Inspection, Job, ModelVersion, Site, Worker
 from isotherm.workflows.service.access import Actor, at_sites, demand, fetch
 from isotherm.workflows.service.images import ImageFilter, list_images
 from isotherm.workflows.service.paging import Page
@@ -281,3 +282,17 @@ def image_of(service: Service, actor: Actor, image_id: str) -> Tile:
     with service.database.read() as session:
         (tile,) = tiles(session, [fetch(session, actor, Image, image_id)])
         return tile
+
+
+def jobs_by_state(service: Service, actor: Actor) -> dict[str, int]:
+    """Return how many jobs of this actor's sites there are in each state."""
+    query = select(Job.state, func.count()).where(at_sites(actor, Job.site_id)).group_by(Job.state)
+    with service.database.read() as session:
+        return {row[0]: row[1] for row in session.execute(query)}
+
+
+def workers(service: Service, actor: Actor) -> list[Worker]:
+    """Return the workers that have been heard of lately."""
+    demand(actor, "read")
+    with service.database.read() as session:
+        return workers_alive(service.database, session)
