@@ -10,9 +10,12 @@ from fastapi import FastAPI
 
 from isotherm import __version__
 from isotherm.server import problems
+from isotherm.server.events import Streams
 from isotherm.server.guard import Guard
 from isotherm.server.metrics import Metrics
+from isotherm.server.paging import key_of
 from isotherm.server.settings import ServerSettings
+from isotherm.server.uploads import Lane
 from isotherm.workflows.service.service import Service
 
 DESCRIPTION = "Thermal images in, findings that people can act on out: sites, images, verdicts, feedback, models, jobs."
@@ -41,6 +44,9 @@ def create_app(service: Service, *, settings: ServerSettings | None = None) -> F
     )
     app.state.service, app.state.settings = service, settings
     app.state.metrics = Metrics(service)
+    app.state.streams, app.state.stopping = Streams(), lambda: False
+    app.state.key = key_of(service.folder)
+    app.state.lane = Lane(settings.most_uploads, settings.most_waiting)
     problems.install(app)
     app.add_middleware(Guard, settings=settings, metrics=app.state.metrics)
     for module, parameters in _parts(settings):

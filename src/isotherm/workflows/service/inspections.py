@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, get_args
 
@@ -157,7 +157,13 @@ def _finding(inspection: Inspection, number: int, found: Found) -> dict[str, Any
 
 
 def image_part(
-    service: Service, actor: Actor, image_id: str, part: Part, *, edit: Mapping[str, Any] | None = None
+    service: Service,
+    actor: Actor,
+    image_id: str,
+    part: Part,
+    *,
+    edit: Mapping[str, Any] | None = None,
+    palette: str = "iron",
 ) -> bytes:
     """Return a form of an image made on demand, from its original file, in a child.
 
@@ -167,6 +173,8 @@ def image_part(
         ``view``: the JSON of ``<thermal-view>``; ``picture``: with its hot spots outlined; ``plane``: float32 values.
     edit
         Settings of `isotherm.core.scene.SceneEdit` to try, in place of those that are kept.
+    palette
+        The colours of a picture, a name of `isotherm.reports.palette.FOR_TEMPERATURES`.
     """
     if part not in get_args(Part):
         raise ConfigError(f"an image has no part {part!r}; known: {', '.join(get_args(Part))}")
@@ -179,7 +187,8 @@ def image_part(
     )
     with service.taking():
         data = service.blobs.read(image.digest)
-        return service.examinations.examine(data, image.name, settings, want=(part,)).parts[part]
+        shown = replace(settings, palette=palette)
+        return service.examinations.examine(data, image.name, shown, want=(part,)).parts[part]
 
 
 def get_inspection(service: Service, actor: Actor, inspection_id: str) -> Inspection:

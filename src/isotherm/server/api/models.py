@@ -1,0 +1,83 @@
+"""Model versions of a site: which one judges, switched and rolled back."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from isotherm.server.api.answers import CHANGE, PathId
+from isotherm.server.paging import PageAsked
+from isotherm.server.schemas import ActivationOut, Id, ModelOut, ModelWhole, PageOut
+from isotherm.server.security import CurrentActor
+from isotherm.server.versions import ExpectedModel, tag_model
+from isotherm.store.tables import ModelVersion
+from isotherm.workflows.service import models
+from isotherm.workflows.service.service import Service
+from isotherm.workflows.service.sites import get_site
+
+
+def router(service: Service) -> APIRouter:
+    """Return the routes of models."""
+    routes = APIRouter(tags=["models"])
+    _looks(routes, service)
+
+    @routes.post(
+        "/models/{model_id}/activate",
+        response_model=ModelOut,
+        responses=CHANGE,
+        summary="Let a model version judge the images of its site",
+    )
+    def activate(model_id: PathId, response: Response, actor: CurrentActor, expected: ExpectedModel) -> ModelVersion:
+        known = models.get_model(service, actor, model_id)
+        version = models.activate(service, actor, known.id, **expected.keyword())
+        return tag_model(response, version.id, version)
+
+    @routes.post(
+        "/sites/{site_id}/models/rollback",
+        response_model=ModelOut,
+        responses=CHANGE,
+        summary="Let the version judge again that did so before the active one",
+    )
+    def roll_back(site_id: PathId, response: Response, actor: CurrentActor, expected: ExpectedModel) -> ModelVersion:
+        expected.check(get_site(service, actor, site_id).active_model)
+        version = models.roll_back(service, actor, site_id)
+        return tag_model(response, version.id, version)
+
+    return routes
+
+
+def _looks(routes: APIRouter, service: Service) -> None:
+    @routes.get("/models", response_model=PageOut[ModelOut], summary="List model versions, newest first")
+    def list_models(
+        actor: CurrentActor,
+        page: PageAsked,
+        site_id: Id | None = None,
+    ) -> object:
+        found = models.list_models(service, actor, site_id, after=page.after, limit=page.limit)
+        return page.answer(found.items, found.next)
+
+    @routes.get("/models/{model_id}", response_model=ModelWhole, summary="Show a model version with its card")
+    def get_model(model_id: PathId, actor: CurrentActor) -> ModelVersion:
+        return models.get_model(service, actor, model_id)
+
+    @routes.get(
+        "/sites/{site_id}/models/active",
+        response_model=ModelOut | None,
+        summary="Show the version that judges now; its `ETag` goes into `If-Match` of a switch",
+    )
+    def active(site_id: PathId, response: Response, actor: CurrentActor) -> ModelVersion | None:
+        model_id = get_site(service, actor, site_id).active_model
+        found = models.get_model(service, actor, model_id) if model_id else None
+        return tag_model(response, model_id, found)
+
+    @routes.get(
+        "/sites/{site_id}/models/activations",
+        response_model=PageOut[ActivationOut],
+        summary="List the switches of the active model, newest first",
+    )
+    def activations(
+        site_id: PathId,
+        actor: CurrentActor,
+        page: PageAsked,
+    ) -> object:
+        found = models.list_activations(service, actor, site_id, after=page.after, limit=page.limit)
+        return page.answer(found.items, found.next)
