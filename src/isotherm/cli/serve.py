@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from isotherm.core.errors import MissingExtraError, UsageError
 
@@ -17,6 +17,12 @@ MOST_WORKERS = 64
 
 def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:  # noqa: ARG001 (every command's form)
     """Add the arguments of ``isotherm serve``."""
+    add_listening(parser)
+    add_data(parser)
+
+
+def add_listening(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say where a server listens, who may come, and who does its jobs."""
     parser.add_argument(
         "--host",
         default="127.0.0.1",
@@ -26,7 +32,6 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     parser.add_argument(
         "--port", type=int, default=8000, metavar="N", help="port, 0 for any that is free (default 8000)"
     )
-    add_data(parser)
     parser.add_argument(
         "--workers", type=int, default=1, metavar="N", help="processes that train and run other jobs (default 1)"
     )
@@ -60,21 +65,35 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until Ctrl-C or SIGTERM; returns 0."""
+    return serve_folder(arguments, arguments.data)
+
+
+def serve_folder(arguments: argparse.Namespace, folder: Path, compat: Any = None) -> int:
+    """Serve a data folder as the arguments of `add_listening` say; returns 0 when it has been stopped.
+
+    Parameters
+    ----------
+    arguments, folder
+        The arguments, perhaps with those of `add_data`; the data folder.
+    compat
+        The folders of the compatibility routes, `isotherm.workflows.compat.config.CompatConfig`; None for its default.
+    """
     _check(arguments)
     try:
         from isotherm.server.serving import ServeOptions, serve
     except ImportError as error:
-        raise MissingExtraError("isotherm serve", "serve") from error
+        raise MissingExtraError("a server", "serve") from error
     options = ServeOptions(
-        folder=arguments.data,
+        folder=folder,
         host=arguments.host,
         port=arguments.port,
         workers=arguments.workers,
-        database_url=arguments.database,
+        database_url=getattr(arguments, "database", None),
         public_url=arguments.public_url.rstrip("/"),
         insecure=arguments.insecure,
+        compat=compat,
     )
-    serve(options, lambda listening: _announce(listening, arguments))
+    serve(options, lambda listening: _announce(listening, folder))
     return 0
 
 
@@ -85,6 +104,6 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--workers must be from 0 to {MOST_WORKERS}, not {arguments.workers}")
 
 
-def _announce(listening: Listening, arguments: argparse.Namespace) -> None:
+def _announce(listening: Listening, folder: Path) -> None:
     login = "with tokens" if listening.needs_token else "without login"
-    print(f"isotherm: {listening.url} ({login}; data in {arguments.data}); Ctrl-C stops it", flush=True)
+    print(f"isotherm: {listening.url} ({login}; data in {folder}); Ctrl-C stops it", flush=True)

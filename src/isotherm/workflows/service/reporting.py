@@ -90,11 +90,8 @@ def _written(
     with service.database.read() as session:
         site = fetch(session, actor, Site, site_id)
         rows = [(image, inspection) for image, inspection in session.execute(query.limit(MOST_IMAGES + 1))]
-        numbers = dict(
-            session.execute(
-                select(ModelVersion.id, ModelVersion.number).where(ModelVersion.site_id == site_id)
-            ).tuples()
-        )
+        versions = select(ModelVersion.id, ModelVersion.number).where(ModelVersion.site_id == site_id)
+        numbers = {model_id: number for model_id, number in session.execute(versions)}
     if len(rows) > MOST_IMAGES:
         raise ConfigError(f"a report holds at most {MOST_IMAGES} images; ask for a shorter time with since and until")
     names = _told_apart([image.name for image, _ in rows])
