@@ -21,6 +21,9 @@ from isotherm.runtime.layers import constant, integers
 Pooling = Literal["average", "spread", "flatten"]
 Pixels = Float32[np.ndarray, "N 3 H W"]
 Features = Float32[np.ndarray, "N D"]
+DEEPEST = 3
+"""How many maps are taken unless told otherwise: defects in thermal pictures are textures more than objects, which the
+deepest map alone is made for (`docs/classification.md` has the numbers)."""
 LEAST_VARIANCE = 1e-6
 MAX_FEATURES = 200_000
 """Longest vector; a picture of 224 px has 25,088 features of VGG16's last map."""
@@ -33,10 +36,11 @@ class FeatureConfig:
     backbone: str = setting("efficientnet_lite0", "network that gives the features; `isotherm backbones` lists them")
     maps: str = setting(
         "",
-        "its feature maps, by their distance of two cells in px, such as 8,16,32; empty: the deepest alone",
+        "its feature maps, by their distance of two cells in px, such as 8,16; empty: the three deepest, or only the "
+        "deepest for flatten",
     )
     pooling: Pooling = setting(  # noqa: RUF009
-        "average",
+        "spread",
         "what becomes of a map: the average of each channel over the picture, average and spread (spread), or all cells"
         " one after another, as published with VGG16 (flatten)",
     )
@@ -57,7 +61,7 @@ class FeatureConfig:
         """
         channels = BACKBONES.get(self.backbone).channels
         if not self.maps.strip():
-            return (max(channels),)
+            return tuple(sorted(channels)[-1 if self.pooling == "flatten" else -DEEPEST :])
         wanted = [part.strip() for part in self.maps.split(",")]
         if len(set(wanted)) < len(wanted) or any(part not in map(str, channels) for part in wanted):
             known = ", ".join(map(str, channels))

@@ -48,7 +48,9 @@ class LogisticConfig:
         high=1e8,
     )
     class_weight: Literal["balanced", "none"] = setting(
-        "balanced", "balanced: every category counts the same, however many pictures it has; none: every picture does"
+        "none",
+        "balanced: every category counts the same, however few images it has, and probabilities are those of equally "
+        "frequent categories; none: every image counts the same",
     )
     folds: int = setting(5, "parts of the cross-validation; whole groups go to a part", low=2, high=50)
     max_iter: int = setting(300, "most steps of a fit", low=10, high=100_000)
