@@ -116,11 +116,14 @@ def usual_high(values: Values, objects: Mask, *, percentile: float, rise_c: floa
         if not known.size:
             break
         high = float(np.percentile(known, percentile))
-        usual = usual & (values <= high + rise_c)
+        lower = usual & (values <= high + rise_c)
+        if np.array_equal(lower, usual):
+            break
+        usual = lower
     return high
 
 
 def _sample(values: Values, chosen: Mask) -> Float64[np.ndarray, " P"]:
-    known = values[chosen]
+    known = values.ravel() if chosen.all() else values[chosen]
     thinned: Float64[np.ndarray, " P"] = known[:: max(1, known.size // SAMPLE)].astype(np.float64)
     return thinned

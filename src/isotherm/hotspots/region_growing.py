@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from isotherm.core.config import setting, validate
+from isotherm.core.order import median
 from isotherm.core.regions import Labels, Part, boxes, label
 from isotherm.hotspots.method import Mask, Values
 from isotherm.hotspots.objects import object_pixels, usual_high
@@ -63,7 +64,7 @@ class RegionGrowing:
         if usual is None:
             return np.zeros(values.shape, dtype=np.bool_)
         seeds = objects & (values > usual + config.seed_rise_c)
-        middle = float(np.median(values[objects & ~seeds]))
+        middle = median(values[objects & ~seeds])
         return _grown(values, seeds, middle, config)
 
 

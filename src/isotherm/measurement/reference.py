@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from isotherm.core.errors import ConfigError, DataError
+from isotherm.core.order import median
 from isotherm.core.regions import Values
 from isotherm.core.scene import ZERO_CELSIUS_K, Param, Scene, Source
 from isotherm.core.shapes import Box
@@ -55,7 +56,7 @@ def parse_box(text: str) -> Box:
 def finite_median(values: Float[np.ndarray, " *any"]) -> float | None:
     """Return the median of the finite values, None where there are none."""
     known = values[np.isfinite(values)]
-    return float(np.median(known)) if known.size else None
+    return median(known) if known.size else None
 
 
 def box_maximum(values: Values, box: Box) -> float | None:

@@ -63,7 +63,11 @@ def _uncertainty_k(thermogram: Thermogram, hottest: tuple[int, int], findings: t
 
 def _hottest(values: Values) -> tuple[int, int]:
     """Return (x, y) of the highest value; of the first pixel where there is none."""
-    y, x = divmod(int(np.where(np.isfinite(values), values, -np.inf).argmax()), values.shape[1])
+    place = int(values.argmax())
+    if not np.isfinite(values.flat[place]):
+        # A NaN or an infinite value comes before all numbers.
+        place = int(np.where(np.isfinite(values), values, -np.inf).argmax())
+    y, x = divmod(place, values.shape[1])
     return x, y
 
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, get_args
@@ -45,6 +45,7 @@ its hot spots outlined; ``plane``: float32 °C or grey levels, little-endian, ro
 ``values``: what `Examined.thermogram` needs.
 """
 _MODULE = "isotherm.workflows.service.examination"
+_RESULT = "result"
 _LONGEST_TEXT = 2000
 
 
@@ -59,16 +60,24 @@ class Examined:
         ``min_c``, ``mean_c``, ``max_c`` [°C], ``max_delta_t_c`` [K] (None where not known), ``findings`` (their
         number), ``severity_rank`` (the worst; -1 where nothing is judged), ``grade`` and ``action`` of that verdict,
         ``camera``, ``taken_at`` (ISO 8601; UTC where the file knows its zone; else ""), ``digest`` (sha256).
-    result
-        The plain `ImageResult`; `image_result` rebuilds it.
+    packed
+        The `ImageResult` as JSON.
     parts
         What was asked for, by its name in `Want`.
+    values
+        What goes with the parts of ``values``.
     """
 
     facts: dict[str, Any]
-    result: dict[str, Any]
+    packed: bytes = field(repr=False)
     parts: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     values: Mapping[str, Any] | None = None
+
+    @cached_property
+    def result(self) -> dict[str, Any]:
+        """The plain `ImageResult`, as the database keeps it."""
+        plain: dict[str, Any] = json.loads(self.packed)
+        return plain
 
     def image_result(self) -> ImageResult:
         """Return the result as the reports want it."""
@@ -116,7 +125,7 @@ def examine(
     )
     result = image_result(name, thermogram, values=values, findings=findings)
     parts, packed = _parts(thermogram, values, result, settings=settings, want=want)
-    return Examined(_facts(thermogram, result), _plain(result), parts, packed)
+    return Examined(_facts(thermogram, result), _packed(result), parts, packed)
 
 
 def _clean(thermogram: Thermogram) -> Thermogram:
@@ -143,12 +152,11 @@ def _drawn(thermogram: Thermogram, settings: ExaminationSettings) -> Mask | None
     return find(visible(thermogram), OverlayModel.empty())
 
 
-def _plain(result: ImageResult) -> dict[str, Any]:
+def _packed(result: ImageResult) -> bytes:
     try:
-        plain: dict[str, Any] = json.loads(dumps(result))
+        return dumps(result).encode()
     except ValueError as error:
         raise FormatError(f"the file holds numbers that are no numbers ({error})") from error
-    return plain
 
 
 def _facts(thermogram: Thermogram, result: ImageResult) -> dict[str, Any]:
@@ -230,7 +238,7 @@ def _view(thermogram: Thermogram, name: str, settings: ExaminationSettings) -> b
 def examine_in_child(data: bytes, options: Mapping[str, Any]) -> Answer:
     """Call `examine` with plain options; what a child runs."""
     found = examine(data, options["name"], _settings(options["settings"]), want=options["want"])
-    return Answer({"facts": found.facts, "result": found.result, "values": found.values}, dict(found.parts))
+    return Answer({"facts": found.facts, "values": found.values}, {_RESULT: found.packed, **found.parts})
 
 
 @lru_cache(maxsize=256)
@@ -299,8 +307,8 @@ class Examinations:
             return examine(data, name, settings, want=want)
         options = {"name": name, "want": list(want), "settings": dumps(settings.to_mapping())}
         answer = self.pool.call(data, options, timeout_s)
-        values = answer.values
-        return Examined(values["facts"], values["result"], answer.parts, values["values"])
+        parts = answer.parts
+        return Examined(answer.values["facts"], parts.pop(_RESULT), parts, answer.values["values"])
 
     def close(self) -> None:
         """End the children."""

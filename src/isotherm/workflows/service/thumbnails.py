@@ -21,19 +21,18 @@ OUTLINED, NUMBERED = 200, 20
 _LEAST_SIDE_PX = 640
 """Smaller pictures grow by a whole factor to about this, so that outlines and numbers can be told apart."""
 _QUALITY = 80
+_LEVELS = Span(0.0, 255.0)
 
 
 def thumbnail(thermogram: Thermogram, values: Values, *, palette: str, side_px: int = THUMBNAIL_PX) -> bytes:
-    """Return a WebP of at most `side_px`: false colours where there are temperatures, else the picture's own."""
-    height, width = values.shape
-    step = max(1, max(height, width) // side_px)
-    small = _own_colours(thermogram, step)
-    if small is None:
-        part = values[::step, ::step]
-        fit = Fit(part.shape[1], part.shape[0], 1.0)
-        small = shade(part, _span(thermogram, values), _table(thermogram, palette), fit)
-    small.thumbnail((side_px, side_px), Image.Resampling.BILINEAR)
-    return _encoded(small, "WEBP", quality=_QUALITY, method=0)
+    """Return a WebP of at most `side_px`: false colours where there are temperatures, else the picture's own.
+
+    Small pictures grow by a whole factor.
+    """
+    # Every so many-th pixel first, because to average all of them takes longer than all the rest.
+    step = max(1, max(values.shape) // side_px)
+    fit = Fit.into((-(-values.shape[0] // step), -(-values.shape[1] // step)), side_px)
+    return _encoded(_shown(thermogram, values, fit, palette=palette, step=step), "WEBP", quality=_QUALITY, method=0)
 
 
 def full_picture(thermogram: Thermogram, values: Values, findings: Sequence[Finding], *, palette: str) -> bytes:
@@ -41,29 +40,22 @@ def full_picture(thermogram: Thermogram, values: Values, findings: Sequence[Find
     height, width = values.shape
     scale = max(1, _LEAST_SIDE_PX // max(height, width))
     fit = Fit(width * scale, height * scale, float(scale))
-    own = _own_colours(thermogram, 1)
-    picture = fit.resize(own) if own else shade(values, _span(thermogram, values), _table(thermogram, palette), fit)
+    picture = _shown(thermogram, values, fit, palette=palette)
     draw = ImageDraw.Draw(picture)
     draw_outlines(draw, findings[:OUTLINED], fit, colour=HOTSPOT)
     draw_numbers(draw, findings[:NUMBERED], fit)
     return _encoded(picture, "PNG", compress_level=1)
 
 
-def _own_colours(thermogram: Thermogram, step: int) -> Image.Image | None:
-    """Return every so many-th pixel of a coloured picture without measured temperatures, else None."""
-    if thermogram.colour is None:
-        return None
-    return Image.fromarray(np.ascontiguousarray(thermogram.colour[::step, ::step]))
-
-
-def _span(thermogram: Thermogram, values: Values) -> Span:
-    if not thermogram.radiometric and not thermogram.deep:
-        return Span(0.0, 255.0)
-    return own_span(values, radiometric=thermogram.radiometric)
-
-
-def _table(thermogram: Thermogram, palette: str) -> str:
-    return palette if thermogram.radiometric else "grey"
+def _shown(thermogram: Thermogram, values: Values, fit: Fit, *, palette: str, step: int = 1) -> Image.Image:
+    """Return every so many-th pixel at the size of `fit`."""
+    if thermogram.colour is not None:
+        return fit.resize(Image.fromarray(np.ascontiguousarray(thermogram.colour[::step, ::step])))
+    thinned = values[::step, ::step]
+    if thermogram.radiometric:
+        return shade(thinned, own_span(thinned, radiometric=True), palette, fit)
+    span = own_span(thinned, radiometric=False) if thermogram.deep else _LEVELS
+    return shade(thinned, span, "grey", fit)
 
 
 def _encoded(picture: Image.Image, kind: str, **options: int) -> bytes:
