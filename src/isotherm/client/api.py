@@ -1,0 +1,266 @@
+"""Sites, pictures, verdicts, trainings and feedback of a server, by its API (``/api/v1``)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from isotherm.client.transport import USUAL_URL, RefusedError, Transport, json_of
+from isotherm.core.errors import DataError, IsothermError, one_line
+from isotherm.core.progress import Progress, silent
+
+API = "/api/v1"
+PIECE = 1 << 20
+ASKED_AT_ONCE = 500
+"""How many sha256 sums are in one question which contents are missing."""
+LONG_POLL_S = 30
+UNFINISHED = ("queued", "running")
+
+
+class JobFailedError(IsothermError):
+    """A job has ended otherwise than well; ``job`` is its last state."""
+
+    def __init__(self, job: Mapping[str, Any]) -> None:
+        super().__init__(f"job {job.get('id')} is {job.get('state')}: {job.get('error') or 'no reason is known'}")
+        self.job = job
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """What became of one file: the image's id, or why it was not taken."""
+
+    path: Path
+    image_id: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class UploadReport:
+    """What became of a folder: how many files, how many of their contents had to be sent, and each result."""
+
+    results: tuple[Uploaded, ...]
+    sent: int
+
+    @property
+    def failed(self) -> tuple[Uploaded, ...]:
+        """The files that were not taken."""
+        return tuple(each for each in self.results if each.error)
+
+
+@dataclass(frozen=True)
+class _Hashed:
+    path: Path
+    name: str
+    digest: str
+
+
+class Client:
+    """One server, as one token sees it; close it, or use it as a context manager.
+
+    Parameters
+    ----------
+    url, token, timeout_s
+        See `isotherm.client.transport.Transport`.
+    transport
+        A connection that is there already, in place of these.
+    """
+
+    def __init__(
+        self,
+        url: str = USUAL_URL,
+        *,
+        token: str | None = None,
+        timeout_s: float = 60.0,
+        transport: Transport | None = None,
+    ) -> None:
+        self.transport = transport or Transport(url, token=token, timeout_s=timeout_s)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.transport.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def sites(self) -> Iterator[dict[str, Any]]:
+        """Yield all sites, newest first."""
+        yield from self.rows("/sites")
+
+    def rows(self, path: str, **filters: Any) -> Iterator[dict[str, Any]]:
+        """Yield all rows of a list, a page at a time."""
+        cursor = None
+        while True:
+            params = {**filters, "limit": 200, **({} if cursor is None else {"cursor": cursor})}
+            page = self._json("GET", path, params=params)
+            yield from page["items"]
+            cursor = page.get("next")
+            if not cursor:
+                return
+
+    def create_site(self, name: str, *, note: str = "") -> dict[str, Any]:
+        """Make a site; raises RefusedError (409) where the name is taken."""
+        return dict(self._json("POST", "/sites", json={"name": name, "note": note}))
+
+    def site_named(self, name: str) -> dict[str, Any] | None:
+        """Return the site of a name, None where there is none."""
+        return next((site for site in self.sites() if site["name"] == name), None)
+
+    def upload_folder(
+        self,
+        site_id: str,
+        folder: Path,
+        *,
+        category: str | None = None,
+        split: str = "",
+        at_once: int = 4,
+        progress: Progress = silent,
+    ) -> UploadReport:
+        """Send all files of a folder; see `upload`.
+
+        Raises
+        ------
+        DataError
+            The folder cannot be read or holds no file.
+        """
+        try:
+            paths = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+        except OSError as error:
+            raise DataError(f"{folder}: cannot be read: {error.strerror}") from error
+        if not paths:
+            raise DataError(f"{folder}: holds no files")
+        return self.upload(site_id, paths, category=category, split=split, at_once=at_once, progress=progress)
+
+    def upload(
+        self,
+        site_id: str,
+        paths: Sequence[Path],
+        *,
+        category: str | None = None,
+        split: str = "",
+        at_once: int = 4,
+        progress: Progress = silent,
+    ) -> UploadReport:
+        """Send files, many at once; contents that the server has are not sent again.
+
+        After an interruption the same call goes on: what was taken is taken once. A file that is refused is a result
+        with its reason.
+
+        Parameters
+        ----------
+        category, split
+            What they show, and the part of the data set (``train`` or ``test``).
+        at_once
+            How many requests are under way at a time.
+
+        Raises
+        ------
+        UnreachableError, RefusedError
+            The server does not answer; the token is not good for this site.
+        """
+        labels = {"category": category, "split": split}
+        with ThreadPoolExecutor(max_workers=at_once) as pool:
+            hashed = list(pool.map(_hashed, paths))
+            missing = self._missing(hashed)
+            results = []
+            for result in pool.map(lambda each: self._send(site_id, each, labels, each.digest in missing), hashed):
+                results.append(result)
+                progress(len(results), len(hashed), "sending files")
+        return UploadReport(tuple(results), len(missing))
+
+    def _missing(self, hashed: Sequence[_Hashed]) -> frozenset[str]:
+        found: set[str] = set()
+        digests = list(dict.fromkeys(each.digest for each in hashed))
+        for start in range(0, len(digests), ASKED_AT_ONCE):
+            part = digests[start : start + ASKED_AT_ONCE]
+            found |= set(self._json("POST", "/blobs/missing", json={"digests": part}, repeat=True)["missing"])
+        return frozenset(found)
+
+    def _send(self, site_id: str, each: _Hashed, labels: Mapping[str, str | None], missing: bool) -> Uploaded:
+        try:
+            if missing:
+                content = each.path.read_bytes()
+                self.transport.send("PUT", f"{API}/blobs/sha256/{each.digest}", content=content)
+            (result,) = self._named(site_id, each, labels)
+        except RefusedError as error:
+            if error.status in (401, 403):
+                raise
+            return Uploaded(each.path, error=error.detail)
+        except OSError as error:
+            return Uploaded(each.path, error=f"cannot be read: {error.strerror}")
+        image = result.get("image") or {}
+        return Uploaded(each.path, image_id=image.get("id", ""), error=result.get("error") or "")
+
+    def _named(self, site_id: str, each: _Hashed, labels: Mapping[str, str | None]) -> list[dict[str, Any]]:
+        """Have the server take content that it holds as an image; the key keeps a repetition from doubling it."""
+        key = hashlib.sha256("\0".join((site_id, each.name, each.digest, *map(str, labels.values()))).encode())
+        body = {"files": [{"name": each.name, "digest": each.digest}], **labels}
+        headers = {"Idempotency-Key": key.hexdigest()}
+        found = self._json("POST", f"/sites/{site_id}/images", json=body, headers=headers, repeat=True)
+        return list(found["results"])
+
+    def predict(
+        self, site_id: str, paths: Sequence[Path], *, min_confidence: float | None = None
+    ) -> list[dict[str, Any]]:
+        """Ask the model of a site about files, which are not kept."""
+        try:
+            files = [("file", (path.name, path.read_bytes())) for path in paths]
+        except OSError as error:
+            raise DataError(one_line(error)) from error
+        data = {} if min_confidence is None else {"min_confidence": str(min_confidence)}
+        return list(self._json("POST", f"/sites/{site_id}/predict", files=files, data=data, repeat=True)["results"])
+
+    def train(self, site_id: str, **settings: Any) -> str:
+        """Have a site's model trained; returns the id of the job."""
+        return str(self._json("POST", f"/sites/{site_id}/train", json=settings)["id"])
+
+    def job(self, job_id: str, *, wait_s: int = 0) -> dict[str, Any]:
+        """Return a job's state, at once or as soon as it has changed within a time."""
+        params = {"wait": wait_s} if wait_s else {}
+        return dict(self._json("GET", f"/jobs/{job_id}", params=params))
+
+    def wait(self, job_id: str, *, progress: Progress = silent) -> dict[str, Any]:
+        """Return a job when it is done.
+
+        Raises
+        ------
+        JobFailedError
+            It has failed, or was cancelled.
+        """
+        while True:
+            job = self.job(job_id, wait_s=LONG_POLL_S)
+            state = job.get("progress") or {}
+            if state.get("total"):
+                progress(state["done"], state["total"], state.get("message") or str(job.get("kind", "job")))
+            if job["state"] == "succeeded":
+                return job
+            if job["state"] not in UNFINISHED:
+                raise JobFailedError(job)
+
+    def feedback(self, inspection_id: str, category: str, *, note: str = "") -> dict[str, Any]:
+        """Say what a verdict should have been."""
+        body = {"category": category, "note": note}
+        return dict(self._json("POST", f"/inspections/{inspection_id}/feedback", json=body))
+
+    def _json(self, method: str, path: str, **parts: Any) -> Any:
+        return json_of(self.transport.send(method, API + path, **parts))
+
+
+def _hashed(path: Path) -> _Hashed:
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as stream:
+            while piece := stream.read(PIECE):
+                digest.update(piece)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    return _Hashed(path, path.name, digest.hexdigest())
