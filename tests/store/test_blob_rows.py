@@ -125,6 +125,8 @@ def test_a_collector_killed_between_file_and_row_goes_on(database: Database, blo
 
 
 def test_unfinished_files_go(database: Database, blobs: Blobs) -> None:
+    assert collect(database, blobs).unfinished == 0
+    (blobs.folder / "incoming").mkdir(parents=True)
     for name, old in (("old.part", True), ("new.part", False)):
         path = blobs.folder / "incoming" / name
         path.write_bytes(b"half")

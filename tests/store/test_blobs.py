@@ -179,7 +179,7 @@ class BlobsAgainstMapping(RuleBasedStateMachine):
         assert list(self.blobs.digests()) == sorted(self.mapping)
         assert {digest: self.blobs.read(digest) for digest in self.blobs.digests()} == self.mapping
         assert self.blobs.verify() == []
-        assert list((self.folder / "incoming").iterdir()) == []
+        assert list(self.folder.rglob("*.part")) == []
 
     def teardown(self) -> None:
         shutil.rmtree(getattr(self, "folder", Path("absent")), ignore_errors=True)
@@ -229,10 +229,12 @@ def test_a_file_is_stored_whole_or_not_at_all_whatever_call_fails(tmp_path: Path
         # What failed can be done again.
         again = keep(blobs, content)
         assert blobs.read(again.digest) == content
-        if stored is not None:
+        if number > len(system.calls):
             break
-    # Two files opened, flushed and named, and folders flushed: each of these calls failed once.
-    assert failed == len(system.calls) >= 8
+    # That a folder which is there cannot be made again is no failure.
+    assert len(system.calls) - 2 <= failed <= len(system.calls)
+    assert stored is not None
+    assert failed >= 8
     assert {"open", "fsync", "mkdir"} <= set(system.calls)
     assert {"rename", "replace"} & set(system.calls)
 

@@ -6,6 +6,7 @@ Who has the answer of `Blobs.put` may tell others that the content is kept: file
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -19,13 +20,13 @@ from threading import Lock
 from typing import BinaryIO, Protocol, runtime_checkable
 
 from isotherm.core.errors import DataError, NotFoundError, TooLargeError
-from isotherm.core.files import make_folder
 from isotherm.core.progress import Progress, silent
 from isotherm.store.filesystem import failed, flush_folder
 
 PIECE = 1 << 20
 KEEP_S = 24 * 3600.0
 """How long content that nobody refers to is kept [s]: whoever stores it has that long to refer to it."""
+NO_LINKS = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS})
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -59,10 +60,9 @@ class Blobs:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._root = make_folder(folder / "sha256")
-        self._incoming = make_folder(folder / "incoming")
+        self._root = folder / "sha256"
+        self._incoming = folder / "incoming"
         self._lock_file = folder / "lock"
-        self._lock_file.touch()
         self._flushed: set[Path] = set()
         self._guard = Lock()
 
@@ -89,6 +89,8 @@ class Blobs:
         """
         temporary = self._incoming / f"{time.time_ns():x}-{os.urandom(8).hex()}.part"
         try:
+            # Made here and not before: a backup is read from a medium that cannot be written.
+            self._incoming.mkdir(parents=True, exist_ok=True)
             stored = _write(source, temporary, most_bytes)
             if digest is not None and stored.digest != digest:
                 raise DataError(f"the content has the sha256 {stored.digest}, not {digest} as announced")
@@ -121,12 +123,36 @@ class Blobs:
 
     @contextmanager
     def _locked(self, how: int) -> Iterator[None]:
-        handle = os.open(self._lock_file, os.O_RDWR)
+        handle = os.open(self._lock_file, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             fcntl.flock(handle, how)
             yield
         finally:
             os.close(handle)
+
+    def link(self, digest: str, source: Blobs) -> bool:
+        """Give content of another folder a name in this one too; False where the disks do not allow it.
+
+        It is neither checked nor flushed. Neither folder ever changes content, so that they may share it.
+
+        Raises
+        ------
+        NotFoundError
+            It is not there.
+        """
+        target = self.path(digest)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(source.path(digest), target)
+        except FileExistsError:
+            return True
+        except FileNotFoundError as error:
+            raise NotFoundError("stored file", digest) from error
+        except OSError as error:
+            if error.errno in NO_LINKS:
+                return False
+            raise
+        return True
 
     def path(self, digest: str) -> Path:
         """Return where content lies or would lie; raises NotFoundError for what is no sha256 in hexadecimal."""
@@ -158,6 +184,8 @@ class Blobs:
 
     def digests(self) -> Iterator[str]:
         """Give the sha256 of everything that is here, in order."""
+        if not self._root.is_dir():
+            return
         for first in sorted(self._root.iterdir()):
             for second in sorted(first.iterdir()):
                 yield from (path.name for path in sorted(second.iterdir()) if _DIGEST.fullmatch(path.name))
@@ -201,6 +229,8 @@ class Blobs:
 
     def sweep(self, *, older_than_s: float = KEEP_S) -> int:
         """Remove the unfinished files that killed processes left; returns how many."""
+        if not self._incoming.is_dir():
+            return 0
         stale = [path for path in self._incoming.iterdir() if time.time() - path.stat().st_mtime > older_than_s]
         for path in stale:
             path.unlink(missing_ok=True)

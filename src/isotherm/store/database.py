@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session
 
-from isotherm.core.errors import ConfigError, MissingExtraError, OutputError
+from isotherm.core.errors import ConfigError, MissingExtraError, OutputError, one_line
 from isotherm.store.failures import translated
 from isotherm.store.filesystem import refuse_network
 
@@ -55,7 +55,9 @@ class Database:
                 connection.exec_driver_sql("SELECT 1")
         except DBAPIError as error:
             engine.dispose()
-            raise OutputError(f"the database {engine.url!r} cannot be opened: {error.orig}") from error
+            raise OutputError(
+                f"the database {engine.url!r} cannot be opened: {one_line(error.orig or error)}"
+            ) from error
         return cls(engine)
 
     @contextmanager

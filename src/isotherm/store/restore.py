@@ -1,0 +1,105 @@
+"""A backup back into a data folder that does not exist yet, and into a file of SQLite or PostgreSQL."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from isotherm.core.errors import DataError
+from isotherm.core.files import make_folder
+from isotherm.core.progress import Progress, silent
+from isotherm.store.backup import (
+    Contents,
+    Manifest,
+    Outcome,
+    contents_of,
+    copy_files,
+    demand_empty,
+    read_manifest,
+    sha256_of,
+)
+from isotherm.store.blobs import Blobs
+from isotherm.store.copying import copy_rows, settle
+from isotherm.store.filesystem import failed, flush_folder
+from isotherm.store.folder import BLOBS, DATABASE, opened_database, sqlite_file
+from isotherm.store.migrate import upgrade, version_of
+
+
+def restore(backup: Path, folder: Path, url: str, progress: Progress = silent) -> Outcome:
+    """Restore a backup to a new or empty data folder, and bring its database to the newest schema.
+
+    The database gets its name last: what was not finished is no data folder.
+
+    Parameters
+    ----------
+    backup
+        Made by `isotherm.store.backup.back_up`.
+    folder
+        The data folder.
+    url
+        Where the database shall be: a file of SQLite that is not there, or an empty database of PostgreSQL.
+
+    Raises
+    ------
+    DataError
+        It is no backup, its database is damaged, or it is of a newer isotherm.
+    OutputError
+        The folder is not empty, or cannot be written.
+    """
+    manifest = read_manifest(backup)
+    demand_empty(make_folder(folder))
+    _demand_absent(url)
+    target = sqlite_file(url)
+    working = (target or folder / DATABASE).with_suffix(".part")
+    try:
+        contents = _take_database(backup / DATABASE, working, manifest)
+        flaws = copy_files(Blobs(backup / BLOBS), Blobs(folder / BLOBS), contents.sizes, progress, link=False)
+        # There also where nothing is stored yet.
+        make_folder(folder / BLOBS)
+        if target is None:
+            _into(url, working, progress)
+        else:
+            working.replace(target)
+            flush_folder(target.parent)
+    except OSError as error:
+        raise failed(f"the backup cannot be restored to {folder}", error) from error
+    finally:
+        for name in (working.name, f"{working.name}-wal", f"{working.name}-shm"):
+            working.with_name(name).unlink(missing_ok=True)
+    return Outcome(manifest, tuple(flaws))
+
+
+def _demand_absent(url: str) -> None:
+    """Raise DataError where there is a database already."""
+    file = sqlite_file(url)
+    if file is not None:
+        if file.exists():
+            raise DataError(f"{file} is there already; name a new file, so that nothing is overwritten")
+        return
+    with opened_database(url) as database:
+        if version_of(database):
+            raise DataError("the database holds tables of isotherm already; give an empty one")
+
+
+def _take_database(source: Path, working: Path, manifest: Manifest) -> Contents:
+    """Copy the database of a backup, check it and bring it to the newest schema; returns what it says there is."""
+    if not source.is_file():
+        raise DataError(f"the backup is damaged: {source} is missing")
+    shutil.copyfile(source, working)
+    if sha256_of(working) != manifest.database_sha256:
+        raise DataError(f"the backup is damaged: {source} is not the database that was backed up")
+    with opened_database(f"sqlite:///{working}") as database:
+        upgrade(database)
+        contents = contents_of(database)
+    if (contents.audit_rows, contents.audit_digest) != (manifest.audit_rows, manifest.audit_digest):
+        raise DataError("the backup is damaged: its audit trail does not end as its manifest says")
+    settle(working)
+    return contents
+
+
+def _into(url: str, working: Path, progress: Progress) -> None:
+    """Copy all rows into an empty database of PostgreSQL, in one transaction."""
+    with opened_database(url) as target, opened_database(f"sqlite:///{working}") as source:
+        upgrade(target)
+        with source.read() as rows, target.write() as session:
+            copy_rows(rows, session, progress)
