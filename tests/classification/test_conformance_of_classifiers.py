@@ -32,6 +32,7 @@ class Altered:
     wrong: str
     name: str = "altered"
     wants: str = "features"
+    side_px: int | None = None
 
     def __post_init__(self) -> None:
         self._right = CLASSIFIERS.get("logistic")

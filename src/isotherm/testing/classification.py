@@ -33,7 +33,7 @@ def check_classifier_method(method: ClassifierMethod, config: object | None = No
     AssertionError
         A promise is broken; the message says which.
     """
-    require(isinstance(method, ClassifierMethod), "it must have name, wants, config_type, fit and load")
+    require(isinstance(method, ClassifierMethod), "it must have name, wants, side_px, config_type, fit and load")
     require(method.name == method.name.lower().strip() != "", "its name must be lower-case and not empty")
     require(method.wants in get_args(Wants), f"it must want one of {', '.join(get_args(Wants))}")
     config = method.config_type() if config is None else config
