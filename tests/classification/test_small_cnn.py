@@ -51,6 +51,24 @@ def test_groups_are_not_on_both_sides() -> None:
     assert not set(grouped.groups[fold.learnt]) & set(grouped.groups[fold.judged])
 
 
+def test_balanced_finds_more_of_the_rare_category() -> None:
+    rng = np.random.default_rng(4)
+    labels = np.array([0] * 90 + [1] * 10)
+    values = 0.5 + 0.2 * rng.standard_normal((100, 1, *SIZE)).astype(np.float32)
+    values[labels == 1] += 0.04
+    examples = Examples(np.repeat(values, 3, axis=1), labels.astype(np.int64), np.arange(100), 2)
+    rare = {
+        weight: float(
+            METHOD.fit(examples, SmallCnnConfig(epochs=15, dropout=0.0, learning_rate=0.005, class_weight=weight), seed=0, progress=quiet)
+            .classifier.answer(examples.values)
+            .logits.argmax(axis=1)
+            .mean()
+        )
+        for weight in ("none", "balanced")
+    }
+    assert rare["balanced"] > rare["none"]
+
+
 def test_it_stops_when_validation_gets_no_better() -> None:
     noise = pictures(40)
     shuffled = np.random.default_rng(0).permutation(noise.labels)

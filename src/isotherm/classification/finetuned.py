@@ -39,6 +39,9 @@ class FinetunedConfig:
     batch_size: int = setting(16, "pictures a step", low=1, high=4096)
     learning_rate: float = setting(1e-3, "step size of Adam", low=1e-7, high=1.0)
     validation: float = setting(0.2, "share of the pictures kept for validation", low=0.01, high=0.5)
+    class_weight: Literal["balanced", "none"] = setting(
+        "none", "balanced: every category counts the same, however many pictures it has; none: every picture does"
+    )
     augment: bool = setting(True, "tilt pictures by up to 15 degrees, change brightness and contrast by up to 10 %")
     mirror: bool = setting(False, "mirror pictures too; only where left and right mean the same")
 
@@ -70,6 +73,7 @@ class FinetunedMethod:
             learning_rate=config.learning_rate,
             decay=0.0,
             validation=config.validation,
+            balanced=config.class_weight == "balanced",
             augment=config.augment,
             mirror=config.mirror,
         )

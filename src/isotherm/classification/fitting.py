@@ -44,6 +44,8 @@ class Plan:
         The step size after s steps is learning_rate / (1 + decay s).
     validation
         Share of the examples that is kept for validation.
+    balanced
+        Whether every category counts the same, however many examples it has.
     augment, mirror
         Whether pictures are tilted and given another brightness and contrast, and whether they are mirrored too.
     """
@@ -54,6 +56,7 @@ class Plan:
     learning_rate: float
     decay: float
     validation: float
+    balanced: bool
     augment: bool
     mirror: bool
 
@@ -112,7 +115,8 @@ class _Course:
         self._examples, self._learnt = examples, learnt
         self._device = next(module.parameters()).device
         self._generator = torch.Generator().manual_seed(seed)
-        weights = class_weights(examples.labels[learnt], examples.classes)
+        labels = examples.labels[learnt]
+        weights = class_weights(labels, examples.classes) if plan.balanced else np.ones(examples.classes)
         self._loss = nn.CrossEntropyLoss(torch.tensor(weights, dtype=torch.float32, device=self._device))
         self._optimiser = torch.optim.Adam(module.groups(plan.learning_rate))
         self._rates = torch.optim.lr_scheduler.LambdaLR(self._optimiser, lambda step: 1 / (1 + plan.decay * step))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from isotherm.classification.method import Examples, Fitted, Stored, Wants
 from isotherm.classification.stored_network import StoredNetwork
@@ -35,6 +35,9 @@ class SmallCnnConfig:
     learning_rate: float = setting(1e-3, "step size of Adam", low=1e-7, high=1.0)
     decay: float = setting(2e-5, "the step size after s steps is divided by 1 + decay s", low=0.0, high=1.0)
     validation: float = setting(0.2, "share of the pictures kept for validation", low=0.01, high=0.5)
+    class_weight: Literal["balanced", "none"] = setting(
+        "none", "balanced: every category counts the same, however many pictures it has; none: every picture does"
+    )
     augment: bool = setting(True, "tilt pictures by up to 15 degrees, change brightness and contrast by up to 10 %")
     mirror: bool = setting(False, "mirror pictures too; only where left and right mean the same")
 
@@ -66,6 +69,7 @@ class SmallCnnMethod:
             learning_rate=config.learning_rate,
             decay=config.decay,
             validation=config.validation,
+            balanced=config.class_weight == "balanced",
             augment=config.augment,
             mirror=config.mirror,
         )
