@@ -18,7 +18,8 @@ API = "/api/v1"
 PIECE = 1 << 20
 ASKED_AT_ONCE = 500
 """How many sha256 sums are in one question which contents are missing."""
-LONG_POLL_S = 30
+LONG_POLL_S = 2
+"""How long a question about a job may wait for its end; so often its progress is shown [s]."""
 UNFINISHED = ("queued", "running")
 
 
@@ -32,10 +33,11 @@ class JobFailedError(IsothermError):
 
 @dataclass(frozen=True)
 class Uploaded:
-    """What became of one file: the image's id, or why it was not taken."""
+    """What became of one file: the ids of the image and of its inspection, or why it was not taken."""
 
     path: Path
     image_id: str = ""
+    inspection_id: str = ""
     error: str = ""
 
 
@@ -197,8 +199,8 @@ class Client:
             return Uploaded(each.path, error=error.detail)
         except OSError as error:
             return Uploaded(each.path, error=f"cannot be read: {error.strerror}")
-        image = result.get("image") or {}
-        return Uploaded(each.path, image_id=image.get("id", ""), error=result.get("error") or "")
+        image, inspection = result.get("image") or {}, result.get("inspection") or {}
+        return Uploaded(each.path, image.get("id", ""), inspection.get("id", ""), result.get("error") or "")
 
     def _named(self, site_id: str, each: _Hashed, labels: Mapping[str, str | None]) -> list[dict[str, Any]]:
         """Have the server take content that it holds as an image; the key keeps a repetition from doubling it."""
@@ -213,18 +215,28 @@ class Client:
     ) -> list[dict[str, Any]]:
         """Ask the model of a site about files, which are not kept."""
         try:
-            files = [("file", (path.name, path.read_bytes())) for path in paths]
+            files = [("files", (path.name, path.read_bytes())) for path in paths]
         except OSError as error:
             raise DataError(one_line(error)) from error
-        data = {} if min_confidence is None else {"min_confidence": str(min_confidence)}
-        return list(self._json("POST", f"/sites/{site_id}/predict", files=files, data=data, repeat=True)["results"])
+        params = {} if min_confidence is None else {"min_confidence": min_confidence}
+        found = self._json("POST", f"/sites/{site_id}/predict", files=files, params=params, repeat=True)
+        return list(found["results"])
 
-    def train(self, site_id: str, **settings: Any) -> str:
-        """Have a site's model trained; returns the id of the job."""
-        return str(self._json("POST", f"/sites/{site_id}/train", json=settings)["id"])
+    def train(
+        self, site_id: str, settings: Mapping[str, Any] | None = None, *, config: Mapping[str, Any] | None = None
+    ) -> str:
+        """Have a site's model trained; returns the id of the job.
 
-    def job(self, job_id: str, *, wait_s: int = 0) -> dict[str, Any]:
-        """Return a job's state, at once or as soon as it has changed within a time."""
+        Parameters
+        ----------
+        settings, config
+            What is not as the site says: of the training, and of the method itself.
+        """
+        body = {"settings": dict(settings or {}), "config": dict(config or {})}
+        return str(self._json("POST", f"/sites/{site_id}/train", json=body)["id"])
+
+    def job(self, job_id: str, *, wait_s: float = 0) -> dict[str, Any]:
+        """Return a job's state, at once, or when it has ended or a time is over."""
         params = {"wait": wait_s} if wait_s else {}
         return dict(self._json("GET", f"/jobs/{job_id}", params=params))
 

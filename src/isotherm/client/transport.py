@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
+from urllib.parse import urlsplit
 
 from isotherm.core.errors import ConfigError, IsothermError, MissingExtraError
 
@@ -17,7 +18,7 @@ except ModuleNotFoundError as error:
     raise MissingExtraError("talking to a server", "client") from error
 
 USUAL_URL = "http://127.0.0.1:8000"
-TRIES = 8
+TRIES, FIRST_TRIES = 8, 4
 LONGEST_PAUSE_S = 60.0
 UNTOUCHED = frozenset({429, 503})
 """Answers that say that nothing was done yet; the same request may succeed a little later."""
@@ -78,10 +79,10 @@ class Transport:
         transport: httpx2.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        if not url.startswith(("http://", "https://")):
-            raise ConfigError(f"the URL of a server is like {USUAL_URL}, not {url!r}")
+        _check_url(url)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self.url, self._tries, self._sleep = url.rstrip("/"), tries, sleep
+        self._reached = False
         try:
             # No proxies and no .netrc of the environment: a token goes to the server that was named, nowhere else.
             self._http = httpx2.Client(
@@ -121,9 +122,11 @@ class Transport:
         """
         again = method in REPEATABLE if repeat is None else repeat
         for attempt in range(1, self._tries + 1):
-            last = attempt == self._tries
+            # A server that has answered before may be starting again; one that never has is probably not there.
+            last = attempt >= (self._tries if self._reached else min(self._tries, FIRST_TRIES))
             try:
                 answer = self._http.request(method, path, **parts)
+                self._reached = True
             except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
                 self._rest_or_raise(error, attempt, last=last)
             except httpx2.TimeoutException as error:
@@ -131,6 +134,7 @@ class Transport:
             except httpx2.TransportError as error:
                 self._rest_or_raise(error, attempt, last=last or not again)
             else:
+                last = attempt == self._tries
                 if last or answer.status_code not in (UNTOUCHED | GATEWAY if again else UNTOUCHED):
                     return _good(answer)
                 self._sleep(_pause_s(answer.headers, attempt))
@@ -142,6 +146,15 @@ class Transport:
                 f"no server answers at {self.url} ({_first_line(error)}); is 'isotherm serve' running there?"
             ) from error
         self._sleep(min(2.0 ** (attempt - 3), 2.0))
+
+
+def _check_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigError(f"the URL of a server is like {USUAL_URL}, not {url[:200]!r}")
 
 
 def _pause_s(headers: Mapping[str, str], attempt: int) -> float:
