@@ -155,7 +155,7 @@ def test_sites_are_found_by_name(client: Client) -> None:
 @pytest.mark.parametrize("where", ["missing", "empty"])
 def test_folder_without_files_is_told(client: Client, tmp_path: Path, where: str) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="cannot be read|holds no files"):
+    with pytest.raises(DataError, match=r"cannot be read|holds no files"):
         client.upload_folder("x", tmp_path / where)
 
 

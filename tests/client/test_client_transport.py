@@ -94,7 +94,7 @@ def test_creating_request_is_sent_again_where_no_server_has_seen_it(connect: Con
 
 def test_server_that_is_away_is_told_in_words(connect: Connect) -> None:
     transport, _ = connect(*[httpx2.ConnectError("[Errno 111] Connection refused")] * 2, tries=2)
-    with pytest.raises(UnreachableError, match="no server answers at http://server .*is 'isotherm serve' running"):
+    with pytest.raises(UnreachableError, match=r"no server answers at http://server .*is 'isotherm serve' running"):
         transport.send("GET", "/a")
 
 
@@ -136,5 +136,5 @@ def test_page_of_something_else_is_no_answer(connect: Connect) -> None:
 
 @pytest.mark.parametrize("url", ["", "server", "ftp://server", "http://[bad", "javascript:alert(1)"])
 def test_wrong_url_is_a_usage_error(url: str) -> None:
-    with pytest.raises(ConfigError, match="URL of a server|cannot be used"):
+    with pytest.raises(ConfigError, match=r"URL of a server|cannot be used"):
         Transport(url).send("GET", "/")
