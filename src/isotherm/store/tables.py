@@ -173,6 +173,7 @@ class Image(_Edited, Table):
         Index(None, "site_id", "digest"),
         Index(None, "site_id", "split", "category_id"),
         Index(None, "site_id", "severity_rank", "id"),
+        Index(None, "severity_rank", "id"),
     )
     site_id: Mapped[str | None] = mapped_column(ForeignKey("site.id"), default=None)
     asset_id: Mapped[str | None] = mapped_column(ForeignKey("asset.id"), default=None)
@@ -264,7 +265,9 @@ class Finding(_Made, Table):
     __tablename__ = "finding"
     __table_args__ = (
         Index(None, "site_id", "severity_rank", "id"),
+        Index(None, "severity_rank", "id"),
         Index(None, "site_id", "id"),
+        Index(None, "image_id", "id"),
         Index(None, "inspection_id", "number", unique=True),
     )
     site_id: Mapped[str] = mapped_column(ForeignKey("site.id"))

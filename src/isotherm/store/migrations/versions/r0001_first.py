@@ -325,6 +325,7 @@ def _image() -> None:
     )
     op.create_index(op.f("ix_image_category_id"), "image", ["category_id"])
     op.create_index(op.f("ix_image_digest"), "image", ["digest"])
+    op.create_index(op.f("ix_image_severity_rank_id"), "image", ["severity_rank", "id"])
     op.create_index(op.f("ix_image_site_id_digest"), "image", ["site_id", "digest"])
     op.create_index(op.f("ix_image_site_id_id"), "image", ["site_id", "id"])
     op.create_index(op.f("ix_image_site_id_severity_rank_id"), "image", ["site_id", "severity_rank", "id"])
@@ -432,6 +433,8 @@ def _finding() -> None:
         sa.ForeignKeyConstraint(["site_id"], ["site.id"], name=op.f("fk_finding_site_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_finding")),
     )
+    op.create_index(op.f("ix_finding_image_id_id"), "finding", ["image_id", "id"])
     op.create_index(op.f("ix_finding_inspection_id_number"), "finding", ["inspection_id", "number"], unique=True)
+    op.create_index(op.f("ix_finding_severity_rank_id"), "finding", ["severity_rank", "id"])
     op.create_index(op.f("ix_finding_site_id_id"), "finding", ["site_id", "id"])
     op.create_index(op.f("ix_finding_site_id_severity_rank_id"), "finding", ["site_id", "severity_rank", "id"])
