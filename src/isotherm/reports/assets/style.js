@@ -4,7 +4,7 @@ export const STYLE = `
 :host {
   --paper: #ffffff; --ground: #f4f5f7; --ink: #1c2026; --quiet: #5d6672; --line: #dde1e6; --edge: #868f9b; --accent: #1f5fa8;
   --on-accent: #ffffff; --warn: #8f4a00;
-  display: block; color: var(--ink); font: 15px/1.45 system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif;
+  display: block; container-type: inline-size; color: var(--ink); font: 15px/1.45 system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif;
   font-variant-numeric: tabular-nums;
 }
 @media (prefers-color-scheme: dark) {
@@ -21,8 +21,7 @@ p { margin: 4px 0; }
 .warn { color: var(--warn); font-size: 13px; }
 .layout > * { min-width: 0; }
 .layout { display: grid; grid-template-columns: minmax(0, 1fr) minmax(340px, 440px); gap: 16px; align-items: start; }
-@media (max-width: 940px) { .layout > * { min-width: 0; }
-.layout { grid-template-columns: minmax(0, 1fr); } }
+@container (max-width: 900px) { .layout { grid-template-columns: minmax(0, 1fr); } }
 .card { background: var(--paper); border: 1px solid var(--line); border-radius: 8px; padding: 12px 14px; margin: 0 0 14px; }
 .row { display: flex; flex-wrap: wrap; gap: 6px 10px; align-items: center; margin: 0 0 10px; }
 .row:last-child { margin-bottom: 0; }

@@ -206,7 +206,7 @@ def opinions(service: Service, actor: Actor, image: Image) -> list[Corrected]:
 
 def unlearnt(service: Service, actor: Actor, site_id: str) -> int:
     """Return how many corrections of a site no model has learnt from yet."""
-    query = select(func.count()).where(at_sites(actor, Feedback.site_id, site_id), Feedback.used_in.is_(None))
+    query = select(func.count(Feedback.id)).where(at_sites(actor, Feedback.site_id, site_id), Feedback.used_in.is_(None))
     with service.database.read() as session:
         return session.scalar(query) or 0
 
@@ -265,8 +265,8 @@ def standing(service: Service, actor: Actor) -> Standing:
     with service.database.read() as session:
         totals = select(func.count(), func.sum(Site.images), func.sum(Site.findings))
         sites, images, findings = session.execute(totals.where(at_sites(actor, Site.id))).one()
-        open_jobs = select(func.count()).where(at_sites(actor, Job.site_id), Job.state.in_(("queued", "running")))
-        models = select(func.count()).where(at_sites(actor, ModelVersion.site_id))
+        open_jobs = select(func.count(Job.id)).where(at_sites(actor, Job.site_id), Job.state.in_(("queued", "running")))
+        models = select(func.count(ModelVersion.id)).where(at_sites(actor, ModelVersion.site_id))
         jobs, models_made = session.scalar(open_jobs) or 0, session.scalar(models) or 0
         return Standing(sites, images or 0, findings or 0, jobs, models_made)
 

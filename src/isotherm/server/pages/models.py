@@ -1,0 +1,127 @@
+"""Model versions of a site: how good they are, which one is at work, and switching between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Response
+
+from isotherm.core.errors import NotFoundError
+from isotherm.server.pages.rendering import Visited, back_to
+from isotherm.store.tables import ModelVersion
+from isotherm.workflows.service.batches import request_inspection
+from isotherm.workflows.service.browsing import tiles_of
+from isotherm.workflows.service.comparing import compare_models
+from isotherm.workflows.service.models import activate, get_model, list_activations, list_models, roll_back
+from isotherm.workflows.service.sites import get_site
+
+MOST_DIFFERENT = 60
+router = APIRouter(include_in_schema=False)
+Text = Annotated[str, Form()]
+
+
+BASES = {"test": "test images", "held-out": "images held out in training", "none": "no images"}
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How good a version is, by what it was tested with."""
+
+    version: ModelVersion
+
+    @property
+    def basis(self) -> str:
+        """By which images, in words."""
+        return BASES.get(self.version.metrics.get("basis", "none"), "")
+
+    @property
+    def count(self) -> int:
+        """By how many images."""
+        return int(self.version.metrics.get("count") or 0)
+
+    @property
+    def labels(self) -> list[str]:
+        """The categories that it knows."""
+        return list(self.version.metrics.get("labels") or self.version.card.get("labels", ()))
+
+    @property
+    def confusion(self) -> list[list[int]]:
+        """How many images of each category were put into which; empty where it was not tested."""
+        return list(self.version.metrics.get("confusion") or ())
+
+    @property
+    def per_class(self) -> Mapping[str, Mapping[str, Any]]:
+        """Precision, recall, F1 and number of images by category."""
+        return self.version.metrics.get("per_class") or {}
+
+    def share(self, name: str) -> Mapping[str, Any]:
+        """Return a metric as ``value``, ``low``, ``high``; the value is None where there is none."""
+        metrics = self.version.metrics
+        if name == "accuracy":
+            low, high = metrics.get("interval") or (None, None)
+            return {"value": metrics.get("accuracy"), "low": low, "high": high}
+        found = (metrics.get("test") or {}).get(name)
+        return {"value": None, "low": None, "high": None, **(found if isinstance(found, Mapping) else {})}
+
+
+@router.get("/sites/{site_id}/models")
+def models(visit: Visited, site_id: str) -> Response:
+    """Show the versions of a site, newest first."""
+    site = get_site(visit.service, visit.actor, site_id)
+    versions = list_models(visit.service, visit.actor, site.id, limit=100).items
+    return visit.show(
+        "models",
+        site=site,
+        judgements=[Judgement(version) for version in versions],
+        numbers={version.id: version.number for version in versions},
+        switches=list_activations(visit.service, visit.actor, site.id, limit=20).items,
+    )
+
+
+@router.get("/sites/{site_id}/compare")
+def compare(visit: Visited, site_id: str, a: str, b: str) -> Response:
+    """Show two versions beside each other, and the test images of which they say different things."""
+    site = get_site(visit.service, visit.actor, site_id)
+    found = compare_models(visit.service, visit.actor, a, b)
+    if found.first.site_id != site.id:
+        raise NotFoundError("model version of this site", a[:40])
+    shown = tiles_of(visit.service, visit.actor, [item.image_id for item in found.differences[:MOST_DIFFERENT]])
+    tiles = {tile.image.id: tile for tile in shown}
+    return visit.show(
+        "compare",
+        site=site,
+        found=found,
+        pair=[Judgement(found.first), Judgement(found.second)],
+        different=[(item, tiles[item.image_id]) for item in found.differences if item.image_id in tiles],
+    )
+
+
+@router.get("/models/{model_id}")
+def card(visit: Visited, model_id: str) -> Response:
+    """Show the card of a version: what it learnt from, how it was tested, what it does not know."""
+    version = get_model(visit.service, visit.actor, model_id)
+    site = get_site(visit.service, visit.actor, version.site_id)
+    return visit.show("model", site=site, version=version, judgement=Judgement(version))
+
+
+@router.post("/models/{model_id}/activate")
+def put_to_work(visit: Visited, model_id: str, expected: Text = "") -> Response:
+    """Let a version judge, unless another has been put to work since the form was made."""
+    version = activate(visit.service, visit.actor, model_id, expected=expected or None)
+    return back_to(f"/sites/{version.site_id}/models", f"Version {version.number} is at work.")
+
+
+@router.post("/sites/{site_id}/inspect")
+def inspect_all(visit: Visited, site_id: str) -> Response:
+    """Have all images of a site judged again by the model and the settings of now."""
+    job = request_inspection(visit.service, visit.actor, site_id)
+    return back_to(f"/jobs/{job.id}", "All images of the site are judged again.")
+
+
+@router.post("/sites/{site_id}/roll-back")
+def back(visit: Visited, site_id: str) -> Response:
+    """Let the version before judge again."""
+    version = roll_back(visit.service, visit.actor, site_id)
+    return back_to(f"/sites/{version.site_id}/models", f"Version {version.number} is at work again.")

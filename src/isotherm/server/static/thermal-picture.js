@@ -1,0 +1,53 @@
+/**
+ * <thermal-picture src>: fetches the data of a picture and shows it in <thermal-view>, with the findings outlined.
+ *
+ * What stands inside is shown until then. Pointing at a row of the findings brings the cross to its hottest place.
+ */
+
+import "./viewer/thermal-view.js";
+
+class ThermalPicture extends HTMLElement {
+  connectedCallback() {
+    if (this.started) return;
+    this.started = true;
+    this.querySelector("[data-loading]")?.removeAttribute("hidden");
+    this.#open().catch((error) => this.#say(error.message));
+  }
+
+  async #open() {
+    const answer = await fetch(this.getAttribute("src"), { headers: { Accept: "application/json" } });
+    const data = await answer.json().catch(() => ({}));
+    if (!answer.ok) throw new Error(data.detail ?? `The thermal picture cannot be shown (${answer.status}).`);
+    const findings = JSON.parse(this.querySelector("[data-findings]")?.textContent ?? "[]");
+    const view = document.createElement("thermal-view");
+    view.addEventListener("ready", () => this.setAttribute("ready", ""));
+    // It must be in the page before it draws, because it draws as large as it is shown.
+    this.replaceChildren(view);
+    await view.show(data);
+    view.mark(findings);
+    const [first] = findings;
+    if (first) view.goTo(...first.peak);
+    this.#follow(view, findings);
+  }
+
+  #follow(view, findings) {
+    const rows = this.parentElement.querySelectorAll("tr[data-peak]");
+    rows.forEach((row, number) => {
+      row.addEventListener("pointerenter", () => {
+        view.goTo(...findings[number].peak);
+        view.mark(findings.map((finding, place) => ({ ...finding, chosen: place === number })));
+      });
+      row.addEventListener("pointerleave", () => view.mark(findings));
+    });
+  }
+
+  #say(text) {
+    const line = this.querySelector("[data-loading]");
+    if (!line) return;
+    line.hidden = false;
+    line.textContent = text;
+    this.setAttribute("failed", "");
+  }
+}
+
+customElements.define("thermal-picture", ThermalPicture);
