@@ -179,20 +179,20 @@ def test_renewing_keeps_a_job(clocked: ClockedDatabase) -> None:
 
 
 def test_a_job_that_ends_its_workers_is_given_up_with_its_reason(clocked: ClockedDatabase) -> None:
-    job_id = add(clocked, most_attempts=3)
-    for _ in range(3):
+    job_id = add(clocked, most_attempts=2)
+    for _ in range(2 * queue.LOST_WORTH):
         claimed(clocked)
         clocked.now += LEASE_MS
     assert claim(clocked) is None
     job = job_of(clocked, job_id)
-    assert (job.state, job.attempts) == ("dead", 3)
+    assert (job.state, job.attempts) == ("dead", 10)
     assert "stopped without a word" in job.error
     assert job.finished_at is not None
 
 
 def test_a_job_that_gets_ahead_is_not_given_up(clocked: ClockedDatabase) -> None:
-    job_id = add(clocked, "count", most_attempts=2)
-    for number in range(6):
+    job_id = add(clocked, "count", most_attempts=1)
+    for number in range(queue.LOST_WORTH + 1):
         context = JobContext(clocked, claimed(clocked))
         assert context.attempt == (1 if number == 0 else 2)
         context.commit_item(str(number))

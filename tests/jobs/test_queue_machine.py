@@ -30,7 +30,7 @@ from isotherm.jobs.queue import Lease, LeaseLostError
 from isotherm.store.tables import Job, JobItem
 
 LEASE_MS = int(queue.LEASE_S * 1000)
-MOST_ATTEMPTS = 3
+MOST_ATTEMPTS = 2
 
 
 @dataclass
@@ -51,8 +51,8 @@ class ModelJob:
     def ends(self, state: str) -> None:
         self.state = state
 
-    def fails(self, *, wait_until: int) -> None:
-        spent = self.attempts >= MOST_ATTEMPTS
+    def fails(self, *, wait_until: int, most: int = MOST_ATTEMPTS) -> None:
+        spent = self.attempts >= most
         self.state = "cancelled" if self.cancel else "dead" if spent else "queued"
         self.after = wait_until
 
@@ -80,7 +80,9 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(target=jobs, exclusive=st.sampled_from([None, "a", "b"]), priority=st.integers(0, 1))
     def enqueue(self, exclusive: str | None, priority: int) -> str:
         with self.database.write() as session:
-            job = queue.enqueue(session, "kind", payload={}, exclusive=exclusive, priority=priority)
+            job = queue.enqueue(
+                session, "kind", payload={}, exclusive=exclusive, priority=priority, most_attempts=MOST_ATTEMPTS
+            )
         self.model[job.id] = ModelJob(exclusive, priority, len(self.model))
         return job.id
 
@@ -105,7 +107,7 @@ class QueueMachine(RuleBasedStateMachine):
     def _model_puts_back(self) -> None:
         for job in self.model.values():
             if job.state == "running" and job.until <= self.now:
-                job.fails(wait_until=0)
+                job.fails(wait_until=0, most=MOST_ATTEMPTS * queue.LOST_WORTH)
 
     def _model_next(self) -> str | None:
         held = {job.exclusive for job in self.model.values() if job.state == "running"} - {None}

@@ -31,6 +31,9 @@ from isotherm.store.tables import Job, JobItem, JobLog, JobPause, Worker, now
 LEASE_S = 15.0
 """How long a lease lasts without being renewed [s]."""
 MOST_ATTEMPTS = 3
+LOST_WORTH = 5
+"""A job dies in a process apart from its worker's. Where the worker itself vanished, that was hardly the job's doing
+(the machine stopped, a server was killed), so this many times more such attempts are made."""
 LONGEST_WAIT_S = 60.0
 """The longest pause before another attempt [s]."""
 LONGEST_ERROR = 2000
@@ -295,7 +298,7 @@ def _may_start(kinds: Collection[str], now_ms: int) -> tuple[ColumnElement[bool]
 
 def put_back_ended(session: Session, now_ms: int, watch: LeaseWatch) -> None:
     """Let jobs wait again whose lease has ended; those without attempts left are dead, those to be cancelled end."""
-    spent = Job.attempts >= Job.most_attempts
+    spent = Job.attempts >= LOST_WORTH * Job.most_attempts
     outcome = case((Job.cancel_requested, "cancelled"), (spent, "dead"), else_="queued")
     session.execute(
         _update(
