@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import pytest
@@ -16,6 +16,7 @@ from jaxtyping import install_import_hook
 if TYPE_CHECKING:
     from databases import PostgreSQL
     from isotherm.store.database import Database
+    from isotherm.workflows.service.service import Service
 
 mpl.use("Agg")
 # No damaged sample may start a program each; tests/formats/test_dji.py asks for one by itself.
@@ -84,3 +85,53 @@ def database(database_url: str) -> Iterator[Database]:
     found = Database.open(database_url)
     yield found
     found.close()
+
+
+@pytest.fixture
+def service(database: Database, tmp_path: Path) -> Iterator[Service]:
+    """Give an open, empty data folder of a server, on each database; files are decoded in the test's own process."""
+    from isotherm.workflows.service.service import Limits, Service
+
+    with Service(database, tmp_path / "data", limits=Limits(children=0)) as found:
+        yield found
+
+
+@pytest.fixture
+def folder(tmp_path: Path, sqlite_template: Path) -> Iterator[Service]:
+    """Give an open, empty data folder on SQLite alone; files are decoded in the test's own process."""
+    from isotherm.store.database import Database
+    from isotherm.workflows.service.service import Limits, Service
+
+    shutil.copyfile(sqlite_template, tmp_path / "isotherm.db")
+    database = Database.open(f"sqlite:///{tmp_path / 'isotherm.db'}")
+    with Service(database, tmp_path / "data", limits=Limits(children=0)) as found:
+        yield found
+
+
+@pytest.fixture
+def caller_for(folder: Service) -> Iterator[Callable[..., Any]]:
+    """Give what makes clients (`api_cases.Caller`) of applications with other settings over one data folder."""
+    from api_cases import Caller
+    from starlette.testclient import TestClient
+
+    from isotherm.server.app import create_app
+    from isotherm.server.settings import ServerSettings
+
+    made: list[TestClient] = []
+
+    def make(*, token: str = "", base_url: str = "http://127.0.0.1:8000", **settings: Any) -> Caller:
+        app = create_app(folder, settings=ServerSettings(**settings))
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        made.append(TestClient(app, base_url=base_url, headers=headers))
+        return Caller(made[-1])
+
+    yield make
+    for client in made:
+        client.close()
+        client.app.state.lane.close()  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def call(caller_for: Callable[..., Any]) -> Any:
+    """Return a client of the local user (`api_cases.Caller`)."""
+    return caller_for()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import islice
 
 from isotherm.core.errors import ConflictError, IsothermError, NotFoundError, one_line
+from isotherm.core.thermogram import Thermogram
 from isotherm.store.tables import ModelVersion, Site
+from isotherm.workflows.classify_model import BATCH
 from isotherm.workflows.classify_model import Classified as Answer
 from isotherm.workflows.service.access import Actor, fetch
 from isotherm.workflows.service.looking import examination_settings
@@ -70,13 +73,48 @@ def predict(
         site = fetch(session, actor, Site, site_id, "predict")
     settings = _settings(site, min_confidence)
     active = _active(service, actor, site, model_id)
+    found = list[Classified]()
     with service.taking():
-        return list(each_of(service, partial(_one, service, actor, settings=settings, active=active), uploads))
+        seen = each_of(service, partial(_seen, service, actor, settings), uploads)
+        # Not one by one: a network answers many at once in less time; not all at once: they must fit into memory.
+        while piece := list(islice(seen, BATCH)):
+            found += _answers(active, settings, piece)
+    return found
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A file's picture, or why there is none."""
+
+    name: str
+    picture: Thermogram | None = None
+    problem: IsothermError | None = None
+
+
+def _seen(service: Service, actor: Actor, settings: SiteSettings, upload: Upload) -> _Seen:
+    name = file_name(upload.name)
+    try:
+        data = bytes_of(service, actor, upload)
+        examined = service.examinations.examine(data, name, examination_settings(settings), want=("values",))
+        return _Seen(name, examined.thermogram())
+    except IsothermError as error:
+        return _Seen(name, problem=error)
+
+
+def _answers(active: Active, settings: SiteSettings, piece: Sequence[_Seen]) -> list[Classified]:
+    pictures = [each.picture for each in piece if each.picture is not None]
+    said = iter(
+        active.classifier.classify(pictures, min_confidence=settings.min_confidence, open_set=settings.open_set)
+    )
+    return [_refused(active, each) if each.picture is None else _plain(each.name, active, next(said)) for each in piece]
+
+
+def _refused(active: Active, seen: _Seen) -> Classified:
+    assert seen.problem is not None
+    return Classified(seen.name, model_id=active.version.id, error=one_line(seen.problem), problem=seen.problem)
 
 
 def _settings(site: Site, min_confidence: float | None) -> SiteSettings:
-    from dataclasses import replace
-
     settings = settings_of(site)
     return settings if min_confidence is None else replace(settings, min_confidence=min_confidence)
 
@@ -92,20 +130,6 @@ def _active(service: Service, actor: Actor, site: Site, model_id: str | None) ->
     if version.site_id != site.id:
         raise NotFoundError("model version", model_id)
     return Active(version, load(service, version))
-
-
-def _one(service: Service, actor: Actor, upload: Upload, *, settings: SiteSettings, active: Active) -> Classified:
-    name = file_name(upload.name)
-    try:
-        examined = service.examinations.examine(
-            bytes_of(service, actor, upload), name, examination_settings(settings), want=("values",)
-        )
-        said = active.classifier.classify(
-            [examined.thermogram()], min_confidence=settings.min_confidence, open_set=settings.open_set
-        )[0]
-    except IsothermError as error:
-        return Classified(name, model_id=active.version.id, error=one_line(error), problem=error)
-    return _plain(name, active, said)
 
 
 def _plain(name: str, active: Active, said: Answer) -> Classified:

@@ -99,7 +99,13 @@ def take_in(
     """
     with service.taking():
         target = _target(service, actor, site_id, category=category, split=split, asset_id=asset_id)
-        return list(each_of(service, partial(_taken, service, actor, target), uploads))
+        found = list[Taken]()
+        try:
+            for taken in each_of(service, partial(_taken, service, actor, target), uploads):
+                found.append(taken)
+        except TooLargeError as error:
+            found.append(Taken("", error=one_line(error), problem=error))
+        return found
 
 
 def _target(
