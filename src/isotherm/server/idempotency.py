@@ -42,7 +42,7 @@ def documented(
 
 
 class Once:
-    """A request under its key, if it has one.
+    """A request under its key.
 
     Parameters
     ----------
@@ -55,10 +55,8 @@ class Once:
     def __init__(self, request: Request, client: str) -> None:
         self._database = request.app.state.service.database
         self._client = client
-        self._key = request.headers.get("idempotency-key")
-        if self._key is not None and not (
-            0 < len(self._key) <= 255 and self._key.isascii() and self._key.isprintable()
-        ):
+        self._key = request.headers["idempotency-key"]
+        if not (0 < len(self._key) <= 255 and self._key.isascii() and self._key.isprintable()):
             raise ConfigError("Idempotency-Key must be 1 to 255 visible ASCII characters")
 
     async def claim(self, fingerprint: str) -> Response | None:
@@ -69,8 +67,6 @@ class Once:
         ConflictError, ConfigError
             The first one is still being worked on; the key was used for another request.
         """
-        if self._key is None:
-            return None
         found = await run_in_threadpool(self._claim, fingerprint)
         if found is None:
             return None
@@ -82,11 +78,11 @@ class Once:
 
     def _claim(self, fingerprint: str) -> Answer | None:
         with self._database.write() as session:
-            return kept.claim(session, self._client, self._key or "", fingerprint)
+            return kept.claim(session, self._client, self._key, fingerprint)
 
     async def keep(self, fingerprint: str, response: Response) -> Response:
         """Write an answer down, if it is a good one; returns it."""
-        if self._key is not None and 200 <= response.status_code < 300 and len(response.body) <= MOST_KEPT:
+        if 200 <= response.status_code < 300 and len(response.body) <= MOST_KEPT:
             headers = {name: response.headers[name] for name in _HEADERS if name in response.headers}
             answer = Answer(fingerprint, response.status_code, headers, bytes(response.body).decode())
             await run_in_threadpool(self._keep, answer)
@@ -94,16 +90,15 @@ class Once:
 
     def _keep(self, answer: Answer) -> None:
         with self._database.write() as session:
-            kept.keep(session, self._client, self._key or "", answer)
+            kept.keep(session, self._client, self._key, answer)
 
     async def release(self) -> None:
         """Give the key free after a failure."""
-        if self._key is not None:
-            await run_in_threadpool(self._release)
+        await run_in_threadpool(self._release)
 
     def _release(self) -> None:
         with self._database.write() as session:
-            kept.release(session, self._client, self._key or "")
+            kept.release(session, self._client, self._key)
 
 
 async def once_of(request: Request) -> Once:
@@ -112,7 +107,9 @@ async def once_of(request: Request) -> Once:
     return Once(request, actor.token_id or LOCAL_CLIENT)
 
 
-async def performed(request: Request, content: bytes, work: Callable[[], Coroutine[Any, Any, Response]]) -> Response:
+async def performed(
+    request: Request, content: Callable[[], bytes], work: Callable[[], Coroutine[Any, Any, Response]]
+) -> Response:
     """Do a request's work once for its key.
 
     Parameters
@@ -120,13 +117,16 @@ async def performed(request: Request, content: bytes, work: Callable[[], Corouti
     request
         With or without a key.
     content
-        What tells requests apart beside method, path and query: the body, or a digest of what is in it.
+        Gives what tells requests apart beside method, path and query: the body, or a digest of what is in it. Called
+        in a thread, and only where there is a key.
     work
         Gives the answer.
     """
+    if "idempotency-key" not in request.headers:
+        return await work()
     once = await once_of(request)
     head = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
-    fingerprint = hashlib.sha256(head + content).hexdigest()
+    fingerprint = hashlib.sha256(head + await run_in_threadpool(content)).hexdigest()
     known = await once.claim(fingerprint)
     if known is not None:
         return known
@@ -150,6 +150,7 @@ class OnceRoute(APIRoute):
         async def handler(request: Request) -> Response:
             if request.method != "POST" or "idempotency-key" not in request.headers:
                 return await handle(request)
-            return await performed(request, await request.body(), lambda: handle(request))
+            body = await request.body()
+            return await performed(request, lambda: body, lambda: handle(request))
 
         return handler

@@ -130,7 +130,9 @@ def _uploads(routes: APIRouter, service: Service) -> None:
             return await _by_hash(service, actor, site_id, request)
         async with received(request, service) as form:
             _check_form(form)
-            return await performed(request, _fingerprint(form), lambda: _take(service, actor, site_id, request, form))
+            return await performed(
+                request, lambda: _fingerprint(form), lambda: _take(service, actor, site_id, request, form)
+            )
 
     @routes.post(
         "/sites/{site_id}/predict",
@@ -212,7 +214,7 @@ async def _by_hash(service: Service, actor: Actor, site_id: str, request: Reques
         )
         return _answer([_out(item) for item in _checked(taken)])
 
-    return await performed(request, body, work)
+    return await performed(request, lambda: body, work)
 
 
 def _checked(taken: Sequence[Taken]) -> Sequence[Taken]:
