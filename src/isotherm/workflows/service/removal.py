@@ -65,10 +65,11 @@ def remove_image(session: Session, image: Image) -> None:
 
 def _hand_on(session: Session, image: Image) -> None:
     """Make the oldest duplicate of a deleted image the first of them."""
-    twins = select(Image.id).where(Image.site_id == image.site_id, Image.duplicate_of == image.id)
-    heir = session.scalar(twins.order_by(Image.id).limit(1))
+    # The digest says nothing new, but there is an index that begins with it.
+    twins = (Image.site_id == image.site_id, Image.digest == image.digest, Image.duplicate_of == image.id)
+    heir = session.scalar(select(Image.id).where(*twins).order_by(Image.id).limit(1))
     if heir is not None:
-        session.execute(update(Image).where(Image.duplicate_of == image.id).values(duplicate_of=heir))
+        session.execute(update(Image).where(*twins).values(duplicate_of=heir))
         session.execute(update(Image).where(Image.id == heir).values(duplicate_of=None))
 
 
