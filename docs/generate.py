@@ -162,7 +162,34 @@ def severity_page() -> str:
     return "".join(parts)
 
 
+def openapi_file() -> str:
+    """Return the description of the HTTP API (OpenAPI 3.1)."""
+    from isotherm.server.description import text
+
+    return text()
+
+
+def problems_page() -> str:
+    """Return the page of the problems that the HTTP API answers with, and its routes."""
+    from isotherm.server.description import routes
+    from isotherm.server.problems import URN, every_kind
+
+    kinds = ((f"`{URN}{kind.name}`", str(kind.status), kind.title) for kind in every_kind())
+    return "".join(
+        [
+            "# HTTP API\n\n",
+            GENERATED,
+            "The whole description is in [openapi.json](openapi.json); [api.md](../api.md) explains it.\n\n## Problems\n\n",
+            table(["type", "status", "meaning"], kinds),
+            "## Routes\n\n",
+            table(["method", "path", "what it does"], routes()),
+        ]
+    )
+
+
 PAGES = {
+    "api.md": problems_page,
+    "openapi.json": openapi_file,
     "commands.md": commands_page,
     "formats.md": formats_page,
     "methods.md": methods_page,

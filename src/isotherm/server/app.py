@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from isotherm import __version__
-from isotherm.server import problems
+from isotherm.server import description, problems
 from isotherm.server.events import Streams
 from isotherm.server.guard import Guard
 from isotherm.server.metrics import Metrics
@@ -48,6 +48,7 @@ def create_app(service: Service, *, settings: ServerSettings | None = None) -> F
     app.state.key = key_of(service.folder)
     app.state.lane = Lane(settings.most_uploads, settings.most_waiting)
     problems.install(app)
+    description.install(app)
     app.add_middleware(Guard, settings=settings, metrics=app.state.metrics)
     for module, parameters in _parts(settings):
         _mount(app, module, service, parameters)

@@ -106,6 +106,12 @@ INTERNAL = Kind("internal", 500, "The server has failed")
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
+def every_kind() -> list[Kind]:
+    """Return all types of problems, each once."""
+    kinds = [*(kind for _, kind in KINDS), *BY_STATUS.values(), INTERNAL]
+    return sorted(dict.fromkeys(kinds), key=lambda kind: (kind.status, kind.name))
+
+
 def kind_of(error: Exception) -> Kind:
     """Return the type of problem that an error is."""
     if isinstance(error, OSError) and error.errno in _NO_ROOM:

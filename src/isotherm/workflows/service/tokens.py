@@ -6,11 +6,12 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, or_, select, update
 
-from isotherm.core.errors import BusyError, ConfigError, ForbiddenError, NotFoundError
+from isotherm.core.errors import BusyError, ConfigError, ForbiddenError, NotFoundError, OutputError
 from isotherm.store.ids import is_id
 from isotherm.store.tables import Site, Token, now
 from isotherm.workflows.service.access import Actor, check_scopes, demand_everywhere
@@ -118,7 +119,8 @@ def any_token(service: Service) -> bool:
 def _seen(service: Service, token: Token) -> None:
     if token.last_used_at is not None and now() - token.last_used_at < SEEN_EVERY:
         return
-    with service.database.write() as session:
+    # A full disk or a busy database must not keep anybody from reading.
+    with suppress(OutputError, BusyError), service.database.write() as session:
         session.execute(update(Token).where(Token.id == token.id).values(last_used_at=now()))
 
 
