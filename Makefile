@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP_INSTALL := -m pip install --quiet
 WORKERS ?= 2
 
-.PHONY: help demo serve test check format lint types contracts docs docs-tables bench fuzz size lock clean
+.PHONY: help demo serve test check format lint types contracts docs docs-tables bench fuzz chaos size lock clean
 
 help:  ## Say what the targets do
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -54,6 +54,10 @@ bench: $(DEV)/installed  ## Run the benchmarks; they print ratios
 
 fuzz: $(DEV)/installed  ## Try 20,000 damaged files on every reader (ARGS="flir --count 100000 --seed 1")
 	$(DEV)/bin/python benchmarks/fuzz_formats.py $(ARGS)
+
+chaos: $(DEV)/installed  ## Kill -9 server, workers and jobs 1,000 times under load (ARGS="--kills 60 --seed 1")
+	$(DEV)/bin/python benchmarks/chaos.py --kills 1000 $(ARGS)
+	$(DEV)/bin/python benchmarks/chaos_queue.py --kills 200 $(ARGS)
 
 size: $(BASE)/installed  ## Print the size of the base install
 	$(BASE)/bin/python benchmarks/install_size.py

@@ -1,0 +1,31 @@
+"""The short form of `make chaos`: kill -9 under load, on both databases."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from databases import PostgreSQL
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+def run(program: str, *arguments: str) -> None:
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / program, *arguments], capture_output=True, text=True, check=False, timeout=1200
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-4000:]}"
+
+
+@pytest.mark.slow
+def test_nothing_acknowledged_is_lost_or_doubled_when_the_server_is_killed() -> None:
+    run("chaos.py", "--kills", "60")
+
+
+@pytest.mark.slow
+def test_no_job_is_lost_or_done_twice_on_postgresql(postgresql: PostgreSQL) -> None:
+    with postgresql.database() as url:
+        run("chaos_queue.py", "--kills", "20", "--patience", "3", "--url", url)
