@@ -14,6 +14,8 @@ def grouped_folds(labels: Labels, groups: Labels, *, folds: int, seed: int) -> t
     category so far (then the fewest at all). A group that holds the last examples of a category stays on the
     learning side always. With fewer than two groups that can be held out there is no fold.
     """
+    if not labels.size:
+        return ()
     names, group = np.unique(groups, return_inverse=True)
     counts = np.zeros((len(names), int(labels.max()) + 1), np.int64)
     np.add.at(counts, (group, labels), 1)

@@ -274,12 +274,13 @@ def _labels(rows: LabelledRows, sides: Sides) -> tuple[str, ...]:
 
 
 def _check_enough(labels: set[str], skipped: Sequence[Skipped] = ()) -> None:
-    if len(labels) < 2:
-        found = ", ".join(map(repr, sorted(labels))) or "none"
-        reason = f"; {len(skipped)} images cannot be used, the first: {skipped[0].name}: {skipped[0].error}" * bool(
-            skipped
-        )
-        raise DataError(f"at least two categories with an image to learn from are needed; found {found}{reason}")
+    if len(labels) >= 2:
+        return
+    found = ", ".join(map(repr, sorted(labels))) or "none"
+    reason = ""
+    if skipped:
+        reason = f"; {len(skipped)} images cannot be used, the first: {skipped[0].name}: {skipped[0].error}"
+    raise DataError(f"at least two categories with an image to learn from are needed; found {found}{reason}")
 
 
 def _cross_fitted(fitted: Fitted, targets: np.ndarray, labels: tuple[str, ...]) -> dict[str, Any]:

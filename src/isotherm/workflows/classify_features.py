@@ -257,7 +257,14 @@ class _Run:
             }
             for name, lines in texts.items():
                 file.create_dataset(name, data=lines, dtype=h5py.string_dtype(), shape=(len(lines),))
-            file["about"] = json.dumps({"format_version": FORMAT_VERSION, **_how(fixed)})
+            about = {"format_version": FORMAT_VERSION, **_how(fixed), "columns_sha256": _columns_digest(file)}
+            file["about"] = json.dumps(about)
+
+
+def _columns_digest(file: h5py.File) -> str:
+    """Return the sha256 of everything but the features, which have checksums of their own."""
+    columns = [file["labels"][()].tolist(), *(_texts(file, name) for name in ("label_names", *_TEXTS, "skipped"))]
+    return sha256(json.dumps(columns).encode())
 
 
 def _state(path: Path) -> tuple[int, int]:
@@ -316,6 +323,8 @@ def _read(file: h5py.File) -> LabelledRows:
     about = json.loads(file["about"].asstr()[()])
     if about.get("format_version") != FORMAT_VERSION:
         raise ValueError(f"format version {about.get('format_version')!r}; this isotherm reads {FORMAT_VERSION}")
+    if about.get("columns_sha256") != _columns_digest(file):
+        raise ValueError("labels or names have been altered (their sha256 does not match)")
     fixed = _fixed(about)
     values = file["features"][()]
     names, labels = _texts(file, "label_names"), file["labels"][()]

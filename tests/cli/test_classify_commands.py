@@ -1,0 +1,120 @@
+"""``isotherm features`` and ``isotherm classify ...`` as a user types them."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from isotherm.cli.main import main
+from labelled_pictures import write_pictures
+
+Tell = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = write_pictures(tmp_path_factory.mktemp("pictures"), 10, parts=["train"])
+    return write_pictures(root, 3, parts=["test"], seed=1)
+
+
+@pytest.fixture(scope="module")
+def model(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("models") / "model"
+    assert main(["classify", "train", str(data), "-o", str(out), "--image-size", "64", "--c", "1"]) == 0
+    return out
+
+
+def test_features_then_train_then_evaluate_then_predict(data: Path, tmp_path: Path, capsys: Tell) -> None:
+    features, model, out = tmp_path / "f.h5", tmp_path / "model", tmp_path / "out"
+    assert main(["features", str(data), "-o", str(features), "--image-size", "32", "--pooling", "average"]) == 0
+    assert "472 features of 39 images in 3 categories" in capsys.readouterr().out
+    assert main(["classify", "train", str(features), "-o", str(model)]) == 0
+    told = capsys.readouterr().out
+    assert "logistic, 3 categories, learnt from 30 images" in told
+    assert "test: 9 of 9 right, 100.0% [66.4% 100.0%], balanced 100.0%" in told
+    assert "no category below a confidence of 0.5" in told
+    assert main(["classify", "evaluate", str(model), str(features), "-o", str(out)]) == 0
+    assert "9 of 9 right" in capsys.readouterr().out
+    assert (out / "confusion.png").stat().st_size > 5000
+    table = tmp_path / "answers.csv"
+    words = ["classify", "predict", str(model), str(data / "test"), "-o", str(table), "--min-confidence", "0"]
+    assert main([*words, "--no-reject-unknown"]) == 0
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert all(row["answer"] == row["name"].split("/")[0] for row in rows)
+    assert main(words) == 1
+    assert "--overwrite" in capsys.readouterr().err
+    assert main([*words, "--overwrite"]) == 0
+
+
+def test_bad_files_are_rows_and_give_status_3(model: Path, data: Path, tmp_path: Path, capsys: Tell) -> None:
+    (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    good = data / "test" / "bar" / "0.png"
+    assert main(["classify", "predict", str(model), str(good), str(tmp_path / "torn.png"), "absent.png"]) == 3
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].startswith(("0.png: bar (", "0.png: No category (Anomaly): "))
+    assert told[1].startswith("torn.png: failed: ")
+    assert told[2].startswith("absent.png: failed: ")
+    assert main(["classify", "predict", str(model), str(tmp_path / "torn.png")]) == 1
+
+
+def test_what_is_rejected_says_why(model: Path, data: Path, capsys: Tell) -> None:
+    picture = str(data / "test" / "bar" / "0.png")
+    assert main(["classify", "predict", str(model), picture, "--min-confidence", "1"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("0.png: No category (Anomaly): confidence ")
+    assert told.rstrip().endswith("nearest bar")
+
+
+def test_testing_with_learnt_images_is_said(model: Path, data: Path, tmp_path: Path, capsys: Tell) -> None:
+    assert main(["classify", "evaluate", str(model), str(data / "train"), "-o", str(tmp_path / "out")]) == 0
+    assert "note: the model has learnt from all of these images" in capsys.readouterr().out
+
+
+def test_shared_categories(data: Path, tmp_path: Path, capsys: Tell) -> None:
+    shared = write_pictures(tmp_path / "shared", 4, categories=["checks"])
+    words = ["classify", "train", str(data), "-o", str(tmp_path / "model"), "--common", str(shared), "--c", "1"]
+    assert main([*words, "--image-size", "32"]) == 0
+    assert "checks: 4 (4 shared)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (["train", "{data}/train/bar", "-o", "{out}"], 1, "no pictures in folders of categories"),
+        (["train", "{data}", "-o", "{out}", "--method", "bayes"], 2, "unknown classifier 'bayes'"),
+        (["train", "{data}", "-o", "{out}", "--backbone", "vgg99"], 2, "unknown backbone 'vgg99'"),
+        (["train", "{data}", "-o", "{out}", "--c", "-1"], 2, "--c must be at least"),
+        (["train", "{data}", "-o", "{data}"], 1, "not part of a model"),
+        (["train", "{data}/train/bar/0.png", "-o", "{out}"], 1, "no file of features, or damaged"),
+        (["train", "{data}", "-o", "{out}", "--common", "{data}/train/bar/0.png"], 2, "must both be folders"),
+        (["evaluate", "{data}", "{data}", "-o", "{out}"], 1, "manifest.json is missing"),
+        (["predict", "{model}", "{data}/test/bar/0.png", "--min-confidence", "2"], 2, "probability, 0..1, not 2"),
+        (["predict", "{model}", "{data}/nowhere"], 1, "no such file or folder"),
+    ],
+)
+def test_bad_input_is_one_line(
+    words: list[str], status: int, said: str, data: Path, model: Path, tmp_path: Path, capsys: Tell
+) -> None:
+    filled = [word.format(data=data, out=tmp_path / "out", model=model) for word in words]
+    assert main(["classify", *filled]) == status
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("isotherm: ")
+    assert said in line
+
+
+def test_a_classifier_is_used_without_torch_and_scikit_learn(model: Path, data: Path) -> None:
+    """In a process of its own, in which neither can be imported."""
+    code = (
+        "import sys\n"
+        "for name in ('torch', 'sklearn', 'sklearn.linear_model', 'h5py'):\n"
+        "    sys.modules[name] = None\n"
+        "from isotherm.cli.main import main\n"
+        f"sys.exit(main(['classify', 'predict', {str(model)!r}, {str(data / 'test' / 'spot' / '0.png')!r}]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("0.png: ")
