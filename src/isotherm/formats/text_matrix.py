@@ -71,7 +71,7 @@ class TextReader:
         lines = lines_of(text)
         if len(data) > _SNIFFED_BYTES:
             lines = lines[:-1]
-        if _is_column(lines):
+        if _column(lines) is not None:
             return True
         first = _first_frame(lines)
         rows = (len(lines) - (first or 0)) * max(1.0, len(data) / _SNIFFED_BYTES)
@@ -119,18 +119,26 @@ def _is_picture(rows: float, width: int) -> bool:
     return width / 2 <= rows <= 2 * width
 
 
-def _is_column(lines: list[Line]) -> bool:
-    """Say whether (the beginning of) a text is one number a line, as many as a known sensor has or a multiple."""
-    column = all(len(_numbers(line.text) or ()) == 1 for line in lines)
-    return column and len(lines) >= min(SENSORS)
+def _column(lines: list[Line]) -> list[float] | None:
+    """Return the numbers of (the beginning of) a text of one number a line, at least as many as a sensor has."""
+    if len(lines) < min(SENSORS):
+        return None
+    column = []
+    for line in lines:
+        numbers = _numbers(line.text) or ()
+        if len(numbers) != 1:
+            return None
+        column += numbers
+    return column
 
 
 def _of_lines(lines: list[Line]) -> _Found:
     first = _first_frame(lines)
     if first is None:
-        if not lines or not _is_column(lines):
+        column = _column(lines)
+        if column is None:
             raise FormatError("text without a frame of a known sensor", 0)
-        return _flat(np.array([number for line in lines for number in _numbers(line.text) or ()]))
+        return _flat(np.array(column))
     rows, size = [], 0
     for line in lines[first:]:
         frame = _frame_of(line)

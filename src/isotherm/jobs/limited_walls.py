@@ -27,7 +27,7 @@ _RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 
 _OF_FILES = _EXECUTE | _READ_FILE | _WRITE_FILE | _TRUNCATE | _IOCTL_DEV
 _TCP, _TCP_SINCE = 0b11, 4
 _SCOPES, _SCOPES_SINCE = 0b11, 6
-_SYSTEM = ("/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/dev/null", "/dev/zero", "/dev/urandom")
+_SYSTEM = ("/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/dev/zero", "/dev/urandom")
 
 
 def die_with(parent: int) -> None:
@@ -118,6 +118,8 @@ def raise_walls(readable: Sequence[str], folder: Path | None) -> list[str]:
         reading = _READ_FILE | _READ_DIR | (0 if folder is None else _EXECUTE)
         for place in _places([*_SYSTEM, *readable]):
             _allow(libc, ruleset, place, reading & handled)
+        # What is written there is gone; programs that are started have it as their input.
+        _allow(libc, ruleset, Path(os.devnull), (_READ_FILE | _WRITE_FILE) & handled)
         if folder is not None:
             _allow(libc, ruleset, folder, handled)
         confined = _prctl(_PR_SET_NO_NEW_PRIVS, 1) and libc.syscall(_RESTRICT_SELF, ruleset, ctypes.c_uint32(0)) == 0

@@ -98,7 +98,8 @@ class Span:
         # Outwards to the next value that occurs: in a tiny picture the hottest pixel counts.
         low = float(np.percentile(some, percent[0], method="lower"))
         high = float(np.percentile(some, percent[1], method="higher"))
-        missing = max(0.0, least - (high - low)) / 2
+        # Between numbers so large that adding `least` changes nothing, a share of them.
+        missing = max(0.0, max(least, 1e-6 * max(abs(low), abs(high))) - (high - low)) / 2
         return cls(low - missing, high + missing)
 
     def bytes(self, values: Values) -> UInt8[np.ndarray, "H W"]:

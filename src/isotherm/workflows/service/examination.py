@@ -22,8 +22,9 @@ from isotherm.core.errors import ConfigError, FormatError
 from isotherm.core.findings import Finding, ImageResult
 from isotherm.core.regions import Mask, Values
 from isotherm.core.thermogram import Thermogram
-from isotherm.formats import FORMATS, read_bytes
+from isotherm.formats import FORMATS, dji_library, dji_program, read_bytes
 from isotherm.formats.overlays import OverlayModel, find
+from isotherm.formats.reader import MAX_FILE_BYTES
 from isotherm.hotspots import HOTSPOT_METHODS
 from isotherm.hotspots.measure import hot_regions
 from isotherm.jobs.limited import Answer, LimitedPool, Limits
@@ -112,19 +113,21 @@ def examine(
         Nothing can be found in this picture: it has no values, or the settings do not fit it.
     """
     settings = settings or ExaminationSettings()
-    thermogram = _clean(read_bytes(data, settings.hints)).edited(settings.edit)
-    values = known_values(thermogram)
-    findings, _ = hot_regions(
-        thermogram,
-        HOTSPOT_METHODS.get(settings.method),
-        config=settings.hotspot_config(),
-        settings=settings.hotspots,
-        table=settings.table(),
-        drawn=_drawn(thermogram, settings),
-        values=values,
-    )
-    result = image_result(name, thermogram, values=values, findings=findings)
-    parts, packed = _parts(thermogram, values, result, settings=settings, want=want)
+    # Damaged files hold numbers of any size; what cannot be computed with them becomes NaN, without a warning each.
+    with np.errstate(all="ignore"):
+        thermogram = _clean(read_bytes(data, settings.hints)).edited(settings.edit)
+        values = known_values(thermogram)
+        findings, _ = hot_regions(
+            thermogram,
+            HOTSPOT_METHODS.get(settings.method),
+            config=settings.hotspot_config(),
+            settings=settings.hotspots,
+            table=settings.table(),
+            drawn=_drawn(thermogram, settings),
+            values=values,
+        )
+        result = image_result(name, thermogram, values=values, findings=findings)
+        parts, packed = _parts(thermogram, values, result, settings=settings, want=want)
     return Examined(_facts(thermogram, result), _packed(result), parts, packed)
 
 
@@ -256,6 +259,17 @@ def warm_up() -> None:
 _SMALL_CSV = "\n".join(",".join(f"{20 + (x == y == 9) * 40}.5" for x in range(16)) for y in range(16)).encode()
 
 
+def _with_dji_reader(limits: Limits) -> tuple[Limits, dict[str, str]]:
+    """Return the limits of children, and the variables that name the reader of DJI's files on this machine."""
+    found = {dji_library.VARIABLE: dji_library.find(), dji_program.VARIABLE: dji_program.find()}
+    named = {variable: path for variable, path in found.items() if path is not None}
+    if not named:
+        return limits, {dji_program.VARIABLE: dji_program.OFF}
+    places = tuple(str(path.parent) for path in named.values())
+    allowed = replace(limits, file_bytes=limits.file_bytes or MAX_FILE_BYTES, readable=(*limits.readable, *places))
+    return allowed, {variable: str(path) for variable, path in named.items()}
+
+
 class Examinations:
     """Children that examine files; for use from many threads.
 
@@ -266,9 +280,8 @@ class Examinations:
     waiting
         How many more may wait before `BusyError`.
     limits
-        What each child may use.
-    environment
-        Variables that children get, such as ``ISOTHERM_DJI_READER``.
+        What each child may use. Where this machine has a reader for DJI's own files, which is a program, the children
+        may also start programs and write into folders of their own.
     """
 
     def __init__(
@@ -277,20 +290,18 @@ class Examinations:
         *,
         waiting: int = 32,
         limits: Limits | None = None,
-        environment: Mapping[str, str] | None = None,
     ) -> None:
-        self.pool = (
-            LimitedPool(
+        self.pool: LimitedPool | None = None
+        if children:
+            allowed, environment = _with_dji_reader(limits or Limits())
+            self.pool = LimitedPool(
                 f"{_MODULE}:examine_in_child",
                 warm_up=f"{_MODULE}:warm_up",
                 children=children,
                 waiting=waiting,
-                limits=limits,
+                limits=allowed,
                 environment=environment,
             )
-            if children
-            else None
-        )
 
     def examine(
         self,
