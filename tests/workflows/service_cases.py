@@ -6,7 +6,6 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from isotherm.core.errors import ModelError
 from isotherm.store.blob_rows import remember
 from isotherm.store.database import Database
 from isotherm.store.tables import ModelVersion, Site
-from isotherm.workflows.classify_model import NO_CATEGORY, Classified
+from isotherm.workflows.classify_model import NO_CATEGORY, Classified, TrainedClassifier
 from isotherm.workflows.service.models import stored_files
 from isotherm.workflows.service.service import Limits, Service
 
@@ -40,15 +39,19 @@ def hot_csv(peak_c: float = 80.0, *, seed: int = 0) -> bytes:
     return "\n".join(",".join(f"{value:.2f}" for value in row) for row in values).encode()
 
 
-@dataclass(frozen=True)
-class Says:
+class Says(TrainedClassifier):
     """A classifier that says the same of every picture; its parts must all be of the same version."""
 
-    label: str
-    confidence: float = 0.9
-    labels: tuple[str, ...] = ("cold", "hot")
-    method: str = "logistic"
-    manifest: dict[str, Any] = field(default_factory=dict)
+    def __init__(
+        self,
+        label: str,
+        confidence: float = 0.9,
+        labels: tuple[str, ...] = ("cold", "hot"),
+        manifest: dict[str, Any] | None = None,
+    ) -> None:
+        said = {"label": label, "confidence": confidence, "labels": labels, "manifest": manifest or {}}
+        for name, value in {**said, "method": "logistic"}.items():
+            object.__setattr__(self, name, value)
 
     def classify(
         self, thermograms: Sequence[object], *, min_confidence: float | None = None, open_set: bool | None = None
