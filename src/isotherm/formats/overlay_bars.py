@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 
 from isotherm.formats.overlay_strokes import Mask, Planes
 
@@ -200,13 +200,29 @@ def _depth(planes: Planes, open_: Bool[np.ndarray, "h w"]) -> int:
             open_[start]
         ):
             continue
-        apart = np.abs(planes[:, :limit].astype(np.int16) - colour[:, None, None]).max(axis=0)
-        seen = open_[:limit]
-        shares = ((apart <= FLAT) & seen).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
-        end = _end(shares >= FLAT_SHARE, start)
+        end, shares = _flat_end(planes, open_, colour, start)
         if start < end < limit and shares[end : end + 2].min() <= BEYOND_SHARE:
             return end
     return 0
+
+
+def _flat_end(
+    planes: Planes, open_: Bool[np.ndarray, "h w"], colour: Int[np.ndarray, " channels"], start: int
+) -> tuple[int, Float[np.ndarray, " n"]]:
+    """Return where the flat lines from `start` on end, and how much of each line is of their colour.
+
+    Frames are narrow, so no more lines are looked at than are needed to see that one has ended.
+    """
+    limit = planes.shape[1] // 2
+    rows = min(limit, 16)
+    while True:
+        apart = np.abs(planes[:, :rows].astype(np.int16) - colour[:, None, None]).max(axis=0)
+        seen = open_[:rows]
+        shares = ((apart <= FLAT) & seen).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
+        end = _end(shares >= FLAT_SHARE, start)
+        if rows == limit or end + 2 + (end - start) // 4 <= rows:
+            return end, shares
+        rows = min(limit, 2 * rows)
 
 
 def _end(flat: Bool[np.ndarray, " n"], start: int) -> int:
