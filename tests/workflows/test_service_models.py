@@ -96,6 +96,7 @@ def test_a_damaged_version_never_takes_over(service: Service, cut: bool) -> None
     site = create_site(service, LOCAL, "plant")
     good, bad = add_version(service, site.id, "good"), add_version(service, site.id, "bad")
     activate(service, LOCAL, good.id)
+    whole = service.blobs.read(bad.files[PARTS[1]])
     damage(service, bad, cut=cut)
     with pytest.raises(ModelError, match=r"two\.json: .*damaged"):
         activate(service, LOCAL, bad.id)
@@ -106,6 +107,11 @@ def test_a_damaged_version_never_takes_over(service: Service, cut: bool) -> None
     )
     with pytest.raises(ModelError, match="refused"):
         predict(service, LOCAL, site.id, [Upload("x", png(1))], model_id=bad.id)
+    # Its files are restored from a backup: it is checked again when somebody wants it.
+    service.blobs.path(bad.files[PARTS[1]]).write_bytes(whole)
+    activate(service, LOCAL, bad.id)
+    assert says(service, site.id) == "bad"
+    assert get_model(service, LOCAL, bad.id).state == "ready"
 
 
 def test_an_active_version_that_is_damaged_hands_back_to_the_last_good_one(service: Service) -> None:

@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 
 from isotherm.core.config import from_mapping, to_mapping
 from isotherm.core.errors import ConfigError, NotFoundError
-from isotherm.core.findings import Finding as Found
 from isotherm.core.scene import SceneEdit
 from isotherm.store.ids import new_id
 from isotherm.store.tables import Category, Feedback, Finding, Image, Inspection, Site, now
@@ -92,7 +91,7 @@ def add_inspection(session: Session, image: Image, looked: Looked, *, job_id: st
     session.add(inspection)
     session.flush()
     gone = session.execute(delete(Finding).where(Finding.image_id == image.id)).rowcount  # type: ignore[attr-defined]
-    rows = [_finding(inspection, number, found) for number, found in enumerate(looked.examined.image_result().findings)]
+    rows = [_finding(inspection, number, found) for number, found in enumerate(looked.examined.result["findings"])]
     if rows:
         session.execute(insert(Finding), rows)
     if len(rows) != gone:
@@ -135,8 +134,9 @@ def _verdict(said: Any) -> dict[str, Any]:
     }
 
 
-def _finding(inspection: Inspection, number: int, found: Found) -> dict[str, Any]:
-    severity, region = found.severity, found.region
+def _finding(inspection: Inspection, number: int, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the row of a plain finding; a table that does not apply has no action, and then no rank."""
+    severity, region, temperatures = found["severity"] or {}, found["region"], found["temperatures"] or {}
     return {
         "id": new_id(),
         "created_at": now(),
@@ -144,15 +144,15 @@ def _finding(inspection: Inspection, number: int, found: Found) -> dict[str, Any
         "image_id": inspection.image_id,
         "inspection_id": inspection.id,
         "number": number,
-        "kind": found.kind,
-        "origin": found.origin,
-        "severity_rank": severity.rank if severity and severity.action else -1,
-        "grade": (severity and severity.grade) or "",
-        "max_c": found.temperatures and found.temperatures.max_c,
-        "delta_t_c": found.delta_t_c,
-        "score": found.score,
-        "area_px": region.area_px,
-        "box": [region.box.x, region.box.y, region.box.width, region.box.height],
+        "kind": found["kind"],
+        "origin": found["origin"],
+        "severity_rank": severity["rank"] if severity.get("action") else -1,
+        "grade": severity.get("grade") or "",
+        "max_c": temperatures.get("max_c"),
+        "delta_t_c": found["delta_t_c"],
+        "score": found["score"],
+        "area_px": region["area_px"],
+        "box": [region["box"][name] for name in ("x", "y", "width", "height")],
     }
 
 

@@ -76,7 +76,8 @@ _ANY = object()
 def activate(service: Service, actor: Actor, model_id: str, *, expected: str | object | None = _ANY) -> ModelVersion:
     """Let a model version judge the images of its site from now on; needs the scope train.
 
-    It is loaded and checked first, so that a damaged one never takes over. Whoever asks after this has returned gets
+    It is loaded and checked first, so that a damaged one never takes over; one that was refused and is whole again (its
+    files were restored) is good again. Whoever asks after this has returned gets
     its answers; who asked before gets those of the one before, whole.
 
     Parameters
@@ -93,13 +94,16 @@ def activate(service: Service, actor: Actor, model_id: str, *, expected: str | o
     """
     with service.database.read() as session:
         version = fetch(session, actor, ModelVersion, model_id, "train")
-    load(service, version)
+    mended = version.state != "ready"
+    _checked(service, version)
     with service.database.write() as session:
         site = fetch(session, actor, Site, version.site_id, "train", lock=True)
         if expected is not _ANY and site.active_model != expected:
             raise ChangedError("another model has been made active since this was read; read it again")
-        if session.scalar(select(ModelVersion.state).where(ModelVersion.id == version.id)) != "ready":
-            raise ModelError(f"version {version.number} is refused: it is damaged")
+        version = fetch(session, actor, ModelVersion, model_id, "train", lock=True)
+        if version.state != "ready" and not mended:
+            raise ModelError(f"version {version.number} is refused: {version.reason}")
+        version.state, version.reason = "ready", ""
         switch(session, actor, site, version.id)
     return version
 
@@ -174,9 +178,14 @@ def load(service: Service, version: ModelVersion) -> TrainedClassifier:
     ModelError
         A file is missing or damaged. The version is marked as refused, and no longer active.
     """
+    if version.state != "ready":
+        refuse(service, version, version.reason)
+        raise ModelError(f"version {version.number} is refused: {version.reason}")
+    return _checked(service, version)
+
+
+def _checked(service: Service, version: ModelVersion) -> TrainedClassifier:
     try:
-        if version.state != "ready":
-            raise ModelError(f"version {version.number} is refused: {version.reason}")
         return service.loaded.get(version.id, lambda: _loaded(service, version))
     except ModelError as error:
         refuse(service, version, str(error))

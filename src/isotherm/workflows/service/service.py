@@ -59,8 +59,6 @@ class Limits:
         for one file [s].
     models
         Models kept in memory.
-    model_threads
-        Threads of a model's answer.
     """
 
     file_bytes: int = 128 << 20
@@ -77,7 +75,6 @@ class Limits:
     memory_bytes: int = 1 << 30
     decode_s: float = 20.0
     models: int = 8
-    model_threads: int = 1
 
 
 class Service:
