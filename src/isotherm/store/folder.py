@@ -34,7 +34,7 @@ def opened(folder: Path, url: str) -> Iterator[Store]:
     Parameters
     ----------
     folder
-        Holds ``blobs``.
+        Holds ``blobs``, once a file has been stored.
     url
         Of the database; a file of SQLite must be there.
 
@@ -43,8 +43,8 @@ def opened(folder: Path, url: str) -> Iterator[Store]:
     DataError
         There is none, or its schema is not the one that this isotherm works with.
     """
-    if not (folder / BLOBS).is_dir():
-        raise DataError(f"{folder} is no data folder of isotherm; it has no folder {BLOBS!r}")
+    if not folder.is_dir():
+        raise DataError(f"{folder} is no data folder of isotherm; name that of isotherm serve with --data")
     with opened_database(url) as database:
         check(database)
         yield Store(database, Blobs(folder / BLOBS))
