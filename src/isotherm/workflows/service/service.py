@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from isotherm.core.errors import BusyError
+from isotherm.core.errors import BusyError, OutputError
 from isotherm.jobs.limited import Limits as ChildLimits
 from isotherm.store.blobs import Blobs
 from isotherm.store.database import Database
@@ -120,14 +120,17 @@ class Service:
         """
         from isotherm.store.migrate import set_up
 
-        folder.mkdir(parents=True, exist_ok=True)
-        database = Database.open(url_of(folder, database_url))
         try:
-            set_up(database)
-            return cls(database, folder, limits=limits)
-        except BaseException:
-            database.close()
-            raise
+            folder.mkdir(parents=True, exist_ok=True)
+            database = Database.open(url_of(folder, database_url))
+            try:
+                set_up(database)
+                return cls(database, folder, limits=limits)
+            except BaseException:
+                database.close()
+                raise
+        except OSError as error:
+            raise OutputError(f"the data folder {folder} cannot be used: {error.strerror}") from error
 
     @property
     def examinations(self) -> Examinations:

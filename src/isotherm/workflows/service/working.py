@@ -6,6 +6,7 @@ from pathlib import Path
 
 from isotherm.jobs.supervisor import Supervisor
 from isotherm.jobs.worker import WorkerSettings
+from isotherm.workflows.service.service import url_of
 
 WORKPLACE = "isotherm.workflows.service.kinds:workplace"
 
@@ -13,5 +14,5 @@ WORKPLACE = "isotherm.workflows.service.kinds:workplace"
 def workers(folder: Path, database_url: str | None, count: int) -> Supervisor:
     """Return a context manager that keeps so many workers alive; the folder has been opened by a `Service` before."""
     folder = folder.absolute()
-    url = database_url or f"sqlite:///{folder / 'isotherm.db'}"
+    url = url_of(folder, database_url)
     return Supervisor(WorkerSettings(url=url, workplace=WORKPLACE, arguments=(str(folder), url)), count)
