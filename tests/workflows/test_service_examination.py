@@ -112,6 +112,12 @@ def test_a_verdict_of_no_action_is_one() -> None:
     assert (facts["findings"] > 0, facts["severity_rank"], facts["grade"]) == (True, 0, "")
 
 
+def test_what_is_not_looked_for_is_not_found() -> None:
+    found = examine(FLIR, "x", want=("values",), search=False)
+    assert (found.facts["findings"], found.facts["severity_rank"]) == (0, -1)
+    assert found.facts["max_c"] == examine(FLIR, "x").facts["max_c"]
+
+
 def test_settings_change_what_is_found() -> None:
     assert examine(FLIR, "x", ExaminationSettings(severity=None)).facts["severity_rank"] == -1
     hot = ExaminationSettings(method="absolute", config={"threshold_c": 500.0})
@@ -270,7 +276,7 @@ def test_without_children_the_same_is_found_in_place() -> None:
 def test_what_is_wrong_is_told_as_in_place(children: Examinations) -> None:
     assert children.pool is not None
     with pytest.raises(ConfigError, match="unknown part 'movie'; known: thumbnail"):
-        children.pool.call(FLIR, {"name": "x", "want": ["movie"], "settings": "{}"})
+        children.pool.call(FLIR, {"name": "x", "want": ["movie"], "search": True, "settings": "{}"})
     with pytest.raises(FormatError, match="no known format") as caught:
         children.examine(b"not a picture", "x")
     assert caught.value.offset == 0
@@ -308,7 +314,7 @@ def test_a_picture_that_needs_too_much_memory_is_refused() -> None:
     large = encoded(np.zeros((6000, 6000), np.uint8), "PNG")
     limits = Limits(memory_bytes=64 << 20)
     with Examinations(1, limits=limits) as children:
-        with pytest.raises(FormatError, match=r"memory|MemoryError"):
+        with pytest.raises(TooLargeError, match=r"more (memory|than the 64 MiB of memory)"):
             children.examine(large, "x")
         assert children.examine(GREYS, "x").facts["width"] == 40
 
@@ -320,7 +326,7 @@ def test_too_many_at_once_are_refused() -> None:
             children.examine(FLIR, "x")
         pool = children.pool
         assert pool is not None
-        options = {"name": "x", "want": [], "settings": "{}"}
+        options = {"name": "x", "want": [], "search": True, "settings": "{}"}
         with pytest.raises(BusyError):
             _ = [pool.submit(GREYS, options) for _ in range(50)]
 

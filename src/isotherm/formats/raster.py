@@ -23,7 +23,7 @@ from isotherm.formats.reader import MAX_PIXELS
 # where they are errors.
 _DAMAGE = (
     OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError, OverflowError, Warning,
-    ZeroDivisionError, AssertionError, NotImplementedError, RuntimeError, MemoryError, struct.error, zlib.error,
+    ZeroDivisionError, AssertionError, NotImplementedError, RuntimeError, struct.error, zlib.error,
 )  # fmt: skip
 # Changing the warning filters is not safe from two threads at once, so that only headers are read behind it.
 _FILTERS = threading.Lock()
@@ -43,6 +43,8 @@ def guarded(what: str) -> Iterator[None]:
     except UnidentifiedImageError as error:
         # Pillow's own words name an object in memory.
         raise FormatError(f"{what}: the header is damaged or not supported") from error
+    except MemoryError as error:
+        raise TooLargeError(f"{what}: to decode it takes more memory than there is") from error
     except _DAMAGE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise FormatError(f"{what}: damaged or not supported ({reason})") from error

@@ -92,7 +92,12 @@ class Examined:
 
 
 def examine(
-    data: bytes, name: str, settings: ExaminationSettings | None = None, *, want: Sequence[Want] = ("thumbnail",)
+    data: bytes,
+    name: str,
+    settings: ExaminationSettings | None = None,
+    *,
+    want: Sequence[Want] = ("thumbnail",),
+    search: bool = True,
 ) -> Examined:
     """Read a file, find and judge its hot spots, and draw what is asked for.
 
@@ -104,6 +109,8 @@ def examine(
         How it is read, searched and judged.
     want
         What is asked for beside the findings.
+    search
+        Whether hot spots are looked for; a classifier does not need them.
 
     Raises
     ------
@@ -117,15 +124,7 @@ def examine(
     with np.errstate(all="ignore"):
         thermogram = _clean(read_bytes(data, settings.hints)).edited(settings.edit)
         values = known_values(thermogram)
-        findings, _ = hot_regions(
-            thermogram,
-            HOTSPOT_METHODS.get(settings.method),
-            config=settings.hotspot_config(),
-            settings=settings.hotspots,
-            table=settings.table(),
-            drawn=_drawn(thermogram, settings),
-            values=values,
-        )
+        findings = _findings(thermogram, values, settings) if search else ()
         result = image_result(name, thermogram, values=values, findings=findings)
         parts, packed = _parts(thermogram, values, result, settings=settings, want=want)
     return Examined(_facts(thermogram, result), _packed(result), parts, packed)
@@ -147,6 +146,19 @@ def _clean(thermogram: Thermogram) -> Thermogram:
 
 def _text(text: str) -> str:
     return "".join(part if part.isprintable() else "\N{REPLACEMENT CHARACTER}" for part in text[:_LONGEST_TEXT])
+
+
+def _findings(thermogram: Thermogram, values: Values, settings: ExaminationSettings) -> tuple[Finding, ...]:
+    findings, _ = hot_regions(
+        thermogram,
+        HOTSPOT_METHODS.get(settings.method),
+        config=settings.hotspot_config(),
+        settings=settings.hotspots,
+        table=settings.table(),
+        drawn=_drawn(thermogram, settings),
+        values=values,
+    )
+    return findings
 
 
 def _drawn(thermogram: Thermogram, settings: ExaminationSettings) -> Mask | None:
@@ -240,7 +252,8 @@ def _view(thermogram: Thermogram, name: str, settings: ExaminationSettings) -> b
 
 def examine_in_child(data: bytes, options: Mapping[str, Any]) -> Answer:
     """Call `examine` with plain options; what a child runs."""
-    found = examine(data, options["name"], _settings(options["settings"]), want=options["want"])
+    settings = _settings(options["settings"])
+    found = examine(data, options["name"], settings, want=options["want"], search=options["search"])
     return Answer({"facts": found.facts, "values": found.values}, {_RESULT: found.packed, **found.parts})
 
 
@@ -310,13 +323,14 @@ class Examinations:
         settings: ExaminationSettings | None = None,
         *,
         want: Sequence[Want] = ("thumbnail",),
+        search: bool = True,
         timeout_s: float | None = None,
     ) -> Examined:
         """Have a file examined, and wait for it; see `examine` and `LimitedPool.submit` for what is raised."""
         settings = settings or ExaminationSettings()
         if self.pool is None:
-            return examine(data, name, settings, want=want)
-        options = {"name": name, "want": list(want), "settings": dumps(settings.to_mapping())}
+            return examine(data, name, settings, want=want, search=search)
+        options = {"name": name, "want": list(want), "search": search, "settings": dumps(settings.to_mapping())}
         answer = self.pool.call(data, options, timeout_s)
         parts = answer.parts
         return Examined(answer.values["facts"], parts.pop(_RESULT), parts, answer.values["values"])

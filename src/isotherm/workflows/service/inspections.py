@@ -188,7 +188,7 @@ def image_part(
     with service.taking():
         data = service.blobs.read(image.digest)
         shown = replace(settings, palette=palette)
-        return service.examinations.examine(data, image.name, shown, want=(part,)).parts[part]
+        return service.examinations.examine(data, image.name, shown, want=(part,), search=part == "picture").parts[part]
 
 
 def get_inspection(service: Service, actor: Actor, inspection_id: str) -> Inspection:

@@ -95,7 +95,9 @@ def _seen(service: Service, actor: Actor, settings: SiteSettings, upload: Upload
     name = file_name(upload.name)
     try:
         data = bytes_of(service, actor, upload)
-        examined = service.examinations.examine(data, name, examination_settings(settings), want=("values",))
+        examined = service.examinations.examine(
+            data, name, examination_settings(settings), want=("values",), search=False
+        )
         return _Seen(name, examined.thermogram())
     except IsothermError as error:
         return _Seen(name, problem=error)

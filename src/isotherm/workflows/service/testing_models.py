@@ -100,7 +100,7 @@ def _ask(
 ) -> None:
     try:
         examined = service.examinations.examine(
-            service.blobs.read(image.digest), image.name, examination_settings(settings), want=("values",)
+            service.blobs.read(image.digest), image.name, examination_settings(settings), want=("values",), search=False
         )
         said = classifier.classify(
             [examined.thermogram()], min_confidence=settings.min_confidence, open_set=settings.open_set
