@@ -232,12 +232,20 @@ class Failed(sqlite3.OperationalError):
         (lambda: psycopg.errors.DeadlockDetected("it failed"), BusyError),
         (lambda: psycopg.errors.TooManyConnections("it failed"), BusyError),
         (lambda: psycopg.OperationalError("the connection is lost"), BusyError),
+        (lambda: psycopg.errors.UniqueViolation("it failed"), ConflictError),
         (lambda: psycopg.errors.UndefinedTable("it failed"), OperationalError),
     ],
 )
 def test_what_a_failure_is_called(cause: Callable[[], Exception], kind: type[Exception]) -> None:
     with pytest.raises(kind), translated():
         raise OperationalError("SELECT 1", {}, cause())
+
+
+def test_an_error_of_the_driver_alone() -> None:
+    with pytest.raises(StorageFullError, match="it failed"), translated():
+        raise Failed("SQLITE_FULL")
+    with pytest.raises(Failed), translated():
+        raise Failed("SQLITE_MISUSE")
 
 
 WRITER = """

@@ -14,10 +14,13 @@ import pytest
 from sqlalchemy import select, text
 from store_rows import MOST, add_image, add_site
 
-from isotherm.core.errors import StorageFullError
+from isotherm.core.errors import DataError, StorageFullError
+from isotherm.store.backup import back_up, read_manifest
 from isotherm.store.blobs import Blobs
 from isotherm.store.database import Database
+from isotherm.store.folder import Store
 from isotherm.store.migrate import upgrade
+from isotherm.store.restore import restore
 from isotherm.store.tables import Image, Site
 
 
@@ -138,3 +141,27 @@ def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
     with small_files(10_000), pytest.raises(StorageFullError, match="there is no room left"):
         blobs.put(bytes(20_000), most_bytes=MOST)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_backup_that_does_not_fit(tmp_path: Path) -> None:
+    with store(tmp_path) as (database, blobs), small_disk(tmp_path / "small", 150):
+        site = site_of(database)
+        take_in(database, blobs, site, 0)
+        with pytest.raises(StorageFullError):
+            back_up(Store(database, blobs), tmp_path / "small" / "backup")
+        with pytest.raises(DataError, match="is no backup, or one that was not finished"):
+            read_manifest(tmp_path / "small" / "backup")
+
+
+@pytest.mark.parametrize("kilobytes", [150, 400])
+def test_a_backup_that_cannot_be_restored_for_want_of_room(tmp_path: Path, kilobytes: int) -> None:
+    with store(tmp_path) as (database, blobs):
+        site = site_of(database)
+        for number in range(20):
+            take_in(database, blobs, site, number)
+        back_up(Store(database, blobs), tmp_path / "backup")
+    new = tmp_path / "small" / "new"
+    with small_disk(tmp_path / "small", kilobytes):
+        with pytest.raises(StorageFullError):
+            restore(tmp_path / "backup", new, f"sqlite:///{new / 'isotherm.db'}")
+        assert not list(new.glob("isotherm*"))

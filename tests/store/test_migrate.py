@@ -153,3 +153,11 @@ def test_killed_at_any_statement_it_has_changed_nothing(empty_url: str) -> None:
     assert down == [f"True False '{newest()}'"] * (len(down) - 1) + ["True True ''"]
     assert len(up) > 4
     assert len(down) > 3
+
+
+def test_two_processes_that_upgrade_at_once(empty_url: str) -> None:
+    command = [sys.executable, "-m", "isotherm", "db", "upgrade", "--database", empty_url]
+    children = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    told = sorted(child.communicate(timeout=100)[0].strip() for child in children)
+    assert [child.returncode for child in children] == [0, 0]
+    assert told == [f"schema {newest()}, as before", f"schema none -> {newest()}"]

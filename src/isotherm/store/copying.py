@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from isotherm.core.errors import DataError
 from isotherm.core.progress import Progress
 from isotherm.store.database import Database
+from isotherm.store.failures import translated
 from isotherm.store.filesystem import flush_folder
 from isotherm.store.migrate import upgrade
 from isotherm.store.tables import Table
@@ -23,10 +24,9 @@ _ROWS_AT_ONCE = 1000
 
 def snapshot(database: Database, target: Path, progress: Progress) -> None:
     """Write the state of a database at this moment to a new file of SQLite, whatever the database is."""
-    if database.dialect == "sqlite":
-        _pages(database, target, progress)
-    else:
-        _rows(database, target, progress)
+    with translated():
+        copy = _pages if database.dialect == "sqlite" else _rows
+        copy(database, target, progress)
 
 
 def settle(path: Path) -> None:
@@ -37,7 +37,7 @@ def settle(path: Path) -> None:
     DataError
         It is not whole.
     """
-    with closing(sqlite3.connect(path, isolation_level=None)) as copy:
+    with translated(), closing(sqlite3.connect(path, isolation_level=None)) as copy:
         copy.execute("PRAGMA journal_mode = DELETE")
         (verdict,) = copy.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":

@@ -23,6 +23,7 @@ from isotherm.store.filesystem import refuse_network
 
 BUSY_TIMEOUT_S = 30
 CONNECTIONS = 16
+LOG_BYTES = 32 << 20
 _SQLITE_NOW = "SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)"
 _POSTGRESQL_NOW = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
 
@@ -173,6 +174,8 @@ def _settle(connection: Any, record: object) -> None:  # noqa: ARG001 (the event
     cursor.execute("PRAGMA journal_mode = WAL")
     # With NORMAL, the last commits may be gone after a loss of power.
     cursor.execute("PRAGMA synchronous = FULL")
+    # A log that has grown in a busy hour is cut back afterwards.
+    cursor.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
     cursor.execute("PRAGMA trusted_schema = OFF")
     cursor.close()
 

@@ -6,26 +6,27 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
 from isotherm.core.errors import BusyError, ConflictError, IsothermError, OutputError, StorageFullError
 
-# https://www.sqlite.org/rescode.html; a full disk may show as a failed write of the log or of its shared memory.
-_SQLITE_FULL = frozenset({"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_TRUNCATE"})
-_SQLITE_BUSY = frozenset({"SQLITE_BUSY", "SQLITE_LOCKED"})
+# https://www.sqlite.org/rescode.html (a full disk may show as a failed write of the log or of its shared memory) and
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
-_POSTGRESQL_FULL = frozenset({"53100"})
-_POSTGRESQL_BUSY = frozenset({"40001", "40P01", "53300", "55P03", "57P01", "57P02", "57P03"})
+_FULL = frozenset({"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_TRUNCATE", "53100"})
+_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED", "40001", "40P01", "53300", "55P03", "57P01", "57P02", "57P03")
+_CONTRADICTION = ("SQLITE_CONSTRAINT", "23")
+_BROKEN = ("SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_READONLY", "SQLITE_CANTOPEN", "58")
+_UNREACHABLE = "unreachable"
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raise the error of isotherm for one of the database."""
+    """Raise the error of isotherm for one of the database, or of SQLite's driver alone."""
     try:
         yield
-    except DBAPIError as error:
-        found = _translation(error)
+    except (DBAPIError, sqlite3.Error) as error:
+        found = _meaning(error)
         if found is None:
             raise
         raise found from error
@@ -33,32 +34,30 @@ def translated() -> Iterator[None]:
         raise BusyError("all connections to the database are in use") from error
 
 
-def _translation(error: DBAPIError) -> IsothermError | None:
-    code = _code(error)
-    if code in _SQLITE_FULL | _POSTGRESQL_FULL:
-        return StorageFullError(f"the database cannot grow ({error.orig}); free some room, nothing stored is hurt")
-    if code.startswith(tuple(_SQLITE_BUSY)) or code in _POSTGRESQL_BUSY:
+def _meaning(error: DBAPIError | sqlite3.Error) -> IsothermError | None:
+    """Return what an error means; None for what is a mistake of ours."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    code = _code(cause)
+    said = str(cause).strip().partition("\n")[0]
+    if code in _FULL:
+        return StorageFullError(f"the database cannot grow ({said}); free some room, nothing stored is hurt")
+    if code.startswith(_BUSY):
         return BusyError("the database is busy")
-    if isinstance(error, IntegrityError):
-        return ConflictError(f"that contradicts what is stored ({_first_line(error)})")
-    if error.connection_invalidated or code == "unreachable":
+    if code.startswith(_CONTRADICTION):
+        return ConflictError(f"that contradicts what is stored ({said})")
+    if code == _UNREACHABLE or (isinstance(error, DBAPIError) and error.connection_invalidated):
         return BusyError("the database does not answer", 5)
-    if code.startswith(("SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_READONLY", "SQLITE_CANTOPEN", "58")):
-        return OutputError(f"the database fails ({_first_line(error)}); look at the disk, and run isotherm verify")
+    if code.startswith(_BROKEN):
+        return OutputError(f"the database fails ({said}); look at the disk, and run isotherm verify")
     return None
 
 
-def _code(error: DBAPIError) -> str:
+def _code(cause: BaseException | None) -> str:
     """Return the name (SQLite) or the SQLSTATE (PostgreSQL) of what went wrong."""
-    cause = error.orig
     if isinstance(cause, sqlite3.Error):
-        return getattr(cause, "sqlite_errorname", "")
+        return str(getattr(cause, "sqlite_errorname", ""))
     state = getattr(cause, "sqlstate", None)
     if state is None:
         # The driver of PostgreSQL has no state where it could not talk to the server.
-        return "unreachable" if type(cause).__name__ == "OperationalError" else ""
+        return _UNREACHABLE if type(cause).__name__ == "OperationalError" else ""
     return str(state)
-
-
-def _first_line(error: DBAPIError) -> str:
-    return str(error.orig).strip().partition("\n")[0]
