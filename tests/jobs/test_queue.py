@@ -409,6 +409,28 @@ def test_counts_and_purge(database: Database) -> None:
         assert {line.job_id for line in session.scalars(select(JobLog))} == {young}
 
 
+def test_house_keeping_is_added_when_it_is_due_and_leaves_one_old_row(database: Database) -> None:
+    def due() -> int:
+        with database.write() as session:
+            queue.enqueue_when_due(session, "where", 3600)
+            return len(session.scalars(select(Job.id)).all())
+
+    def age() -> None:
+        with database.write() as session:
+            for job in session.scalars(select(Job)):
+                job.created_at -= timedelta(hours=2)
+
+    assert (due(), due()) == (1, 1)
+    age()
+    assert due() == 1, "it waits still"
+    finish(database, claimed(database))
+    assert due() == 2
+    for _ in range(3):
+        finish(database, claimed(database))
+        age()
+        assert due() == 2
+
+
 class FakeClock:
     def __init__(self) -> None:
         self.now = 0.0

@@ -35,6 +35,7 @@ class Limits:
     fresh: bool
     most_s: float
     most_mb: int
+    every_s: float
 
 
 class Child:

@@ -52,12 +52,15 @@ class Kind:
         How long one attempt may take [s]; longer ones are ended, and the job has failed.
     most_mb
         How much memory it may use [MB]; with more it is ended, and the job has failed.
+    every_s
+        Workers with nothing to do add such a job, with no payload, when the last one is so old [s]; 0: they do not.
     """
 
     function: Callable[[JobContext], Mapping[str, Any]]
     fresh: bool = False
     most_s: float = 12 * 3600.0
     most_mb: int = 4096
+    every_s: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def serve(connection: Connection) -> None:
 
 
 def _limits(kind: Any) -> dict[str, Any]:
-    return {"fresh": kind.fresh, "most_s": kind.most_s, "most_mb": kind.most_mb}
+    return {name: getattr(kind, name) for name in ("fresh", "most_s", "most_mb", "every_s")}
 
 
 def _receive(connection: Connection) -> dict[str, Any]:

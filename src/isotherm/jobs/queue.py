@@ -16,9 +16,9 @@ A worker holds a job by a **lease**: its name and a number (the fence) that grow
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, delete, exists, func, or_, select, update
@@ -124,6 +124,18 @@ def enqueue(  # noqa: PLR0913 (one row of the table; all but two are by name)
     return job
 
 
+def enqueue_when_due(session: Session, kind: str, every_s: float) -> None:
+    """Add a job of the house-keeping where none waits or runs and the last one is older than `every_s` [s].
+
+    It gives way to all others, and its older rows are removed: they would hide what people have asked for.
+    """
+    recent = or_(Job.state.in_(ACTIVE), Job.created_at > now() - timedelta(seconds=every_s))
+    if session.scalar(select(Job.id).where(Job.kind == kind, recent).limit(1)) is not None:
+        return
+    _remove(session, list(session.scalars(select(Job.id).where(Job.kind == kind).order_by(Job.id.desc()).offset(1))))
+    enqueue(session, kind, payload={}, exclusive=kind, priority=-1)
+
+
 def _next_turn(session: Session, site_id: str | None, priority: int) -> int:
     """Return one more than the site's last waiting job has; a site with none lines up with whoever is next."""
     waiting = (Job.state == "queued", Job.priority == priority)
@@ -216,10 +228,14 @@ def purge(session: Session, before: datetime, most: int = 500) -> int:
     """Remove up to `most` jobs that ended before a time, with their items and logs; returns how many."""
     old = select(Job.id).where(Job.state.in_(FINISHED), Job.finished_at < before).order_by(Job.id).limit(most)
     ids = list(session.scalars(old))
+    _remove(session, ids)
+    return len(ids)
+
+
+def _remove(session: Session, ids: Sequence[str]) -> None:
     for table in (JobItem, JobLog):
         session.execute(delete(table).where(table.job_id.in_(ids)))
     session.execute(delete(Job).where(Job.id.in_(ids)))
-    return len(ids)
 
 
 def forget_workers(session: Session, now_ms: int) -> None:

@@ -32,7 +32,7 @@ REUSES = 100
 BUSY_PAUSE_S = 2.0
 KEPT = timedelta(days=90)
 """How long jobs are kept after their end, with their logs."""
-TIDY_S = 3600.0
+TIDY_S = 600.0
 
 
 def worker_name(process: int | None = None) -> str:
@@ -132,11 +132,14 @@ class _Worker:
             self._next_beat = time.monotonic() + self._settings.lease_s / 3
 
     def _tidy(self) -> None:
-        """Remove what ended long ago, while there is nothing better to do."""
+        """Remove what ended long ago and add what is due, while there is nothing better to do."""
         if time.monotonic() >= self._next_tidying:
             with self._database.write() as session:
                 more = queue.purge(session, now() - KEPT)
                 queue.forget_workers(session, self._database.now_ms(session))
+                for kind, limits in self._kinds.items():
+                    if limits.every_s:
+                        queue.enqueue_when_due(session, kind, limits.every_s)
             self._next_tidying = time.monotonic() + (0 if more else TIDY_S)
 
     def _may_claim(self) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from isotherm.jobs.context import Kind, Workplace
 from isotherm.workflows.service.batches import EVALUATE, IMPORT, INSPECT, evaluate, inspect_batch, take_in_batch
 from isotherm.workflows.service.service import Limits, Service
+from isotherm.workflows.service.tidying import TIDY, tidy
 from isotherm.workflows.service.training import TRAIN, train
 
 TRAINING_MB = 8192
@@ -23,6 +24,7 @@ def KINDS(service: Service) -> Mapping[str, Kind]:  # noqa: N802 (a table)
         INSPECT: Kind(partial(inspect_batch, service)),
         EVALUATE: Kind(partial(evaluate, service)),
         IMPORT: Kind(partial(take_in_batch, service)),
+        TIDY: Kind(partial(tidy, service), every_s=3600.0),
     }
 
 
