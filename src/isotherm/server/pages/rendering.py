@@ -113,7 +113,7 @@ def templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(static=assets.url, version=__version__, themes=THEMES, query=query)
+    environment.globals.update(static=assets.url, installed=__version__, themes=THEMES, query=query)
     environment.filters.update(
         level=level, state_level=STATES.get, many=many, when=when, iso=iso, percent=percent, celsius=celsius,
         kelvin=kelvin, size=size, grade=grade, words=words,

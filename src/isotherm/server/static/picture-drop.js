@@ -25,9 +25,12 @@ class PictureDrop extends HTMLElement {
       this.#take([...input.files]);
       input.value = "";
     });
-    input.addEventListener("change", () => {
+    const chosen = () => {
       if (this.form.hasAttribute("data-open") && input.files.length) this.form.requestSubmit();
-    });
+    };
+    input.addEventListener("change", chosen);
+    // Somebody may have been quicker than this module.
+    chosen();
     this.#dropping();
     if (this.form.hasAttribute("data-open")) this.list.addEventListener("click", (event) => this.#click(event));
   }

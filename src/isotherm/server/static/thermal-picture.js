@@ -31,7 +31,7 @@ class ThermalPicture extends HTMLElement {
   }
 
   #follow(view, findings) {
-    const rows = this.parentElement.querySelectorAll("tr[data-peak]");
+    const rows = this.closest("[data-image-detail]").querySelectorAll("tbody[data-peak]");
     rows.forEach((row, number) => {
       row.addEventListener("pointerenter", () => {
         view.goTo(...findings[number].peak);
