@@ -179,7 +179,8 @@ def problems_page() -> str:
         [
             "# HTTP API\n\n",
             GENERATED,
-            "The whole description is in [openapi.json](openapi.json); [api.md](../api.md) explains it.\n\n## Problems\n\n",
+            "The whole description is in [openapi.json](openapi.json); [api.md](../api.md) explains it.\n\n",
+            "## Problems\n\n",
             table(["type", "status", "meaning"], kinds),
             "## Routes\n\n",
             table(["method", "path", "what it does"], routes()),

@@ -131,7 +131,30 @@ def caller_for(folder: Service) -> Iterator[Callable[..., Any]]:
         client.app.state.lane.close()  # type: ignore[attr-defined]
 
 
+@pytest.fixture(scope="session")
+def local_app(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Service]]:
+    """Give one application with the usual settings, which takes long to make, and the service that it stands on."""
+    from isotherm.server.app import create_app
+    from isotherm.store.database import Database
+    from isotherm.workflows.service.service import Service
+
+    with Service(Database.open(f"sqlite:///{sqlite_template}"), tmp_path_factory.mktemp("unused")) as service:
+        app, own = create_app(service), dict(vars(service))
+        yield app, service
+        vars(service).update(own)
+    app.state.lane.close()
+
+
 @pytest.fixture
-def call(caller_for: Callable[..., Any]) -> Any:
-    """Return a client of the local user (`api_cases.Caller`)."""
-    return caller_for()
+def call(local_app: tuple[Any, Service], folder: Service) -> Iterator[Any]:
+    """Give a client of the local user (`api_cases.Caller`) over the test's own data folder."""
+    from api_cases import Caller
+    from starlette.testclient import TestClient
+
+    app, service = local_app
+    # The routes hold this service; for the test it is the one of the test's folder.
+    vars(service).clear()
+    vars(service).update(vars(folder))
+    client = TestClient(app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False)
+    yield Caller(client)
+    client.close()

@@ -67,6 +67,27 @@ class SlowError(HTTPException):
         super().__init__(408, "the body of the request did not come in time", {"Connection": "close"})
 
 
+class RefusedFilesError(errors.IsothermError):
+    """None of the files of a request was taken.
+
+    Parameters
+    ----------
+    reasons
+        Why, for each file, in their order.
+    kinds
+        What each of them is, as an error.
+    """
+
+    def __init__(self, reasons: Sequence[str], kinds: Sequence[Exception]) -> None:
+        super().__init__(f"none of {len(reasons)} files was taken; the first one: {reasons[0]}")
+        self.places = [
+            {"in": "body", "pointer": f"#/files/{number}", "detail": clean(reason)}
+            for number, reason in enumerate(reasons[:MOST_ERRORS])
+        ]
+        found = {kind_of(error) for error in kinds}
+        self.kind = found.pop() if len(found) == 1 else kind_of(errors.FormatError(""))
+
+
 KINDS: tuple[tuple[type[Exception], Kind], ...] = (
     (errors.ConfigError, Kind("invalid-value", 422, "A value is not right")),
     (errors.UnknownNameError, Kind("unknown-name", 422, "There is nothing of this name")),
@@ -116,6 +137,8 @@ def kind_of(error: Exception) -> Kind:
     """Return the type of problem that an error is."""
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
         return kind_of(errors.StorageFullError())
+    if isinstance(error, RefusedFilesError):
+        return error.kind
     if isinstance(error, RequestValidationError):
         return BY_STATUS[422]
     if isinstance(error, HTTPException):
@@ -143,6 +166,8 @@ def problem_of(error: Exception, request_id: str = "") -> dict[str, Any]:
         found["detail"] = "the disk of the server is full; what was stored before is whole"
     else:
         found["detail"] = clean(str(error))
+    if isinstance(error, RefusedFilesError):
+        found["errors"] = error.places
     if request_id:
         found["request_id"] = request_id
     return found

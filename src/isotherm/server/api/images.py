@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -16,7 +16,7 @@ from isotherm.core.errors import BusyError, ConfigError, IsothermError, StorageF
 from isotherm.server.api.answers import CHANGE, CREATE, PathId, body_of
 from isotherm.server.idempotency import documented, performed
 from isotherm.server.paging import PageAsked
-from isotherm.server.problems import URN, clean, kind_of
+from isotherm.server.problems import URN, RefusedFilesError, clean, kind_of
 from isotherm.server.schemas import (
     ClassifiedOut,
     Id,
@@ -151,7 +151,10 @@ def _uploads(routes: APIRouter, service: Service) -> None:
             _check_form(form)
             said = await in_lane(request, predict, service, actor, site_id, form.uploads, min_confidence=min_confidence)
         _check_some([answer.problem for answer in said])
-        return PredictionsOut(results=_in_order(form, [_classified(answer) for answer in said], _unclassified))
+        results = _in_order(form, [_classified(answer) for answer in said], _unclassified)
+        if all(result.error for result in results):
+            _refuse_all([result.error for result in results], [answer.problem for answer in said])
+        return PredictionsOut(results=results)
 
 
 def _is_json(request: Request) -> bool:
@@ -191,7 +194,8 @@ async def _take(service: Service, actor: Actor, site_id: str, request: Request, 
         split=form.text("split"),
         asset_id=form.text("asset_id") or None,
     )
-    return _answer(_in_order(form, [_out(item) for item in _checked(taken)], _refused))
+    _check_taken(taken)
+    return _answer(_in_order(form, [_out(item) for item in taken], _refused), [item.problem for item in taken])
 
 
 async def _by_hash(service: Service, actor: Actor, site_id: str, request: Request) -> Response:
@@ -212,15 +216,15 @@ async def _by_hash(service: Service, actor: Actor, site_id: str, request: Reques
             category=wanted.category,
             split=wanted.split,
         )
-        return _answer([_out(item) for item in _checked(taken)])
+        _check_taken(taken)
+        return _answer([_out(item) for item in taken], [item.problem for item in taken])
 
     return await performed(request, lambda: body, work)
 
 
-def _checked(taken: Sequence[Taken]) -> Sequence[Taken]:
+def _check_taken(taken: Sequence[Taken]) -> None:
     if not any(item.image for item in taken):
         _check_some([item.problem for item in taken])
-    return taken
 
 
 def _check_some(problems: Iterable[IsothermError | None]) -> None:
@@ -253,10 +257,19 @@ def _type_of(problem: IsothermError | None) -> str:
     return URN + kind_of(problem).name if problem else ""
 
 
-def _answer(results: list[TakenOut]) -> Response:
+def _answer(results: list[TakenOut], problems: Sequence[IsothermError | None]) -> Response:
     taken = sum(result.image is not None for result in results)
+    if not taken:
+        _refuse_all([result.error for result in results], problems)
     whole = UploadOut(results=results, taken=taken, refused=len(results) - taken)
     return Plain(whole.model_dump_json(), media_type="application/json")
+
+
+def _refuse_all(reasons: Sequence[str], problems: Sequence[IsothermError | None]) -> NoReturn:
+    """Raise for files of which none was taken; what was refused while it came in was too large."""
+    known = [problem for problem in problems if problem is not None]
+    too_large = [TooLargeError("too large")] * (len(reasons) - len(known))
+    raise RefusedFilesError(reasons, [*known, *too_large])
 
 
 def _classified(said: Classified) -> ClassifiedOut:
