@@ -66,8 +66,12 @@ def grow(context: JobContext) -> Mapping[str, Any]:
     return {"blocks": len(held)}
 
 
+def cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
 def where(context: JobContext) -> Mapping[str, Any]:
-    return {"pid": os.getpid(), "nice": os.nice(0), "threads": os.environ["OMP_NUM_THREADS"]}
+    return {"pid": os.getpid(), "nice": os.nice(0), "threads": os.environ["OMP_NUM_THREADS"], "cores": cores()}
 
 
 KINDS = {

@@ -22,7 +22,6 @@ from isotherm.jobs.queue import Lease
 from isotherm.jobs.running import run_leased
 
 NICE = 10
-"""Jobs give way to the pages and the API, which people wait for."""
 
 
 def open_workplace(reference: str, arguments: tuple[str, ...]) -> AbstractContextManager[Workplace]:
@@ -58,11 +57,20 @@ def _send(connection: Connection, message: dict[str, Any]) -> None:
     connection.send_bytes(json.dumps(message).encode())
 
 
+def give_way() -> None:
+    """Give way to pages and API: a low priority, and one core that is never used, whatever threads a library starts."""
+    with suppress(OSError, AttributeError):
+        os.nice(NICE)
+    with suppress(OSError, AttributeError):
+        _, *others = sorted(os.sched_getaffinity(0))
+        if others:
+            os.sched_setaffinity(0, others)
+
+
 def main() -> None:
     """Run as ``python -m isotherm.jobs.job_process DESCRIPTOR PARENT``."""
     die_with(int(sys.argv[2]))
-    with suppress(OSError, AttributeError):
-        os.nice(NICE)
+    give_way()
     serve(Connection(int(sys.argv[1])))
 
 
