@@ -92,9 +92,8 @@ def main() -> None:
         asked = (pictures * LIST)[:LIST]
         one = times_ms(client, request(asked[:1], kind), arguments.repeat)
         many = times_ms(client, request(asked, kind), max(5, arguments.repeat // 10))
-    print(
-        f"{told(settings)}, {arguments.pictures or f'{arguments.size} PNG'}\n\n| request | p50 ms | p95 ms | p99 ms |\n|---|---|---|---|"
-    )
+    what = arguments.pictures or f"{arguments.size} PNG"
+    print(f"{told(settings)}, {what}\n\n| request | p50 ms | p95 ms | p99 ms |\n|---|---|---|---|")
     for name, values in (("one picture", one), (f"list of {LIST}", many)):
         print(f"| {name} | {' | '.join(f'{np.percentile(values, share):.1f}' for share in (50, 95, 99))} |")
     ratio = np.median(many) / np.median(one)
