@@ -31,6 +31,7 @@ from isotherm.radiometry.uncertainty import standard_uncertainty_k
 from isotherm.reports import palette
 from isotherm.reports.drawing import Span
 from isotherm.reports.photos import PlacedPhoto, jpeg, page_photo
+from isotherm.reports.value_steps import ValueSteps
 
 MOST_STEPS = 65_536
 UNCERTAIN_AT = 12
@@ -79,28 +80,29 @@ def view_data(name: str, thermogram: Thermogram, looks: Looks) -> dict[str, Any]
     """
     values = thermogram.values()
     known = values[np.isfinite(values)]
-    tables, plane = _palettes(thermogram), encode_plane(values)
+    steps = ValueSteps.of(values, thermogram.counts)
+    tables, plane = _palettes(thermogram), encode_plane(values, steps)
     return {
         "name": name,
         "digest": thermogram.digest,
         "kind": kind_of(thermogram),
         "unit": looks.unit,
         "plane": plane,
-        "physics": _physics(thermogram, values) if plane["encoding"] == "table" else None,
+        "physics": _physics(thermogram, steps) if plane["encoding"] == "table" else None,
         "materials": [[row.name, row.emissivity, row.sigma] for row in materials().values()],
         "palettes": tables,
         "palette": looks.palette if looks.palette in tables else _known(looks.palette),
         "span": _ends(looks.span or own_span(values, radiometric=thermogram.radiometric)),
         "spans": _spans(thermogram, values, looks.span),
         "stored": _stored(thermogram),
-        "regions": [_region(marked, thermogram, values) for marked in thermogram.regions],
+        "regions": [_region(marked, thermogram, steps) for marked in thermogram.regions],
         "deltas": list(looks.sidecar.get("deltas", ())),
         "isotherms": list(looks.sidecar.get("isotherms", ())),
         "sidecar": _kept(thermogram, looks.sidecar),
         "ambient_c": _ambient_c(thermogram),
         "severity": _severity_tables() if thermogram.radiometric else [],
         "severity_table": SEVERITY,
-        "uncertainty": _uncertainty(thermogram, values) if known.size else None,
+        "uncertainty": _uncertainty(thermogram, steps) if known.size else None,
         "photo": page_photo(looks.photo) if looks.photo else None,
     }
 
@@ -112,7 +114,7 @@ def kind_of(thermogram: Thermogram) -> str:
     return "estimated" if thermogram.estimated else "measured"
 
 
-def encode_plane(values: Values) -> dict[str, Any]:
+def encode_plane(values: Values, steps: ValueSteps | None = None) -> dict[str, Any]:
     """Return values (H W) float32, NaN where a pixel has none, as ``{encoding, width, height, data[, table]}``.
 
     ``table``: ``data`` holds uint16 indexes into ``table`` (float32), each less the one before it (modulo 65536) with
@@ -121,14 +123,14 @@ def encode_plane(values: Values) -> dict[str, Any]:
     """
     height, width = values.shape
     size = {"width": width, "height": height}
-    # All NaN are one.
-    table, indexes = np.unique(values, return_inverse=True)
+    steps = steps or ValueSteps.of(values)
+    table = steps.table
     if table.size > MOST_STEPS:
         planes = np.ascontiguousarray(values, dtype="<f4").view(np.uint8).reshape(-1, 4).T
         return {"encoding": "float32", **size, "data": _packed(planes.tobytes())}
     # As int16, a step over more than half the table wraps round, and wraps back when the steps are summed.
-    steps = np.diff(indexes.ravel().astype(np.uint16), prepend=np.uint16(0)).view(np.int16)
-    planes = ((steps << 1) ^ (steps >> 15)).astype("<i2").view(np.uint8).reshape(-1, 2).T
+    changes = np.diff(steps.indexes.astype(np.uint16), prepend=np.uint16(0)).view(np.int16)
+    planes = ((changes << 1) ^ (changes >> 15)).astype("<i2").view(np.uint8).reshape(-1, 2).T
     return {"encoding": "table", **size, "data": _packed(planes.tobytes()), "table": _table(table)}
 
 
@@ -188,7 +190,7 @@ def _stored(thermogram: Thermogram) -> str | None:
     return jpeg(thermogram.colour) if thermogram.colour is not None else None
 
 
-def _region(marked: Marked, thermogram: Thermogram, values: Values) -> dict[str, Any]:
+def _region(marked: Marked, thermogram: Thermogram, steps: ValueSteps) -> dict[str, Any]:
     found = {
         "label": marked.label,
         "shape": type(marked.shape).__name__.lower(),
@@ -198,24 +200,23 @@ def _region(marked: Marked, thermogram: Thermogram, values: Values) -> dict[str,
     if marked.edit is None or not thermogram.radiometric:
         return found
     changed = {key: value for key, value in asdict(marked.edit).items() if value is not None}
-    table = _table_through(thermogram.edited(marked.edit, Source.USER).celsius(), values)
+    table = _table_through(thermogram.edited(marked.edit, Source.USER).celsius(), steps)
     words = ", ".join(f"{key} {value:g}" for key, value in changed.items())
     note = f"with {words}" if table else f"{words} set for it changes nothing here: see isotherm measure"
     return {**found, "scene": changed, "note": note, **({"table": table} if table else {})}
 
 
-def _table_through(changed: Values, values: Values) -> str | None:
+def _table_through(changed: Values, steps: ValueSteps) -> str | None:
     """Return another scene's temperature for each step of `encode_plane`; None where it is no function of the step."""
-    table, indexes = np.unique(values, return_inverse=True)
-    if table.size > MOST_STEPS:
+    if steps.table.size > MOST_STEPS:
         return None
-    other = np.empty_like(table)
-    other[indexes.ravel()] = changed.ravel()
-    same = np.isclose(other[indexes.ravel()], changed.ravel(), rtol=0, atol=1e-3, equal_nan=True)
+    other = np.empty_like(steps.table)
+    other[steps.indexes] = changed.ravel()
+    same = np.isclose(other[steps.indexes], changed.ravel(), rtol=0, atol=1e-3, equal_nan=True)
     return _table(other) if same.all() else None
 
 
-def _physics(thermogram: Thermogram, values: Values) -> dict[str, Any] | None:
+def _physics(thermogram: Thermogram, steps: ValueSteps) -> dict[str, Any] | None:
     """Return what the page needs to compute temperatures anew: constants, counts of the steps, scene; None without."""
     calibration = thermogram.calibration
     if not isinstance(calibration, PlanckCalibration) or calibration.formula != "single-path":
@@ -223,10 +224,9 @@ def _physics(thermogram: Thermogram, values: Values) -> dict[str, Any] | None:
     scene = {name: _typed(name, thermogram.scene) for name in EDGE_NAMES}
     if not all(map(math.isfinite, scene.values())):
         return None
-    steps, first = np.unique(values, return_index=True)
-    counts = thermogram.counts.ravel()[first].astype(np.float32)
+    counts = thermogram.counts.ravel()[steps.first].astype(np.float32)
     # Counts without a temperature stay without one: several may share the one step that they have.
-    counts[~np.isfinite(steps)] = np.nan
+    counts[~np.isfinite(steps.table)] = np.nan
     return {
         "planck": {name: getattr(calibration, name) for name in ("r1", "r2", "b", "f", "o")},
         "air": asdict(calibration.atmosphere),
@@ -285,19 +285,18 @@ def _ambient_c(thermogram: Thermogram) -> float | None:
     return float(atmosphere.value - ZERO_CELSIUS_K)
 
 
-def _uncertainty(thermogram: Thermogram, values: Values) -> dict[str, list[float]] | None:
+def _uncertainty(thermogram: Thermogram, steps: ValueSteps) -> dict[str, list[float]] | None:
     """Return the expanded uncertainty [K] at temperatures [°C] over the picture's range; None where it is not known."""
     if not thermogram.radiometric:
         return None
-    flat = values.ravel()
-    order = np.argsort(flat)[: int(np.isfinite(flat).sum())]
-    wanted = np.linspace(flat[order[0]], flat[order[-1]], UNCERTAIN_AT)
-    places = order[np.minimum(np.searchsorted(flat[order], wanted), order.size - 1)]
+    finite = np.isfinite(steps.table)
+    known, first = steps.table[finite], steps.first[finite]
+    wanted = np.linspace(known[0], known[-1], UNCERTAIN_AT)
     found = {}
-    for place in places:
-        y, x = divmod(int(place), values.shape[1])
+    for step in np.minimum(np.searchsorted(known, wanted), known.size - 1):
+        y, x = divmod(int(first[step]), thermogram.size[1])
         sigma = standard_uncertainty_k(thermogram, (x, y))
         if sigma is None or not math.isfinite(sigma):
             return None
-        found[float(flat[place])] = COVERAGE * sigma
+        found[float(known[step])] = COVERAGE * sigma
     return {"at_c": list(found), "expanded_k": list(found.values())}

@@ -12,6 +12,7 @@ from isotherm.core.findings import Finding
 from isotherm.core.regions import Values
 from isotherm.core.thermogram import Thermogram
 from isotherm.reports.drawing import HOTSPOT, Fit, Span, draw_numbers, draw_outlines, shade
+from isotherm.reports.png import encode_png
 from isotherm.reports.view_data import own_span
 
 THUMBNAIL_PX, THUMBNAIL_TYPE = 256, "image/webp"
@@ -32,7 +33,7 @@ def thumbnail(thermogram: Thermogram, values: Values, *, palette: str, side_px: 
     # Every so many-th pixel first, because to average all of them takes longer than all the rest.
     step = max(1, max(values.shape) // side_px)
     fit = Fit.into((-(-values.shape[0] // step), -(-values.shape[1] // step)), side_px)
-    return _encoded(_shown(thermogram, values, fit, palette=palette, step=step), "WEBP", quality=_QUALITY, method=0)
+    return _webp(_shown(thermogram, values, fit, palette=palette, step=step))
 
 
 def full_picture(thermogram: Thermogram, values: Values, findings: Sequence[Finding], *, palette: str) -> bytes:
@@ -44,7 +45,7 @@ def full_picture(thermogram: Thermogram, values: Values, findings: Sequence[Find
     draw = ImageDraw.Draw(picture)
     draw_outlines(draw, findings[:OUTLINED], fit, colour=HOTSPOT)
     draw_numbers(draw, findings[:NUMBERED], fit)
-    return _encoded(picture, "PNG", compress_level=1)
+    return encode_png(np.asarray(picture))
 
 
 def _shown(thermogram: Thermogram, values: Values, fit: Fit, *, palette: str, step: int = 1) -> Image.Image:
@@ -58,7 +59,7 @@ def _shown(thermogram: Thermogram, values: Values, fit: Fit, *, palette: str, st
     return shade(thinned, span, "grey", fit)
 
 
-def _encoded(picture: Image.Image, kind: str, **options: int) -> bytes:
+def _webp(picture: Image.Image) -> bytes:
     stream = io.BytesIO()
-    picture.save(stream, kind, **options)
+    picture.save(stream, "WEBP", quality=_QUALITY, method=0)
     return stream.getvalue()
