@@ -160,7 +160,8 @@ class FeatureSpec:
         return spec
 
 
-@lru_cache(maxsize=2)
+# Models of many sites differ in the shape of their pictures only: a few multiples of 32 px of about the same area.
+@lru_cache(maxsize=8)
 def _compiled(spec: FeatureSpec) -> Compiled:
     """Compile the graph that gives the features of one picture."""
     pixels = ops.parameter(ov.PartialShape([-1, 3, *spec.size]), ov.Type.f32, name="pixels")

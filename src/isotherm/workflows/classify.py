@@ -14,8 +14,8 @@ import numpy as np
 from isotherm.anomaly.inputs import OverlayChoice
 from isotherm.classification import CLASSIFIERS
 from isotherm.classification.calibration import Temperature
-from isotherm.classification.method import ClassifierMethod, Examples, Fitted, NeedsExtra
-from isotherm.classification.openset import fit_open_set
+from isotherm.classification.method import ClassifierMethod, Examples, Fitted, Labels, NeedsExtra
+from isotherm.classification.openset import LEAST_HELD_OUT, OpenSet, fit_open_set
 from isotherm.core.config import setting, to_mapping, validate
 from isotherm.core.errors import DataError, UsageError
 from isotherm.core.progress import Progress, silent
@@ -74,9 +74,9 @@ class ClassifySettings:
         "unless other images have none",
     )
     ignore_overlays: OverlayChoice = setting(  # noqa: RUF009
-        "auto",
+        "off",
         "leave out what is drawn into images (logos, read-outs, markers, scales): auto does so in pictures without "
-        "temperatures",
+        "temperatures; takes several times as long as the network itself",
     )
     min_confidence: float = setting(
         MIN_CONFIDENCE, f"below this probability the answer is '{NO_CATEGORY}'", low=0.0, high=1.0
@@ -196,25 +196,10 @@ class _Trainer:
         return rows.joined(fixed.rows(test, self.reading, folder, self.progress))
 
     def _fitted(self, rows: LabelledRows, sides: Sides, labels: tuple[str, ...]) -> TrainedClassifier:
-        settings, seed = self.settings, self.settings.seed
-        numbers = {label: number for number, label in enumerate(labels)}
-        learnt = [rows.rows[place] for place in sides.train]
-        targets = np.array([numbers[row.label] for row in learnt], np.int64)
-        every = len(sides.train) == len(rows.rows)
-        values = rows.values if every else rows.values[sides.train]
-        examples = Examples(values, targets, group_numbers(learnt), len(labels))
-        fitted = self.method.fit(examples, self.config, seed=seed, progress=self.progress)
+        examples = _examples(rows, sides, labels)
+        fitted = self.method.fit(examples, self.config, seed=self.settings.seed, progress=self.progress)
         held = np.isfinite(fitted.logits).all(axis=1)
-        open_set = None
-        if settings.open_set != "off":
-            open_set = fit_open_set(
-                settings.open_set,
-                fitted.embeddings,
-                targets,
-                fitted.folds,
-                percentile=settings.open_set_percentile,
-                seed=seed,
-            )
+        open_set = self._open_set(fitted, examples.labels)
         return TrainedClassifier(
             classifier=fitted.classifier,
             method=self.method.name,
@@ -223,11 +208,19 @@ class _Trainer:
             inputs=rows.inputs,
             features=rows.features,
             as_pictures=rows.as_pictures,
-            temperature=Temperature.fit(fitted.logits[held], targets[held]),
+            temperature=Temperature.fit(fitted.logits[held], examples.labels[held]),
             open_set=open_set,
-            min_confidence=settings.min_confidence,
-            reject_unknown=settings.reject_unknown and open_set is not None,
-            manifest=self._manifest(rows, sides, fitted) | _cross_fitted(fitted, targets, labels),
+            min_confidence=self.settings.min_confidence,
+            reject_unknown=self.settings.reject_unknown and open_set is not None,
+            manifest=self._manifest(rows, sides, fitted) | _held_out(fitted, examples.labels),
+        )
+
+    def _open_set(self, fitted: Fitted, labels: Labels) -> OpenSet | None:
+        kind, percentile = self.settings.open_set, self.settings.open_set_percentile
+        if kind == "off":
+            return None
+        return fit_open_set(
+            kind, fitted.embeddings, labels, fitted.folds, percentile=percentile, seed=self.settings.seed
         )
 
     def _manifest(self, rows: LabelledRows, sides: Sides, fitted: Fitted) -> dict[str, Any]:
@@ -283,12 +276,21 @@ def _check_enough(labels: set[str], skipped: Sequence[Skipped] = ()) -> None:
     raise DataError(f"at least two categories with an image to learn from are needed; found {found}{reason}")
 
 
-def _cross_fitted(fitted: Fitted, targets: np.ndarray, labels: tuple[str, ...]) -> dict[str, Any]:
+def _examples(rows: LabelledRows, sides: Sides, labels: tuple[str, ...]) -> Examples:
+    numbers = {label: number for number, label in enumerate(labels)}
+    learnt = [rows.rows[place] for place in sides.train]
+    # Where all are learnt from they need not be copied.
+    values = rows.values if len(learnt) == len(rows.rows) else rows.values[sides.train]
+    targets = np.array([numbers[row.label] for row in learnt], np.int64)
+    return Examples(values, targets, group_numbers(learnt), len(labels))
+
+
+def _held_out(fitted: Fitted, targets: Labels) -> dict[str, Any]:
     """Return what is known of the classifier from the pictures that were held out while it learnt."""
     held = np.isfinite(fitted.logits).all(axis=1)
     right = int((fitted.logits[held].argmax(axis=1) == targets[held]).sum())
     count = int(held.sum())
-    found = {"images": count, "accuracy": right / count if count else None, "categories": len(labels)}
+    found = {"images": count, "accuracy": right / count if count else None}
     return {"metrics": {"held_out": found, "test": None}}
 
 
@@ -296,7 +298,7 @@ def _doubts(held_out: int, settings: ClassifySettings) -> list[str]:
     notes = []
     if not held_out:
         notes.append("too few images to hold any out: the probabilities are not calibrated")
-    if settings.open_set != "off" and held_out < 20:
+    if settings.open_set != "off" and held_out < LEAST_HELD_OUT:
         notes.append("too few images to tell what is unlike all of them: that test is off")
     return notes
 

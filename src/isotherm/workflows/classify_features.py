@@ -63,9 +63,9 @@ class FeatureSettings:
         "unless other images have none",
     )
     ignore_overlays: OverlayChoice = setting(  # noqa: RUF009
-        "auto",
+        "off",
         "leave out what is drawn into images (logos, read-outs, markers, scales): auto does so in pictures without "
-        "temperatures",
+        "temperatures; takes several times as long as the network itself",
     )
 
     def __post_init__(self) -> None:
@@ -225,40 +225,45 @@ class _Run:
         return FeatureReport(len(rows), resumed, fixed.network.length, names, tuple(skipped))
 
     def _write(self, path: Path, fixed: Fixed, rows: Sequence[Row], skipped: Sequence[Skipped]) -> None:
-        h5py, spec = _h5py(), fixed.network
-        names = sorted({row.label for row in rows})
-        with h5py.File(path, "w") as file:
-            file.attrs.update(
-                {
-                    "backbone": spec.backbone,
-                    "weights_sha256": spec.digest,
-                    "maps": ",".join(map(str, spec.strides)),
-                    "pooling": spec.pooling,
-                    "isotherm": installed("isotherm").get("isotherm", ""),
-                    "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-                }
-            )
-            shape = (len(rows), spec.length)
-            chunks = (min(64, len(rows)), spec.length)
-            features = file.create_dataset("features", shape, np.float32, chunks=chunks, fletcher32=True)
+        length = fixed.network.length
+        with _h5py().File(path, "w") as file:
+            file.attrs.update(_attributes(fixed.network))
+            chunks = (min(64, len(rows)), length)
+            features = file.create_dataset("features", (len(rows), length), np.float32, chunks=chunks, fletcher32=True)
             start = 0
             for vectors, _, _ in self._done():
                 features[start : start + len(vectors)] = vectors
                 start += len(vectors)
-            places = {name: place for place, name in enumerate(names)}
-            file["labels"] = np.array([places[row.label] for row in rows], np.int64)
-            texts: dict[str, list[str]] = {
-                "label_names": names,
-                "paths": [row.name for row in rows],
-                "digests": [row.digest for row in rows],
-                "groups": [row.group for row in rows],
-                "parts": [row.part for row in rows],
-                "skipped": [json.dumps([each.name, each.error]) for each in skipped],
-            }
-            for name, lines in texts.items():
-                file.create_dataset(name, data=lines, dtype=h5py.string_dtype(), shape=(len(lines),))
+            _write_columns(file, rows, skipped)
             about = {"format_version": FORMAT_VERSION, **_how(fixed), "columns_sha256": _columns_digest(file)}
             file["about"] = json.dumps(about)
+
+
+def _attributes(spec: FeatureSpec) -> dict[str, str]:
+    return {
+        "backbone": spec.backbone,
+        "weights_sha256": spec.digest,
+        "maps": ",".join(map(str, spec.strides)),
+        "pooling": spec.pooling,
+        "isotherm": installed("isotherm").get("isotherm", ""),
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _write_columns(file: h5py.File, rows: Sequence[Row], skipped: Sequence[Skipped]) -> None:
+    names = sorted({row.label for row in rows})
+    places = {name: place for place, name in enumerate(names)}
+    file["labels"] = np.array([places[row.label] for row in rows], np.int64)
+    texts: dict[str, list[str]] = {
+        "label_names": names,
+        "paths": [row.name for row in rows],
+        "digests": [row.digest for row in rows],
+        "groups": [row.group for row in rows],
+        "parts": [row.part for row in rows],
+        "skipped": [json.dumps([each.name, each.error]) for each in skipped],
+    }
+    for name, lines in texts.items():
+        file.create_dataset(name, data=lines, dtype=_h5py().string_dtype(), shape=(len(lines),))
 
 
 def _columns_digest(file: h5py.File) -> str:

@@ -100,7 +100,7 @@ class Look:
 
     side_px: int | None
     show: Show = "auto"
-    overlays: OverlayChoice = "auto"
+    overlays: OverlayChoice = "off"
 
 
 @dataclass(frozen=True, eq=False)
