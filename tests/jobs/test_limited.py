@@ -163,6 +163,15 @@ def test_a_child_that_died_in_its_sleep_harms_no_call(pool: LimitedPool) -> None
     assert pool.call(b"abc", {"do": "echo"}).values["size"] == 3
 
 
+def test_a_child_leaves_it_to_the_server_when_to_stop(pool: LimitedPool) -> None:
+    pid = pid_of(pool)
+    running = pool.submit(b"", {"do": "sleep", "s": 0.3})
+    os.kill(pid, signal.SIGINT)
+    os.kill(pid, signal.SIGTERM)
+    assert running.result().values["slept"] == 0.3
+    assert pid_of(pool) == pid
+
+
 def test_too_many_data_are_refused_before_they_travel(pool: LimitedPool) -> None:
     with pytest.raises(TooLargeError, match="at most 8388608"):
         pool.submit(bytes((8 << 20) + 1), {"do": "echo"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import signal
 import socket
 import sys
 import traceback
@@ -30,6 +31,9 @@ def main(order: Mapping[str, Any]) -> None:
         ``package.module:attribute``, ``nice``, and the limits; see `isotherm.jobs.limited.Limits`.
     """
     die_with(order["parent"])
+    # Ctrl-C and systemd tell all processes to stop; the parent is to decide, for it may let a call be finished.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     with socket.socket(fileno=order["handle"]) as stream:
         try:
             function, confined = _ready(order)
