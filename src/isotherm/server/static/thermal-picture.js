@@ -20,7 +20,6 @@ class ThermalPicture extends HTMLElement {
     if (!answer.ok) throw new Error(data.detail ?? `The thermal picture cannot be shown (${answer.status}).`);
     const findings = JSON.parse(this.querySelector("[data-findings]")?.textContent ?? "[]");
     const view = document.createElement("thermal-view");
-    view.addEventListener("ready", () => this.setAttribute("ready", ""));
     // It must be in the page before it draws, because it draws as large as it is shown.
     this.replaceChildren(view);
     await view.show(data);
@@ -28,6 +27,8 @@ class ThermalPicture extends HTMLElement {
     const [first] = findings;
     if (first) view.goTo(...first.peak);
     this.#follow(view, findings);
+    // Ready is what is on the screen.
+    requestAnimationFrame(() => requestAnimationFrame(() => this.setAttribute("ready", "")));
   }
 
   #follow(view, findings) {
