@@ -16,7 +16,8 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import OperationalError
 from store_rows import add_site
 
-from isotherm.core.errors import BusyError, ConfigError, ConflictError, OutputError, StorageFullError
+from databases import PostgreSQL
+from isotherm.core.errors import BusyError, ConfigError, ConflictError, MissingExtraError, OutputError, StorageFullError
 from isotherm.store.database import Database
 from isotherm.store.failures import translated
 from isotherm.store.filesystem import file_system
@@ -125,6 +126,32 @@ def test_the_clock_is_that_of_this_machine(database: Database) -> None:
         time.sleep(0.02)
         # Not the time at which the transaction began.
         assert database.now_ms(session) >= first + 19
+
+
+def test_a_restart_of_postgresql_is_survived(postgresql: PostgreSQL) -> None:
+    end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname LIKE 'test%'"
+    with postgresql.database() as url:
+        database = Database.open(url)
+        add(database, "north")
+        postgresql.run(end)
+        # No connection was in use: the next one is new.
+        assert names(database) == ["north"]
+        with pytest.raises(BusyError):
+            add_while(database, lambda: postgresql.run(end))
+        assert names(database) == ["north"]
+        database.close()
+
+
+def add_while(database: Database, interrupt: Callable[[], None]) -> None:
+    with database.write() as session:
+        add_site(session, "south")
+        interrupt()
+
+
+def test_postgresql_without_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(MissingExtraError, match="postgres"):
+        Database.open("postgresql://127.0.0.1/x")
 
 
 @pytest.fixture

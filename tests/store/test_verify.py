@@ -149,14 +149,16 @@ def test_a_row_that_refers_to_none(file: Path, tmp_path: Path) -> None:
     database.close()
 
 
-def test_a_damaged_database(file: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", [0.3, 0.5, 0.7])
+def test_a_damaged_database(file: Path, tmp_path: Path, part: float) -> None:
     database = Database.open(f"sqlite:///{file}")
     with database.write() as session:
         session.add_all(Site(name=f"{number:05d} {'x' * 100}") for number in range(2000))
     database.close()
     data = bytearray(file.read_bytes())
-    # All but the schema, whose pages come first.
-    data[len(data) // 2 : len(data) // 2 + 40_000] = bytes(40_000)
+    # Not the schema, whose pages come first.
+    place = int(part * len(data))
+    data[place : place + 40_000] = bytes(40_000)
     file.write_bytes(data)
     database = Database.open(f"sqlite:///{file}")
     keep(Blobs(tmp_path / "blobs"), b"content")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Executable, func, select, text
 from sqlalchemy.orm import Session
 
+from isotherm.core.errors import OutputError
 from isotherm.core.progress import Progress, silent
 from isotherm.store import audit
 from isotherm.store.blob_rows import referred
@@ -39,7 +40,7 @@ def verify(store: Store, progress: Progress = silent) -> Verification:
     """Check everything; files are read whole. The server may go on meanwhile."""
     # Listed before the rows are read: of a file that comes meanwhile the row is not missing.
     everything = set(store.blobs.digests())
-    flaws = list(_database_flaws(store.database))
+    flaws = _database_flaws(store.database)
     head, rows = (0, ""), set[str]()
     # Rows of a database that is damaged tell nothing, and may not even be read.
     if not flaws:
@@ -52,16 +53,23 @@ def verify(store: Store, progress: Progress = silent) -> Verification:
     return Verification(tuple(flaws), tuple(sorted(everything - rows)), len(everything), *head)
 
 
-def _database_flaws(database: Database) -> Iterator[Flaw]:
+def _database_flaws(database: Database) -> list[Flaw]:
     """Ask SQLite whether its file and the keys are whole; PostgreSQL does not let keys break."""
+    flaws: list[Flaw] = []
     if database.dialect != "sqlite":
-        return
-    with database.read() as session:
-        for (sentence,) in session.execute(text(f"PRAGMA integrity_check({_MOST_SENTENCES})")):
-            if sentence != "ok":
-                yield Flaw("database", str(sentence))
-        for table, row, other, _ in session.execute(text("PRAGMA foreign_key_check")).fetchmany(_MOST_SENTENCES):
-            yield Flaw(f"{table} row {row}", f"refers to a row of {other} that is not there")
+        return flaws
+    try:
+        with database.read() as session:
+            sentences = session.scalars(text(f"PRAGMA integrity_check({_MOST_SENTENCES})"))
+            flaws += [Flaw("database", str(sentence)) for sentence in sentences if sentence != "ok"]
+            broken = session.execute(text("PRAGMA foreign_key_check")).fetchmany(_MOST_SENTENCES)
+            flaws += [
+                Flaw(f"{row[0]} row {row[1]}", f"refers to a row of {row[2]} that is not there") for row in broken
+            ]
+    except OutputError as error:
+        # It may be too damaged even to be checked.
+        flaws.append(Flaw("database", str(error)))
+    return flaws
 
 
 def _audit_flaws(session: Session) -> Iterator[Flaw]:
