@@ -177,6 +177,14 @@ def test_too_many_data_are_refused_before_they_travel(pool: LimitedPool) -> None
         pool.submit(bytes((8 << 20) + 1), {"do": "echo"})
 
 
+def test_data_that_find_no_room_in_a_child_are_too_large() -> None:
+    limits = Limits(memory_bytes=32 << 20)
+    with a_pool(limits=limits) as pool:
+        with pytest.raises(TooLargeError, match="more than the 32 MiB of memory"):
+            pool.call(bytes(64 << 20), {"do": "echo"})
+        assert pool.call(b"abc", {"do": "echo"}).values["size"] == 3
+
+
 def test_a_child_can_do_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ISOTHERM_SECRET", "hunter2")
     secret = tmp_path / "secret"

@@ -14,9 +14,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from isotherm.core.errors import IsothermError, TooLargeError
+from isotherm.core.errors import IsothermError
 from isotherm.jobs.limited_walls import allow_cpu, die_with, raise_limits, raise_walls
-from isotherm.jobs.limited_wire import Answer, encoded, plain_error, receive, send
+from isotherm.jobs.limited_wire import NO_MEMORY, Answer, encoded, plain_error, receive, send, too_much_memory
 
 Function = Callable[[bytes, Mapping[str, Any]], Answer]
 
@@ -70,6 +70,9 @@ def _serve(stream: socket.socket, function: Function, order: Mapping[str, Any]) 
             header, parts = receive(stream, sys.maxsize)
         except (EOFError, OSError):
             return
+        except MemoryError:
+            # What is left of the message can no longer be told from the next one.
+            os._exit(NO_MEMORY)
         allow_cpu(header["cpu_s"])
         head, answer = _outcome(function, parts[0], header["options"], order["memory_bytes"])
         del header, parts
@@ -92,11 +95,6 @@ def _outcome(
         words = " ".join(str(error).split())[:300]
         said = {"foreign": f"{type(error).__name__}: {words}", "trace": traceback.format_exc(limit=-8)}
     return encoded(said), []
-
-
-def too_much_memory(memory_bytes: int) -> TooLargeError:
-    """Return the error of data that need more memory than they may have."""
-    return TooLargeError(f"to decode this takes more than the {memory_bytes >> 20} MiB of memory that it may have")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from isotherm.core.errors import FormatError, IsothermError, TooLargeError
-from isotherm.jobs.limited_wire import Answer, encoded, raised, receive, send
+from isotherm.jobs.limited_wire import NO_MEMORY, Answer, encoded, raised, receive, send, too_much_memory
 
 _log = logging.getLogger(__name__)
 START_S = 60.0
@@ -177,6 +177,8 @@ class Child:
             return TooLargeError(f"to decode this takes more than {timeout_s:g} s of processor time; it was stopped")
         if code == -signal.SIGKILL:
             return TooLargeError("to decode this takes more memory than the system has; it was stopped")
+        if code == NO_MEMORY:
+            return too_much_memory(self._limits.memory_bytes)
         name = signal.Signals(-code).name if code < 0 else f"status {code}"
         return FormatError(f"the file is damaged: the process that decoded it ended with {name}")
 

@@ -19,6 +19,8 @@ from isotherm.core.errors import FormatError, IsothermError, TooLargeError
 
 _LENGTH = struct.Struct("!Q")
 _CHUNK = 1 << 20
+NO_MEMORY = 77
+"""The exit status of a child that has no room for the data of a call."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,11 @@ def _exactly(stream: socket.socket, size: int, deadline: float | None) -> bytes:
         pieces.append(piece)
         missing -= len(piece)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def too_much_memory(memory_bytes: int) -> TooLargeError:
+    """Return the error of data that need more memory than they may have."""
+    return TooLargeError(f"to decode this takes more than the {memory_bytes >> 20} MiB of memory that it may have")
 
 
 def plain_error(error: IsothermError) -> dict[str, Any]:
