@@ -16,6 +16,11 @@ from isotherm.store.blob_rows import remember
 from isotherm.store.blobs import Blobs
 from isotherm.store.database import Database
 from isotherm.store.migrate import newest
+from isotherm.workflows.service.access import LOCAL
+from isotherm.workflows.service.images import Upload, delete_image, image_bytes, list_images, take_in
+from isotherm.workflows.service.inspections import inspect_image
+from isotherm.workflows.service.service import Limits, Service
+from isotherm.workflows.service.sites import create_site, delete_site
 
 
 @pytest.fixture(autouse=True)
@@ -107,6 +112,32 @@ def test_verify_lists_orphans_without_failing(data: Path, capsys: pytest.Capture
     lines = capsys.readouterr().out.splitlines()
     assert sum("has no row" in line for line in lines) == 20
     assert "note: and 5 more" in lines
+
+
+def picture(hot_c: float) -> bytes:
+    """Return temperatures with one hot spot, as text."""
+    rows = [[hot_c if 10 <= y < 14 and 10 <= x < 14 else 20.0 + 0.01 * (x + y) for x in range(24)] for y in range(24)]
+    return "\n".join(",".join(f"{value:.2f}" for value in row) for row in rows).encode()
+
+
+def test_what_is_done_with_images_leaves_a_whole_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, backup, new = (tmp_path / name for name in ("data", "backup", "new"))
+    with Service.open(folder, None, Limits(children=0)) as service:
+        sites = [create_site(service, LOCAL, name) for name in ("north", "south")]
+        uploads = [Upload(f"{number}.csv", picture(60.0 + number % 2)) for number in range(3)]
+        taken = [image for site in sites for image in take_in(service, LOCAL, site.id, uploads)]
+        assert [one.error for one in taken] == [""] * 6
+        assert main(["backup", "--data", str(folder), "-o", str(backup)]) == 0
+        delete_image(service, LOCAL, taken[0].image.id)
+        inspect_image(service, LOCAL, taken[1].image.id)
+        delete_site(service, LOCAL, sites[1].id)
+        assert main(["verify", "--data", str(folder)]) == 0, capsys.readouterr().out
+    assert main(["restore", str(backup), "--data", str(new)]) == 0
+    assert main(["verify", "--data", str(new)]) == 0
+    with Service.open(new, None, Limits(children=0)) as service:
+        images = list_images(service, LOCAL).items
+        assert {image.id for image in images} == {one.image.id for one in taken}
+        assert image_bytes(service, LOCAL, taken[0].image.id) == picture(60.0)
 
 
 @pytest.mark.parametrize(
