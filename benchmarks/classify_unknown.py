@@ -22,7 +22,9 @@ import numpy as np
 from PIL import Image
 from solar_modules import lay_out
 
+from isotherm.classification.folds import grouped_folds
 from isotherm.classification.logistic import LogisticConfig
+from isotherm.classification.openset import Kind, OpenSet, fit_open_set
 from isotherm.core.progress import silent
 from isotherm.datasets.cabinet.inspection import write_inspection
 from isotherm.evaluation.metrics import auroc
@@ -33,7 +35,7 @@ from isotherm.workflows.classify_features import extract_features, read_features
 from isotherm.workflows.classify_rows import Fixed, LabelledRows, Reading
 
 LIMIT = 0.5
-KINDS = ("knn", "mahalanobis")
+KINDS: tuple[Kind, ...] = ("mahalanobis", "knn")
 """Tests by distance."""
 
 
@@ -52,21 +54,27 @@ def part(rows: LabelledRows, kept: np.ndarray) -> LabelledRows:
     return replace(rows, values=rows.values[places], rows=tuple(rows.rows[place] for place in places))
 
 
-def taught(rows: LabelledRows, scratch: Path, kind: str, c: float) -> TrainedClassifier:
-    """Teach a model on the training rows."""
+def taught(rows: LabelledRows, scratch: Path, c: float) -> tuple[TrainedClassifier, dict[str, OpenSet]]:
+    """Teach a model on the training rows, and the tests by distance."""
     train = part(rows, np.array([row.part == "train" for row in rows.rows]))
-    settings = ClassifySettings(open_set=kind)  # type: ignore[arg-type]
-    return train_classifier(train, scratch / "unknown-model", config=LogisticConfig(c=c), settings=settings)
+    settings = ClassifySettings(open_set="off")
+    model = train_classifier(train, scratch / "unknown-model", config=LogisticConfig(c=c), settings=settings)
+    labels = np.unique([row.label for row in train.rows], return_inverse=True)[1].astype(np.int64)
+    folds = grouped_folds(labels, np.arange(len(labels)), folds=5, seed=0)
+    tests = {kind: fit_open_set(kind, train.values, labels, folds, percentile=99, seed=0) for kind in KINDS}
+    return model, {kind: test for kind, test in tests.items() if test is not None}
 
 
-def judged(models: dict[str, TrainedClassifier], known: np.ndarray, strange: np.ndarray) -> Iterator[str]:
+def judged(
+    model: TrainedClassifier, tests: dict[str, OpenSet], known: np.ndarray, strange: np.ndarray
+) -> Iterator[str]:
     """Yield for each rule the rejected shares and the area."""
     both = np.concatenate([known, strange])
     unknown = np.arange(len(both)) >= len(known)
-    doubt = 1 - models["knn"].probabilities(both)[0].max(axis=1)
-    distances = {kind: models[kind].probabilities(both)[1] for kind in KINDS}
+    doubt = 1 - model.probabilities(both)[0].max(axis=1)
+    distances = {kind: test.distances(both) for kind, test in tests.items()}
     rules = {"confidence": doubt > 1 - LIMIT, **{kind: distances[kind] > 1 for kind in KINDS}}
-    rules["confidence or knn"] = rules["confidence"] | rules["knn"]
+    rules["confidence or mahalanobis"] = rules["confidence"] | rules["mahalanobis"]
     scores = {"confidence": doubt, **distances}
     for name, called in rules.items():
         area = f", AUROC {auroc(unknown, scores[name]):.3f}" if name in scores else ""
@@ -116,16 +124,17 @@ def main() -> None:
     labels = np.array([row.label for row in rows.rows])
     test = np.array([row.part == "test" for row in rows.rows])
     print("rejected: known / unknown")
-    models = {kind: taught(rows, arguments.scratch, kind, arguments.c) for kind in KINDS}
+    taught_all = taught(rows, arguments.scratch, arguments.c)
     for name, pictures in foreign(arguments.scratch).items():
         fixed = Fixed(rows.inputs, rows.features, rows.as_pictures)
         strange = fixed.rows(pictures, Reading(), arguments.scratch, silent)
-        for line in judged(models, rows.values[test], strange.values):
+        for line in judged(*taught_all, rows.values[test], strange.values):
             print(f"{name} ({len(pictures)}): {line}", flush=True)
     for left_out in sorted(set(labels.tolist())):
         known = labels != left_out
-        models = {kind: taught(part(rows, known), arguments.scratch, kind, arguments.c) for kind in KINDS}
-        for line in judged(models, rows.values[test & known], rows.values[~known]):
+        for line in judged(
+            *taught(part(rows, known), arguments.scratch, arguments.c), rows.values[test & known], rows.values[~known]
+        ):
             print(f"{left_out} ({int((~known).sum())}): {line}", flush=True)
 
 

@@ -44,10 +44,27 @@ def test_what_is_unlike_all_is_far(kind: Kind) -> None:
 def test_knn_is_the_distance_to_the_fifth_nearest() -> None:
     test = fitted("knn")
     embeddings = clouds(20, seed=7)[0]
-    places = (embeddings.astype(np.float64) - test.mean) @ test.basis
-    places /= np.linalg.norm(places, axis=1, keepdims=True)
-    expected = NearestNeighbors(n_neighbors=NEIGHBOUR).fit(test.bank).kneighbors(places)[0][:, -1]
-    assert test.distances(embeddings) == pytest.approx(expected / test.threshold)
+    places, beside = test.space.placed(embeddings)
+    nearest = NearestNeighbors(n_neighbors=NEIGHBOUR).fit(test.bank).kneighbors(places)[0][:, -1]
+    assert test.distances(embeddings) == pytest.approx(np.sqrt(nearest**2 + beside) / test.threshold)
+
+
+def test_mahalanobis_is_the_distance_by_the_shared_covariance() -> None:
+    """With many pictures and all components, as the paper writes it."""
+    embeddings, labels = clouds(1900)
+    folds = grouped_folds(labels, np.arange(1900), folds=5, seed=0)
+    test = fit_open_set("mahalanobis", embeddings, labels, folds, percentile=99, seed=0)
+    assert test is not None
+    means = np.stack([embeddings[labels == label].mean(axis=0) for label in range(3)]).astype(np.float64)
+    apart = embeddings - means[labels]
+    scale = embeddings.std(axis=0)
+    covariance = np.cov((apart / scale).T)
+    covariance = 0.9 * covariance + 0.1 * np.trace(covariance) / 12 * np.eye(12)
+    inverse = np.linalg.inv(covariance)
+    new = clouds(30, seed=3)[0]
+    away = (new[:, None] - means) / scale
+    expected = np.sqrt(np.einsum("nci,ij,ncj->nc", away, inverse, away).min(axis=1))
+    assert test.distances(new) * test.threshold == pytest.approx(expected, rel=0.01)
 
 
 def test_mahalanobis_does_not_depend_on_the_scale_of_a_feature() -> None:
@@ -94,16 +111,19 @@ def test_more_features_than_pictures() -> None:
     test = fit_open_set("knn", embeddings, labels, grouped_folds(labels, np.arange(60), folds=5, seed=0),
                         percentile=99, seed=0)  # fmt: skip
     assert test is not None
-    assert test.basis.shape[1] <= 60
+    assert test.space.basis.shape[1] <= 60
+    strange = rng.normal(size=(20, 500)).astype(np.float32) * 3
+    assert (test.distances(strange) > 1).all()
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"about": {"kind": "knn", "threshold": 0.0, "held_out": 3}},
-        {"about": {"kind": "best", "threshold": 1.0, "held_out": 3}},
-        {"about": {"kind": "knn", "threshold": "1", "held_out": 3}},
+        {"about": {"kind": "knn", "threshold": 0.0, "outside": 1.0, "held_out": 3}},
+        {"about": {"kind": "best", "threshold": 1.0, "outside": 1.0, "held_out": 3}},
+        {"about": {"kind": "knn", "threshold": 1.0, "outside": "1", "held_out": 3}},
         {"open_set.bank": np.zeros((3, 99), np.float32)},
+        {"open_set.deviations": np.zeros(12, np.float32)},
         {"open_set.mean": np.full(12, np.nan, np.float32)},
     ],
 )

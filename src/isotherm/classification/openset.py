@@ -4,13 +4,15 @@ A softmax must spread its certainty over the categories it knows, and gives a pi
 the same, often with much certainty. The distance to what was learnt, in the space that the classifier parts, can say
 that it is neither.
 
-``knn``: the distance to the k-th nearest learnt picture, all of unit length (Y. Sun, Y. Ming, X. Zhu, Y. Li,
-Out-of-distribution detection with deep nearest neighbors, ICML 2022, section 3).
-``mahalanobis``: to the nearest mean of a category, by the covariance that the categories share (K. Lee, K. Lee, H. Lee,
-J. Shin, A simple unified framework for detecting out-of-distribution samples, NeurIPS 2018, section 2.1).
+``mahalanobis``: the distance to the nearest mean of a category, by the covariance that the categories share (K. Lee,
+K. Lee, H. Lee, J. Shin, A simple unified framework for detecting out-of-distribution samples and adversarial attacks,
+NeurIPS 2018, section 2.1). ``knn``: to the k-th nearest learnt picture in the same space (Y. Sun, Y. Ming, X. Zhu,
+Y. Li, Out-of-distribution detection with deep nearest neighbors, ICML 2022, section 3; they bring embeddings to unit
+length first, after which pictures of other things altogether could not be told, see `docs/classification.md`).
 
-Both in the main components of the standardised embeddings; a distance is divided by the threshold, so that 1 is the
-limit. The threshold is a percentile of distances of pictures that were held out.
+The space: standardised embeddings, in their main components, turned and scaled such that the shared covariance is the
+identity; what lies outside these components counts by its own mean variance. A distance is divided by the threshold, so
+that 1 is the limit. The threshold is a percentile of distances of pictures that were held out.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32, Float64, Int64
 
 from isotherm.classification.method import Fold, Labels
 from isotherm.core.errors import ModelError
@@ -34,13 +36,44 @@ COMPONENTS = 128
 FITTED_ON = 2000
 """Most pictures that say which the main components are; drawn at random."""
 BANK = 8192
-"""Most pictures that are kept for `knn`; drawn at random, the same share of each category."""
+"""Most pictures that are kept for `knn`; drawn at random."""
 NEIGHBOUR = 5
 SHRINKAGE = 0.1
 """Share of the mean variance in the shared covariance: directions of few pictures must not explode."""
 LEAST_HELD_OUT = 20
 """Below so many held-out pictures a percentile of their distances means nothing."""
+AT_ONCE = 512
 _LEAST = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Space:
+    """Where distances are measured.
+
+    Parameters
+    ----------
+    mean, scale
+        (E) what is taken off an embedding, and what each value is multiplied by then.
+    basis
+        (E K) orthonormal directions in which the shared covariance is diagonal.
+    deviations
+        (K) the shared standard deviations along them.
+    outside
+        Standard deviation along each direction outside of them.
+    """
+
+    mean: Float64[np.ndarray, " E"]
+    scale: Float64[np.ndarray, " E"]
+    basis: Float64[np.ndarray, "E K"]
+    deviations: Float64[np.ndarray, " K"]
+    outside: float
+
+    def placed(self, embeddings: Embeddings) -> tuple[Float64[np.ndarray, "N K"], Float64[np.ndarray, " N"]]:
+        """Return the places of embeddings, and their squared distances from all that the directions span."""
+        standard = (embeddings.astype(np.float64) - self.mean) * self.scale
+        along = standard @ self.basis
+        beside = np.square(standard).sum(axis=1) - np.square(along).sum(axis=1)
+        return along / self.deviations, np.asarray(np.maximum(beside, 0.0) / self.outside**2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,10 +82,8 @@ class OpenSet:
 
     Parameters
     ----------
-    mean, basis
-        (E) what is taken off an embedding, and (E K) what it is multiplied by then.
     bank
-        (M K): learnt pictures (``knn``) or means of categories (``mahalanobis``).
+        (M K): places of learnt pictures (``knn``), or of the means of categories (``mahalanobis``).
     threshold
         The distance that becomes 1.
     held_out
@@ -60,55 +91,67 @@ class OpenSet:
     """
 
     kind: Kind
-    mean: Float64[np.ndarray, " E"]
-    basis: Float64[np.ndarray, "E K"]
+    space: Space
     bank: Float64[np.ndarray, "M K"]
     threshold: float = 1.0
     held_out: int = 0
 
     def distances(self, embeddings: Embeddings) -> Distances:
         """Return how far N pictures are from what was learnt, over the threshold: above 1 they are unlike it."""
-        if embeddings.shape[1:] != self.mean.shape:
-            raise ModelError(f"the test of what is unknown takes {len(self.mean)} values, not {embeddings.shape[1:]}")
-        places = (embeddings.astype(np.float64) - self.mean) @ self.basis
-        if self.kind == "knn":
-            places = _unit(places)
-        found = np.empty(len(places))
-        for start in range(0, len(places), 512):
-            found[start : start + 512] = self._nearest(places[start : start + 512])
+        if embeddings.shape[1:] != self.space.mean.shape:
+            length = len(self.space.mean)
+            raise ModelError(f"the test of what is unknown takes {length} values, not {embeddings.shape[1:]}")
+        found = np.empty(len(embeddings))
+        for start in range(0, len(found), AT_ONCE):
+            part = slice(start, start + AT_ONCE)
+            places, beside = self.space.placed(embeddings[part])
+            found[part] = np.sqrt(self._nearest(places) + beside)
         return found / self.threshold
 
     def _nearest(self, places: Float64[np.ndarray, "n K"]) -> Float64[np.ndarray, " n"]:
+        """Return squared distances in the space."""
         squares = np.square(places).sum(axis=1)[:, None] + np.square(self.bank).sum(axis=1)
         squares = np.maximum(squares - 2 * places @ self.bank.T, 0.0)
         place = 0 if self.kind == "mahalanobis" else min(NEIGHBOUR, len(self.bank)) - 1
-        return np.asarray(np.sqrt(np.partition(squares, place, axis=1)[:, place]))
+        return np.asarray(np.partition(squares, place, axis=1)[:, place])
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return what `open_set_of` needs beside `about`."""
-        single = np.float32
-        return {
-            "open_set.mean": self.mean.astype(single),
-            "open_set.basis": self.basis.astype(single),
-            "open_set.bank": self.bank.astype(single),
-        }
+        parts = {name: getattr(self.space, name) for name in _ARRAYS} | {"bank": self.bank}
+        return {f"open_set.{name}": values.astype(np.float32) for name, values in parts.items()}
 
     def about(self) -> dict[str, object]:
         """Return the rest, ready for JSON."""
-        return {"kind": self.kind, "threshold": self.threshold, "held_out": self.held_out}
+        numbers = {"threshold": self.threshold, "outside": self.space.outside}
+        return {"kind": self.kind, **numbers, "held_out": self.held_out}
+
+
+_ARRAYS = ("mean", "scale", "basis", "deviations")
 
 
 def open_set_of(arrays: Mapping[str, np.ndarray], about: Mapping[str, object]) -> OpenSet:
     """Rebuild a test from what it gave; raises ModelError where the parts do not fit together."""
-    kind, threshold, held_out = (about.get(name) for name in ("kind", "threshold", "held_out"))
-    if kind not in ("knn", "mahalanobis") or not isinstance(threshold, float) or not isinstance(held_out, int):
+    kind, held_out = about.get("kind"), about.get("held_out")
+    if kind not in ("knn", "mahalanobis") or not isinstance(held_out, int):
         raise ModelError(f"the description of the test of what is unknown is damaged: {dict(about)}")
-    if not 0 < threshold < np.inf:
-        raise ModelError(f"the threshold of the test of what is unknown is {threshold!r}")
-    mean = checked(arrays, "open_set.mean", np.float32, None).astype(np.float64)
-    basis = checked(arrays, "open_set.basis", np.float32, len(mean), None).astype(np.float64)
-    bank = checked(arrays, "open_set.bank", np.float32, None, basis.shape[1]).astype(np.float64)
-    return OpenSet(kind, mean, basis, bank, threshold, held_out)
+    threshold, outside = (_positive(about, name) for name in ("threshold", "outside"))
+    length, components = checked(arrays, "open_set.basis", np.float32, None, None).shape
+    shapes = {"mean": (length,), "scale": (length,), "basis": (length, components), "deviations": (components,)}
+    parts = {
+        name: checked(arrays, f"open_set.{name}", np.float32, *shape).astype(np.float64)
+        for name, shape in shapes.items()
+    }
+    if not (parts["deviations"] > 0).all():
+        raise ModelError("the test of what is unknown has a deviation that is not above 0")
+    bank = checked(arrays, "open_set.bank", np.float32, None, components).astype(np.float64)
+    return OpenSet(kind, Space(**parts, outside=outside), bank, threshold, held_out)
+
+
+def _positive(about: Mapping[str, object], name: str) -> float:
+    value = about.get(name)
+    if not isinstance(value, float) or not 0 < value < np.inf:
+        raise ModelError(f"the {name} of the test of what is unknown is {value!r}")
+    return value
 
 
 def fit_open_set(
@@ -140,7 +183,7 @@ def fit_open_set(
     rows = folds[0].learnt if len(folds) == 1 else np.arange(len(labels))
     known = _remember(kind, embeddings[rows], labels[rows], seed)
     threshold = max(_conformal(held_out, percentile / 100), _LEAST)
-    return OpenSet(kind, known.mean, known.basis, known.bank, threshold, len(held_out))
+    return OpenSet(kind, known.space, known.bank, threshold, len(held_out))
 
 
 def _conformal(held_out: Distances, share: float) -> float:
@@ -154,47 +197,50 @@ def _conformal(held_out: Distances, share: float) -> float:
 
 def _remember(kind: Kind, embeddings: Embeddings, labels: Labels, seed: int) -> OpenSet:
     rng = np.random.default_rng(seed)
-    mean, basis = _main_components(embeddings[np.sort(rng.permutation(len(labels))[:FITTED_ON])])
+    rows = np.sort(rng.permutation(len(labels))[:FITTED_ON])
+    space = _space(embeddings[rows], labels[rows])
     if kind == "mahalanobis":
-        places = (embeddings.astype(np.float64) - mean) @ basis
-        white, means = _shared_covariance(places, labels)
-        return OpenSet(kind, mean, basis @ white, means @ white)
-    rows = np.sort(rng.permutation(len(labels))[:BANK])
-    return OpenSet(kind, mean, basis, _unit((embeddings[rows].astype(np.float64) - mean) @ basis))
+        return OpenSet(kind, space, _means(space.placed(embeddings)[0], labels)[0])
+    return OpenSet(kind, space, space.placed(embeddings[np.sort(rng.permutation(len(labels))[:BANK])])[0])
 
 
-def _main_components(rows: Embeddings) -> tuple[Float64[np.ndarray, " E"], Float64[np.ndarray, "E K"]]:
-    """Return the mean, and the directions of the most variance of the standardised rows."""
-    exact = rows.astype(np.float64)
+def _space(embeddings: Embeddings, labels: Labels) -> Space:
+    exact = embeddings.astype(np.float64)
     mean, spread = exact.mean(axis=0), exact.std(axis=0)
-    scale = np.where(spread > _LEAST, 1 / np.maximum(spread, _LEAST), 0.0)
-    placed = (exact - mean) * scale
-    if len(placed) >= placed.shape[1]:
-        variances, directions = np.linalg.eigh(placed.T @ placed)
-    else:
-        # Of wide rows the smaller matrix has the same variances.
-        variances, weights = np.linalg.eigh(placed @ placed.T)
-        directions = placed.T @ (weights / np.sqrt(np.maximum(variances, _LEAST)))
-    kept = np.flatnonzero(variances > 1e-6 * max(float(variances[-1]), _LEAST))[-COMPONENTS:]
-    if not kept.size:
-        # All embeddings are the same: anything else is unlike them.
-        return mean, np.eye(len(mean))[:, :1]
-    return mean, directions[:, kept] * scale[:, None]
-
-
-def _shared_covariance(
-    places: Float64[np.ndarray, "N K"], labels: Labels
-) -> tuple[Float64[np.ndarray, "K K"], Float64[np.ndarray, "C K"]]:
-    """Return what makes the shared covariance of the categories the identity, and their means."""
-    present, member = np.unique(labels, return_inverse=True)
-    means = np.stack([places[member == number].mean(axis=0) for number in range(len(present))])
-    apart = places - means[member]
-    covariance = apart.T @ apart / max(1, len(places) - len(present))
+    # What never changes says nothing of the learnt; where it changes in a new picture, it counts as it is.
+    scale = 1 / np.where(spread > _LEAST, spread, 1.0)
+    standard = (exact - mean) * scale
+    directions = _main_components(standard)
+    along = standard @ directions
+    means, member = _means(along, labels)
+    apart = along - means[member]
+    covariance = apart.T @ apart / max(1, len(along) - len(means))
     typical = max(float(np.trace(covariance)) / len(covariance), _LEAST)
     covariance = (1 - SHRINKAGE) * covariance + SHRINKAGE * typical * np.eye(len(covariance))
-    variances, directions = np.linalg.eigh(covariance)
-    return directions / np.sqrt(variances), means
+    variances, turn = np.linalg.eigh(covariance)
+    others = max(1, standard.shape[1] - directions.shape[1])
+    beside = (np.square(standard).sum() - np.square(along).sum()) / len(along) / others
+    # Of few pictures everything lies in the span of their components; new ones do not.
+    outside = float(np.sqrt(max(beside, SHRINKAGE * typical)))
+    return Space(mean, scale, directions @ turn, np.sqrt(variances), outside)
 
 
-def _unit(places: Float64[np.ndarray, "N K"]) -> Float64[np.ndarray, "N K"]:
-    return np.asarray(places / np.maximum(np.linalg.norm(places, axis=1, keepdims=True), _LEAST))
+def _main_components(standard: Float64[np.ndarray, "N E"]) -> Float64[np.ndarray, "E K"]:
+    """Return the directions of the most variance, orthonormal."""
+    if len(standard) >= standard.shape[1]:
+        variances, directions = np.linalg.eigh(standard.T @ standard)
+    else:
+        # Of wide rows the smaller matrix has the same variances.
+        variances, weights = np.linalg.eigh(standard @ standard.T)
+        directions = standard.T @ (weights / np.sqrt(np.maximum(variances, _LEAST)))
+    kept = np.flatnonzero(variances > 1e-6 * max(float(variances[-1]), _LEAST))[-COMPONENTS:]
+    # Where all embeddings are the same there is none; one direction must be.
+    return directions[:, kept] if kept.size else np.eye(standard.shape[1])[:, :1]
+
+
+def _means(
+    places: Float64[np.ndarray, "N K"], labels: Labels
+) -> tuple[Float64[np.ndarray, "C K"], Int64[np.ndarray, " N"]]:
+    """Return the means of the categories that are there, and which of them each place belongs to."""
+    present, member = np.unique(labels, return_inverse=True)
+    return np.stack([places[member == number].mean(axis=0) for number in range(len(present))]), member

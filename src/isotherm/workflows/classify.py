@@ -54,7 +54,7 @@ __all__ = [
 ]
 
 METHOD = "logistic"
-OpenSetChoice = Literal["off", "knn", "mahalanobis"]
+OpenSetChoice = Literal["mahalanobis", "knn", "off"]
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,9 @@ class ClassifySettings:
         MIN_CONFIDENCE, f"below this probability the answer is '{NO_CATEGORY}'", low=0.0, high=1.0
     )
     open_set: OpenSetChoice = setting(  # noqa: RUF009
-        "knn",
-        "how images unlike all that was learnt are told: by the distance to the nearest learnt ones, to the nearest "
-        "category, or not at all (off)",
+        "mahalanobis",
+        "how images unlike all that was learnt are told: by the distance to the nearest category, to the nearest "
+        "learnt images (knn), or not at all (off)",
     )
     reject_unknown: bool = setting(True, f"answer '{NO_CATEGORY}' for images unlike all that was learnt")
     open_set_percentile: float = setting(
