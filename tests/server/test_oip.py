@@ -115,9 +115,8 @@ def test_older_version_answers_by_its_number(taught: Compat) -> None:
 def test_what_is_not_there_is_404_with_an_error(taught: Compat, path: str, verb: str) -> None:
     method = "POST" if verb == "/infer" else "GET"
     answer = taught.http.request(method, f"/v2/models/{path}{verb}", json=asked(png(0)) if verb == "/infer" else None)
-    assert answer.status_code in (404, 422)
-    if answer.headers["content-type"] == "application/json":
-        assert list(answer.json()) == ["error"]
+    assert answer.status_code == 404
+    assert list(answer.json()) == ["error"] or "%2F" in path
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"{", b"[" * 50_000, b"\xff"])

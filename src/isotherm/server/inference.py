@@ -18,7 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from isotherm import __version__
-from isotherm.core.errors import BusyError, FormatError, IsothermError, NotFoundError
+from isotherm.core.errors import BusyError, ConfigError, FormatError, IsothermError, NotFoundError
 from isotherm.server.health import readiness
 from isotherm.server.inference_wire import (
     INPUT,
@@ -258,7 +258,8 @@ def _found(service: Service, actor: Actor, name: str, version: str | None, scope
     """
     try:
         site = get_site(service, actor, name) if is_id(name) else site_named(service, actor, name)
-    except NotFoundError as error:
+    except (NotFoundError, ConfigError) as error:
+        # A name that no site may have is one that no site has.
         raise NotFoundError("model", name[:64]) from error
     demand(actor, scope, site.id)
     if version is not None:
