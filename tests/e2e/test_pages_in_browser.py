@@ -278,6 +278,7 @@ def test_axe_finds_no_fault_and_nothing_is_wider_than_a_telephone(
 def test_the_threshold_tool_shows_what_would_change(here: Watched, taught: str) -> None:
     page = here.open(f"/sites/{taught}/threshold")
     slide = page.locator("[data-slide]")
+    expect(slide).to_be_visible()
     slide.focus()
     page.keyboard.press("End")
     shown = page.locator("#flip-title").inner_text()
