@@ -33,14 +33,16 @@ def test_logits_twice_as_large_need_twice_the_temperature() -> None:
     assert np.allclose(once.probabilities(logits), twice.probabilities(2 * logits))
 
 
-def test_few_perfect_examples_give_no_full_certainty() -> None:
-    logits = np.array([[10.0, -10.0], [-10.0, 10.0]])
-    found = Temperature.fit(logits, np.array([0, 1])).probabilities(logits)
-    # Platt's target for two examples: 1 - 1 / (2 + 2).
-    assert found.max(axis=1) == pytest.approx([0.75, 0.75], abs=1e-6)
+def test_perfect_examples_give_no_full_certainty() -> None:
+    logits = np.tile(np.array([[10.0, -10.0], [-10.0, 10.0]]), (10, 1))
+    found = Temperature.fit(logits, np.tile(np.array([0, 1]), 10)).probabilities(logits)
+    # Platt's target for twenty examples: 1 - 1 / (20 + 2).
+    assert found.max(axis=1) == pytest.approx(np.full(20, 21 / 22), abs=1e-6)
 
 
-def test_nothing_to_fit_on() -> None:
+def test_too_few_to_fit_on() -> None:
+    logits, labels = too_sure(19, 5.0)
+    assert Temperature.fit(logits, labels).value == 1.0
     assert Temperature.fit(np.empty((0, 3)), np.empty(0, np.int64)).value == 1.0
 
 

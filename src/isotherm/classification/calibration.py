@@ -15,6 +15,8 @@ from isotherm.classification.method import Labels
 Logits = Float64[np.ndarray, "N C"]
 Probabilities = Float64[np.ndarray, "N C"]
 LOWEST, HIGHEST = 1e-3, 1e3
+LEAST_HELD_OUT = 20
+"""From fewer examples no temperature can be told: those of four pictures that are all right may be anything."""
 HALVINGS = 60
 
 
@@ -38,9 +40,10 @@ class Temperature:
         """Return the temperature with the least loss.
 
         As in Platt's method the targets keep away from 0 and 1 by 1 / (N + 2), so that the fit exists also where the
-        categories are perfectly apart, and few examples never give full certainty. 1 without an example.
+        categories are perfectly apart, and few examples never give full certainty. 1 with fewer than
+        `LEAST_HELD_OUT` examples.
         """
-        if not len(labels):
+        if len(labels) < LEAST_HELD_OUT:
             return cls()
         targets = np.full(logits.shape, 1 / (len(labels) + 2) / max(1, logits.shape[1] - 1))
         targets[np.arange(len(labels)), labels] = 1 - 1 / (len(labels) + 2)

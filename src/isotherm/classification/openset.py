@@ -24,6 +24,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
+from isotherm.classification.calibration import LEAST_HELD_OUT
 from isotherm.classification.method import Fold, Labels
 from isotherm.core.errors import ModelError
 from isotherm.runtime.stored_arrays import stored as checked
@@ -40,8 +41,6 @@ BANK = 8192
 NEIGHBOUR = 5
 SHRINKAGE = 0.1
 """Share of the mean variance in the shared covariance: directions of few pictures must not explode."""
-LEAST_HELD_OUT = 20
-"""Below so many held-out pictures a percentile of their distances means nothing."""
 AT_ONCE = 512
 _LEAST = 1e-9
 

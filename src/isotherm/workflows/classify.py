@@ -13,9 +13,9 @@ import numpy as np
 
 from isotherm.anomaly.inputs import OverlayChoice
 from isotherm.classification import CLASSIFIERS
-from isotherm.classification.calibration import Temperature
+from isotherm.classification.calibration import LEAST_HELD_OUT, Temperature
 from isotherm.classification.method import ClassifierMethod, Examples, Fitted, Labels, NeedsExtra
-from isotherm.classification.openset import LEAST_HELD_OUT, OpenSet, fit_open_set
+from isotherm.classification.openset import OpenSet, fit_open_set
 from isotherm.core.config import setting, to_mapping, validate
 from isotherm.core.errors import DataError, UsageError
 from isotherm.core.progress import Progress, silent
@@ -295,11 +295,12 @@ def _held_out(fitted: Fitted, targets: Labels) -> dict[str, Any]:
 
 
 def _doubts(held_out: int, settings: ClassifySettings) -> list[str]:
-    notes = []
-    if not held_out:
-        notes.append("too few images to hold any out: the probabilities are not calibrated")
-    if settings.open_set != "off" and held_out < LEAST_HELD_OUT:
-        notes.append("too few images to tell what is unlike all of them: that test is off")
+    if held_out >= LEAST_HELD_OUT:
+        return []
+    few = f"only {held_out} images could be held out, at least {LEAST_HELD_OUT} are needed"
+    notes = [f"the probabilities are not calibrated: {few}"]
+    if settings.open_set != "off":
+        notes.append(f"images unlike all that was learnt are not told: {few}")
     return notes
 
 
