@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 from api_cases import API, Caller, picture
+from fastapi import Request, Response
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from isotherm.core.errors import UsageError
+from isotherm.server import security
 from isotherm.server.logs import JsonLines
 from isotherm.server.serving import ServeOptions, settings_for
 from isotherm.server.settings import ServerSettings, is_loopback
@@ -82,10 +84,10 @@ def test_without_a_token_nothing_is_told(caller_for: Clients) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "Bearer", "Bearer ", "Bearer x", "Basic eDp5", "Bearer isotherm_1_2", "Bearer " + "ä" * 99]
+    "text", ["", "Bearer", "Bearer ", "Bearer x", "Basic eDp5", "Bearer isotherm_1_2", "Bearer " + "x" * 999]
 )
 def test_a_bad_token_is_not_the_local_user(call: Caller, text: str) -> None:
-    answer = call("GET", "sites", 401, headers={"authorization": text.encode("latin-1", "replace").decode("latin-1")})
+    answer = call("GET", "sites", 401, headers={"authorization": text})
     assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
@@ -154,7 +156,7 @@ BODIES: dict[str, Any] = {
     "split": "",
     "settings": {},
     "digests": [],
-    "files": [],
+    "files": [{"digest": "0" * 64, "name": "x"}],
     "scopes": ["read"],
 }
 
@@ -169,6 +171,7 @@ def attempt(call: Caller, method: str, path: str) -> Any:
         ("category",),
         ("settings",),
         ("digests",),
+        ("files",),
         ("name", "scopes"),
         (),
     ):
@@ -191,8 +194,13 @@ def test_a_token_for_one_site_sees_and_changes_nothing_of_another(
             continue
         answer = attempt(foreign, method, path)
         within = any(value in path for value in rich.values())
-        if within:
-            assert answer.status_code in (404, 403, 405), (method, path, answer.status_code, answer.text[:200])
+        if "/blobs/sha256/" in path:
+            # As if nobody had ever sent it.
+            assert (answer.status_code, answer.json().get("complete", False)) in ((200, False), (422, False))
+        elif within:
+            # The protocol of /v2 looks at the request before it looks for the model.
+            refused = (404, 403, 405, 400) if path.startswith("/v2/") else (404, 403, 405)
+            assert answer.status_code in refused, (method, path, answer.status_code, answer.text[:200])
             if answer.status_code == 403:
                 # Tokens and the removal of sites are for administrators of all sites, whatever the id.
                 assert "/tokens/" in path or (method, path) == ("DELETE", f"{API}/sites/{rich['site_id']}")
@@ -211,7 +219,8 @@ def test_a_token_that_may_only_read_changes_nothing(
         answer = attempt(reader, method, path)
         if method != "GET" and path.startswith(API) and not path.endswith("/blobs/missing"):
             assert answer.status_code in (403, 404, 422), (method, path, answer.status_code, answer.text[:200])
-    assert call.json("GET", "audit?limit=1")["items"][0]["number"] == last
+    after = call.json("GET", "audit?limit=9")["items"]
+    assert [line for line in after if line["number"] > last and line["actor"] == "tester"] == []
 
 
 @pytest.mark.parametrize(("scope", "allowed"), [("predict", False), ("write", True), ("admin", True)])
@@ -237,10 +246,6 @@ def test_a_token_of_some_sites_cannot_make_tokens_or_read_the_trail(
 def test_the_login_cookie_is_safe_and_a_change_by_it_says_where_it_comes_from(
     caller_for: Clients, folder: Service
 ) -> None:
-    from fastapi import Request, Response
-
-    from isotherm.server import security
-
     call = caller_for(local=False, hosts=None, public_url="https://thermal.example", base_url="https://thermal.example")
     app = call.client.app
 

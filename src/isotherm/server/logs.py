@@ -53,6 +53,8 @@ def log_to(folder: Path) -> list[logging.Handler]:
         logger.setLevel(logging.INFO)
         logger.propagate = False
         logger.handlers[:] = [kept, shown]
+    # It tells of every form that is not well made, which the answer says already.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     return [kept, shown]
 
 

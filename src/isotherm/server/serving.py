@@ -3,38 +3,29 @@
 from __future__ import annotations
 
 import errno
-import logging
 import signal
 import socket
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 
 from isotherm.core.errors import IsothermError, OutputError, UsageError
-from isotherm.jobs.queue import purge
 from isotherm.server.app import create_app
 from isotherm.server.logs import log_to, stop_logging
 from isotherm.server.protocol import PatientProtocol
 from isotherm.server.settings import ServerSettings, host_name, is_loopback
-from isotherm.store.blob_rows import collect
-from isotherm.store.tables import now
 from isotherm.workflows.service.service import Service
 from isotherm.workflows.service.tokens import any_token
 from isotherm.workflows.service.working import workers
 
 SWITCH_S = 0.001
-HOUSEKEEPING_S = 3600.0
-JOBS_KEPT = timedelta(days=90)
 GRACEFUL_S = 10
 """How long answers that are under way may take when the server is stopped [s]."""
-log = logging.getLogger("isotherm.server")
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
@@ -101,7 +92,6 @@ def serve(options: ServeOptions, announce: Callable[[Listening], None]) -> None:
         settings = settings_for(options, tokens=any_token(service))
         stack.enter_context(_logging(options.folder))
         stack.enter_context(_workers(options))
-        stack.enter_context(_housekeeping(service))
         _run(create_app(service, settings=settings), handle, options, announce)
 
 
@@ -170,29 +160,6 @@ def _workers(options: ServeOptions) -> Iterator[None]:
     """Keep the worker processes alive as long as the server lives."""
     with workers(options.folder, options.database_url, options.workers):
         yield
-
-
-@contextmanager
-def _housekeeping(service: Service) -> Iterator[None]:
-    """Now and then remove what nobody needs any more: contents without an image, jobs that ended long ago."""
-    stop = threading.Event()
-    keeper = threading.Thread(target=_keep_house, args=(service, stop), name="isotherm-housekeeping", daemon=True)
-    keeper.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        keeper.join()
-
-
-def _keep_house(service: Service, stop: threading.Event) -> None:
-    while not stop.wait(HOUSEKEEPING_S):
-        try:
-            collect(service.database, service.blobs)
-            with service.database.write() as session:
-                purge(session, now() - JOBS_KEPT)
-        except IsothermError as error:
-            log.warning("housekeeping: %s", error)
 
 
 def _run(app: Any, handle: socket.socket, options: ServeOptions, announce: Callable[[Listening], None]) -> None:
