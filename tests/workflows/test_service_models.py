@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import random
-import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from service_cases import PARTS, add_version, damage, png, reopened, simple_models  # noqa: F401 (a fixture)
-from sqlalchemy import select
 
 from isotherm.core.errors import ChangedError, ConflictError, ForbiddenError, ModelError, NotFoundError
 from isotherm.store.ids import new_id
-from isotherm.store.tables import Activation, ModelVersion, Site
+from isotherm.store.tables import ModelVersion
 from isotherm.workflows.classify_model import NO_CATEGORY
 from isotherm.workflows.service.access import LOCAL, Actor
 from isotherm.workflows.service.audit import list_audit, verify_audit
@@ -214,50 +211,6 @@ def test_the_register_is_like_its_model(service: Service, seed: int) -> None:
         assert get_site(service, LOCAL, site.id).active_model == model.active
     active = active_classifier(service, site.id)
     assert (active.version.id if active else None) == model.active
-
-
-def test_twenty_sites_switch_and_answer_at_once_without_mixing(service: Service) -> None:
-    sites = [create_site(service, LOCAL, f"site {number}") for number in range(20)]
-    versions = {site.id: [add_version(service, site.id, f"{site.name}/{n}") for n in range(2)] for site in sites}
-    labels = {each.id: f"{site.name}/{n}" for site in sites for n, each in enumerate(versions[site.id])}
-    for site in sites:
-        activate(service, LOCAL, versions[site.id][0].id)
-    ended = threading.Event()
-
-    def switching(site: Site) -> list[str]:
-        made = []
-        for number in range(4):
-            version = versions[site.id][(number + 1) % 2]
-            activate(service, LOCAL, version.id)
-            # Nobody else switches this site: whoever asks from now on gets this one.
-            (answer,) = predict(service, LOCAL, site.id, [Upload("x", png(1))])
-            made.append((answer.label, labels[version.id]))
-        return [said for said, wanted in made if said != wanted]
-
-    def asking(seed: int) -> list[str]:
-        chance, wrong = random.Random(seed), []
-        while not ended.is_set():
-            site = chance.choice(sites)
-            (answer,) = predict(service, LOCAL, site.id, [Upload("x", png(1))])
-            if labels.get(answer.model_id) != answer.label or not answer.label.startswith(f"{site.name}/"):
-                wrong.append(answer.label)
-        return wrong
-
-    with ThreadPoolExecutor(8) as threads:
-        readers = [threads.submit(asking, seed) for seed in range(3)]
-        late = [line for found in [threads.submit(switching, site) for site in sites] for line in found.result()]
-        ended.set()
-        assert [line for reader in readers for line in reader.result()] == []
-    assert late == []
-    with service.database.read() as session:
-        for site in sites:
-            rows = session.scalars(
-                select(Activation).where(Activation.site_id == site.id).order_by(Activation.number)
-            ).all()
-            assert [row.number for row in rows] == list(range(1, 6))
-            # Each switch starts from where the one before it ended: the register is linearizable.
-            assert [row.previous for row in rows] == [None, *(row.model_id for row in rows[:-1])]
-    assert verify_audit(service, LOCAL) == []
 
 
 def test_versions_are_compared_by_image(service: Service) -> None:

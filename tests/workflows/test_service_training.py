@@ -36,7 +36,7 @@ from isotherm.workflows.service.images import (
 )
 from isotherm.workflows.service.kinds import KINDS
 from isotherm.workflows.service.labelled import LabelledImage
-from isotherm.workflows.service.models import active_classifier, get_model, list_models
+from isotherm.workflows.service.models import get_model, list_models, training_data
 from isotherm.workflows.service.predicting import predict
 from isotherm.workflows.service.service import Limits, Service
 from isotherm.workflows.service.sites import create_site, get_site
@@ -102,7 +102,9 @@ def test_a_site_learns_answers_is_corrected_and_learns_again(service: Service) -
     assert version.metrics["confusion"] == [[4, 0], [0, 4]]
     assert version.metrics["per_class"]["hot"]["recall"] == 1.0
     assert version.metrics["images"][tests[0].id]["truth"] == "cold"
-    assert {row[1] for row in version.card["data"]["train"]}.isdisjoint(row[1] for row in version.card["data"]["test"])
+    data = training_data(service, version)
+    assert (len(data["train"]), len(data["test"]), data["feedback"]) == (12, 8, [])
+    assert {row[1] for row in data["train"]}.isdisjoint(row[1] for row in data["test"])
     answers = predict(service, LOCAL, site.id, [Upload("x", png(205, seed=77)), Upload("y", png(22, seed=78))])
     assert [answer.nearest for answer in answers] == ["hot", "cold"]
     # Half bright pictures are called something; people say that they are "warm".
@@ -142,6 +144,9 @@ def test_what_is_learnt_from(service: Service, quick: list[list[LabelledPicture]
     ]
     version = get_model(service, LOCAL, found["model_id"])
     assert list(version.metrics["images"]) == [tests[0].id]
+    assert training_data(service, version)["feedback"] == [
+        each.id for each in list_feedback(service, LOCAL).items if each.used_in
+    ]
     marked = {each.image_id: each.used_in for each in list_feedback(service, LOCAL).items}
     assert marked == {hot[1].id: version.id, tests[0].id: None}
 
@@ -290,34 +295,6 @@ def test_a_training_that_was_killed_after_its_commit_is_not_done_twice(
     assert first == second
     assert len(list_models(service, LOCAL, site.id).items) == len(quick) == 1
     assert [path.name for path in (service.folder / "scratch").iterdir()] == []
-
-
-def test_twenty_sites_train_while_others_are_asked(service: Service, quick: list[list[LabelledPicture]]) -> None:
-    sites = [create_site(service, LOCAL, f"site {number}") for number in range(20)]
-    for number, site in enumerate(sites):
-        add(service, site, f"hot {number}", "train", 1, 2)
-        add(service, site, f"cold {number}", "train", 3)
-
-    def working(worker: int) -> int:
-        return work_off(service.database, KINDS(service), worker=f"worker {worker}")
-
-    def asking(number: int) -> bool:
-        site = sites[number]
-        request_training(service, LOCAL, site.id)
-        active = active_classifier(service, site.id)
-        return active is None or active.classifier.label == f"hot {number}"
-
-    with ThreadPoolExecutor(6) as threads:
-        asked = [threads.submit(asking, number) for number in range(20)]
-        workers = [threads.submit(working, worker) for worker in range(3)]
-        assert all(each.result() for each in asked)
-        done = sum(each.result() for each in workers)
-    done += working(9)
-    assert done == 20
-    for number, site in enumerate(sites):
-        active = active_classifier(service, site.id)
-        assert (active.version.number, active.classifier.label) == (1, f"hot {number}")
-    assert verify_audit(service, LOCAL) == []
 
 
 def test_a_batch_looks_at_each_image_once(service: Service) -> None:

@@ -11,10 +11,16 @@ from sqlalchemy.orm import Session
 
 from isotherm.core.errors import ChangedError, ConfigError, ForbiddenError, NotFoundError
 from isotherm.store.ids import is_id
+from isotherm.store.tables import Site
 
 Scope = Literal["read", "predict", "write", "train", "admin"]
 SCOPES: tuple[Scope, ...] = ("read", "predict", "write", "train", "admin")
 R = TypeVar("R", bound=Any)
+LOCK = {"key_share": True}
+"""FOR NO KEY UPDATE of PostgreSQL: others may still add rows that refer to the row.
+
+Rows are locked in the order site, image, contents by their sha256, so that no two transactions wait for each other.
+"""
 
 
 @dataclass(frozen=True)
@@ -113,7 +119,8 @@ def fetch(
         There is none, or none for them; they may see but not change it.
     """
     kind = table.__tablename__.replace("_", " ")
-    row = session.get(table, row_id, with_for_update=lock) if isinstance(row_id, str) and is_id(row_id) else None
+    wait = LOCK if lock else None
+    row = session.get(table, row_id, with_for_update=wait) if isinstance(row_id, str) and is_id(row_id) else None
     owner = row and (row.id if kind == "site" else row.site_id)
     if row is None or not actor.sees(owner):
         raise NotFoundError(kind, str(row_id)[:40])
@@ -121,6 +128,11 @@ def fetch(
     if owner is None and scope != "read":
         demand_everywhere(actor, scope)
     return row
+
+
+def hold_site(session: Session, site_id: str | None) -> Site | None:
+    """Lock a site's row until the end of the transaction, and return it; None where there is none."""
+    return None if site_id is None else session.get(Site, site_id, with_for_update=LOCK)
 
 
 def expect_version(row: Any, version: int | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
 from isotherm.store.audit import append, verify
@@ -13,9 +13,15 @@ from isotherm.store.tables import Audit
 from isotherm.workflows.service.access import Actor, demand_everywhere
 from isotherm.workflows.service.service import Service
 
+_PENDING = "isotherm.audit"
+_Line = tuple[str, str, str, dict[str, Any]]
+
 
 def record(session: Session, actor: Actor, action: str, subject: str, details: Mapping[str, Any] | None = None) -> None:
-    """Write one line; the last thing before the commit, because the chain makes others wait from here on.
+    """Have one line written when the transaction is committed, and in it.
+
+    The chain makes others wait for the end of the transaction; were it taken hold of earlier, two transactions could
+    wait for each other.
 
     Parameters
     ----------
@@ -30,7 +36,15 @@ def record(session: Session, actor: Actor, action: str, subject: str, details: M
     details
         Plain values; no secrets, no contents of files.
     """
-    append(session, actor.name, action, subject, dict(details or {}))
+    lines: list[_Line] = session.info.setdefault(_PENDING, [])
+    if not lines:
+        event.listen(session, "before_commit", _write, once=True)
+    lines.append((actor.name, action, subject, dict(details or {})))
+
+
+def _write(session: Session) -> None:
+    for actor, action, subject, details in session.info.pop(_PENDING, []):
+        append(session, actor, action, subject, details)
 
 
 def list_audit(

@@ -13,13 +13,13 @@ from isotherm.core.errors import ConfigError, IsothermError, NotFoundError, TooL
 from isotherm.jobs import queue
 from isotherm.jobs.context import JobContext
 from isotherm.store.tables import Image, Job, JobItem, ModelVersion, Site
-from isotherm.workflows.service.access import LOCAL, Actor, demand, fetch
+from isotherm.workflows.service.access import LOCAL, LOCK, Actor, demand, fetch, hold_site
 from isotherm.workflows.service.audit import record
 from isotherm.workflows.service.categories import named_category
 from isotherm.workflows.service.inspections import add_inspection
 from isotherm.workflows.service.labelled import labelled_images
 from isotherm.workflows.service.looking import edit_of, look
-from isotherm.workflows.service.models import load
+from isotherm.workflows.service.models import load, training_data
 from isotherm.workflows.service.names import check_name, file_name
 from isotherm.workflows.service.service import Service
 from isotherm.workflows.service.sites import settings_of
@@ -156,7 +156,8 @@ def _inspect_one(service: Service, context: JobContext, image_id: str) -> None:
         return
 
     def write(session: Session) -> Mapping[str, Any]:
-        held = session.get(Image, image_id, with_for_update=True)
+        hold_site(session, context.site_id)
+        held = session.get(Image, image_id, with_for_update=LOCK)
         if held is None:
             return {"deleted": True}
         return {"inspection": add_inspection(session, held, looked, job_id=context.job_id).id}
@@ -172,8 +173,8 @@ def evaluate(service: Service, context: JobContext) -> Mapping[str, Any]:
             raise NotFoundError("model version", str(context.payload["model"]))
         site, data = session.get(Site, version.site_id), labelled_images(session, version.site_id, use_feedback=False)
     assert site is not None
-    learnt = version.card.get("data", {})
-    tested = fair_tests(data.test, (row[1] for row in learnt.get("train", ())), learnt.get("groups", ()))
+    learnt = training_data(service, version)
+    tested = fair_tests(data.test, (row[1] for row in learnt["train"]), learnt["groups"])
 
     def step(done: int, total: int) -> None:
         context.check()
@@ -204,6 +205,7 @@ def _take_one(service: Service, context: JobContext, item: str, wanted: Mapping[
         raise NotFoundError("site", str(context.site_id))
 
     def write(session: Session) -> Mapping[str, Any]:
+        hold_site(session, site.id)
         name = wanted["category"]
         found = None if name is None else named_category(service, session, actor, site.id, name).id
         target = Target(site, found, wanted["split"], None)

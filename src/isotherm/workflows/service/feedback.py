@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from isotherm.core.errors import ConflictError
 from isotherm.store.tables import Feedback, Image, Inspection
-from isotherm.workflows.service.access import Actor, at_sites, fetch
+from isotherm.workflows.service.access import LOCK, Actor, at_sites, fetch
 from isotherm.workflows.service.audit import record
 from isotherm.workflows.service.categories import named_category, usable_category
 from isotherm.workflows.service.paging import USUAL, Page, read_page
@@ -43,7 +43,7 @@ def give_feedback(
     with service.database.write() as session:
         inspection = fetch(session, actor, Inspection, inspection_id, "write")
         # Whoever answers for the same image at the same time waits here, so that one row is made.
-        session.get(Image, inspection.image_id, with_for_update=True)
+        session.get(Image, inspection.image_id, with_for_update=LOCK)
         if create:
             found = named_category(service, session, actor, inspection.site_id, category)
         else:

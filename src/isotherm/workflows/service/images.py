@@ -12,7 +12,7 @@ from sqlalchemy import Select, select
 from isotherm.core.errors import ConfigError, NotFoundError
 from isotherm.store.blob_rows import remember
 from isotherm.store.tables import Category, Feedback, Image, Inspection, Offer, now
-from isotherm.workflows.service.access import Actor, at_sites, demand, expect_version, fetch
+from isotherm.workflows.service.access import Actor, at_sites, demand, expect_version, fetch, hold_site
 from isotherm.workflows.service.audit import record
 from isotherm.workflows.service.categories import named_category
 from isotherm.workflows.service.paging import USUAL, Page, id_at, read_page
@@ -180,6 +180,7 @@ def label_image(
 def delete_image(service: Service, actor: Actor, image_id: str, *, version: int | None = None) -> None:
     """Remove an image with its inspections; its content goes a day later where nothing else has it."""
     with service.database.write() as session:
+        hold_site(session, fetch(session, actor, Image, image_id, "write").site_id)
         image = fetch(session, actor, Image, image_id, "write", lock=True)
         expect_version(image, version)
         remove_image(session, image)

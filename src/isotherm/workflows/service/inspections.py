@@ -15,7 +15,7 @@ from isotherm.core.errors import ConfigError, NotFoundError
 from isotherm.core.scene import SceneEdit
 from isotherm.store.ids import new_id
 from isotherm.store.tables import Category, Feedback, Finding, Image, Inspection, Site, now
-from isotherm.workflows.service.access import Actor, at_sites, expect_version, fetch
+from isotherm.workflows.service.access import Actor, at_sites, expect_version, fetch, hold_site
 from isotherm.workflows.service.audit import record
 from isotherm.workflows.service.looking import EDIT, Looked, edit_of, examination_settings, look
 from isotherm.workflows.service.paging import USUAL, Page, id_at, read_page
@@ -55,6 +55,7 @@ def inspect_image(
         image, site = _image_and_site(service, actor, image_id)
         looked = look(service, site, service.blobs.read(image.digest), image.name, edit=change or _kept(image, change))
     with service.database.write() as session:
+        hold_site(session, site.id)
         image = fetch(session, actor, Image, image_id, "write", lock=True)
         if change is not None or version is not None:
             expect_version(image, version)

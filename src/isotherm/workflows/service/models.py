@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -17,7 +18,7 @@ from sqlalchemy.orm import Session
 from isotherm.core.errors import ChangedError, ConflictError, DataError, ModelError, NotFoundError
 from isotherm.store.blobs import Stored
 from isotherm.store.tables import Activation, ModelVersion, Site
-from isotherm.workflows.service.access import LOCAL, Actor, at_sites, demand, fetch
+from isotherm.workflows.service.access import LOCAL, Actor, at_sites, demand, fetch, hold_site
 from isotherm.workflows.service.audit import record
 from isotherm.workflows.service.paging import USUAL, Page, read_page
 from isotherm.workflows.service.service import Service
@@ -25,6 +26,8 @@ from isotherm.workflows.service.service import Service
 if TYPE_CHECKING:
     from isotherm.workflows.classify_model import TrainedClassifier
 
+TRAINING_DATA = "training-data.json"
+"""Of the files of a version, the one that says what it has learnt from; the model itself does not need it."""
 MOST_BYTES = 4 << 30
 """Of one file of a model."""
 _log = logging.getLogger(__name__)
@@ -203,9 +206,28 @@ def _loaded(service: Service, version: ModelVersion) -> TrainedClassifier:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def training_data(service: Service, version: ModelVersion) -> dict[str, Any]:
+    """Return what a version has learnt from and was tested with.
+
+    ``train`` and ``test`` are lists of [id of the image, sha256, category], ``feedback`` and ``groups`` of ids.
+
+    Raises
+    ------
+    ModelError
+        The list is missing or damaged.
+    """
+    try:
+        found: dict[str, Any] = json.loads(service.blobs.read(version.files[TRAINING_DATA]))
+    except (KeyError, NotFoundError, DataError, ValueError) as error:
+        raise ModelError(f"what version {version.number} has learnt from is not known: {error}") from error
+    return found
+
+
 def write_files(service: Service, version: ModelVersion, folder: Path) -> None:
     """Write the files of a version below an empty folder; raises ModelError where one is missing or damaged."""
     for name, digest in version.files.items():
+        if name == TRAINING_DATA:
+            continue
         path = folder / PurePosixPath(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -227,7 +249,7 @@ def refuse(service: Service, version: ModelVersion, reason: str) -> None:
     """Mark a version as damaged; where it is active, the last good one before it becomes active, or none."""
     service.loaded.drop(version.id)
     with service.database.write() as session:
-        site = session.get(Site, version.site_id, with_for_update=True)
+        site = hold_site(session, version.site_id)
         if site is None:
             return
         marked = update(ModelVersion).where(ModelVersion.id == version.id, ModelVersion.state == "ready")

@@ -231,7 +231,8 @@ def write_image(
     if site_id is not None:
         _count(service, session, site_id, image.size)
         image.duplicate_of = _first(session, site_id, image.digest)
-    for content in (ready.stored, ready.thumbnail):
+    # In one order everywhere, so that two transactions never wait for each other.
+    for content in sorted((ready.stored, ready.thumbnail), key=lambda stored: stored.digest):
         remember(session, content)
     session.add(image)
     session.flush()

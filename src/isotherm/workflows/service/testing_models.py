@@ -18,7 +18,7 @@ from isotherm.workflows.service.looking import examination_settings
 from isotherm.workflows.service.service import Service
 from isotherm.workflows.service.sites import SiteSettings
 
-MOST_IMAGES = 2000
+MOST_IMAGES = 1000
 """Of so many test images the answers are kept one by one, so that versions can be compared."""
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import func, or_, select, update
 from isotherm.core.errors import BusyError, ConfigError, ForbiddenError, NotFoundError, OutputError
 from isotherm.store.ids import is_id
 from isotherm.store.tables import Site, Token, now
-from isotherm.workflows.service.access import Actor, check_scopes, demand_everywhere
+from isotherm.workflows.service.access import LOCK, Actor, check_scopes, demand_everywhere
 from isotherm.workflows.service.audit import record
 from isotherm.workflows.service.names import check_name
 from isotherm.workflows.service.service import Service
@@ -100,7 +100,7 @@ def revoke_token(service: Service, actor: Actor, token_id: str) -> Token:
     """Make a token worthless at once; needs the scope admin for all sites."""
     demand_everywhere(actor, "admin")
     with service.database.write() as session:
-        token = session.get(Token, token_id, with_for_update=True) if is_id(token_id) else None
+        token = session.get(Token, token_id, with_for_update=LOCK) if is_id(token_id) else None
         if token is None:
             raise NotFoundError("token", str(token_id)[:40])
         token.revoked_at = token.revoked_at or now()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -23,10 +24,10 @@ from isotherm.store.blobs import Stored
 from isotherm.store.ids import new_id
 from isotherm.store.tables import Feedback, Job, ModelVersion, Site
 from isotherm.workflows.classify_model import TrainedClassifier
-from isotherm.workflows.service.access import LOCAL, Actor, fetch
+from isotherm.workflows.service.access import LOCAL, Actor, fetch, hold_site
 from isotherm.workflows.service.audit import record
 from isotherm.workflows.service.labelled import LabelledImages, labelled_images
-from isotherm.workflows.service.models import active_classifier, stored_files, switch
+from isotherm.workflows.service.models import TRAINING_DATA, active_classifier, stored_files, switch
 from isotherm.workflows.service.service import Service
 from isotherm.workflows.service.sites import SiteSettings, settings_of
 from isotherm.workflows.service.testing_models import Tested, fair_tests, model_metrics, tested_metrics
@@ -86,6 +87,9 @@ def request_training(
         The method has no such setting.
     """
     settings = settings or TrainSettings()
+    with service.database.read() as session:
+        fetch(session, actor, Site, site_id, "train")
+        labelled_images(session, site_id, use_feedback=settings.use_feedback).check()
     with service.database.write() as session:
         site = fetch(session, actor, Site, site_id, "train", lock=True)
         running = queue.holder(session, exclusive(site_id))
@@ -94,7 +98,6 @@ def request_training(
         check_room(service, session, site_id)
         method = settings.method or settings_of(site).method
         payload = {"settings": to_mapping(settings), "config": _config(method, config or {})}
-        labelled_images(session, site_id, use_feedback=settings.use_feedback).check()
         job = queue.enqueue(
             session, TRAIN, payload=payload, site_id=site_id, exclusive=exclusive(site_id), created_by=actor.name
         )
@@ -153,6 +156,7 @@ def train(service: Service, context: JobContext) -> Mapping[str, Any]:
         classifier = _learnt(service, context, task, folder / MODEL)
         tested = _fair(task)
         test = _test(service, context, task, classifier, tested)
+        (folder / MODEL / TRAINING_DATA).write_text(json.dumps(_provenance(task, tested)), encoding="utf-8")
         files = stored_files(service, folder / MODEL)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -256,7 +260,11 @@ def _version(
             "site_settings": to_mapping(task.own),
             "notes": notes,
             "note": task.settings.note,
-            "data": _provenance(task, tested),
+            "data": {
+                "train": len(task.data.train),
+                "test": len(tested.images),
+                "feedback": sum(bool(each.feedback_id) for each in task.data.train),
+            },
             "fit": manifest.get("fit", {}),
             "categories": manifest.get("data", {}).get("categories", {}),
             "skipped": manifest.get("data", {}).get("skipped", []),
@@ -307,11 +315,11 @@ def _written(
     better: bool,
 ) -> dict[str, Any]:
     """Write a version, mark the feedback that it has learnt from and switch to it, within the job's transaction."""
-    site = session.get(Site, task.site.id, with_for_update=True)
+    site = hold_site(session, task.site.id)
     if site is None:
         raise NotFoundError("site", task.site.id)
     actor = Actor(context.created_by, LOCAL.scopes)
-    for stored in files.values():
+    for stored in sorted(files.values(), key=lambda stored: stored.digest):
         remember(session, stored)
     last = session.scalar(select(func.max(ModelVersion.number)).where(ModelVersion.site_id == site.id)) or 0
     version.number = last + 1
