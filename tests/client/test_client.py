@@ -86,7 +86,7 @@ def test_folder_is_taken_once_however_often_it_is_sent(client: Client, wire: Cou
     assert wire.count("PUT", "/blobs/") == 5
     again = client.upload_folder(site["id"], folder, category="cold", split="train")
     assert {each.image_id for each in again.results} == {each.image_id for each in report.results}
-    assert len(list(client.rows("/images", site_id=site["id"]))) == 4
+    assert len(list(client.rows("/images", {"site_id": site["id"]}))) == 4
 
 
 def test_interrupted_upload_goes_on(client: Client, wire: Counting, folder: Path) -> None:
@@ -98,7 +98,7 @@ def test_interrupted_upload_goes_on(client: Client, wire: Counting, folder: Path
     wire.left = 10**9
     report = client.upload_folder(site["id"], folder, at_once=2)
     assert not report.failed
-    assert sorted(each["name"] for each in client.rows("/images", site_id=site["id"])) == [
+    assert sorted(each["name"] for each in client.rows("/images", {"site_id": site["id"]})) == [
         "0.png", "1.png", "2.png", "3.png",
     ]  # fmt: skip
 

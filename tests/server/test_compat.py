@@ -299,7 +299,8 @@ def test_common_category_is_joined_in_training_only(server: Compat) -> None:
     with server.service.database.read() as session:
         version = session.scalar(select(ModelVersion))
         assert version is not None
-        assert [label for _, _, label in version.card["data"]["test"]] == ["hot"]
+        assert (version.metrics["basis"], version.metrics["count"]) == ("test", 1)
+        assert {each["truth"] for each in version.metrics["images"].values()} == {"hot"}
 
 
 def test_without_test_images_a_model_is_made_and_not_tested(server: Compat) -> None:

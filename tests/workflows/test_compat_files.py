@@ -38,18 +38,19 @@ def test_arrays_become_datasets_and_the_same_model_the_same_bytes() -> None:
 
 def test_status_log_has_all_probabilities_in_one_line(tmp_path: Path) -> None:
     logs = Logs(tmp_path)
-    logs.status("predict", image_name='a\nb 2020-01-01 forged "entry"', probabilities={"hot": 0.25, "cold": 0.75})
+    facts = {"image_name": 'a\nb 2020-01-01 forged "entry"', "probabilities": {"hot": 0.25, "cold": 0.75}}
+    logs.status("predict", facts)
     (line,) = (tmp_path / LOG).read_text().splitlines()
     found = json.loads(line[line.index("{") :])
     assert found["probabilities"] == {"hot": 0.25, "cold": 0.75}
 
 
 def test_error_log_has_the_traceback_and_nothing_begins_a_line_that_should_not(tmp_path: Path) -> None:
-    logs = Logs(tmp_path)
+    both = Logs(tmp_path)
     try:
         raise ValueError("first\n2020-01-01 00:00:00 forged \ud800 entry")
     except ValueError as error:
-        logs.error("predict", error, {"temple_id": "x\ny"})
+        both.error("predict", error, {"temple_id": "x\ny"})
     head, *rest = (tmp_path / ERROR_LOG).read_text().splitlines()
     assert "predict" in head
     assert rest[0] == "    Traceback (most recent call last):"

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Unpack
 
-from isotherm.client.transport import USUAL_URL, RefusedError, Transport, json_of
+from isotherm.client.transport import USUAL_URL, Parts, RefusedError, Transport, json_of
 from isotherm.core.errors import DataError, IsothermError, one_line
 from isotherm.core.progress import Progress, silent
 
@@ -98,11 +98,11 @@ class Client:
         """Yield all sites, newest first."""
         yield from self.rows("/sites")
 
-    def rows(self, path: str, **filters: Any) -> Iterator[dict[str, Any]]:
-        """Yield all rows of a list, a page at a time."""
+    def rows(self, path: str, filters: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+        """Yield all rows of a list, a page at a time: ``rows("/images", {"site_id": ...})``."""
         cursor = None
         while True:
-            params = {**filters, "limit": 200, **({} if cursor is None else {"cursor": cursor})}
+            params = {**(filters or {}), "limit": 200, **({} if cursor is None else {"cursor": cursor})}
             page = self._json("GET", path, params=params)
             yield from page["items"]
             cursor = page.get("next")
@@ -263,8 +263,8 @@ class Client:
         body = {"category": category, "note": note}
         return dict(self._json("POST", f"/inspections/{inspection_id}/feedback", json=body))
 
-    def _json(self, method: str, path: str, **parts: Any) -> Any:
-        return json_of(self.transport.send(method, API + path, **parts))
+    def _json(self, method: str, path: str, *, repeat: bool | None = None, **parts: Unpack[Parts]) -> Any:
+        return json_of(self.transport.send(method, API + path, repeat=repeat, **parts))
 
 
 def _hashed(path: Path) -> _Hashed:

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, TypedDict, Unpack
 from urllib.parse import urlsplit
 
 from isotherm.core.errors import ConfigError, IsothermError, MissingExtraError
@@ -26,6 +26,17 @@ GATEWAY = frozenset({502, 504})
 """Answers of a proxy that does not know what became of the request."""
 REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 """Methods whose repetition changes nothing (RFC 9110, section 9.2.2)."""
+
+
+class Parts(TypedDict, total=False):
+    """What a request holds beside method and path, as `httpx2.Client.request` takes it; no stream that ends."""
+
+    json: Any
+    content: bytes
+    files: list[tuple[str, tuple[str, bytes]]]
+    params: Mapping[str, Any]
+    headers: Mapping[str, str]
+    timeout: float
 
 
 class UnreachableError(IsothermError):
@@ -103,13 +114,13 @@ class Transport:
     ) -> None:
         self.close()
 
-    def send(self, method: str, path: str, *, repeat: bool | None = None, **parts: Any) -> httpx2.Response:
+    def send(self, method: str, path: str, *, repeat: bool | None = None, **parts: Unpack[Parts]) -> httpx2.Response:
         """Send a request, again where that helps, and return the answer if it is a good one.
 
         Parameters
         ----------
         method, path, parts
-            As `httpx2.Client.request` takes them; ``content`` and ``files`` must not be streams that end.
+            See `Parts`.
         repeat
             Whether it may be sent again after a connection broke; None: where the method allows it.
 

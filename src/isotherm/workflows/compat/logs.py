@@ -26,9 +26,9 @@ class Logs:
     def __init__(self, folder: Path) -> None:
         self._folder, self._lock = folder, threading.Lock()
 
-    def status(self, route: str, **facts: Any) -> None:
+    def status(self, route: str, facts: Mapping[str, Any]) -> None:
         """Write one line: time, route, and the facts as JSON."""
-        self._append(LOG, f"{route} {json.dumps(facts, default=str)}")
+        self._append(LOG, f"{route} {json.dumps(dict(facts), default=str)}")
 
     def error(self, route: str, error: BaseException, facts: Mapping[str, Any]) -> None:
         """Write what was asked for, and the traceback, indented so that its lines are told from entries."""

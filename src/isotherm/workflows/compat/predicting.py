@@ -47,13 +47,13 @@ def predict_classes(service: Service, actor: Actor, config: CompatConfig, logs: 
         raise ConflictError(f"temple {request.temple_id!r} has no model yet; make_model makes one") from error
     _check(judged, scalar=request.scalar)
     for picture, each in zip(request.pictures, judged, strict=True):
-        logs.status(
-            ROUTE,
-            temple_id=request.temple_id,
-            image_name=picture.name,
-            image_class=each.label,
-            probabilities={label: round(value, 6) for label, value in each.probabilities.items()},
-        )
+        facts = {
+            "temple_id": request.temple_id,
+            "image_name": picture.name,
+            "image_class": each.label,
+            "probabilities": {label: round(value, 6) for label, value in each.probabilities.items()},
+        }
+        logs.status(ROUTE, facts)
     return [Answer(each.label, float(each.confidence)) for each in judged]
 
 
