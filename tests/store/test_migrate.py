@@ -145,14 +145,14 @@ for down in (False, True):
 
 def test_killed_at_any_statement_it_has_changed_nothing(empty_url: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", KILLED, empty_url, "11"], capture_output=True, text=True, check=True, timeout=100
+        [sys.executable, "-c", KILLED, empty_url, "19"], capture_output=True, text=True, check=True, timeout=100
     )
     lines = done.stdout.splitlines()
     up, down = ([line for line in lines if line.startswith(f"{way} ")] for way in (False, True))
     assert up == ["False False ''"] * (len(up) - 1) + [f"False True '{newest()}'"]
     assert down == [f"True False '{newest()}'"] * (len(down) - 1) + ["True True ''"]
-    assert len(up) > 4
-    assert len(down) > 3
+    assert len(up) > 2
+    assert len(down) > 2
 
 
 def test_two_processes_that_upgrade_at_once(empty_url: str) -> None:
