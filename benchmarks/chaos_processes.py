@@ -55,7 +55,7 @@ def kill(process: int) -> bool:
     return True
 
 
-def survivors(processes: list[int], within_s: float = 5.0) -> list[str]:
+def survivors(processes: list[int], within_s: float = 10.0) -> list[str]:
     """Return the commands of those processes that still run after a while."""
     deadline = time.monotonic() + within_s
     while (left := [one for one in processes if is_alive(one)]) and time.monotonic() < deadline:

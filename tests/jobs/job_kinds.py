@@ -74,6 +74,11 @@ def where(context: JobContext) -> Mapping[str, Any]:
     return {"pid": os.getpid(), "nice": os.nice(0), "threads": os.environ["OMP_NUM_THREADS"], "cores": cores()}
 
 
+def where_sleep(context: JobContext) -> Mapping[str, Any]:
+    context.progress(0, 1, str(os.getpid()))
+    return sleep(context)
+
+
 KINDS = {
     "count": Kind(count),
     "sleep": Kind(sleep),
@@ -83,6 +88,7 @@ KINDS = {
     "grow": Kind(grow, most_mb=200),
     "where": Kind(where),
     "fresh": Kind(where, fresh=True),
+    "where_sleep": Kind(where_sleep),
 }
 
 

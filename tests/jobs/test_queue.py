@@ -9,7 +9,7 @@ from job_kinds import KINDS
 from queue_clock import ClockedDatabase
 from sqlalchemy import select
 
-from isotherm.core.errors import ConflictError, NotFoundError
+from isotherm.core.errors import ConflictError, NotFoundError, StorageFullError
 from isotherm.jobs import queue
 from isotherm.jobs.context import JobContext, JobStopped
 from isotherm.jobs.queue import Lease, LeaseLostError, LeaseWatch
@@ -367,6 +367,35 @@ def test_progress_counts_items_in_whatever_order_it_is_told(database: Database) 
     assert job_of(database, job_id).done == 6
     again.commit_item("one more")
     assert job_of(database, job_id).done == 6
+
+
+def test_a_database_that_is_full_does_not_end_a_job_that_only_tells_how_far_it_is(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = add(database, "count")
+    context = JobContext(database, claimed(database))
+    with monkeypatch.context() as full:
+
+        def refuse() -> None:
+            raise StorageFullError("no room")
+
+        full.setattr(database, "write", refuse)
+        context.progress(1, 2, "half")
+        context.log("a line")
+        with pytest.raises(StorageFullError):
+            context.commit_item("0")
+    context.flush()
+    with database.read() as session:
+        assert [line.text for line in queue.log_lines(session, job_id)] == ["a line"]
+
+
+def test_writing_an_item_may_log(database: Database) -> None:
+    job_id = add(database, "count")
+    context = JobContext(database, claimed(database))
+    context.commit_item("0", lambda session: context.log("written"))
+    context.check()
+    with database.read() as session:
+        assert [line.text for line in queue.log_lines(session, job_id)] == ["written"]
 
 
 def test_logs_are_cut(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

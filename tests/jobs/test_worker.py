@@ -143,14 +143,17 @@ def test_a_worker_that_is_stopped_hands_its_job_back(database: Database, databas
 
 @on_sqlite
 def test_a_worker_that_lost_its_lease_ends_the_job_and_writes_nothing(database: Database, database_url: str) -> None:
-    job_id = add(database, "sleep", seconds=2)
-    with working(settings(database_url)):
-        wait_until(database, job_id, lambda job: job.state == "running")
+    job_id = add(database, "where_sleep", seconds=100)
+    with working(settings(database_url, lease_s=120.0)):
+        pid = wait_until(database, job_id, lambda job: job.message != "").message
         with database.write() as session:
             queue.get(session, job_id).lease_until_ms = 1
-        other = queue.claim(database, "other", ["sleep"])
+        other = queue.claim(database, "other", ["where_sleep"], lease_s=120.0)
         assert other is not None
-        time.sleep(2.5)
+        deadline = time.monotonic() + PATIENCE_S
+        while is_running(int(pid)):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
         job = job_of(database, job_id)
         assert (job.state, job.owner, job.fence) == ("running", "other", 2)
 

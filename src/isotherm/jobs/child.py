@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,6 +14,7 @@ from multiprocessing import Pipe
 from pathlib import Path
 
 from isotherm.core.errors import IsothermError
+from isotherm.jobs.leashed import command
 from isotherm.jobs.queue import Lease
 
 START_S = 120.0
@@ -53,9 +53,11 @@ class Child:
 
     def __init__(self, workplace: str, arguments: tuple[str, ...]) -> None:
         self._connection, theirs = Pipe()
-        command = [sys.executable, "-m", "isotherm.jobs.job_process", str(theirs.fileno()), str(os.getpid())]
         self._process = subprocess.Popen(  # noqa: S603 (our own program)
-            command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=_environment()
+            command(os.getpid(), "job_process", str(theirs.fileno())),
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            env=_environment(),
         )
         theirs.close()
         self.jobs, self.used = 0, time.monotonic()

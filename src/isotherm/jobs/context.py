@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import and_, case, func, select
 from sqlalchemy.orm import Session
 
+from isotherm.core.errors import BusyError, StorageFullError
 from isotherm.jobs import queue
 from isotherm.jobs.queue import Lease
 from isotherm.store.database import Database
@@ -95,6 +96,7 @@ class JobContext:
         self._lines: list[JobLog] = []
         self._flushed = self._looked = -LOOK_S
         self._stopped = False
+        self._writer = 0
 
     def finished_items(self) -> set[str]:
         """Return the items that are done, by this attempt or an earlier one."""
@@ -156,10 +158,13 @@ class JobContext:
         try:
             with self._database.write() as session:
                 queue.fenced(session, self._lease, **values)
+                self._writer = threading.get_ident()
                 yield session
         except queue.LeaseLostError as error:
             self._stopped = True
             raise JobStopped(str(error)) from error
+        finally:
+            self._writer = 0
 
     def progress(self, done: int, total: int, message: str = "") -> None:
         """Say how far the job is; written now and then."""
@@ -198,8 +203,14 @@ class JobContext:
             return True
 
     def _flush_when_due(self) -> None:
-        if time.monotonic() - self._flushed >= LEAST_PAUSE_S:
+        # Within a transaction of this thread it waits: a second one would wait for the first.
+        if self._writer == threading.get_ident() or time.monotonic() - self._flushed < LEAST_PAUSE_S:
+            return
+        try:
             self.flush()
+        except (BusyError, StorageFullError):
+            # How far a job is, is no reason to end it; results that cannot be written are.
+            self._flushed = time.monotonic()
 
     def flush(self) -> None:
         """Write progress and log lines that have not been written yet."""

@@ -9,15 +9,14 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import threading
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any, cast
 
 from isotherm.jobs.context import Workplace
-from isotherm.jobs.limited_walls import die_with
 from isotherm.jobs.queue import Lease
 from isotherm.jobs.running import run_leased
 
@@ -67,12 +66,8 @@ def give_way() -> None:
             os.sched_setaffinity(0, others)
 
 
-def main() -> None:
-    """Run as ``python -m isotherm.jobs.job_process DESCRIPTOR PARENT``."""
-    die_with(int(sys.argv[2]))
+def main(arguments: Sequence[str]) -> int:
+    """Run jobs; the argument is the descriptor of the connection. Returns the exit status."""
     give_way()
-    serve(Connection(int(sys.argv[1])))
-
-
-if __name__ == "__main__":
-    main()
+    serve(Connection(int(arguments[0])))
+    return 0

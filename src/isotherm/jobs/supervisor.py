@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import subprocess
-import sys
 import threading
 import time
 from contextlib import suppress
@@ -15,6 +14,7 @@ from types import TracebackType
 
 from isotherm.core.errors import IsothermError
 from isotherm.jobs import queue
+from isotherm.jobs.leashed import command
 from isotherm.jobs.worker import WorkerSettings, worker_name
 from isotherm.store.database import Database
 
@@ -98,9 +98,9 @@ class _Slot:
             self._start()
 
     def _start(self) -> None:
-        command = [sys.executable, "-m", "isotherm.jobs.worker_process", str(os.getpid())]
+        program = command(os.getpid(), "worker_process")
         try:
-            self.process = subprocess.Popen(command, stdin=subprocess.PIPE)  # noqa: S603 (our own program)
+            self.process = subprocess.Popen(program, stdin=subprocess.PIPE)  # noqa: S603 (our own program)
         except OSError as error:
             _LOG.warning("a worker cannot be started: %s", error)
             self._wait_longer()

@@ -7,15 +7,14 @@ import logging
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 
 from isotherm.core.errors import IsothermError, one_line
-from isotherm.jobs.limited_walls import die_with
 from isotherm.jobs.worker import WorkerSettings, run_worker
 
 
-def main() -> int:
-    """Run as ``python -m isotherm.jobs.worker_process PARENT``; returns the exit status."""
-    die_with(int(sys.argv[1]))
+def main(arguments: Sequence[str]) -> int:  # noqa: ARG001 (the form of `isotherm.jobs.leashed`)
+    """Work until SIGTERM or SIGINT; returns the exit status."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -27,7 +26,3 @@ def main() -> int:
         print(f"isotherm: worker {settings['name']}: {one_line(error)}", file=sys.stderr)  # noqa: T201 (a program)
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
