@@ -11,7 +11,7 @@ from isotherm.classification.folds import grouped_folds, held_out_fold
 cases = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 8)), min_size=1, max_size=60)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(cases, st.integers(2, 6), st.integers(0, 3))
 def test_promises(pairs: list[tuple[int, int]], folds: int, seed: int) -> None:
     labels = np.unique([label for label, _ in pairs], return_inverse=True)[1].astype(np.int64)

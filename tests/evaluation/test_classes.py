@@ -25,7 +25,7 @@ from isotherm.evaluation.ranking import Undefined
 pairs = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=50)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(pairs)
 def test_equals_scikit_learn(found: list[tuple[int, int]]) -> None:
     labels, predicted = (np.array(side, np.int64) for side in zip(*found, strict=True))

@@ -18,7 +18,7 @@ def size_of(png: bytes) -> tuple[int, int]:
     return Image.open(io.BytesIO(png)).size
 
 
-@pytest.mark.parametrize("classes", [2, 12, 30])
+@pytest.mark.parametrize("classes", [2, 26])
 def test_tables_of_any_size(classes: int) -> None:
     counts = np.diag(np.arange(classes)) + 1
     png = confusion_figure("title", [f"category {place}" for place in range(classes)], counts)

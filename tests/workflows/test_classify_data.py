@@ -146,7 +146,7 @@ cells = st.tuples(st.sampled_from("xyz"), st.integers(0, 12), st.sampled_from(["
                   st.sampled_from(["", "g", "h"]), st.booleans())  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(cells, max_size=25), st.sampled_from([0.0, 0.3]))
 def test_promises(drawn: list[tuple[str, int, str, str, bool]], share: float) -> None:
     rows = [
