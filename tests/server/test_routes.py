@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 
 import pytest
 from api_cases import Caller, picture
+from fastapi import FastAPI, Request
 
-from isotherm.store.tables import ModelVersion
+from isotherm.server.events import Streams, events
+from isotherm.server.settings import ServerSettings
+from isotherm.store.tables import Job, ModelVersion, now
 from isotherm.workflows.service.service import Service
 
 
@@ -240,3 +244,24 @@ def test_tokens_are_shown_once_and_audited(call: Caller) -> None:
     assert call.json("GET", "audit/verification") == {"whole": True, "flaws": []}
     whole = call("GET", "audit").text + call("GET", "tokens").text
     assert made["token"].rsplit("_", 1)[1] not in whole
+
+
+def test_a_stream_tells_each_change_once_and_ends_with_the_job() -> None:
+    states = iter([("queued", 1), ("running", 2), ("running", 2), ("running", 3), ("succeeded", 4)])
+
+    def read() -> Job:
+        state, version = next(states)
+        counted = {"done": 0, "total": 0, "attempts": 1, "most_attempts": 3, "row_version": version}
+        told = {"id": "j", "kind": "train", "state": state, "message": "", "error": "", "created_by": "", "result": {}}
+        return Job(**counted, **told, cancel_requested=False, created_at=now())
+
+    app = FastAPI()
+    app.state.streams, app.state.settings = Streams(), ServerSettings(event_poll_s=0.001)
+    app.state.stopping = lambda: False
+    request = Request({"type": "http", "app": app, "headers": []})
+
+    async def told() -> list[str]:
+        return [event.decode().split("\n")[0] async for event in events(request, read, 1)]
+
+    assert asyncio.run(told()) == ["id: 2", "id: 3", "id: 4"]
+    assert app.state.streams.open == 0

@@ -9,7 +9,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEADER_S = 10.0
 """How long the header of a request may take from its first byte, and a new connection may be silent [s]."""
-MOST_CONNECTIONS = 1000
+MOST_CONNECTIONS = 500
+"""Well below the 1,024 open files that most systems give a process."""
 
 
 class PatientProtocol(H11Protocol):
