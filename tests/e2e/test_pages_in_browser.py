@@ -79,6 +79,7 @@ def inspect(here: Watched, site: str, files: list[Path]) -> Page:
 
 
 def say(page: Page, category: str) -> None:
+    page.locator("feedback-keys[ready]").wait_for()
     page.get_by_text("Something else").click()
     page.get_by_label("Name of the category").fill(category)
     page.get_by_role("button", name="It is this").click()
@@ -114,6 +115,7 @@ def test_upload_verdict_feedback_training_better_verdict(here: Watched, taught: 
     say(page, "stripes")
     for image in others:
         here.open(image)
+        page.locator("feedback-keys[ready]").wait_for()
         key = page.locator("button[name=category]", has_text="stripes").get_attribute("data-key") or ""
         page.keyboard.press(key)
         expect(page.locator("[data-said]")).to_contain_text("Kept: it is stripes")

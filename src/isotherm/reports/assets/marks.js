@@ -34,12 +34,13 @@ export function drawShape(context, shape, { scale, selected, taken = [] }) {
   }
 }
 
-const FINDING = { high: "#ff5f6d", mid: "#ffb04d", low: "#f4e04d", none: "#7be0a0", open: "#ffffff" };
+/** Seen on every palette but the blue ones, and there the dark edge around it is. */
+const FINDING = "#5ff0ff", CHOSEN = "#ffe14d";
 
-/** Outline a hot spot by its contour; `finding` = {contour, label, level, chosen}. */
-export function drawFinding(context, { contour, label, level, chosen }, { scale, taken = [] }) {
+/** Outline a hot spot by its contour; `finding` = {contour, label, chosen}. */
+export function drawFinding(context, { contour, label, chosen }, { scale, taken = [] }) {
   if (!contour.length) return;
-  const ink = FINDING[level] ?? FINDING.open;
+  const ink = chosen ? CHOSEN : FINDING;
   for (const [width, colour] of [[chosen ? 6 : 4, "#000"], [chosen ? 3.5 : 2, ink]]) {
     context.beginPath();
     contour.forEach(([x, y]) => context.lineTo((x + 0.5) * scale, (y + 0.5) * scale));

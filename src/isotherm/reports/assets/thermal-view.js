@@ -89,7 +89,7 @@ export class ThermalView extends HTMLElement {
     return this.session.plane.at(x, y);
   }
 
-  /** Outline findings: [{contour: [[x, y], ...], label, level, chosen}], in thermal pixels. */
+  /** Outline findings: [{contour: [[x, y], ...], label, chosen}], in thermal pixels. */
   mark(findings) {
     this.#findings = findings;
     this.#parts.outlined.hidden = !findings.length;

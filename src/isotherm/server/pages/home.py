@@ -14,7 +14,7 @@ from isotherm.store.tables import Site
 from isotherm.workflows.service.browsing import Tile, gallery, standing, tiles_of
 from isotherm.workflows.service.images import ImageFilter, Taken, take_in
 from isotherm.workflows.service.simulated import make_simulated_site
-from isotherm.workflows.service.sites import create_site, get_site, list_sites, settings_of
+from isotherm.workflows.service.sites import create_site, get_site, list_sites
 
 FIRST_SITE = "My pictures"
 router = APIRouter(include_in_schema=False)
@@ -80,9 +80,7 @@ def _outcome(became: Taken | tuple[str, str], known: Mapping[str, Tile]) -> Outc
 def demo(visit: Visited) -> Response:
     """Fill a site with simulated pictures of an electrical cabinet and let its first model be trained."""
     site, job = make_simulated_site(visit.service, visit.actor)
-    least = settings_of(site).min_confidence
-    said = f"A site with simulated pictures is ready; its first model is being trained (verdicts from {least:.0%})."
-    return back_to(f"/sites/{site.id}/train?job={job.id}", said)
+    return back_to(f"/sites/{site.id}/train?job={job.id}", "The pictures are here; their first model is being trained.")
 
 
 @router.post("/theme")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Response
 from fastapi.responses import JSONResponse
 
-from isotherm.server.pages.rendering import Visit, Visited, back_to, level
+from isotherm.server.pages.rendering import Visit, Visited, back_to
 from isotherm.store.tables import Feedback, Image, Inspection
 from isotherm.workflows.service.browsing import history, image_of, neighbours, opinions
 from isotherm.workflows.service.categories import list_categories
@@ -45,7 +45,7 @@ class Found:
     @property
     def outline(self) -> dict[str, Any]:
         """What the element ``<thermal-view>`` draws."""
-        return {"label": str(self.number), "level": level(self.rank), "contour": self.contour, "peak": self.peak}
+        return {"label": str(self.number), "contour": self.contour, "peak": self.peak}
 
 
 def found_in(result: Mapping[str, Any]) -> list[Found]:

@@ -12,6 +12,7 @@ class FeedbackKeys extends HTMLElement {
   connectedCallback() {
     this.addEventListener("submit", this);
     document.addEventListener("keydown", this);
+    this.setAttribute("ready", "");
   }
 
   disconnectedCallback() {
