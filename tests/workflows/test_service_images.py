@@ -21,6 +21,7 @@ from isotherm.core.errors import (
     StorageFullError,
     TooLargeError,
 )
+from isotherm.store.blob_rows import collect
 from isotherm.store.tables import Blob, Finding, Image, Inspection, now
 from isotherm.workflows.service.access import LOCAL, Actor
 from isotherm.workflows.service.assets import create_asset, delete_asset
@@ -134,6 +135,15 @@ def test_quotas_and_limits(service: Service) -> None:
         taken = take_in(strict, LOCAL, site.id, [Upload("x", png(3)), Upload("y", png(4))])
         assert [type(each.problem) for each in taken] == [type(None), StorageFullError]
     assert get_site(service, LOCAL, site.id).images == 3
+
+
+def test_one_file_a_request(service: Service) -> None:
+    site = create_site(service, LOCAL, "plant")
+    with reopened(service, Limits(children=0, files_a_request=1)) as strict:
+        taken = take_in(strict, LOCAL, site.id, [Upload("x", png(1)), Upload("y", png(2))])
+        assert [type(each.problem) for each in taken] == [type(None), TooLargeError]
+        assert take_in(strict, LOCAL, site.id, iter([Upload("z", png(3))]))[0].error == ""
+        assert take_in(strict, LOCAL, site.id, []) == []
 
 
 def test_more_callers_than_places_are_told_to_come_again(service: Service) -> None:
@@ -288,6 +298,8 @@ def test_a_site_goes_with_all_it_has(service: Service) -> None:
     with service.database.read() as session:
         for table in (Image, Inspection, Finding):
             assert session.scalar(select(func.count()).select_from(table)) == 0
+    collect(service.database, service.blobs)
+    with service.database.read() as session:
         assert session.get(Blob, taken.image.digest).deleted_at is not None
     with pytest.raises(NotFoundError):
         get_site(service, LOCAL, site.id)

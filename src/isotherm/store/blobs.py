@@ -112,14 +112,14 @@ class Blobs:
             leaf.mkdir(parents=True, exist_ok=True)
             temporary.replace(target)
         flush_folder(leaf)
-        with self._guard:
-            known = leaf in self._flushed
-        if not known:
-            # The folder may be new, made by us or by another process that has not come to flush its name.
-            flush_folder(leaf.parent)
-            flush_folder(self._root)
+        # A folder may be new, made by us or by another process that has not come to flush its name.
+        for folder in (leaf, leaf.parent):
             with self._guard:
-                self._flushed.add(leaf)
+                known = folder in self._flushed
+            if not known:
+                flush_folder(folder.parent)
+                with self._guard:
+                    self._flushed.add(folder)
 
     @contextmanager
     def _locked(self, how: int) -> Iterator[None]:

@@ -29,11 +29,14 @@ _OWNED = (Feedback, Finding, Inspection, Image, Asset, Category, Activation)
 
 
 def remove_site(session: Session, site: Site) -> None:
-    """Delete a site and its rows; raises ConflictError while one of its jobs is queued or running."""
+    """Delete a site and its rows; raises ConflictError while one of its jobs is queued or running.
+
+    Which contents nothing refers to any more, `isotherm.store.blob_rows.collect` finds: to ask for each of very many
+    would keep all other writers waiting.
+    """
     jobs = select(Job.id).where(Job.site_id == site.id)
     if session.scalar(jobs.where(Job.state.in_(("queued", "running"))).limit(1)) is not None:
         raise ConflictError(f"a job of the site {site.name!r} is not finished; cancel it first")
-    digests = _digests_of_site(session, site.id)
     site.active_model = None
     for table in _OWNED:
         session.execute(delete(table).where(table.site_id == site.id))
@@ -43,7 +46,6 @@ def remove_site(session: Session, site: Site) -> None:
     session.execute(delete(Job).where(Job.site_id == site.id))
     session.delete(site)
     session.flush()
-    release(session, digests)
 
 
 def remove_image(session: Session, image: Image) -> None:
@@ -79,12 +81,3 @@ def release(session: Session, digests: Iterable[str]) -> None:
         used = select(Image.id).where((Image.digest == digest) | (Image.thumbnail == digest)).limit(1)
         if session.scalar(used) is None:
             session.execute(update(Blob).where(Blob.digest == digest).values(deleted_at=now()))
-
-
-def _digests_of_site(session: Session, site_id: str) -> set[str]:
-    found: set[str] = set()
-    for digest, thumbnail in session.execute(select(Image.digest, Image.thumbnail).where(Image.site_id == site_id)):
-        found |= {digest, thumbnail or digest}
-    for files in session.scalars(select(ModelVersion.files).where(ModelVersion.site_id == site_id)):
-        found |= set(files.values())
-    return found

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -143,6 +143,12 @@ def each_of(service: Service, function: Callable[[Upload], R], uploads: Iterable
     """
     most, running = service.limits.files_a_request, deque[Any]()
     source = iter(uploads)
+    first = list(islice(source, 2))
+    if len(first) < 2:
+        # Most calls bring one file: they need no thread beside their own.
+        yield from map(function, first)
+        return
+    source = chain(first, source)
     for upload in islice(source, most):
         running.append(service.threads.submit(function, upload))
         if len(running) > service.limits.children:
