@@ -277,6 +277,15 @@ def test_axe_finds_no_fault_and_nothing_is_wider_than_a_telephone(
         here.complaints[:] = [text for text in here.complaints if "404" not in text]
 
 
+def test_a_list_of_jobs_follows_them(here: Watched, taught: str) -> None:
+    page = here.open(f"/sites/{taught}/models")
+    page.get_by_role("button", name="Judge all images with the one at work").click()
+    page.wait_for_url("**/jobs/*")
+    here.open(f"/jobs?site={taught}")
+    expect(page.locator("tbody tr").first).to_contain_text("inspect")
+    expect(page.locator("tbody tr").first.locator(".pill")).to_have_text("succeeded", timeout=LONG_MS)
+
+
 def test_the_threshold_tool_shows_what_would_change(here: Watched, taught: str) -> None:
     page = here.open(f"/sites/{taught}/threshold")
     slide = page.locator("[data-slide]")

@@ -68,7 +68,7 @@ def images(service: Service, site: str, **filters: Any) -> list[Any]:
 def test_a_newcomer_is_told_what_to_do(tmp_path: Path) -> None:
     with Service.open(tmp_path, limits=Limits(children=0)) as service, browsing(service) as client:
         assert "Try with simulated pictures" in client.get("/").text
-        for path, told in [("/images", "Inspect the first images"), ("/sites", "No sites yet"), ("/jobs", "No  jobs")]:
+        for path, told in [("/images", "Inspect the first images"), ("/sites", "No sites yet"), ("/jobs", "No jobs")]:
             answer = client.get(path)
             assert answer.status_code == 200
             assert told in text_of(answer)

@@ -5,7 +5,7 @@ const ELEMENTS = {
   "thermal-picture": "./thermal-picture.js",
   "feedback-keys": "./feedback-keys.js",
   "job-progress": "./job-progress.js",
-  "job-state": "./job-progress.js",
+  "job-list": "./job-progress.js",
   "threshold-tool": "./threshold-tool.js",
 };
 const PLACES = { i: "/", g: "/images", s: "/sites", j: "/jobs" };
