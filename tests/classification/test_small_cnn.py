@@ -59,7 +59,12 @@ def test_balanced_finds_more_of_the_rare_category() -> None:
     examples = Examples(np.repeat(values, 3, axis=1), labels.astype(np.int64), np.arange(100), 2)
     rare = {
         weight: float(
-            METHOD.fit(examples, SmallCnnConfig(epochs=15, dropout=0.0, learning_rate=0.005, class_weight=weight), seed=0, progress=quiet)
+            METHOD.fit(
+                examples,
+                SmallCnnConfig(epochs=15, dropout=0.0, learning_rate=0.005, class_weight=weight),
+                seed=0,
+                progress=quiet,
+            )
             .classifier.answer(examples.values)
             .logits.argmax(axis=1)
             .mean()

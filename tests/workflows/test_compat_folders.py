@@ -65,7 +65,9 @@ def test_link_in_the_way_is_not_followed(root: Path, source: Path, tmp_path: Pat
     assert not list(outside.rglob("*.png"))
 
 
-def test_link_under_the_name_of_the_file_is_replaced_not_written_through(root: Path, source: Path, tmp_path: Path) -> None:
+def test_link_under_the_name_of_the_file_is_replaced_not_written_through(
+    root: Path, source: Path, tmp_path: Path
+) -> None:
     victim = tmp_path / "victim"
     victim.write_bytes(b"untouched")
     (root / "temple").mkdir()
@@ -98,7 +100,23 @@ def test_reading_and_removing_stay_inside(root: Path, tmp_path: Path) -> None:
 
 
 TEXT = st.text(min_size=0, max_size=40) | st.sampled_from(
-    ["..", ".", "", "a/../..", "..\\x", "\0", "/etc", "．．／", "..%2f", "a" * 300, "C:\\x", "~", "-rf", "ﬁ", "\u202egnp"]
+    [
+        "..",
+        ".",
+        "",
+        "a/../..",
+        "..\\x",
+        "\0",
+        "/etc",
+        "．．／",
+        "..%2f",
+        "a" * 300,
+        "C:\\x",
+        "~",
+        "-rf",
+        "ﬁ",
+        "\u202egnp",
+    ]
 )
 
 

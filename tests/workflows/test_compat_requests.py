@@ -45,7 +45,23 @@ def test_missing_field_is_named(key: str) -> None:
         save_data_of({name: value for name, value in GOOD.items() if name != key}, most_bytes=MOST)
 
 
-HOSTILE = ["", ".", "..", "../x", "a/b", "a\\b", "\0", "x" * 129, ".hidden", "nul", "COM1.png", "a\nb", "\u202eabc", "a.", "\ud800"]
+HOSTILE = [
+    "",
+    ".",
+    "..",
+    "../x",
+    "a/b",
+    "a\\b",
+    "\0",
+    "x" * 129,
+    ".hidden",
+    "nul",
+    "COM1.png",
+    "a\nb",
+    "\u202eabc",
+    "a.",
+    "\ud800",
+]
 
 
 @pytest.mark.parametrize("key", ["temple_id", "category", "image_name"])
@@ -113,7 +129,9 @@ def test_content_must_be_of_the_type_that_is_said(said: str, real: str) -> None:
             decoded(text, said, most_bytes=100_000)
 
 
-@pytest.mark.parametrize("data", [b"<html><script>alert(1)</script>", b"#!/bin/sh\nrm -rf /", b"hello, world", b"\0" * 100])
+@pytest.mark.parametrize(
+    "data", [b"<html><script>alert(1)</script>", b"#!/bin/sh\nrm -rf /", b"hello, world", b"\0" * 100]
+)
 def test_text_that_is_no_matrix_is_no_picture(data: bytes) -> None:
     with pytest.raises(FormatError, match="not of the type csv"):
         decoded(base64.b64encode(data).decode(), "csv", most_bytes=MOST)
