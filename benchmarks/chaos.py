@@ -138,11 +138,11 @@ class Client(threading.Thread):
     def _one_deed(self) -> None:
         site = self._rng.choice(self._sites)
         deeds: list[tuple[int, Callable[[str], None]]] = [
-            (60, self._upload),
+            (55, self._upload),
             (15, self._sort),
             (10, self._correct),
             (10, self._inspect),
-            (5, self._train),
+            (10, self._train),
         ]
         self._rng.choices([deed for _, deed in deeds], [weight for weight, _ in deeds])[0](site)
 
