@@ -13,6 +13,7 @@ import base64
 import io
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -55,12 +56,12 @@ def request(pictures: list[bytes], kind: str) -> bytes:
     return json.dumps({"temple_id": "bench", "image_type": kind} | whole).encode()
 
 
-def times_ms(client: CompatClient, body: bytes, repeat: int) -> np.ndarray:
+def times_ms(ask: Callable[[], object], repeat: int) -> np.ndarray:
     """Return how long each of some requests took [ms]; two before them warm up."""
     found = []
     for _ in range(repeat + 2):
         start = time.perf_counter()
-        client._transport.send("POST", "/api/predict", content=body)
+        ask()
         found.append(1e3 * (time.perf_counter() - start))
     return np.array(found[2:])
 
@@ -90,11 +91,15 @@ def main() -> None:
     with served(settings) as client:
         teach(client, pictures[:20], kind)
         asked = (pictures * LIST)[:LIST]
-        one = times_ms(client, request(asked[:1], kind), arguments.repeat)
-        many = times_ms(client, request(asked, kind), max(5, arguments.repeat // 10))
+        bodies = request(asked[:1], kind), request(asked, kind)
+        send = client._transport.send
+        nothing = times_ms(lambda: send("GET", "/v2/health/live"), arguments.repeat)
+        one = times_ms(lambda: send("POST", "/api/predict", content=bodies[0]), arguments.repeat)
+        many = times_ms(lambda: send("POST", "/api/predict", content=bodies[1]), max(5, arguments.repeat // 10))
     what = arguments.pictures or f"{arguments.size} PNG"
     print(f"{told(settings)}, {what}\n\n| request | p50 ms | p95 ms | p99 ms |\n|---|---|---|---|")
-    for name, values in (("one picture", one), (f"list of {LIST}", many)):
+    # The first row says how busy the machine is with other things.
+    for name, values in (("no work (/v2/health/live)", nothing), ("one picture", one), (f"list of {LIST}", many)):
         print(f"| {name} | {' | '.join(f'{np.percentile(values, share):.1f}' for share in (50, 95, 99))} |")
     ratio = np.median(many) / np.median(one)
     print(f"\nlist of {LIST} / one: {ratio:.1f} (target at most {TARGET_RATIO:g})")
