@@ -143,6 +143,7 @@ def test_keyboard_alone_from_upload_to_report(here: Watched, tmp_path: Path) -> 
     page.keyboard.press("i")
     page.wait_for_url(here.base + "/")
     page.locator("[data-help]").wait_for()
+    tab_to(page, ".skip")
     with page.expect_file_chooser() as chooser:
         page.keyboard.press("u")
     chooser.value.set_files(write(tmp_path, "joint", range(2)))

@@ -206,7 +206,9 @@ def opinions(service: Service, actor: Actor, image: Image) -> list[Corrected]:
 
 def unlearnt(service: Service, actor: Actor, site_id: str) -> int:
     """Return how many corrections of a site no model has learnt from yet."""
-    query = select(func.count(Feedback.id)).where(at_sites(actor, Feedback.site_id, site_id), Feedback.used_in.is_(None))
+    query = select(func.count(Feedback.id)).where(
+        at_sites(actor, Feedback.site_id, site_id), Feedback.used_in.is_(None)
+    )
     with service.database.read() as session:
         return session.scalar(query) or 0
 
