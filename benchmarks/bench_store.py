@@ -27,6 +27,7 @@ from isotherm.store.folder import Store
 from isotherm.store.ids import new_id
 from isotherm.store.tables import Blob, Category, Finding, Image, Inspection, Site
 from isotherm.store.verify import verify
+from isotherm.workflows.classify import NO_CATEGORY
 from isotherm.workflows.service.access import LOCAL
 from isotherm.workflows.service.browsing import category_counts, confidences, gallery, neighbours
 from isotherm.workflows.service.images import ImageFilter, list_images
@@ -96,7 +97,8 @@ def _rows(sites: list[str], categories: dict[str, list[str]], number: int) -> tu
     """Return the rows of one image: as an image of an inspection round of a minute each is."""
     rng = random.Random(number)
     site, image, inspection, digest = rng.choice(sites), new_id(), new_id(), f"{number:064x}"
-    label, rank, sure = rng.choice(LABELS), rng.choice((-1, -1, 0, 0, 1, 2, 3)), rng.random() > 0.02
+    rank, sure = rng.choice((-1, -1, 0, 0, 1, 2, 3)), rng.random() > 0.02
+    label = rng.choice(LABELS) if sure else NO_CATEGORY
     common = {"site_id": site, "severity_rank": rank}
     box, at = [[10, 10], [20, 30]], datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=number)
     return (
@@ -104,7 +106,8 @@ def _rows(sites: list[str], categories: dict[str, list[str]], number: int) -> tu
         common
         | {"id": image, "digest": digest, "name": f"IR_{number:06d}.jpg", "size": 400_000, "kind": "measured"}
         | {"split": rng.choice(("", "train", "test")), "category_id": rng.choice([None, *categories[site]])}
-        | {"latest_inspection": inspection, "taken_at": at, "facts": {"min_c": 10.5, "max_c": 64.25, "camera": "T640"}},
+        | {"latest_inspection": inspection, "label": label, "taken_at": at}
+        | {"facts": {"min_c": 10.5, "max_c": 64.25, "camera": "T640"}},
         common
         | {"id": inspection, "image_id": image, "label": label, "confidence": rng.random(), "rejected": not sure}
         | {"probabilities": dict.fromkeys(LABELS, 0.25), "result": {"findings": [{"box": box} for _ in range(3)]}},

@@ -55,7 +55,7 @@ def _write(service: Service, sites: list[Site], random: np.random.Generator, num
         facts = {"kind": "measured", "max_c": 61.2, "max_delta_t_c": 20.1, "findings": findings, "grade": str(rank)}
         pictures.append({
             "id": image, "site_id": site, "digest": "0" * 64, "name": f"IR_{number:06d}.jpg", "size": 1, "facts": facts,
-            "severity_rank": rank, "latest_inspection": inspection, "split": "",
+            "severity_rank": rank, "latest_inspection": inspection, "label": label, "split": "",
         })  # fmt: skip
         said.append({
             "id": inspection, "site_id": site, "image_id": image, "label": label, "confidence": 0.9,

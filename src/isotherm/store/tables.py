@@ -164,7 +164,7 @@ class Image(_Edited, Table):
 
     ``duplicate_of`` is the first image of the site with the same content. ``category_id`` and ``split`` (``""``,
     ``train`` or ``test``) make the data set of the site. ``facts`` is what the gallery shows without opening the file.
-    ``common`` images belong to no site.
+    ``common`` images belong to no site. ``label`` is the verdict of the latest inspection, for filters.
     """
 
     __tablename__ = "image"
@@ -174,6 +174,8 @@ class Image(_Edited, Table):
         Index(None, "site_id", "split", "category_id"),
         Index(None, "site_id", "severity_rank", "id"),
         Index(None, "severity_rank", "id"),
+        Index(None, "site_id", "label", "id"),
+        Index(None, "label", "id"),
     )
     site_id: Mapped[str | None] = mapped_column(ForeignKey("site.id"), default=None)
     asset_id: Mapped[str | None] = mapped_column(ForeignKey("asset.id"), default=None)
@@ -191,6 +193,7 @@ class Image(_Edited, Table):
     facts: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
     severity_rank: Mapped[int] = mapped_column(Integer, default=-1)
     latest_inspection: Mapped[str | None] = mapped_column(Id, default=None)
+    label: Mapped[str | None] = mapped_column(Name, default=None)
     thumbnail: Mapped[str | None] = mapped_column(Digest, default=None, index=True)
 
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
 
 from isotherm.core.errors import ConfigError, NotFoundError
 from isotherm.store.blob_rows import remember
-from isotherm.store.tables import Category, Feedback, Image, Inspection, Offer, now
+from isotherm.store.tables import Category, Feedback, Image, Offer, now
+from isotherm.workflows.classify_model import NO_CATEGORY
 from isotherm.workflows.service.access import Actor, at_sites, demand, expect_version, fetch, hold_site
 from isotherm.workflows.service.audit import record
 from isotherm.workflows.service.categories import named_category
@@ -96,7 +97,7 @@ def list_images(
     query = select(Image).where(*_conditions(actor, wanted))
     columns = [Image.severity_rank, Image.id] if wanted.order == "severity" else [Image.id]
     with service.database.read() as session:
-        return read_page(session, _by_verdict(query, wanted), columns, after=after, limit=limit)
+        return read_page(session, query, columns, after=after, limit=limit)
 
 
 def _conditions(actor: Actor, wanted: ImageFilter) -> Iterator[Any]:
@@ -113,21 +114,20 @@ def _conditions(actor: Actor, wanted: ImageFilter) -> Iterator[Any]:
         yield Image.digest == wanted.digest
     if wanted.min_severity is not None:
         yield Image.severity_rank >= wanted.min_severity
-    if wanted.no_feedback:
-        yield ~select(Feedback.id).where(Feedback.image_id == Image.id).exists()
+    yield from _verdicts(wanted)
     if wanted.since is not None:
         yield Image.id >= id_at(wanted.since)
     if wanted.until is not None:
         yield Image.id < id_at(wanted.until)
 
 
-def _by_verdict(query: Select[Any], wanted: ImageFilter) -> Select[Any]:
-    if wanted.label is None and not wanted.unsure:
-        return query
-    query = query.join(Inspection, Inspection.id == Image.latest_inspection)
+def _verdicts(wanted: ImageFilter) -> Iterator[Any]:
     if wanted.label is not None:
-        query = query.where(Inspection.label == wanted.label)
-    return query.where(Inspection.rejected) if wanted.unsure else query
+        yield Image.label == wanted.label
+    if wanted.unsure:
+        yield Image.label == NO_CATEGORY
+    if wanted.no_feedback:
+        yield ~select(Feedback.id).where(Feedback.image_id == Image.id).exists()
 
 
 def get_image(service: Service, actor: Actor, image_id: str) -> Image:

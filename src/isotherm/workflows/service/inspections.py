@@ -102,6 +102,7 @@ def add_inspection(session: Session, image: Image, looked: Looked, *, job_id: st
     kept = {EDIT: image.facts[EDIT]} if EDIT in (image.facts or {}) else {}
     image.facts = {**looked.examined.facts, **kept}
     image.severity_rank, image.latest_inspection = inspection.severity_rank, inspection.id
+    image.label = inspection.label
     session.flush()
     return inspection
 

@@ -84,14 +84,12 @@ def _within(period: Period) -> list[ColumnElement[bool]]:
     return [*since, *([] if period.until is None else [Image.id < id_at(period.until)])]
 
 
-def _written(
-    service: Service, actor: Actor, site_id: str, form: str, query: Select[Image, Inspection]
-) -> Written:
+def _written(service: Service, actor: Actor, site_id: str, form: str, query: Select[Image, Inspection]) -> Written:
     with service.database.read() as session:
         site = fetch(session, actor, Site, site_id)
         rows = [(image, inspection) for image, inspection in session.execute(query.limit(MOST_IMAGES + 1))]
         versions = select(ModelVersion.id, ModelVersion.number).where(ModelVersion.site_id == site_id)
-        numbers = {model_id: number for model_id, number in session.execute(versions)}
+        numbers = {row.id: row.number for row in session.execute(versions)}
     if len(rows) > MOST_IMAGES:
         raise ConfigError(f"a report holds at most {MOST_IMAGES} images; ask for a shorter time with since and until")
     names = _told_apart([image.name for image, _ in rows])

@@ -312,6 +312,7 @@ def _image() -> None:
         sa.Column("facts", JSON, nullable=False),
         sa.Column("severity_rank", sa.Integer(), nullable=False),
         sa.Column("latest_inspection", sa.String(length=36), nullable=True),
+        sa.Column("label", sa.String(length=128), nullable=True),
         sa.Column("thumbnail", sa.String(length=64), nullable=True),
         sa.Column("updated_at", UTC, nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -325,9 +326,11 @@ def _image() -> None:
     )
     op.create_index(op.f("ix_image_category_id"), "image", ["category_id"])
     op.create_index(op.f("ix_image_digest"), "image", ["digest"])
+    op.create_index(op.f("ix_image_label_id"), "image", ["label", "id"])
     op.create_index(op.f("ix_image_severity_rank_id"), "image", ["severity_rank", "id"])
     op.create_index(op.f("ix_image_site_id_digest"), "image", ["site_id", "digest"])
     op.create_index(op.f("ix_image_site_id_id"), "image", ["site_id", "id"])
+    op.create_index(op.f("ix_image_site_id_label_id"), "image", ["site_id", "label", "id"])
     op.create_index(op.f("ix_image_site_id_severity_rank_id"), "image", ["site_id", "severity_rank", "id"])
     op.create_index(op.f("ix_image_site_id_split_category_id"), "image", ["site_id", "split", "category_id"])
     op.create_index(op.f("ix_image_thumbnail"), "image", ["thumbnail"])
