@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property
-from io import BytesIO
 
 import numpy as np
 import openvino as ov
@@ -11,12 +10,9 @@ import openvino as ov
 from isotherm.classification.method import Answers, Stored, Values
 from isotherm.core.errors import ModelError
 from isotherm.runtime.compiled import Compiled
+from isotherm.runtime.onnx_network import FAILURES, last_line, read_onnx
 
 OUTPUTS = ("logits", "embedding")
-_FAILURES = (RuntimeError, ValueError, TypeError, MemoryError)
-"""What OpenVINO raises on models that are none."""
-_EXTERNAL = b"\x0a\x08location"
-"""How an ONNX file says that a tensor lies in another file."""
 
 
 class StoredNetwork:
@@ -37,13 +33,8 @@ class StoredNetwork:
 
     def __init__(self, network: bytes, classes: int) -> None:
         self._network = network
-        if _EXTERNAL in network:
-            raise ModelError("the network keeps weights in other files, which are not followed")
-        try:
-            self._model = ov.Core().read_model(BytesIO(network))
-            shapes = [port.partial_shape for port in (*self._model.inputs, *self._model.outputs)]
-        except _FAILURES as error:
-            raise ModelError(f"the network is no ONNX model: {str(error).strip().splitlines()[-1]}") from error
+        self._model = read_onnx(network)
+        shapes = [port.partial_shape for port in (*self._model.inputs, *self._model.outputs)]
         self._check([str(shape) for shape in shapes], shapes, classes)
         self._size = tuple(axis.get_length() for axis in list(shapes[0])[1:])
 
@@ -58,8 +49,8 @@ class StoredNetwork:
     def _compiled(self) -> Compiled:
         try:
             return Compiled(self._model, "f32")
-        except _FAILURES as error:
-            raise ModelError(f"the network cannot be used: {str(error).strip().splitlines()[-1]}") from error
+        except FAILURES as error:
+            raise ModelError(f"the network cannot be used: {last_line(error)}") from error
 
     def answer(self, values: Values) -> Answers:
         """Return logits and embeddings of pictures (N 3 H W)."""
