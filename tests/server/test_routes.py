@@ -229,6 +229,37 @@ def test_a_switch_of_models_says_what_it_starts_from(call: Caller, folder: Servi
     assert call.json("GET", f"sites/{site}/models/activations")["items"] == []
 
 
+def test_versions_are_compared_by_the_images_that_both_were_tested_with(call: Caller, folder: Service) -> None:
+    site, elsewhere = call.site(), call.site("elsewhere")
+    answers = [("hot", "cold"), ("cold", "cold"), ("hot", "hot")]
+    versions = [
+        ModelVersion(
+            site_id=place,
+            number=number,
+            method="logistic",
+            metrics={
+                "images": {f"i{at}": {"truth": "cold", "label": said[number - 1]} for at, said in enumerate(answers)}
+            },
+        )
+        for place, number in ((site, 1), (site, 2), (elsewhere, 1))
+    ]
+    with folder.database.write() as session:
+        session.add_all(versions)
+    one, two, foreign = (version.id for version in versions)
+    found = call.json("GET", f"models/{one}/comparison/{two}")
+    assert (found["both"], found["only_first"], found["only_second"], found["p_value"]) == (3, 0, 1, 1.0)
+    assert found["differences"] == [{"image_id": "i0", "truth": "cold", "first": "hot", "second": "cold"}]
+    call.problem("GET", f"models/{one}/comparison/{foreign}", 409)
+
+
+def test_a_threshold_is_tried_without_changing_anything(call: Caller) -> None:
+    site = call.site()
+    found = call.json("GET", f"sites/{site}/threshold?min_confidence=0.9")
+    assert (found["now"], found["then"], found["lost"], found["gained"], found["flips"]) == (0.5, 0.9, 0, 0, [])
+    assert [row["low"] for row in found["bins"]][:2] == [0.0, 0.05]
+    call.problem("GET", f"sites/{site}/threshold?min_confidence=1.5", 422)
+
+
 def test_predicting_without_a_model_says_so(call: Caller) -> None:
     site = call.site()
     call.problem("POST", f"sites/{site}/predict", 409, files=[("files", ("a.jpg", picture()))])

@@ -288,6 +288,59 @@ class ModelWhole(ModelOut):
     files: dict[str, str]
 
 
+class DifferenceOut(_Out):
+    """A test image that two versions answer differently."""
+
+    image_id: str
+    truth: str
+    first: str
+    second: str
+
+
+class ComparisonOut(_Out):
+    """Two versions on the test images that both were tested with; `p_value` by McNemar's exact test."""
+
+    first: ModelOut
+    second: ModelOut
+    both: int
+    only_first: int
+    only_second: int
+    p_value: float
+    differences: list[DifferenceOut]
+
+
+class BinOut(_Out):
+    """Latest verdicts by their confidence, and how many of them were right and wrong where that is known."""
+
+    low: float
+    high: float
+    count: int
+    right: int
+    wrong: int
+
+
+class FlipOut(_Out):
+    """An image whose verdict would change."""
+
+    image_id: str
+    name: str
+    label: str
+    becomes: str
+    confidence: float
+    truth: str
+
+
+class ThresholdOut(_Out):
+    """What another `min_confidence` would change in the latest verdicts of a site."""
+
+    now: float
+    then: float
+    bins: list[BinOut]
+    lost: int
+    gained: int
+    flips: list[FlipOut]
+
+
 class TrainIn(_In):
     """How a model is trained; settings that are left out are the site's."""
 

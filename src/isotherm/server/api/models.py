@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from typing import Annotated
 
-from isotherm.server.api.answers import CHANGE, PathId
+from fastapi import APIRouter, Query, Response
+
+from isotherm.server.api.answers import CHANGE, PathId, problems
 from isotherm.server.paging import PageAsked
-from isotherm.server.schemas import ActivationOut, Id, ModelOut, ModelWhole, PageOut
+from isotherm.server.schemas import ActivationOut, ComparisonOut, Id, ModelOut, ModelWhole, PageOut, ThresholdOut
 from isotherm.server.security import CurrentActor
 from isotherm.server.versions import ExpectedModel, tag_model
 from isotherm.store.tables import ModelVersion
 from isotherm.workflows.service import models
+from isotherm.workflows.service.comparing import ModelComparison, compare_models
 from isotherm.workflows.service.service import Service
 from isotherm.workflows.service.sites import get_site
+from isotherm.workflows.service.thresholds import ThresholdPreview, preview_threshold
+
+Share = Annotated[float, Query(ge=0, le=1, description="A probability.")]
 
 
 def router(service: Service) -> APIRouter:
     """Return the routes of models."""
     routes = APIRouter(tags=["models"])
     _looks(routes, service)
+    _weighs(routes, service)
 
     @routes.post(
         "/models/{model_id}/activate",
@@ -81,3 +88,22 @@ def _looks(routes: APIRouter, service: Service) -> None:
     ) -> object:
         found = models.list_activations(service, actor, site_id, after=page.after, limit=page.limit)
         return page.answer(found.items, found.next)
+
+
+def _weighs(routes: APIRouter, service: Service) -> None:
+    @routes.get(
+        "/models/{model_id}/comparison/{other_id}",
+        response_model=ComparisonOut,
+        responses=problems(409),
+        summary="Compare two versions of a site by the images that both were tested with",
+    )
+    def compare(model_id: PathId, other_id: PathId, actor: CurrentActor) -> ModelComparison:
+        return compare_models(service, actor, model_id, other_id)
+
+    @routes.get(
+        "/sites/{site_id}/threshold",
+        response_model=ThresholdOut,
+        summary="Show what another `min_confidence` would change; changes nothing",
+    )
+    def threshold(site_id: PathId, actor: CurrentActor, min_confidence: Share = 0.5) -> ThresholdPreview:
+        return preview_threshold(service, actor, site_id, min_confidence)
