@@ -29,11 +29,15 @@ Moment = Annotated[AwareDatetime, AfterValidator(_sane)]
 """A time with its zone (RFC 3339)."""
 
 
-class _In(BaseModel):
+class In(BaseModel):
+    """What comes in."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class _Out(BaseModel):
+class Out(BaseModel):
+    """What goes out."""
+
     model_config = ConfigDict(from_attributes=True)
 
 
@@ -44,7 +48,7 @@ class PageOut(BaseModel, Generic[T]):
     next: str | None = None
 
 
-class SiteIn(_In):
+class SiteIn(In):
     """A new site."""
 
     name: Label
@@ -52,7 +56,7 @@ class SiteIn(_In):
     settings: dict[str, Any] = Field(default_factory=dict, max_length=50)
 
 
-class SiteChange(_In):
+class SiteChange(In):
     """What changes of a site; members that are left out stay."""
 
     name: Label | None = None
@@ -60,7 +64,7 @@ class SiteChange(_In):
     settings: dict[str, Any] | None = Field(None, max_length=50)
 
 
-class SiteOut(_Out):
+class SiteOut(Out):
     """A site."""
 
     id: str
@@ -76,13 +80,13 @@ class SiteOut(_Out):
     updated_at: datetime
 
 
-class CategoryIn(_In):
+class CategoryIn(In):
     """A new category, or the new name of one."""
 
     name: Label
 
 
-class CategoryOut(_Out):
+class CategoryOut(Out):
     """A category; without a site it is common to all."""
 
     id: str
@@ -92,7 +96,7 @@ class CategoryOut(_Out):
     created_at: datetime
 
 
-class AssetIn(_In):
+class AssetIn(In):
     """A new asset."""
 
     name: Label
@@ -101,7 +105,7 @@ class AssetIn(_In):
     rating: Text = ""
 
 
-class AssetChange(_In):
+class AssetChange(In):
     """What changes of an asset."""
 
     name: Label | None = None
@@ -110,7 +114,7 @@ class AssetChange(_In):
     rating: Text | None = None
 
 
-class AssetOut(_Out):
+class AssetOut(Out):
     """A thing that is inspected again and again."""
 
     id: str
@@ -123,7 +127,7 @@ class AssetOut(_Out):
     created_at: datetime
 
 
-class ImageOut(_Out):
+class ImageOut(Out):
     """A file that was sent; `facts` holds what was found in it, with units in the names."""
 
     id: str
@@ -147,21 +151,21 @@ class ImageOut(_Out):
     created_at: datetime
 
 
-class ImageChange(_In):
+class ImageChange(In):
     """Where an image is sorted: the name of a category (null: none), and its part of the data set."""
 
     category: Label | None
     split: Split = ""
 
 
-class NamedBlob(_In):
+class NamedBlob(In):
     """Content that the server has, and the name that it shall have as an image."""
 
     digest: Digest
     name: Annotated[str, StringConstraints(min_length=1, max_length=512)]
 
 
-class ImagesIn(_In):
+class ImagesIn(In):
     """Images whose contents have been sent before, by hash."""
 
     files: list[NamedBlob] = Field(min_length=1, max_length=1000)
@@ -169,7 +173,7 @@ class ImagesIn(_In):
     split: Split = ""
 
 
-class InspectionOut(_Out):
+class InspectionOut(Out):
     """What was said of an image once."""
 
     id: str
@@ -239,13 +243,13 @@ class PredictionsOut(BaseModel):
     results: list[ClassifiedOut]
 
 
-class InspectIn(_In):
+class InspectIn(In):
     """What is changed in the scene of an image before it is looked at again (flags of ``isotherm inspect``)."""
 
     edit: dict[str, Any] | None = Field(None, max_length=20)
 
 
-class FindingOut(_Out):
+class FindingOut(Out):
     """One finding of the latest inspection of an image; `box` is x, y, width, height [px]."""
 
     id: str
@@ -265,90 +269,14 @@ class FindingOut(_Out):
     created_at: datetime
 
 
-class ModelOut(_Out):
-    """A model version of a site."""
-
-    id: str
-    site_id: str
-    number: int
-    kind: str
-    method: str
-    state: str
-    reason: str
-    metrics: dict[str, Any]
-    job_id: str | None
-    made_by: str
-    created_at: datetime
-
-
-class ModelWhole(ModelOut):
-    """A model version with its card (data, settings, limits) and the sha256 of its files."""
-
-    card: dict[str, Any]
-    files: dict[str, str]
-
-
-class DifferenceOut(_Out):
-    """A test image that two versions answer differently."""
-
-    image_id: str
-    truth: str
-    first: str
-    second: str
-
-
-class ComparisonOut(_Out):
-    """Two versions on the test images that both were tested with; `p_value` by McNemar's exact test."""
-
-    first: ModelOut
-    second: ModelOut
-    both: int
-    only_first: int
-    only_second: int
-    p_value: float
-    differences: list[DifferenceOut]
-
-
-class BinOut(_Out):
-    """Latest verdicts by their confidence, and how many of them were right and wrong where that is known."""
-
-    low: float
-    high: float
-    count: int
-    right: int
-    wrong: int
-
-
-class FlipOut(_Out):
-    """An image whose verdict would change."""
-
-    image_id: str
-    name: str
-    label: str
-    becomes: str
-    confidence: float
-    truth: str
-
-
-class ThresholdOut(_Out):
-    """What another `min_confidence` would change in the latest verdicts of a site."""
-
-    now: float
-    then: float
-    bins: list[BinOut]
-    lost: int
-    gained: int
-    flips: list[FlipOut]
-
-
-class TrainIn(_In):
+class TrainIn(In):
     """How a model is trained; settings that are left out are the site's."""
 
     settings: dict[str, Any] = Field(default_factory=dict, max_length=50)
     config: dict[str, Any] = Field(default_factory=dict, max_length=50)
 
 
-class InspectJobIn(_In):
+class InspectJobIn(In):
     """Which images of a site are looked at again; null: all."""
 
     image_ids: list[Id] | None = Field(None, max_length=10_000)
@@ -361,21 +289,10 @@ class ArrivalIn(NamedBlob):
     split: Split = ""
 
 
-class ImportIn(_In):
+class ImportIn(In):
     """Images whose contents have been sent before, taken in by a job."""
 
     files: list[ArrivalIn] = Field(min_length=1, max_length=10_000)
-
-
-class ActivationOut(_Out):
-    """One switch of a site's active model."""
-
-    id: str
-    number: int
-    model_id: str | None
-    previous: str | None
-    actor: str
-    created_at: datetime
 
 
 class Progress(BaseModel):
@@ -406,7 +323,7 @@ class JobOut(BaseModel):
     row_version: int
 
 
-class LogLine(_Out):
+class LogLine(Out):
     """One line of a job's log."""
 
     number: int
@@ -414,14 +331,14 @@ class LogLine(_Out):
     text: str
 
 
-class FeedbackIn(_In):
+class FeedbackIn(In):
     """What the verdict of an inspection should have been."""
 
     category: Label
     note: Text = ""
 
 
-class FeedbackOut(_Out):
+class FeedbackOut(Out):
     """What somebody has said about a verdict."""
 
     id: str
@@ -436,7 +353,7 @@ class FeedbackOut(_Out):
     created_at: datetime
 
 
-class TokenIn(_In):
+class TokenIn(In):
     """A new token; `sites` are ids, null for all."""
 
     name: Label
@@ -445,7 +362,7 @@ class TokenIn(_In):
     expires_at: Moment | None = None
 
 
-class TokenOut(_Out):
+class TokenOut(Out):
     """A token without its secret."""
 
     id: str
@@ -464,7 +381,7 @@ class NewToken(TokenOut):
     token: str
 
 
-class AuditOut(_Out):
+class AuditOut(Out):
     """One line of the audit trail; `digest` covers the line and the one before it."""
 
     number: int
@@ -476,7 +393,7 @@ class AuditOut(_Out):
     digest: str
 
 
-class Digests(_In):
+class Digests(In):
     """The sha256 sums of files that a client would send."""
 
     digests: list[Digest] = Field(max_length=1000)

@@ -7,8 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from isotherm.server.api.answers import CHANGE, PathId, problems
+from isotherm.server.model_schemas import ActivationOut, ComparisonOut, ModelOut, ModelWhole, ThresholdOut
 from isotherm.server.paging import PageAsked
-from isotherm.server.schemas import ActivationOut, ComparisonOut, Id, ModelOut, ModelWhole, PageOut, ThresholdOut
+from isotherm.server.schemas import Id, PageOut
 from isotherm.server.security import CurrentActor
 from isotherm.server.versions import ExpectedModel, tag_model
 from isotherm.store.tables import ModelVersion

@@ -1,0 +1,95 @@
+"""What goes out of ``/api/v1`` about model versions: what they are, how they compare, what a threshold changes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from isotherm.server.schemas import Out
+
+
+class ModelOut(Out):
+    """A model version of a site."""
+
+    id: str
+    site_id: str
+    number: int
+    kind: str
+    method: str
+    state: str
+    reason: str
+    metrics: dict[str, Any]
+    job_id: str | None
+    made_by: str
+    created_at: datetime
+
+
+class ModelWhole(ModelOut):
+    """A model version with its card (data, settings, limits) and the sha256 of its files."""
+
+    card: dict[str, Any]
+    files: dict[str, str]
+
+
+class DifferenceOut(Out):
+    """A test image that two versions answer differently."""
+
+    image_id: str
+    truth: str
+    first: str
+    second: str
+
+
+class ComparisonOut(Out):
+    """Two versions on the test images that both were tested with; `p_value` by McNemar's exact test."""
+
+    first: ModelOut
+    second: ModelOut
+    both: int
+    only_first: int
+    only_second: int
+    p_value: float
+    differences: list[DifferenceOut]
+
+
+class BinOut(Out):
+    """Latest verdicts by their confidence, and how many of them were right and wrong where that is known."""
+
+    low: float
+    high: float
+    count: int
+    right: int
+    wrong: int
+
+
+class FlipOut(Out):
+    """An image whose verdict would change."""
+
+    image_id: str
+    name: str
+    label: str
+    becomes: str
+    confidence: float
+    truth: str
+
+
+class ThresholdOut(Out):
+    """What another `min_confidence` would change in the latest verdicts of a site."""
+
+    now: float
+    then: float
+    bins: list[BinOut]
+    lost: int
+    gained: int
+    flips: list[FlipOut]
+
+
+class ActivationOut(Out):
+    """One switch of a site's active model."""
+
+    id: str
+    number: int
+    model_id: str | None
+    previous: str | None
+    actor: str
+    created_at: datetime
