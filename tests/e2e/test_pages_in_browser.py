@@ -298,6 +298,7 @@ def test_the_threshold_tool_shows_what_would_change(here: Watched, taught: str) 
     assert int(shown.split()[0].replace(",", "")) == int(tried[1]) > 0
     # The server counts the same.
     here.open(f"/sites/{taught}/threshold?at=1")
+    expect(slide).to_be_visible()
     assert page.locator("#flip-title").inner_text() == shown
     assert page.locator("[data-tried] td").all_inner_texts() == tried
     page.locator("#at").fill("0.61")

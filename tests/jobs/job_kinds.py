@@ -71,7 +71,7 @@ def cores() -> int:
 
 
 def where(context: JobContext) -> Mapping[str, Any]:
-    return {"pid": os.getpid(), "nice": os.nice(0), "threads": os.environ["OMP_NUM_THREADS"], "cores": cores()}
+    return {"pid": os.getpid(), "nice": os.nice(0), "threads": os.environ.get("OMP_NUM_THREADS", ""), "cores": cores()}
 
 
 def where_sleep(context: JobContext) -> Mapping[str, Any]:

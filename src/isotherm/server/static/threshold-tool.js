@@ -17,6 +17,8 @@ class ThresholdTool extends HTMLElement {
     this.field.addEventListener("input", () => { if (this.field.checkValidity()) this.#show(this.field.valueAsNumber); });
     this.querySelector("[data-try]").addEventListener("submit", (event) => event.preventDefault());
     this.querySelectorAll("[data-without-script]").forEach((element) => { element.hidden = true; });
+    // Typed before this script was there.
+    if (this.field.value !== this.field.defaultValue && this.field.checkValidity()) this.#show(this.field.valueAsNumber);
   }
 
   #show(least) {
