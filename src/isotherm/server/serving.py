@@ -118,7 +118,8 @@ def settings_for(options: ServeOptions, *, tokens: bool) -> ServerSettings:
 def _bound(options: ServeOptions) -> Iterator[socket.socket]:
     """Give a socket that is bound, before anything else is started."""
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as handle:
+    # With its protocol named: only then asyncio sends small answers at once (TCP_NODELAY), not 40 ms later.
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as handle:
         handle.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             handle.bind((options.host.strip("[]"), options.port))

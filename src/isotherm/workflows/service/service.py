@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["LOCAL", "SCOPES", "Actor", "Limits", "Scope", "Service"]
 
 DATABASE = "ISOTHERM_DATABASE"
+CHILD_NICE = 5
 """The environment variable that names the database, because a password on a command line is seen by others."""
 
 
@@ -195,8 +196,8 @@ def url_of(folder: Path, given: str | None = None) -> str:
 def _examinations(limits: Limits) -> Examinations:
     from isotherm.workflows.service.examination import Examinations
 
-    return Examinations(
-        limits.children,
-        waiting=limits.takers + limits.children,
-        limits=ChildLimits(memory_bytes=limits.memory_bytes, timeout_s=limits.decode_s, input_bytes=limits.file_bytes),
+    # Nice, so that pages are answered while all children decode.
+    child = ChildLimits(
+        memory_bytes=limits.memory_bytes, timeout_s=limits.decode_s, input_bytes=limits.file_bytes, nice=CHILD_NICE
     )
+    return Examinations(limits.children, waiting=limits.takers + limits.children, limits=child)
