@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["LOCAL", "SCOPES", "Actor", "Limits", "Scope", "Service"]
 
 DATABASE = "ISOTHERM_DATABASE"
-CHILD_NICE = 5
 """The environment variable that names the database, because a password on a command line is seen by others."""
+CHILD_NICE = 5
 
 
 @dataclass(frozen=True)
