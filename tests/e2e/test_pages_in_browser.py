@@ -119,7 +119,7 @@ def test_upload_verdict_feedback_training_better_verdict(here: Watched, taught: 
         key = page.locator("button[name=category]", has_text="stripes").get_attribute("data-key") or ""
         page.keyboard.press(key)
         expect(page.locator("[data-said]")).to_contain_text("Kept: it is stripes")
-        expect(page.locator("button[aria-pressed=true]")).to_contain_text("stripes")
+        expect(page.locator("button[name=category][aria-pressed=true]")).to_contain_text("stripes")
     here.open(f"/sites/{site}")
     expect(page.get_by_text("3 corrections by people are waiting")).to_be_visible()
     train(here, site)

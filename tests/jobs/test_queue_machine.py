@@ -58,7 +58,7 @@ class ModelJob:
 
 
 class QueueMachine(RuleBasedStateMachine):
-    """All jobs belong to no site, so the order within a priority is that of their making."""
+    """All jobs belong to no site, so the order within a priority is that in which they were added, or tried again."""
 
     database: ClockedDatabase
     jobs = Bundle("jobs")
@@ -83,8 +83,11 @@ class QueueMachine(RuleBasedStateMachine):
             job = queue.enqueue(
                 session, "kind", payload={}, exclusive=exclusive, priority=priority, most_attempts=MOST_ATTEMPTS
             )
-        self.model[job.id] = ModelJob(exclusive, priority, len(self.model))
+        self.model[job.id] = ModelJob(exclusive, priority, self._last())
         return job.id
+
+    def _last(self) -> int:
+        return max((job.order for job in self.model.values()), default=0) + 1
 
     @rule(seconds=st.sampled_from([0.4, 2, 6, 15.1, 61]))
     def time_passes(self, seconds: float) -> None:
@@ -185,6 +188,7 @@ class QueueMachine(RuleBasedStateMachine):
             assert job.state in ("failed", "cancelled", "dead")
         if job.state in ("failed", "cancelled", "dead"):
             job.state, job.attempts, job.after, job.cancel = "queued", 0, 0, False
+            job.order = self._last()
 
     @invariant()
     def agrees(self) -> None:

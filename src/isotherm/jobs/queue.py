@@ -137,14 +137,15 @@ def enqueue_when_due(session: Session, kind: str, every_s: float) -> None:
 
 
 def _next_turn(session: Session, site_id: str | None, priority: int) -> int:
-    """Return one more than the site's last waiting job has; a site with none lines up with whoever is next."""
-    waiting = (Job.state == "queued", Job.priority == priority)
-    own = session.scalar(
-        select(Job.turn).where(*waiting, Job.site_id == site_id).order_by(Job.turn.desc()).limit(1),
-    )
+    """Return one more than the site's last job has that waits or runs; a site with none lines up with whoever is next.
+
+    Running ones count, because they may be put back, and then come before what was added later.
+    """
+    alike = Job.priority == priority
+    own = session.scalar(select(func.max(Job.turn)).where(alike, Job.state.in_(ACTIVE), Job.site_id == site_id))
     if own is not None:
         return own + 1
-    return session.scalar(select(func.min(Job.turn)).where(*waiting)) or 0
+    return session.scalar(select(func.min(Job.turn)).where(alike, Job.state == "queued")) or 0
 
 
 def storable(text: str) -> str:
@@ -177,10 +178,12 @@ def cancel(session: Session, job_id: str) -> Job:
 
 
 def retry(session: Session, job_id: str) -> Job:
-    """Let an ended job wait again, with all its attempts; finished items stay finished."""
+    """Let an ended job wait again, behind its site's others, with all its attempts; finished items stay finished."""
+    job = get(session, job_id)
+    turn = _next_turn(session, job.site_id, job.priority)
     ended = Job.state.in_(("failed", "cancelled", "dead"))
     fresh = {"state": "queued", "attempts": 0, "run_after_ms": 0, "cancel_requested": False, "error": ""}
-    if not _change(session, job_id, ended, finished_at=None, **fresh):
+    if not _change(session, job_id, ended, finished_at=None, turn=turn, **fresh):
         job = get(session, job_id)
         raise ConflictError(f"only a failed, cancelled or dead job can be tried again; this one is {job.state}")
     return get(session, job_id)
