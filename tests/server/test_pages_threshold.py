@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from isotherm.core.errors import ConfigError
 from isotherm.server.pages.threshold import BINS, bars, flips, outcome, share
-from isotherm.workflows.service.browsing import Confidence
+from isotherm.workflows.service.thresholds import Confidence
 
 SHARES = st.floats(0, 1)
 LABELS = st.sampled_from(["a", "b"])

@@ -9,7 +9,7 @@ from service_cases import PARTS, add_version, damage, png, reopened, simple_mode
 
 from isotherm.core.errors import ChangedError, ConflictError, ForbiddenError, ModelError, NotFoundError
 from isotherm.store.ids import new_id
-from isotherm.store.tables import ModelVersion
+from isotherm.store.tables import Inspection, ModelVersion
 from isotherm.workflows.classify_model import NO_CATEGORY
 from isotherm.workflows.service.access import LOCAL, Actor
 from isotherm.workflows.service.audit import list_audit, verify_audit
@@ -20,7 +20,7 @@ from isotherm.workflows.service.models import activate, active_classifier, get_m
 from isotherm.workflows.service.predicting import predict
 from isotherm.workflows.service.service import Service
 from isotherm.workflows.service.sites import create_site, get_site, update_site
-from isotherm.workflows.service.thresholds import preview_threshold
+from isotherm.workflows.service.thresholds import confidences, preview_threshold
 
 pytestmark = pytest.mark.usefixtures("simple_models")
 
@@ -256,3 +256,15 @@ def test_what_another_threshold_would_change(service: Service) -> None:
     assert counted == {0.4: (1, 0, 0), 0.6: (1, 0, 1), 0.9: (1, 1, 0)}
     update_site(service, LOCAL, site.id, settings={"min_confidence": 0.7})
     assert preview_threshold(service, LOCAL, site.id, 0.5).now == 0.7
+
+
+def test_no_threshold_gives_a_category_to_what_is_unlike_all_that_was_learnt(service: Service) -> None:
+    site = create_site(service, LOCAL, "plant", settings={"open_set": True})
+    activate(service, LOCAL, add_version(service, site.id, "hot", confidence=0.9).id)
+    taken = take_in(service, LOCAL, site.id, [Upload(f"{side}.png", png(side)) for side in (8, 9)])
+    with service.database.write() as session:
+        strange = session.get(Inspection, taken[0].inspection.id)
+        strange.rejected, strange.distance = True, 1.5
+    found = {item.name: (item.nearest, item.unlike) for item in confidences(service, LOCAL, site.id)}
+    assert found == {"8.png": ("hot", True), "9.png": ("hot", False)}
+    assert preview_threshold(service, LOCAL, site.id, 0.0).gained == 0

@@ -10,8 +10,9 @@ from fastapi import APIRouter, Form, Response
 
 from isotherm.core.errors import ConfigError
 from isotherm.server.pages.rendering import Visited, back_to
-from isotherm.workflows.service.browsing import Confidence, confidences, tiles_of
+from isotherm.workflows.service.browsing import tiles_of
 from isotherm.workflows.service.sites import get_site, settings_of, update_site
+from isotherm.workflows.service.thresholds import Confidence, confidences
 
 BINS = 40
 SHOWN = 48
@@ -88,7 +89,8 @@ def bars(items: Sequence[Confidence]) -> list[Bar]:
 def threshold(visit: Visited, site_id: str, at: str = "") -> Response:
     """Show the tool; ``at`` is the threshold that is tried."""
     site = get_site(visit.service, visit.actor, site_id)
-    items = confidences(visit.service, visit.actor, site.id)
+    latest = confidences(visit.service, visit.actor, site.id)
+    items = [item for item in latest if not item.unlike]
     now = settings_of(site).min_confidence
     tried = share(at) if at else now
     changed = flips(items, now, tried)
@@ -100,6 +102,7 @@ def threshold(visit: Visited, site_id: str, at: str = "") -> Response:
         now=now,
         tried=tried,
         items=items,
+        unlike=len(latest) - len(items),
         bars=bars(items),
         before=outcome(items, now),
         after=outcome(items, tried),

@@ -1,4 +1,4 @@
-"""What people look through: the gallery, the neighbours of an image, counts by category, confidences of a site.
+"""What people look through: the gallery, the neighbours of an image, counts by category.
 
 Nothing here changes anything. Rows that a list shows are read as they are needed there, without the results of
 inspections, which are large.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -22,8 +22,6 @@ from isotherm.workflows.service.paging import Page
 
 if TYPE_CHECKING:
     from isotherm.workflows.service.service import Service
-
-MOST_CONFIDENCES = 5000
 
 
 @dataclass(frozen=True)
@@ -58,18 +56,6 @@ class CategoryCount:
     train: int = 0
     test: int = 0
     unused: int = 0
-
-
-@dataclass(frozen=True)
-class Confidence:
-    """How sure the latest inspection of an image was; ``nearest`` is the most probable category, rejected or not."""
-
-    image_id: str
-    name: str
-    nearest: str
-    confidence: float
-    rejected: bool
-    truth: str = ""
 
 
 @dataclass(frozen=True)
@@ -236,30 +222,6 @@ def verdicts(service: Service, actor: Actor, site_id: str) -> list[str]:
     with service.database.read() as session:
         labels = {str(label) for card in session.scalars(query) for label in card.get("labels", ())}
     return sorted(labels)
-
-
-def confidences(service: Service, actor: Actor, site_id: str, *, most: int = MOST_CONFIDENCES) -> list[Confidence]:
-    """Return how sure the latest inspections of a site's images were, newest first."""
-    query = (
-        select(
-            Image.id, Image.name, Inspection.label, Inspection.confidence, Inspection.rejected,
-            Inspection.probabilities, Category.name.label("truth"),
-        )
-        .join(Inspection, Inspection.id == Image.latest_inspection)
-        .outerjoin(Category, Category.id == Image.category_id)
-        .where(at_sites(actor, Image.site_id, site_id), Inspection.confidence.is_not(None))
-        .order_by(Image.id.desc())
-        .limit(most)
-    )  # fmt: skip
-    with service.database.read() as session:
-        return [
-            Confidence(row.id, row.name, _nearest(row), row.confidence, row.rejected, row.truth or "")
-            for row in session.execute(query)
-        ]
-
-
-def _nearest(row: Any) -> str:
-    return str(max(row.probabilities, key=row.probabilities.get)) if row.probabilities else row.label or ""
 
 
 def standing(service: Service, actor: Actor) -> Standing:

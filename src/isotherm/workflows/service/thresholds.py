@@ -17,6 +17,23 @@ from isotherm.workflows.service.sites import settings_of
 
 BINS = 20
 MOST_FLIPS = 100
+MOST_CONFIDENCES = 5000
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """How sure the latest inspection of an image was.
+
+    ``nearest`` is the most probable category, rejected or not. ``unlike`` says that the image was refused for being
+    unlike all that was learnt, which no least confidence changes.
+    """
+
+    image_id: str
+    name: str
+    nearest: str
+    confidence: float
+    unlike: bool
+    truth: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,6 +84,25 @@ class ThresholdPreview:
     lost: int
     gained: int
     flips: tuple[Flip, ...]
+
+
+def confidences(service: Service, actor: Actor, site_id: str, *, most: int = MOST_CONFIDENCES) -> list[Confidence]:
+    """Return how sure the latest inspections of a site's images were, newest first."""
+    with service.database.read() as session:
+        site = fetch(session, actor, Site, site_id)
+        said = Inspection.label, Inspection.probabilities, Inspection.confidence
+        query = _latest(site, Image.id, Image.name, *said, ~_only_unsure(site), Category.name)
+        return [
+            Confidence(image_id, name, _nearest(label, probabilities), confidence, bool(unlike), truth or "")
+            for image_id, name, label, probabilities, confidence, unlike, truth in session.execute(
+                query.order_by(Image.id.desc()).limit(most)
+            )
+        ]
+
+
+def _nearest(label: str | None, probabilities: dict[str, float]) -> str:
+    """Return the most probable category of a verdict, whether it was given or refused."""
+    return max(probabilities, key=probabilities.__getitem__) if probabilities else label or ""
 
 
 def preview_threshold(service: Service, actor: Actor, site_id: str, min_confidence: float) -> ThresholdPreview:
@@ -137,7 +173,7 @@ def _flips(session: Session, site: Site, flipped: ColumnElement[bool]) -> Sequen
             image_id,
             name,
             said.label or "",
-            max(said.probabilities, key=said.probabilities.get) if said.rejected else NO_CATEGORY,
+            _nearest(said.label, said.probabilities) if said.rejected else NO_CATEGORY,
             said.confidence or 0.0,
             truth or "",
         )
