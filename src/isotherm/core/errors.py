@@ -17,7 +17,8 @@
     ├── ForbiddenError        the caller may not do this
     ├── ConflictError         it contradicts what is stored (a name that is taken, a second training)
     │   └── ChangedError      somebody else has changed it since it was read
-    └── BusyError             more work than can be taken now; says when to try again
+    ├── BusyError             more work than can be taken now; says when to try again
+    └── UnreachableError      a service of another machine does not answer (an object store, a cluster)
 
 A message says what was wrong, where, and what would be right. Only the command and the server catch these.
 """
@@ -134,6 +135,10 @@ class BusyError(IsothermError):
     def __init__(self, reason: str, retry_after_s: int = 1) -> None:
         super().__init__(f"{reason}; try again in {retry_after_s} s")
         self.retry_after_s = retry_after_s
+
+
+class UnreachableError(IsothermError):
+    """A service of another machine that is needed for this does not answer."""
 
 
 def one_line(error: Exception) -> str:

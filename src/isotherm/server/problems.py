@@ -105,6 +105,7 @@ KINDS: tuple[tuple[type[Exception], Kind], ...] = (
     (errors.ChangedError, Kind("changed", 412, "It has been changed since it was read")),
     (errors.ConflictError, Kind("conflict", 409, "It contradicts what is stored")),
     (errors.BusyError, Kind("busy", 429, "There is too much to do now")),
+    (errors.UnreachableError, Kind("unreachable", 503, "Another service does not answer")),
     (NotLoggedInError, Kind("not-logged-in", 401, "A token is needed")),
     (WrongHostError, Kind("wrong-host", 421, "This server has another name")),
     (UnconditionalError, Kind("condition-required", 428, "If-Match is needed")),
