@@ -96,9 +96,10 @@ def test_an_unknown_version_is_refused(database: Database, found: str, message: 
 
 
 def test_an_older_version_asks_for_the_upgrade(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("isotherm.store.migrate.versions", lambda: ["0001", "0002"])
+    now = newest()
+    monkeypatch.setattr("isotherm.store.migrate.versions", lambda: [now, "9998"])
     for use in (check, set_up):
-        with pytest.raises(DataError, match="has schema 0001, and isotherm needs 0002; run isotherm db upgrade"):
+        with pytest.raises(DataError, match=f"has schema {now}, and isotherm needs 9998; run isotherm db upgrade"):
             use(database)
 
 

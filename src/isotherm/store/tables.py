@@ -94,6 +94,7 @@ class Site(_Edited, Table):
 
     ``settings`` is a mapping of `isotherm.workflows.service.sites.SiteSettings`. ``active_model`` is the one pointer
     that says which model version judges new images. The counters save a count over millions of rows.
+    ``assets_version`` grows with each change of its assets; 0: it has never had any.
     """
 
     __tablename__ = "site"
@@ -104,10 +105,15 @@ class Site(_Edited, Table):
     images: Mapped[int] = mapped_column(Integer, default=0)
     findings: Mapped[int] = mapped_column(Integer, default=0)
     bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    assets_version: Mapped[int] = mapped_column(Integer, default=0)
 
 
 class Asset(_Edited, Table):
-    """A thing that is inspected again and again."""
+    """A thing that is inspected again and again, and how its images are told from others.
+
+    ``rating`` is free text; ``rated_current_a`` and ``rated_rise_k`` are what calculations need of it. ``name_rule``
+    holds patterns of file names, ``tag`` what a label on the asset says; a position counts within ``radius_m``.
+    """
 
     __tablename__ = "asset"
     __table_args__ = (UniqueConstraint("site_id", "name"),)
@@ -116,6 +122,13 @@ class Asset(_Edited, Table):
     kind: Mapped[str] = mapped_column(Name, default="")
     place: Mapped[str] = mapped_column(Text, default="")
     rating: Mapped[str] = mapped_column(Text, default="")
+    rated_current_a: Mapped[float | None] = mapped_column(Float, default=None)
+    rated_rise_k: Mapped[float | None] = mapped_column(Float, default=None)
+    name_rule: Mapped[str] = mapped_column(Text, default="")
+    tag: Mapped[str] = mapped_column(Text, default="")
+    latitude_deg: Mapped[float | None] = mapped_column(Float, default=None)
+    longitude_deg: Mapped[float | None] = mapped_column(Float, default=None)
+    radius_m: Mapped[float | None] = mapped_column(Float, default=None)
 
 
 class Category(_Edited, Table):
@@ -164,7 +177,9 @@ class Image(_Edited, Table):
 
     ``duplicate_of`` is the first image of the site with the same content. ``category_id`` and ``split`` (``""``,
     ``train`` or ``test``) make the data set of the site. ``facts`` is what the gallery shows without opening the file.
-    ``common`` images belong to no site. ``label`` is the verdict of the latest inspection, for filters.
+    ``common`` images belong to no site. ``label`` is the verdict of the latest inspection, for filters. ``matched_by``
+    says how its asset was found (``hand``, ``tag``, ``name``, ``position``), ``match_note`` why none was, or what
+    speaks against it. ``load_percent`` is the load of the asset when it was taken [% of its rated current].
     """
 
     __tablename__ = "image"
@@ -176,9 +191,13 @@ class Image(_Edited, Table):
         Index(None, "severity_rank", "id"),
         Index(None, "site_id", "label", "id"),
         Index(None, "label", "id"),
+        Index(None, "asset_id", "id"),
     )
     site_id: Mapped[str | None] = mapped_column(ForeignKey("site.id"), default=None)
     asset_id: Mapped[str | None] = mapped_column(ForeignKey("asset.id"), default=None)
+    matched_by: Mapped[str] = mapped_column(String(8), default="")
+    match_note: Mapped[str] = mapped_column(Text, default="")
+    load_percent: Mapped[float | None] = mapped_column(Float, default=None)
     digest: Mapped[str] = mapped_column(ForeignKey("blob.digest"), index=True)
     name: Mapped[str] = mapped_column(String(512))
     size: Mapped[int] = mapped_column(BigInteger)
@@ -301,6 +320,21 @@ class Feedback(_Made, Table):
     note: Mapped[str] = mapped_column(Text, default="")
     created_by: Mapped[str] = mapped_column(Name, default="")
     used_in: Mapped[str | None] = mapped_column(Id, default=None)
+
+
+class DriftCheck(_Made, Table):
+    """How far the images of a site have moved from those its model learnt from, once.
+
+    ``state`` is ``stable``, ``watch``, ``drift`` or ``unknown``; ``psi`` is the largest of all quantities.
+    ``result`` is the whole `isotherm.workflows.service.drift.Drift`, plain.
+    """
+
+    __tablename__ = "drift_check"
+    __table_args__ = (Index(None, "site_id", "id"),)
+    site_id: Mapped[str] = mapped_column(ForeignKey("site.id"))
+    state: Mapped[str] = mapped_column(String(8))
+    psi: Mapped[float | None] = mapped_column(Float, default=None)
+    result: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
 
 
 class Job(_Made, Table):

@@ -13,6 +13,7 @@ from isotherm.store.tables import (
     Asset,
     Blob,
     Category,
+    DriftCheck,
     Feedback,
     Finding,
     Image,
@@ -25,7 +26,7 @@ from isotherm.store.tables import (
     now,
 )
 
-_OWNED = (Feedback, Finding, Inspection, Image, Asset, Category, Activation)
+_OWNED = (Feedback, Finding, Inspection, Image, Asset, Category, Activation, DriftCheck)
 
 
 def remove_site(session: Session, site: Site) -> None:
