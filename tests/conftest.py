@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from databases import PostgreSQL
     from isotherm.store.database import Database
     from isotherm.workflows.service.service import Service
+    from s3_servers import Bucket, S3Server
 
 mpl.use("Agg")
 # No damaged sample may start a program each; tests/formats/test_dji.py asks for one by itself.
@@ -85,6 +86,35 @@ def database(database_url: str) -> Iterator[Database]:
     found = Database.open(database_url)
     yield found
     found.close()
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[S3Server]:
+    """Give an imitation of S3."""
+    from s3_servers import moto_server
+
+    with moto_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def juicefs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """Give a real server of S3's protocol; skips where its program is not installed."""
+    from s3_servers import juicefs_server
+
+    with juicefs_server(tmp_path_factory.mktemp("juicefs")) as server:
+        yield server
+
+
+@pytest.fixture(params=["moto", "juicefs"])
+def bucket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """Give a fresh bucket on each server of S3, with what is needed to use it in the environment."""
+    from s3_servers import Bucket
+
+    found = Bucket.fresh(request.getfixturevalue(request.param))
+    for name, value in found.server.environment().items():
+        monkeypatch.setenv(name, value)
+    return found
 
 
 @pytest.fixture

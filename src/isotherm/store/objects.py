@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from urllib.parse import unquote, urlsplit
 
 from isotherm.core.errors import ConflictError, DataError, NotFoundError, OutputError, TooLargeError, UsageError
@@ -43,6 +43,7 @@ class Entry:
     version: str
 
 
+@runtime_checkable
 class Objects(Protocol):
     """Named contents below one address; safe to use from many threads and processes at once."""
 
@@ -81,7 +82,8 @@ class Objects(Protocol):
         name, data
             Where, and what.
         new
-            Refuse where the name is taken; of several who try at once exactly one succeeds.
+            Refuse where the name is taken; of several who try at once one succeeds (on servers of S3 that know
+            ``If-None-Match``).
 
         Raises
         ------
