@@ -1,0 +1,147 @@
+"""Ray Core tasks: the only place where Ray is imported.
+
+Not Ray Data: its actors hang without a word where they take all CPUs (https://github.com/ray-project/ray/issues/44687),
+and what is done is our ledger's matter. Ray tries a task again whose worker or node died; after that the driver does.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+from isotherm import __version__
+from isotherm.core.errors import ConfigError, MissingExtraError, UnreachableError, one_line
+from isotherm.scaleout.executor import usable_cores
+from isotherm.scaleout.work import Finished, Work, WorkerError, answer, rows_of
+
+RETRIES = 3
+ANSWER_S = 10.0
+"""How long the server at an address may take to answer at all [s]."""
+STORE_BYTES = 128 << 20
+"""Memory of a local Ray for what tasks give and get; ours are texts [bytes]."""
+COUNT_AGAIN_S = 5.0
+
+
+class RayTasks:
+    """Work as Ray tasks of one CPU each.
+
+    Parameters
+    ----------
+    address
+        ``ray-local`` to start Ray on this machine, ``ray://auto`` to join the cluster that this machine is a node of,
+        or ``ray://HOST:PORT`` for a cluster's client server (port 10001 by default).
+    workers
+        CPUs of a local Ray.
+
+    Raises
+    ------
+    MissingExtraError
+        Ray is not installed, or not with its client.
+    UnreachableError
+        No Ray answers there.
+    """
+
+    def __init__(self, address: str, workers: int | None = None) -> None:
+        self._ray = _ray()
+        if address == "ray-local":
+            self._start(address="local", num_cpus=workers or usable_cores(), object_store_memory=STORE_BYTES)
+        elif address == "ray://auto":
+            self._start(address="auto")
+        else:
+            _check_answers(address)
+            self._start(address=address)
+        self._remote = self._ray.remote(max_retries=RETRIES, num_cpus=1)(_task)
+        self._under_way: dict[Any, Work] = {}
+        self._counted, self._workers = -COUNT_AGAIN_S, 0
+
+    def _start(self, *, address: str, **options: Any) -> None:
+        if not address.startswith("ray://"):
+            options |= {"logging_level": "error", "log_to_driver": False}
+        if address == "local":
+            options["include_dashboard"] = False
+        try:
+            self._ray.init(address=address, **options)
+        except (ConnectionError, RuntimeError) as error:
+            raise UnreachableError(f"no Ray answers at {address}: {one_line(error)}") from error
+
+    @property
+    def workers(self) -> int:
+        """How many CPUs there are; nodes come and go."""
+        if time.monotonic() > self._counted + COUNT_AGAIN_S:
+            self._workers = int(self._ray.cluster_resources().get("CPU", 0))
+            self._counted = time.monotonic()
+        # While no node is left, one task waits for the next.
+        return max(1, self._workers)
+
+    def submit(self, work: Work) -> None:
+        """Hand a task to Ray."""
+        self._under_way[self._remote.remote(__version__, work.function, work.setup, work.items)] = work
+
+    def wait(self, within_s: float) -> Sequence[Finished]:
+        """Return what has ended."""
+        waiting = list(self._under_way)
+        if not waiting:
+            return []
+        ready, others = self._ray.wait(waiting, num_returns=1, timeout=within_s)
+        if others and ready:
+            ready += self._ray.wait(others, num_returns=len(others), timeout=0)[0]
+        return [self._finished(reference) for reference in ready]
+
+    def _finished(self, reference: Any) -> Finished:
+        work = self._under_way.pop(reference)
+        try:
+            return Finished(work, rows_of(self._ray.get(reference)))
+        except self._ray.exceptions.RayTaskError as error:
+            raise WorkerError(str(error)) from error
+        except self._ray.exceptions.RayError as error:
+            return Finished(work, lost=f"Ray lost its worker: {one_line(error)}"[:500])
+
+    def close(self) -> None:
+        """Cancel what is under way, and leave the cluster or end the local Ray."""
+        for reference in self._under_way:
+            self._ray.cancel(reference, force=True)
+        self._under_way.clear()
+        self._ray.shutdown()
+
+
+def _task(expected: str, function: str, setup: str, items: tuple[str, ...]) -> str:
+    """Do work on a node, which must have this very version of isotherm."""
+    if expected != __version__:
+        raise ConfigError(f"this node has isotherm {__version__}, the driver {expected}; install the same on all nodes")
+    return answer(function, setup, items)
+
+
+def _ray() -> Any:
+    # Nothing is told to anybody, and what will change in later versions of Ray is our matter, not the user's.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import ray
+    except ImportError as error:
+        raise MissingExtraError("--executor ray-local and ray://", "ray") from error
+    return ray
+
+
+def _check_answers(address: str) -> None:
+    """Raise UnreachableError at once, where Ray itself would try again for minutes."""
+    try:
+        grpc: Any = import_module("grpc")
+    except ImportError as error:
+        raise MissingExtraError("ray://HOST:PORT (Ray's client)", "ray") from error
+    place = address.removeprefix("ray://")
+    channel = grpc.insecure_channel(place)
+    try:
+        grpc.channel_ready_future(channel).result(timeout=ANSWER_S)
+    except grpc.FutureTimeoutError as error:
+        raise UnreachableError(
+            f"no Ray answers at {address} within {ANSWER_S:.0f} s; is the cluster's client server there (port 10001 "
+            "unless `ray start --ray-client-server-port` said otherwise), and may this machine reach it?"
+        ) from error
+    finally:
+        channel.close()
