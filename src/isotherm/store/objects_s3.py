@@ -35,7 +35,7 @@ from isotherm.store.objects import Entry, checked_name
 if TYPE_CHECKING:
     from obstore import PutMode
     from obstore.exceptions import BaseError
-    from obstore.store import S3Store
+    from obstore.store import S3Config, S3Store
 
 CONNECT_S, PROBE_S, REQUEST_S = 4, 10, 120
 """How long a connection, the first request and any other may take [s]; two tries of a connection stay below 15 s."""
@@ -160,11 +160,14 @@ def _store(bucket: str, prefix: str, request_s: float, *, retries: int) -> S3Sto
     except ImportError as error:
         raise MissingExtraError("an address s3://", "s3") from error
     address = endpoint()
+    # Several names in one request are not understood by all servers, and are not needed here.
+    config: S3Config = {"disable_bulk_delete": True}
+    if address:
+        config["endpoint"] = address
     return S3Store(
         bucket,
         prefix=prefix or None,
-        # Several names in one request are not understood by all servers, and are not needed here.
-        config={"disable_bulk_delete": True} | ({"endpoint": address} if address else {}),
+        config=config,
         client_options={
             "connect_timeout": timedelta(seconds=CONNECT_S),
             "timeout": timedelta(seconds=request_s),

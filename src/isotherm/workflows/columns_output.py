@@ -1,0 +1,142 @@
+"""Tables of Parquet below an address (a folder or a bucket), in parts that are written one after the other.
+
+::
+
+    ADDRESS/results/part-00000.parquet   one row an input; part n of every table is about the same inputs
+    ADDRESS/findings/part-00000.parquet
+    ADDRESS/_isotherm.json               what was written, last; before that, that it is being written
+
+Programs that read a folder of Parquet (pyarrow, DuckDB, Spark, polars) pass over names with ``_`` in front.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from isotherm.core.errors import NotFoundError, OutputError
+from isotherm.core.files import sha256
+from isotherm.core.findings import ImageResult
+from isotherm.reports.columns import TABLES, Cells, Column, encode, finding_rows, result_row
+from isotherm.reports.plain import dumps
+from isotherm.store.objects import Objects, open_objects
+
+MARKER = "_isotherm.json"
+FORMAT = "isotherm tables"
+ROWS_PER_PART = 65_536
+"""Inputs of one part: a few megabytes, and the most results that are held at once."""
+_MARKER_BYTES = 256 * 2**20
+_PART = re.compile(r"[a-z_]+/part-\d{5,}\.parquet")
+T = TypeVar("T")
+Tables = Mapping[str, Sequence[Column]]
+Part = Mapping[str, Iterable[Cells]]
+
+
+@dataclass(frozen=True)
+class ColumnsTarget:
+    """An address that tables may be written to."""
+
+    objects: Objects
+
+    @classmethod
+    def open(cls, url: str | Path, *, overwrite: bool = False) -> ColumnsTarget:
+        """Open an address before the work begins, so that nobody waits for what cannot be written.
+
+        Parameters
+        ----------
+        url
+            A folder, which is made where it is missing, or ``s3://bucket/prefix``.
+        overwrite
+            Replace tables that an earlier run has finished; what an interrupted one left is always replaced.
+
+        Raises
+        ------
+        OutputError
+            There are tables already, or something else.
+        UsageError, UnreachableError, ForbiddenError, MissingExtraError
+            The address cannot be used.
+        """
+        encode((), ())
+        objects = open_objects(url, create=True)
+        _refuse_others(objects, overwrite=overwrite)
+        return cls(objects)
+
+    def write(self, results: Iterable[ImageResult], *, rows_per_part: int = ROWS_PER_PART) -> None:
+        """Write the tables of an inspection; `results` is gone through once.
+
+        Raises
+        ------
+        OutputError, ForbiddenError, UnreachableError
+            A part cannot be written; the tables are then marked as unfinished.
+        """
+        self._write(TABLES, (_inspection_part(batch) for batch in _batches(results, rows_per_part)))
+
+    def write_table(
+        self, name: str, columns: Sequence[Column], rows: Iterable[Cells], *, rows_per_part: int = ROWS_PER_PART
+    ) -> None:
+        """Write one table of any columns; raises as `write` does."""
+        self._write({name: columns}, ({name: batch} for batch in _batches(rows, rows_per_part)))
+
+    def _write(self, tables: Tables, parts: Iterator[Part]) -> None:
+        before = [entry.name for entry in self.objects.entries() if entry.name != MARKER]
+        self._mark(complete=False)
+        for name in before:
+            self.objects.remove(name)
+        written: dict[str, Any] = {}
+        # One empty part where there is no row, so that the columns are told anyway.
+        for number, part in enumerate(_at_least(parts, dict.fromkeys(tables, ()))):
+            for name, columns in tables.items():
+                rows = list(part[name])
+                data = encode(columns, rows)
+                path = f"{name}/part-{number:05d}.parquet"
+                self.objects.write(path, data)
+                written[path] = {"rows": len(rows), "sha256": sha256(data)}
+        self._mark(complete=True, parts=written)
+
+    def _mark(self, **state: Any) -> None:
+        text = dumps({"format": FORMAT, "version": 1, **state}, indent=1)
+        self.objects.write(MARKER, text.encode() + b"\n")
+
+
+def _inspection_part(results: Sequence[ImageResult]) -> Part:
+    return {
+        "results": map(result_row, results),
+        "findings": (row for result in results for row in finding_rows(result)),
+    }
+
+
+def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    remaining = iter(items)
+    while batch := list(islice(remaining, size)):
+        yield batch
+
+
+def _at_least(parts: Iterator[Part], empty: Part) -> Iterator[Part]:
+    yield next(parts, empty)
+    yield from parts
+
+
+def _refuse_others(objects: Objects, *, overwrite: bool) -> None:
+    names = [entry.name for entry in objects.entries()]
+    strange = [name for name in names if name != MARKER and not _PART.fullmatch(name)]
+    complete = _complete(objects)
+    if strange or (names and complete is None):
+        shown = ", ".join((strange or names)[:3])
+        raise OutputError(f"{objects.url} holds other things than tables of isotherm ({shown}); name another place")
+    if complete and not overwrite:
+        raise OutputError(f"{objects.url} holds tables already: replace them (--overwrite), or name another place")
+
+
+def _complete(objects: Objects) -> bool | None:
+    """Say whether finished tables are there; None where no marker of ours is."""
+    try:
+        found = json.loads(objects.read(MARKER, _MARKER_BYTES))
+    except (NotFoundError, ValueError):
+        return None
+    ours = isinstance(found, dict) and found.get("format") == FORMAT
+    return bool(found.get("complete")) if ours else None
