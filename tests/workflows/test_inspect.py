@@ -23,7 +23,7 @@ from isotherm.core.config import setting
 from isotherm.core.errors import ConfigError, DataError, OutputError, UnknownNameError
 from isotherm.core.scene import SceneEdit
 from isotherm.hotspots.measure import HotspotSettings
-from isotherm.workflows import inspect as workflow
+from isotherm.workflows import inspect_pictures
 from isotherm.workflows.inspect import InspectSettings, inspect
 from isotherm.workflows.models import TrainedModel
 from isotherm.workflows.spans import SpanChoice
@@ -238,7 +238,7 @@ def test_results_do_not_depend_on_the_number_of_threads(shots: Path, tmp_path: P
 
 def test_large_pictures_make_small_batches(shots: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = []
-    monkeypatch.setattr(workflow, "MAX_BATCH_PIXELS", 1000)
+    monkeypatch.setattr(inspect_pictures, "MAX_BATCH_PIXELS", 1000)
 
     def progress(done: int, total: int, message: str) -> None:
         sizes.append((done, total))

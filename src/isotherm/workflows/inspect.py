@@ -10,14 +10,11 @@ import hashlib
 import os
 import platform
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from functools import partial
 from importlib.metadata import version
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -38,16 +35,15 @@ from isotherm.reports.palette import check_for_temperatures
 from isotherm.reports.pictures import for_page
 from isotherm.reports.plain import dumps
 from isotherm.workflows.examine import Examiner, PictureFiles
-from isotherm.workflows.models import BATCH, Scored, TrainedModel
+from isotherm.workflows.inspect_pictures import PictureWork
+from isotherm.workflows.models import TrainedModel
 from isotherm.workflows.output_names import output_names
-from isotherm.workflows.reading import Outcome, list_images, read_many
+from isotherm.workflows.reading import list_images, read_many
 from isotherm.workflows.run_folder import PICTURES, RUN, Existing, Journal, open_run
 from isotherm.workflows.spans import SpanChoice, fixed_span
 from isotherm.workflows.versions import installed
 
 SEVERITY = "neta-similar"
-MAX_BATCH_PIXELS = 32_000_000
-"""A batch of large pictures is cut short here, so that memory does not grow with their size."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +96,18 @@ class InspectSettings:
         """Return the configuration of the hotspot method."""
         return self.config if self.config is not None else HOTSPOT_METHODS.get(self.method).config_type()
 
+    def work(self, root: Path, out: Path, *, model: TrainedModel | None, span: Span | None) -> PictureWork:
+        """Return what is done with each picture below `root`."""
+        files = PictureFiles(out, self.panels, self.maps, span=span, palette=self.palette)
+        examiner = Examiner(
+            method=HOTSPOT_METHODS.get(self.method),
+            config=self.hotspot_config(),
+            hotspots=self.hotspots,
+            table=self.table,
+            model=model,
+        )
+        return PictureWork(root, files, examiner, edit=self.edit, hints=self.hints, jobs=self.jobs)
+
     def described(self) -> dict[str, Any]:
         """Return what results depend on, as plain values in groups."""
         return {
@@ -146,7 +154,7 @@ def inspect(
     """
     started = time.perf_counter()
     settings = settings or InspectSettings()
-    run = _Run.prepare(path, out, model=model, settings=settings)
+    run = InspectRun.prepare(path, out, model=model, settings=settings)
     with closing(run.open_journal()) as journal:
         results = run.results(journal, progress)
     inspection = run.inspection(results, journal.header, time.perf_counter() - started)
@@ -155,7 +163,9 @@ def inspect(
 
 
 @dataclass(frozen=True, eq=False)
-class _Run:
+class InspectRun:
+    """One run: its input, its folder, and what is done at its beginning and its end."""
+
     root: Path
     paths: list[Path]
     out: Path
@@ -163,7 +173,8 @@ class _Run:
     settings: InspectSettings
 
     @classmethod
-    def prepare(cls, path: Path, out: Path, *, model: TrainedModel | None, settings: InspectSettings) -> _Run:
+    def prepare(cls, path: Path, out: Path, *, model: TrainedModel | None, settings: InspectSettings) -> InspectRun:
+        """List the pictures; raises DataError where there is none."""
         below = out.resolve()
         # A run writes below `out`, which may lie in the folder that is inspected.
         paths = [image for image in list_images(path) if not image.resolve().is_relative_to(below)]
@@ -172,9 +183,16 @@ class _Run:
         return cls(path if path.is_dir() else path.parent, paths, out, model, settings)
 
     def open_journal(self) -> Journal:
-        header = {"started_at": datetime.now(UTC).isoformat(timespec="seconds"), "identity": self._identity()}
-        extra = [REPORT_WRITERS.get(name).filename for name in self.settings.reports]
-        return open_run(self.out, header, self.settings.existing, extra)
+        """Begin the run's folder, or go on with it."""
+        return open_run(self.out, self.header(), self.settings.existing, self.extra_files())
+
+    def extra_files(self) -> list[str]:
+        """Return the names of the reports."""
+        return [REPORT_WRITERS.get(name).filename for name in self.settings.reports]
+
+    def header(self) -> dict[str, Any]:
+        """Return what the journal begins with."""
+        return {"started_at": datetime.now(UTC).isoformat(timespec="seconds"), "identity": self._identity()}
 
     def _identity(self) -> dict[str, Any]:
         table = self.settings.table
@@ -186,38 +204,30 @@ class _Run:
             "isotherm": version("isotherm"),
         }
 
+    def names(self) -> list[str]:
+        """Return what the pictures of each input are called."""
+        return output_names([path.relative_to(self.root).as_posix() for path in self.paths])
+
     def results(self, journal: Journal, progress: Progress) -> tuple[ImageResult, ...]:
+        """Do what the journal does not hold yet, and return everything."""
+        self.make_folders()
+        total, results = len(self.paths), list(journal.done)
+        names = self.names()[len(results) :]
+        if names:
+            work = self.settings.work(self.root, self.out, model=self.model, span=self.span())
+            for batch in work.finished(self.paths[len(results) :], names):
+                journal.append(batch)
+                results += batch
+                progress(len(results), total, "inspecting")
+        return tuple(results)
+
+    def make_folders(self) -> None:
+        """Make the folders that pictures are written to."""
         for folder in PICTURES:
             if folder == "masks" or getattr(self.settings, folder):
                 make_folder(self.out / folder)
-        total, results = len(self.paths), list(journal.done)
-        names = output_names([path.relative_to(self.root).as_posix() for path in self.paths])[len(results) :]
-        for batch in self._finished(self.paths[len(results) :], names):
-            journal.append(batch)
-            results += batch
-            progress(len(results), total, "inspecting")
-        return tuple(results)
 
-    def _finished(self, paths: Sequence[Path], names: Sequence[str]) -> Iterator[list[ImageResult]]:
-        """Yield results in batches; while one batch is measured and drawn, the next one is read and scored."""
-        settings = self.settings
-        outcomes = read_many(paths, root=self.root, edit=settings.edit, hints=settings.hints, jobs=settings.jobs)
-        files = PictureFiles(
-            self.out, settings.panels, settings.maps, span=self._span() if paths else None, palette=settings.palette
-        )
-        finish = partial(_finish, self._examiner(), files)
-        waiting: list[Future[ImageResult]] = []
-        with ThreadPoolExecutor(settings.jobs, thread_name_prefix="isotherm-examine") as pool:
-            for batch in _batches(zip(outcomes, names, strict=True)):
-                scored = _score([outcome for outcome, _ in batch], self.model)
-                coming = [pool.submit(finish, name, *pair) for (_, name), pair in zip(batch, scored, strict=True)]
-                if waiting:
-                    yield [future.result() for future in waiting]
-                waiting = coming
-            if waiting:
-                yield [future.result() for future in waiting]
-
-    def _span(self) -> Span | None:
+    def span(self) -> Span | None:
         """Return the span of the colours in all panels, None for each its own; reads all pictures where asked."""
         settings = self.settings
         if not settings.panels:
@@ -225,17 +235,8 @@ class _Run:
         outcomes = read_many(self.paths, root=self.root, edit=settings.edit, hints=settings.hints, jobs=settings.jobs)
         return fixed_span(settings.span, (outcome.thermogram for outcome in outcomes if outcome.thermogram))
 
-    def _examiner(self) -> Examiner:
-        settings = self.settings
-        return Examiner(
-            method=HOTSPOT_METHODS.get(settings.method),
-            config=settings.hotspot_config(),
-            hotspots=settings.hotspots,
-            table=settings.table,
-            model=self.model,
-        )
-
     def inspection(self, results: tuple[ImageResult, ...], header: Mapping[str, Any], seconds: float) -> Inspection:
+        """Return the results with what is needed to judge them."""
         table = self.settings.table
         return Inspection(
             results=results,
@@ -249,6 +250,7 @@ class _Run:
         )
 
     def report(self, inspection: Inspection, *, started: float, images: int) -> None:
+        """Write the reports and ``run.json``."""
         report = build_report(inspection)
         if "html" in self.settings.reports:
             report = replace(report, pictures=for_page(self.out, report.detailed))
@@ -278,43 +280,6 @@ def _fingerprint(root: Path, paths: Sequence[Path]) -> str:
             continue
         digest.update(f"{os.fsencode(path.relative_to(root))!r} {found.st_size} {found.st_mtime_ns}\n".encode())
     return digest.hexdigest()
-
-
-def _batches(items: Iterator[tuple[Outcome, str]]) -> Iterator[list[tuple[Outcome, str]]]:
-    batch, pixels = list[tuple[Outcome, str]](), 0
-    for item in items:
-        batch.append(item)
-        pixels += item[0].thermogram.counts.size if item[0].thermogram else 0
-        if len(batch) == BATCH or pixels > MAX_BATCH_PIXELS:
-            yield batch
-            batch, pixels = [], 0
-    if batch:
-        yield batch
-
-
-def _score(outcomes: list[Outcome], model: TrainedModel | None) -> list[tuple[Outcome, Scored | None]]:
-    """Score what was read; what the model cannot judge becomes an outcome with its error."""
-    if model is None:
-        return [(outcome, None) for outcome in outcomes]
-    good = [outcome.thermogram for outcome in outcomes if outcome.thermogram is not None]
-    try:
-        found = iter(list(model.score_many(good)))
-    except DataError as error:
-        if len(outcomes) == 1:
-            return [(Outcome(outcomes[0].path, outcomes[0].name, None, str(error)), None)]
-        # One picture spoils its batch: each for itself.
-        return list(chain.from_iterable(_score([outcome], model) for outcome in outcomes))
-    return [(outcome, next(found) if outcome.thermogram is not None else None) for outcome in outcomes]
-
-
-def _finish(examiner: Examiner, files: PictureFiles, name: str, outcome: Outcome, scored: Scored | None) -> ImageResult:
-    if outcome.thermogram is None:
-        return ImageResult(outcome.name, "failed", error=outcome.error)
-    try:
-        examination = examiner.examine(outcome.name, outcome.thermogram, scored)
-    except DataError as error:
-        return ImageResult(outcome.name, "failed", error=str(error))
-    return files.write(name, examination, outcome.thermogram)
 
 
 def model_card(model: TrainedModel) -> dict[str, Any]:
