@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from isotherm.core.errors import UsageError
 from isotherm.server import security
-from isotherm.server.logs import JsonLines
+from isotherm.jobs.logs import JsonLines
 from isotherm.server.serving import ServeOptions, settings_for
 from isotherm.server.settings import ServerSettings, is_loopback
 from isotherm.store.tables import Finding, ModelVersion, now

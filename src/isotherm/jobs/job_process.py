@@ -7,6 +7,7 @@ keep the worker from renewing the lease. It ends with the worker, however that c
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import threading
@@ -16,9 +17,12 @@ from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any, cast
 
+from isotherm.core.spans import span
 from isotherm.jobs.context import Workplace
+from isotherm.jobs.logs import bound_contextvars, log_to_stream
 from isotherm.jobs.queue import Lease
 from isotherm.jobs.running import run_leased
+from isotherm.jobs.traces import tracing
 
 NICE = 10
 
@@ -36,12 +40,14 @@ def serve(connection: Connection) -> None:
     # Ctrl-C reaches all processes of a terminal; the worker decides what it means for a job.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     set_up = _receive(connection)
-    with open_workplace(set_up["workplace"], tuple(set_up["arguments"])) as place:
+    with tracing(), open_workplace(set_up["workplace"], tuple(set_up["arguments"])) as place:
         _send(connection, {name: _limits(kind) for name, kind in place.kinds.items()})
         with suppress(EOFError):
             while not stop.is_set():
                 lease = Lease(**_receive(connection))
-                _send(connection, {"ended": run_leased(place.database, place.kinds, lease, stop.is_set)})
+                with bound_contextvars(job_id=lease.job_id), span("job", job_id=lease.job_id):
+                    ended = run_leased(place.database, place.kinds, lease, stop.is_set)
+                _send(connection, {"ended": ended})
 
 
 def _limits(kind: Any) -> dict[str, Any]:
@@ -69,5 +75,6 @@ def give_way() -> None:
 def main(arguments: Sequence[str]) -> int:
     """Run jobs; the argument is the descriptor of the connection. Returns the exit status."""
     give_way()
+    log_to_stream(logging.WARNING)
     serve(Connection(int(arguments[0])))
     return 0

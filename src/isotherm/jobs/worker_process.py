@@ -10,7 +10,10 @@ import threading
 from collections.abc import Sequence
 
 from isotherm.core.errors import IsothermError, one_line
+from isotherm.jobs.logs import bound_contextvars, log_to_stream
 from isotherm.jobs.worker import WorkerSettings, run_worker
+
+_LOG = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str]) -> int:  # noqa: ARG001 (the form of `isotherm.jobs.leashed`)
@@ -18,11 +21,12 @@ def main(arguments: Sequence[str]) -> int:  # noqa: ARG001 (the form of `isother
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_stream()
     settings = json.load(sys.stdin)
     try:
-        run_worker(WorkerSettings(**{**settings, "arguments": tuple(settings["arguments"])}), stop)
+        with bound_contextvars(worker=settings["name"]):
+            run_worker(WorkerSettings(**{**settings, "arguments": tuple(settings["arguments"])}), stop)
     except IsothermError as error:
-        print(f"isotherm: worker {settings['name']}: {one_line(error)}", file=sys.stderr)  # noqa: T201 (a program)
+        _LOG.error("the worker %s ends: %s", settings["name"], one_line(error))
         return 1
     return 0

@@ -19,6 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from isotherm.core.errors import BusyError, ForbiddenError, IsothermError, UsageError
+from isotherm.core.messages import clean
 from isotherm.server import problems
 from isotherm.server.compat_schema import MAKE_MODEL, PREDICT, SAVE_DATA
 from isotherm.server.security import actor_of_request
@@ -129,7 +130,7 @@ class _Parts:
         asked = body if isinstance(body, dict) else {}
         self._logs.error(route, error, {key: str(asked.get(key))[:300] for key in ("temple_id", "image_name")})
         reasons = error.reasons if isinstance(error, RefusedError) else (_told(error),)
-        return [problems.clean(reason) for reason in reasons]
+        return [clean(reason) for reason in reasons]
 
 
 def _holds_list(body: object) -> bool:

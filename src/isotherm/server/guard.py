@@ -19,6 +19,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from isotherm.core.errors import BusyError
+from isotherm.jobs.logs import bound_contextvars
 from isotherm.server.metrics import Metrics
 from isotherm.server.problems import (
     PastTooLargeError,
@@ -30,6 +31,7 @@ from isotherm.server.problems import (
 )  # fmt: skip
 from isotherm.server.security import check_source, safety_headers
 from isotherm.server.settings import ServerSettings
+from isotherm.server.tracing import RequestTrace, traced
 from isotherm.store.ids import new_id
 
 access = logging.getLogger("isotherm.access")
@@ -93,11 +95,15 @@ class Guard:
         exchange = _Exchange(scope, headers, _request_id(headers))
         scope.setdefault("state", {})["request_id"] = exchange.request_id
         self.metrics.open.inc()
-        try:
-            await self._exchange(exchange, receive, self._sender(exchange, send))
-        finally:
-            self.metrics.open.dec()
-            self._finished(exchange)
+        with (
+            traced(headers.get("traceparent", "")) as trace,
+            bound_contextvars(request_id=exchange.request_id, **trace.fields()),
+        ):
+            try:
+                await self._exchange(exchange, receive, self._sender(exchange, send))
+            finally:
+                self.metrics.open.dec()
+                self._finished(exchange, trace)
 
     async def _exchange(self, exchange: _Exchange, receive: Receive, send: Send) -> None:
         reader = _Reader(exchange, receive, self.settings, self._admit)
@@ -144,12 +150,13 @@ class Guard:
 
         return sender
 
-    def _finished(self, exchange: _Exchange) -> None:
+    def _finished(self, exchange: _Exchange, trace: RequestTrace) -> None:
         seconds = time.perf_counter() - exchange.started
         scope, method = exchange.scope, str(exchange.scope["method"])
         route = route_of(scope)
         status = exchange.status or 499
         self.metrics.answered(method, route, status, seconds)
+        trace.answered(method[:16], route, status)
         actor = scope.get("state", {}).get("actor")
         fields: dict[str, Any] = {
             "request_id": exchange.request_id,

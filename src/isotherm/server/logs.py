@@ -1,35 +1,15 @@
-"""What the server writes down while it runs: one JSON object a line, without tokens, cookies or queries."""
+"""Where the log of a server goes: all of it to a file that is turned over, what needs attention to the screen."""
 
 from __future__ import annotations
 
-import json
 import logging
-import re
-from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-from isotherm.server.problems import clean
+from isotherm.jobs.logs import JsonLines
 
 MOST_BYTES, KEPT = 10 * 1024 * 1024, 5
-_SECRET = re.compile(r"isotherm_[0-9a-f-]{8,36}_[A-Za-z0-9_-]{8,}")
-
-
-class JsonLines(logging.Formatter):
-    """A record as one line of JSON; text of users stays text in it, tokens are cut out."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
-        found = {
-            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": clean(record.getMessage()),
-            **getattr(record, "fields", {}),
-        }
-        if record.exc_info:
-            found["traceback"] = self.formatException(record.exc_info)
-        return _SECRET.sub("isotherm_[cut]", json.dumps(found, ensure_ascii=True, default=str))
+_OURS = ("isotherm", "uvicorn.error")
 
 
 def log_to(folder: Path) -> list[logging.Handler]:
@@ -48,7 +28,7 @@ def log_to(folder: Path) -> list[logging.Handler]:
     shown.setLevel(logging.WARNING)
     for handler in (kept, shown):
         handler.setFormatter(JsonLines())
-    for name in ("isotherm", "uvicorn.error"):
+    for name in _OURS:
         logger = logging.getLogger(name)
         logger.setLevel(logging.INFO)
         logger.propagate = False
@@ -60,7 +40,7 @@ def log_to(folder: Path) -> list[logging.Handler]:
 
 def stop_logging(handlers: list[logging.Handler]) -> None:
     """Close what `log_to` has opened."""
-    for name in ("isotherm", "uvicorn.error"):
+    for name in _OURS:
         logger = logging.getLogger(name)
         logger.propagate = True
         logger.handlers[:] = [handler for handler in logger.handlers if handler not in handlers]

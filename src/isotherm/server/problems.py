@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import json
 import logging
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -20,10 +19,10 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from isotherm.core import errors
+from isotherm.core.messages import LONGEST, clean
 
 MEDIA_TYPE = "application/problem+json"
 URN = "urn:isotherm:problem:"
-LONGEST_DETAIL = 500
 MOST_ERRORS = 50
 log = logging.getLogger("isotherm.server")
 
@@ -174,13 +173,6 @@ def problem_of(error: Exception, request_id: str = "") -> dict[str, Any]:
     return found
 
 
-def clean(text: str) -> str:
-    """Return a message without control letters, cut to what one line may have."""
-    shown = "".join(letter if unicodedata.category(letter)[0] != "C" else " " for letter in text[: 2 * LONGEST_DETAIL])
-    shown = " ".join(shown.split())
-    return shown if len(shown) <= LONGEST_DETAIL else shown[: LONGEST_DETAIL - 1] + "…"
-
-
 def _places(found: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     """Return where a request is wrong: what part, a JSON pointer (RFC 6901) or name in it, and why; never the value."""
     return [_place(item) for item in found[:MOST_ERRORS]]
@@ -192,7 +184,7 @@ def _place(item: Mapping[str, Any]) -> dict[str, str]:
         path = []
     steps = [clean(str(step)).replace("~", "~0").replace("/", "~1") for step in path]
     pointer = "#" + "".join(f"/{step}" for step in steps) if part == "body" else ".".join(steps)
-    return {"in": str(part), "pointer": pointer[:LONGEST_DETAIL], "detail": clean(str(item.get("msg", "wrong")))}
+    return {"in": str(part), "pointer": pointer[:LONGEST], "detail": clean(str(item.get("msg", "wrong")))}
 
 
 def response_of(error: Exception, request: Request) -> Response:

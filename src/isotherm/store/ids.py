@@ -18,6 +18,11 @@ def new_id() -> str:
     return str(uuid.UUID(int=bits & ~(0xF << 76) & ~(0x3 << 62) | version | variant))
 
 
+def first_id(at_ms: int) -> str:
+    """Return the identifier that sorts before all that are made from a moment on [ms since 1970]."""
+    return str(uuid.UUID(int=at_ms << 80 | 0x7 << 76 | 0x2 << 62))
+
+
 def is_id(text: str) -> bool:
     """Say whether a text is written exactly as `new_id` writes one; nothing else reaches a query or a path."""
     try:

@@ -7,6 +7,7 @@ where a model shall judge the picture, the values that it needs. Its imports are
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from isotherm.anomaly.inputs import visible
 from isotherm.core.errors import ConfigError, FormatError
 from isotherm.core.findings import Finding, ImageResult
 from isotherm.core.regions import Mask, Values
+from isotherm.core.spans import span
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats import FORMATS, dji_library, dji_program, read_bytes
 from isotherm.formats.overlays import OverlayModel, find
@@ -34,6 +36,7 @@ from isotherm.workflows.image_result import image_result, known_values
 from isotherm.workflows.service.examination_settings import ExaminationSettings
 from isotherm.workflows.service.picture_values import packed_picture, received_picture
 from isotherm.workflows.service.thumbnails import full_picture, thumbnail
+from isotherm.workflows.service.watching import Decoded, Watch
 from isotherm.workflows.visual import photo_of
 
 __all__ = ["ExaminationSettings", "Examinations", "Examined", "Want", "examine"]
@@ -295,6 +298,8 @@ class Examinations:
     limits
         What each child may use. Where this machine has a reader for DJI's own files, which is a program, the children
         may also start programs and write into folders of their own.
+    watch
+        Told of each file, and how long it took.
     """
 
     def __init__(
@@ -303,7 +308,9 @@ class Examinations:
         *,
         waiting: int = 32,
         limits: Limits | None = None,
+        watch: Watch | None = None,
     ) -> None:
+        self._watch = watch or Watch()
         self.pool: LimitedPool | None = None
         if children:
             allowed, environment = _with_dji_reader(limits or Limits())
@@ -327,7 +334,26 @@ class Examinations:
         timeout_s: float | None = None,
     ) -> Examined:
         """Have a file examined, and wait for it; see `examine` and `LimitedPool.submit` for what is raised."""
-        settings = settings or ExaminationSettings()
+        settings, started = settings or ExaminationSettings(), time.perf_counter()
+        try:
+            with span("decode", bytes=len(data)):
+                found = self._examined(data, name, settings, want=want, search=search, timeout_s=timeout_s)
+        except Exception as error:
+            self._watch.tell(Decoded(Path(name).suffix[1:].lower(), time.perf_counter() - started, error))
+            raise
+        self._watch.tell(Decoded(found.facts["format"], time.perf_counter() - started))
+        return found
+
+    def _examined(
+        self,
+        data: bytes,
+        name: str,
+        settings: ExaminationSettings,
+        *,
+        want: Sequence[Want],
+        search: bool,
+        timeout_s: float | None,
+    ) -> Examined:
         if self.pool is None:
             return examine(data, name, settings, want=want, search=search)
         options = {"name": name, "want": list(want), "search": search, "settings": dumps(settings.to_mapping())}

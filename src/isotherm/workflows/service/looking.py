@@ -66,14 +66,14 @@ def look(
     examined = service.examinations.examine(data, name, examination_settings(settings, edit), want=wanted)
     if examined.facts["width"] * examined.facts["height"] > service.limits.pixels:
         raise TooLargeError(f"the image has more than {service.limits.pixels} pixels, the most that are taken")
-    said = judged(active, examined, settings) if active else None
+    said = judged(service, active, examined, settings) if active else None
     return Looked(examined, active, said)
 
 
-def judged(active: Active, examined: Examined, settings: SiteSettings) -> Classified:
+def judged(service: Service, active: Active, examined: Examined, settings: SiteSettings) -> Classified:
     """Return what a model says about a picture whose values were asked for."""
     pictures = [examined.thermogram()]
-    return active.classifier.classify(pictures, min_confidence=settings.min_confidence, open_set=settings.open_set)[0]
+    return active.classify(service, pictures, settings)[0]
 
 
 def examination_settings(settings: SiteSettings, edit: SceneEdit | None = None) -> ExaminationSettings:

@@ -7,6 +7,7 @@ import json
 import logging
 import shutil
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -16,15 +17,19 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from isotherm.core.errors import ChangedError, ConflictError, DataError, ModelError, NotFoundError
+from isotherm.core.spans import span
 from isotherm.store.blobs import Stored
 from isotherm.store.tables import Activation, ModelVersion, Site
 from isotherm.workflows.service.access import LOCAL, Actor, at_sites, demand, fetch, hold_site
 from isotherm.workflows.service.audit import record
 from isotherm.workflows.service.paging import USUAL, Page, read_page
 from isotherm.workflows.service.service import Service
+from isotherm.workflows.service.watching import Predicted
 
 if TYPE_CHECKING:
-    from isotherm.workflows.classify_model import TrainedClassifier
+    from isotherm.core.thermogram import Thermogram
+    from isotherm.workflows.classify_model import Classified, TrainedClassifier
+    from isotherm.workflows.service.sites import SiteSettings
 
 TRAINING_DATA = "training-data.json"
 """Of the files of a version, the one that says what it has learnt from; the model itself does not need it."""
@@ -41,6 +46,16 @@ class Active:
 
     version: ModelVersion
     classifier: TrainedClassifier
+
+    def classify(self, service: Service, pictures: Sequence[Thermogram], settings: SiteSettings) -> list[Classified]:
+        """Return what the model says about pictures, as a site wants it."""
+        started = time.perf_counter()
+        with span("predict", method=self.version.method, pictures=len(pictures)):
+            said = self.classifier.classify(
+                pictures, min_confidence=settings.min_confidence, open_set=settings.open_set
+            )
+        service.watch.tell(Predicted(self.version.method, len(pictures), time.perf_counter() - started))
+        return said
 
 
 def list_models(

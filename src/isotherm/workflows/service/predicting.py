@@ -78,7 +78,7 @@ def predict(
         seen = each_of(service, partial(_seen, service, actor, settings), uploads)
         # Not one by one: a network answers many at once in less time; not all at once: they must fit into memory.
         while piece := list(islice(seen, BATCH)):
-            found += _answers(active, settings, piece)
+            found += _answers(service, active, settings, piece)
     return found
 
 
@@ -103,11 +103,9 @@ def _seen(service: Service, actor: Actor, settings: SiteSettings, upload: Upload
         return _Seen(name, problem=error)
 
 
-def _answers(active: Active, settings: SiteSettings, piece: Sequence[_Seen]) -> list[Classified]:
+def _answers(service: Service, active: Active, settings: SiteSettings, piece: Sequence[_Seen]) -> list[Classified]:
     pictures = [each.picture for each in piece if each.picture is not None]
-    said = iter(
-        active.classifier.classify(pictures, min_confidence=settings.min_confidence, open_set=settings.open_set)
-    )
+    said = iter(active.classify(service, pictures, settings))
     return [_refused(active, each) if each.picture is None else _plain(each.name, active, next(said)) for each in piece]
 
 

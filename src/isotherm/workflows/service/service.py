@@ -11,20 +11,22 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from isotherm.core.errors import BusyError, OutputError
 from isotherm.jobs.limited import Limits as ChildLimits
 from isotherm.store.blobs import Blobs
 from isotherm.store.database import Database
 from isotherm.workflows.service.access import LOCAL, SCOPES, Actor, Scope
+from isotherm.workflows.service.watching import Watch
 
 if TYPE_CHECKING:
     from isotherm.workflows.service.examination import Examinations
@@ -35,6 +37,7 @@ __all__ = ["LOCAL", "SCOPES", "Actor", "Limits", "Scope", "Service"]
 DATABASE = "ISOTHERM_DATABASE"
 """The environment variable that names the database, because a password on a command line is seen by others."""
 CHILD_NICE = 5
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ class Service:
         self._takers = threading.BoundedSemaphore(self.limits.takers)
         self._lock = threading.Lock()
         self._examinations: Examinations | None = None
+        self.watch = Watch()
 
     @classmethod
     def open(cls, folder: Path, database_url: str | None = None, limits: Limits | None = None) -> Service:
@@ -138,13 +142,13 @@ class Service:
         """The children that examine files; started when first used."""
         with self._lock:
             if self._examinations is None:
-                self._examinations = _examinations(self.limits)
+                self._examinations = _examinations(self.limits, self.watch)
             return self._examinations
 
     @cached_property
     def threads(self) -> ThreadPoolExecutor:
         """What takes in the files of one call beside each other."""
-        return ThreadPoolExecutor(max_workers=2 * max(1, self.limits.children), thread_name_prefix="isotherm-taking")
+        return _Threads(max_workers=2 * max(1, self.limits.children), thread_name_prefix="isotherm-taking")
 
     @cached_property
     def loaded(self) -> LoadedModels:
@@ -193,11 +197,19 @@ def url_of(folder: Path, given: str | None = None) -> str:
     return given or os.environ.get(DATABASE) or f"sqlite:///{(folder / 'isotherm.db').absolute()}"
 
 
-def _examinations(limits: Limits) -> Examinations:
+class _Threads(ThreadPoolExecutor):
+    """Threads in which the context of the caller holds: the request in its log lines, the trace that it is part of."""
+
+    def submit(self, fn: Callable[..., R], /, *arguments: Any, **named: Any) -> Future[R]:
+        """Have a function called in a thread."""
+        return super().submit(copy_context().run, fn, *arguments, **named)
+
+
+def _examinations(limits: Limits, watch: Watch) -> Examinations:
     from isotherm.workflows.service.examination import Examinations
 
     # Nice, so that pages are answered while all children decode.
     child = ChildLimits(
         memory_bytes=limits.memory_bytes, timeout_s=limits.decode_s, input_bytes=limits.file_bytes, nice=CHILD_NICE
     )
-    return Examinations(limits.children, waiting=limits.takers + limits.children, limits=child)
+    return Examinations(limits.children, waiting=limits.takers + limits.children, limits=child, watch=watch)
