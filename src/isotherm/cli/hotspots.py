@@ -12,6 +12,7 @@ from isotherm.cli.main import EXIT_FAILED, EXIT_SOME_FAILED
 from isotherm.cli.progress import bar
 from isotherm.core.findings import ImageResult, Inspection
 from isotherm.core.memory import keep_freed_memory
+from isotherm.core.progress import Progress
 from isotherm.core.scene import SceneEdit
 from isotherm.formats import ReadHints
 from isotherm.hotspots import HOTSPOT_METHODS
@@ -20,8 +21,10 @@ from isotherm.measurement.severity import SEVERITY_TABLES, load_table
 from isotherm.reports import REPORT_WRITERS, palette
 from isotherm.reports.content import cautions, facts, ranked
 from isotherm.workflows.inspect import SEVERITY, InspectSettings, inspect
-from isotherm.workflows.models import TrainedModel
+from isotherm.workflows.models import load_model
 from isotherm.workflows.run_folder import Existing
+from isotherm.workflows.scaled import ScaleSettings
+from isotherm.workflows.scaled_inspect import inspect_in_chunks
 from isotherm.workflows.sidecar import sidecar_notes
 from isotherm.workflows.spans import SPAN_HELP, parse_span
 
@@ -68,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--resume", action="store_true", help="continue an interrupted run in OUT")
     existing.add_argument("--overwrite", action="store_true", help="replace an earlier inspection in OUT")
+    add_flags(parser, ScaleSettings, "many pictures, several processes or machines")
     add_flags(parser, method.config_type, f"hotspot method {method.name}")
     add_flags(parser, HotspotSettings, "hotspots of every method")
     add_flags(parser, SceneEdit, "scene (in place of what the files say)")
@@ -76,20 +80,33 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Find, measure, judge and report hotspots."""
-    return run_inspection(arguments, None)
+    return run_inspection(arguments)
 
 
-def run_inspection(arguments: argparse.Namespace, model: TrainedModel | None) -> int:
+def run_inspection(arguments: argparse.Namespace, model: Path | None = None) -> int:
     """Run the inspection that the arguments describe, say what came out, and return the exit status."""
-    settings = settings_from(arguments)
+    settings, scale = settings_from(arguments), from_flags(ScaleSettings, arguments)
     keep_freed_memory()
     with bar() as progress:
-        inspection = inspect(arguments.path, arguments.output, model=model, settings=settings, progress=progress)
+        inspection = _inspected(arguments, settings, scale, model, progress)
     _tell(inspection, arguments.output, settings)
     failed = sum(result.status == "failed" for result in inspection.results)
     if failed == len(inspection.results):
         return EXIT_FAILED
     return EXIT_SOME_FAILED if failed else 0
+
+
+def _inspected(
+    arguments: argparse.Namespace,
+    settings: InspectSettings,
+    scale: ScaleSettings,
+    model: Path | None,
+    progress: Progress,
+) -> Inspection:
+    path, out = arguments.path, arguments.output
+    if scale.asked:
+        return inspect_in_chunks(path, out, scale=scale, model=model, settings=settings, progress=progress)
+    return inspect(path, out, model=load_model(model) if model else None, settings=settings, progress=progress)
 
 
 def settings_from(arguments: argparse.Namespace) -> InspectSettings:

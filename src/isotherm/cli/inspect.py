@@ -9,7 +9,6 @@ from pathlib import Path
 from isotherm.cli import hotspots
 from isotherm.cli.flags import add_device
 from isotherm.hotspots import HOTSPOT_METHODS
-from isotherm.workflows.models import load_model
 
 FLAGS_BY_METHOD = HOTSPOT_METHODS
 
@@ -25,5 +24,4 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Inspect, with the model where one is given."""
-    model = None if arguments.model is None else load_model(arguments.model)
-    return hotspots.run_inspection(arguments, model)
+    return hotspots.run_inspection(arguments, arguments.model)

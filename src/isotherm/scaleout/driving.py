@@ -7,12 +7,16 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from isotherm.core.errors import IsothermError
 from isotherm.core.progress import Progress, silent
 from isotherm.scaleout.executor import AHEAD, Executor
-from isotherm.scaleout.ledger import Held, Plan
+from isotherm.scaleout.plan import Plan
 from isotherm.scaleout.work import Finished, Work
+
+if TYPE_CHECKING:
+    from isotherm.scaleout.ledger import Held
 
 ATTEMPTS = 2
 """How often a chunk, and an item alone, may lose its worker before it is thought to be the reason."""

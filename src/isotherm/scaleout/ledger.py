@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,8 +39,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from isotherm.core.errors import BusyError, ConflictError, OutputError
+from isotherm.core.errors import BusyError, OutputError
 from isotherm.scaleout.owners import has_died, this_process
+from isotherm.scaleout.plan import LeaseLostError, OtherRunError, Plan
 from isotherm.store.database import Database
 
 LEASE_S = 30.0
@@ -71,54 +72,6 @@ CHUNKS = Table(
     Column("count", Integer, nullable=False),
     Column("rows", LargeBinary, nullable=False),
 )
-
-
-class LeaseLostError(ConflictError):
-    """Another process has taken the run over; what this one still does is of no use."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a run is: its name, what its rows depend on, what it says about itself, its items and their chunks.
-
-    Parameters
-    ----------
-    identity
-        Plain values; a run is only continued where they are the same.
-    about
-        Plain values that are kept from its beginning (when it was started).
-    items, chunk
-        How many items there are, and how many make a chunk.
-    """
-
-    name: str
-    identity: Mapping[str, Any]
-    about: Mapping[str, Any]
-    items: int
-    chunk: int
-
-    @property
-    def chunks(self) -> int:
-        """How many chunks there are."""
-        return -(-self.items // self.chunk)
-
-    def places(self, number: int) -> range:
-        """Return the places of a chunk's items."""
-        return range(number * self.chunk, min(self.items, (number + 1) * self.chunk))
-
-
-class OtherRunError(ConflictError):
-    """A run of this name was begun with another identity.
-
-    Attributes
-    ----------
-    stored
-        The identity that it was begun with.
-    """
-
-    def __init__(self, stored: Mapping[str, Any]) -> None:
-        super().__init__("the run was begun with other input or settings")
-        self.stored = stored
 
 
 class Ledger:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -18,6 +20,8 @@ JOURNAL, RUN = "journal.jsonl", "run.json"
 PICTURES = {"panels": ".png", "masks": ".png", "maps": ".npz"}
 """Folder of a run -> suffix of the files in it."""
 FILES = (JOURNAL, RUN, "results.csv", "results.json", "report.html")
+LEDGER = "ledger.sqlite"
+"""Beside the files of a run that is worked through in chunks, until it is over; see `isotherm.workflows.scaled`."""
 FORMAT_VERSION = 1
 
 Existing = Literal["refuse", "resume", "overwrite"]
@@ -68,12 +72,12 @@ def open_run(out: Path, header: Mapping[str, Any], existing: Existing, extra: It
     OutputError
         The folder cannot be written, holds something else, or holds an inspection with other settings.
     """
-    if not out.is_dir() and out.exists():
-        raise OutputError(f"{out} is not a folder")
-    found = [name for name in (*FILES, *PICTURES, *extra) if (out / name).exists()]
-    ours = (out / JOURNAL).is_file()
-    if found and not ours:
-        raise OutputError(f"{out} holds {', '.join(found)} of something else than an inspection; name another folder")
+    if (out / LEDGER).is_file():
+        raise OutputError(
+            f"{out} holds an inspection that was begun with --executor: continue it or replace it (--overwrite) with "
+            "--executor, or name another folder"
+        )
+    ours = _is_ours(out, extra, begun=False)
     if ours and existing == "refuse":
         raise OutputError(
             f"{out} holds an inspection already: continue it (--resume), replace it (--overwrite), or name another "
@@ -84,6 +88,60 @@ def open_run(out: Path, header: Mapping[str, Any], existing: Existing, extra: It
     if ours:
         _clear(out, extra)
     return _begun(make_folder(out) / JOURNAL, header)
+
+
+def prepare_chunks(out: Path, existing: Existing, extra: Iterable[str], *, begun: bool) -> None:
+    """Prepare the folder of a run that is worked through in chunks.
+
+    Parameters
+    ----------
+    out, existing, extra
+        As `open_run` takes them; a run that was begun is continued, if it is not to be replaced.
+    begun
+        Whether a ledger knows this run.
+
+    Raises
+    ------
+    OutputError
+        The folder cannot be written, or holds something else.
+    """
+    ours = _is_ours(out, extra, begun=begun)
+    if ours and existing == "overwrite":
+        _clear(out, extra)
+    elif ours and not begun:
+        raise OutputError(
+            f"{out} holds an inspection already, finished or begun without --executor: replace it (--overwrite), "
+            "continue it without --executor (--resume), or name another folder"
+        )
+    make_folder(out)
+
+
+def _is_ours(out: Path, extra: Iterable[str], *, begun: bool) -> bool:
+    """Say whether a folder holds an inspection; raises OutputError where it holds something else."""
+    if not out.is_dir() and out.exists():
+        raise OutputError(f"{out} is not a folder")
+    found = [name for name in (*FILES, *PICTURES, *extra) if (out / name).exists()]
+    ours = begun or (out / JOURNAL).is_file()
+    if found and not ours:
+        raise OutputError(f"{out} holds {', '.join(found)} of something else than an inspection; name another folder")
+    return ours
+
+
+def write_journal(out: Path, header: Mapping[str, Any], lines: Iterable[str]) -> None:
+    """Write the journal of a finished run, whole; each line is a result as JSON."""
+    path, temporary = out / JOURNAL, out / f".isotherm-{os.urandom(12).hex()}.part"
+    whole = {"format_version": FORMAT_VERSION, **header}
+    try:
+        with temporary.open("xb") as stream:
+            for line in chain([dumps(whole)], lines):
+                stream.write(f"{line}\n".encode("utf-8", "backslashreplace"))
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _begun(path: Path, header: Mapping[str, Any]) -> Journal:
@@ -132,10 +190,14 @@ def _parsed(path: Path, lines: list[bytes]) -> tuple[dict[str, Any], tuple[Image
 
 def _check_same(out: Path, stored: Mapping[str, Any], header: Mapping[str, Any]) -> None:
     before, now = stored.get("identity"), json.loads(dumps(header["identity"]))
-    if before == now:
-        return
+    if before != now:
+        raise other_run(out, before, now)
+
+
+def other_run(out: Path, before: Any, now: Mapping[str, Any]) -> OutputError:
+    """Return the error of a run that was begun with another identity; it says what has changed."""
     changed = sorted(_differences(before, now)) if isinstance(before, dict) else ["everything"]
-    raise OutputError(
+    return OutputError(
         f"{out} was begun with other input or settings ({', '.join(changed)}): overwrite it or name another folder"
     )
 

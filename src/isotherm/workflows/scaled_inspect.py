@@ -1,0 +1,144 @@
+"""An inspection in chunks, by many processes or machines; what is written at the end is that of `inspect`."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from isotherm.core.config import from_mapping, to_mapping
+from isotherm.core.device import on_device, wanted
+from isotherm.core.findings import ImageResult, Inspection
+from isotherm.core.progress import Progress, silent
+from isotherm.core.scene import SceneEdit
+from isotherm.formats import ReadHints
+from isotherm.hotspots import HOTSPOT_METHODS
+from isotherm.hotspots.measure import HotspotSettings
+from isotherm.measurement.severity import SeverityTable
+from isotherm.reports.drawing import Span
+from isotherm.reports.plain import dumps, from_plain
+from isotherm.scaleout.driving import Task
+from isotherm.scaleout.plan import OtherRunError
+from isotherm.workflows.inspect import InspectRun, InspectSettings
+from isotherm.workflows.inspect_pictures import PictureWork
+from isotherm.workflows.models import load_model
+from isotherm.workflows.reading import printable
+from isotherm.workflows.run_folder import LEDGER, other_run, prepare_chunks, write_journal
+from isotherm.workflows.scaled import RunFile, ScaleSettings, work_through
+
+FUNCTION = f"{__name__}:inspect_chunk"
+
+
+def inspect_in_chunks(
+    path: Path,
+    out: Path,
+    *,
+    scale: ScaleSettings,
+    model: Path | None = None,
+    settings: InspectSettings | None = None,
+    progress: Progress = silent,
+) -> Inspection:
+    """Do what `isotherm.workflows.inspect.inspect` does, in chunks that an executor works through.
+
+    A run that was begun is continued. All workers must find the pictures, the model and the folder of the run under
+    the same paths.
+
+    Parameters
+    ----------
+    scale
+        Where the work is done.
+    model
+        The folder of the model that scores the pictures.
+
+    Raises
+    ------
+    IsothermError
+        As `inspect` does, and as `isotherm.workflows.scaled.work_through` does.
+    """
+    started, settings = time.perf_counter(), settings or InspectSettings()
+    run = InspectRun.prepare(path, out, model=load_model(model) if model else None, settings=settings)
+    file = RunFile(scale, out / LEDGER)
+    begun = file.begun()
+    prepare_chunks(out, settings.existing, run.extra_files(), begun=begun)
+    if settings.existing == "overwrite":
+        file.forget()
+    run.make_folders()
+    begun_now = run.header()
+    identity = begun_now.pop("identity")
+    task = Task(FUNCTION, _set_up(run, model, scale), _items(run), _failed, "inspecting")
+    try:
+        with work_through(file, task, identity=identity, about=begun_now, progress=progress) as held:
+            header = {**held.plan.about, "identity": identity}
+            write_journal(out, header, held.rows())
+            results = tuple(from_plain(ImageResult, json.loads(row)) for row in held.rows())
+            inspection = run.inspection(results, header, time.perf_counter() - started)
+            run.report(inspection, started=started, images=len(results))
+    except OtherRunError as error:
+        raise other_run(out, error.stored, json.loads(dumps(identity))) from error
+    return inspection
+
+
+def _items(run: InspectRun) -> list[str]:
+    """Return each picture's path below the root and the name of what is written of it, as JSON."""
+    paths = (str(path.relative_to(run.root)) for path in run.paths)
+    return [json.dumps(pair) for pair in zip(paths, run.names(), strict=True)]
+
+
+def _failed(item: str, why: str) -> str:
+    return dumps(ImageResult(printable(Path(json.loads(item)[0])), "failed", error=why))
+
+
+def _set_up(run: InspectRun, model: Path | None, scale: ScaleSettings) -> str:
+    """Return what workers must know, as JSON."""
+    settings = run.settings
+    span, table = run.span(), settings.table
+    return json.dumps(
+        {
+            "root": str(run.root.resolve()),
+            "out": str(run.out.resolve()),
+            "model": model and str(model.resolve()),
+            "device": wanted(),
+            "method": settings.method,
+            "config": to_mapping(settings.hotspot_config()),
+            "hotspots": to_mapping(settings.hotspots),
+            "table": table and asdict(table),
+            "edit": to_mapping(settings.edit),
+            "hints": to_mapping(settings.hints),
+            "pictures": {"panels": settings.panels, "maps": settings.maps, "palette": settings.palette},
+            "span": span and [span.low, span.high],
+            "jobs": scale.threads(settings.jobs),
+        }
+    )
+
+
+def inspect_chunk(setup: str, items: Sequence[str]) -> list[str]:
+    """Inspect pictures where the work is done; see `isotherm.scaleout.work.WorkFunction`."""
+    said = json.loads(setup)
+    with on_device(said["device"]):
+        work = _work(setup)
+        pairs = [json.loads(item) for item in items]
+        paths, names = [work.root / path for path, _ in pairs], [name for _, name in pairs]
+        return [dumps(result) for batch in work.finished(paths, names) for result in batch]
+
+
+@lru_cache(maxsize=1)
+def _work(setup: str) -> PictureWork:
+    """Return what is done with each picture; kept, because a model takes time to load."""
+    said: dict[str, Any] = json.loads(setup)
+    settings = InspectSettings(
+        method=said["method"],
+        config=from_mapping(HOTSPOT_METHODS.get(said["method"]).config_type, said["config"]),
+        hotspots=from_mapping(HotspotSettings, said["hotspots"]),
+        table=said["table"] and from_plain(SeverityTable, said["table"]),
+        edit=from_mapping(SceneEdit, said["edit"]),
+        hints=from_mapping(ReadHints, said["hints"]),
+        **said["pictures"],
+        jobs=said["jobs"],
+    )
+    model = load_model(Path(said["model"])) if said["model"] else None
+    span = Span(*said["span"]) if said["span"] else None
+    return settings.work(Path(said["root"]), Path(said["out"]), model=model, span=span)
