@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Event
 from typing import Any
 
+import pytest
 from api_cases import Caller, picture
 from sqlalchemy import select, update
 
-from isotherm.store.idempotency import KEPT, LOST, claim, keep
+from isotherm.store.idempotency import KEPT, Answer, keep, known
 from isotherm.store.tables import Idempotency, now
+from isotherm.workflows.service import sites
 from isotherm.workflows.service.service import Service
 
 KEY = {"idempotency-key": "9f1c"}
@@ -40,28 +44,50 @@ def test_a_failed_request_gives_its_key_back(call: Caller) -> None:
     call("POST", "sites", 201, json={"name": "x"}, headers=KEY)
 
 
-def test_a_request_that_is_being_worked_on_is_not_begun_again(call: Caller, folder: Service) -> None:
+def test_a_request_that_is_being_worked_on_is_not_begun_again(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = Event(), Event()
+    real = sites.create_site
+
+    def slow(*arguments: Any, **named: Any) -> Any:
+        begun.set()
+        assert go_on.wait(30)
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(sites, "create_site", slow)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(call, "POST", "sites", 201, json={"name": "x"}, headers=KEY)
+        assert begun.wait(30)
+        problem = call.problem("POST", "sites", 409, json={"name": "x"}, headers=KEY)
+        go_on.set()
+        assert first.result().json()["name"] == "x"
+    assert "still being worked on" in problem["detail"]
+    call("POST", "sites", 201, json={"name": "x"}, headers=KEY)
+
+
+def test_an_answer_that_is_too_long_to_keep_is_a_conflict(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("isotherm.server.idempotency.MOST_KEPT", 10)
+    call("POST", "sites", 201, json={"name": "x"}, headers=KEY)
+    assert "too long" in call.problem("POST", "sites", 409, json={"name": "x"}, headers=KEY)["detail"]
+
+
+def test_a_key_that_an_earlier_version_took_and_never_answered_is_free(call: Caller, folder: Service) -> None:
     call("POST", "sites", 201, json={"name": "x"}, headers=KEY)
     with folder.database.write() as session:
-        session.execute(update(Idempotency).values(status=0))
-    call.problem("POST", "sites", 409, json={"name": "x"}, headers=KEY)
-    with folder.database.write() as session:
-        session.execute(update(Idempotency).values(created_at=now() - LOST - timedelta(seconds=1)))
-    # The server that took it was killed: what it has made is found by its name.
-    call.problem("POST", "sites", 409, json={"name": "x"}, headers=KEY)
+        session.execute(update(Idempotency).values(status=0, body=""))
     call("POST", "sites", 201, json={"name": "y"}, headers=KEY)
+    assert call("POST", "sites", 201, json={"name": "y"}, headers=KEY).headers["idempotency-replayed"] == "true"
 
 
 def test_keys_are_kept_for_a_day_on_each_database(database: Any) -> None:
+    answer = Answer("a" * 64, 201, {"etag": "1"}, "{}")
     with database.write() as session:
-        assert claim(session, "me", "k", "a" * 64) is None
-    with database.write() as session:
-        found = claim(session, "me", "k", "b" * 64)
-        assert found is not None
-        assert (found.request_sha256, found.status) == ("a" * 64, 0)
-        assert claim(session, "you", "k", "b" * 64) is None
-        keep(session, "me", "k", type(found)("a" * 64, 201, {"etag": "1"}, "{}"))
+        assert known(session, "me", "k") is None
+        keep(session, "me", "k", answer)
+    with database.read() as session:
+        assert known(session, "me", "k") == answer
+        assert known(session, "you", "k") is None
     with database.write() as session:
         session.execute(update(Idempotency).values(created_at=now() - KEPT - timedelta(seconds=1)))
-        assert claim(session, "other", "k", "b" * 64) is None
+        assert known(session, "me", "k") is None
+        keep(session, "other", "k", answer)
         assert session.scalars(select(Idempotency.token_id)).all() == ["other"]

@@ -45,6 +45,7 @@ def create_app(service: Service, *, settings: ServerSettings | None = None) -> F
     app.state.service, app.state.settings = service, settings
     app.state.metrics = Metrics(service)
     app.state.streams, app.state.stopping = Streams(), lambda: False
+    app.state.keys_at_work = set()
     app.state.key = key_of(service.folder)
     app.state.lane = Lane(settings.most_uploads, settings.most_waiting)
     problems.install(app)

@@ -8,9 +8,9 @@ COMMITTED, and who reads a row in order to change it asks ``with_for_update()`` 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from threading import Lock, get_ident
+from threading import Lock, get_ident, local
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
@@ -28,6 +28,13 @@ _SQLITE_NOW = "SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS I
 _POSTGRESQL_NOW = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
 
 
+class _Joint(local):
+    """The transaction that all writes of a thread belong to, within `Database.together`."""
+
+    stack: ExitStack | None = None
+    session: Session | None = None
+
+
 class Database:
     """An open database; made by `open`, shared by all threads of a process."""
 
@@ -38,6 +45,7 @@ class Database:
         self._writing = _for(engine, "write")
         self._writers = Lock()
         self._writer = 0
+        self._joint = _Joint()
 
     @classmethod
     def open(cls, url: str) -> Database:
@@ -64,6 +72,10 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Give a session that sees one state of the database and cannot change it."""
+        if self._joint.session is not None:
+            # What this thread has written before in the same block is seen, as if it were kept already.
+            yield self._joint.session
+            return
         with translated(), Session(self._reading, expire_on_commit=False) as session:
             yield session
 
@@ -82,6 +94,33 @@ class Database:
         BusyError
             Other writers did not finish within `BUSY_TIMEOUT_S`, or the server of the database does not answer.
         """
+        if self._joint.stack is None:
+            with self._transaction() as session:
+                yield session
+            return
+        if self._joint.session is None:
+            self._joint.session = self._joint.stack.enter_context(self._transaction())
+        with translated(), self._joint.session.begin_nested():
+            yield self._joint.session
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make one transaction of all that this thread writes in the block; it begins with the first `write`.
+
+        A `write` that fails takes back its own changes; an error that leaves the block takes back all of them. Until
+        the block ends nobody else sees any. Do not wait for other threads in it: they may wait for this transaction.
+        """
+        if self._joint.stack is not None:
+            raise RuntimeError("together inside together")
+        try:
+            with ExitStack() as stack:
+                self._joint.stack = stack
+                yield
+        finally:
+            self._joint.stack = self._joint.session = None
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Session]:
         with translated(), self._turn(), Session(self._writing, expire_on_commit=False) as session, session.begin():
             yield session
 
@@ -142,6 +181,8 @@ def _sqlite(file: str) -> Engine:
         pool_size=CONNECTIONS,
         max_overflow=CONNECTIONS,
         pool_timeout=BUSY_TIMEOUT_S,
+        # The connection that was used last still has the pages in its memory that the next one needs.
+        pool_use_lifo=True,
     )
     event.listen(engine, "connect", _settle)
     event.listen(engine, "begin", _begin)

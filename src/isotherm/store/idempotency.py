@@ -1,55 +1,76 @@
-"""Answers to creating requests, kept for a day under the key that the client chose, for each client apart."""
+"""Answers to creating requests, kept for a day under the key that the client chose, for each client apart.
+
+An answer is written in the transaction of what it tells of: either both are there or neither. Who writes the second
+answer under one key is refused, and with it all that his transaction has done.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import delete
+from sqlalchemy import ColumnElement, delete, or_
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from isotherm.core.errors import ConflictError
 from isotherm.store.tables import Idempotency, now
 
 KEPT = timedelta(hours=24)
-LOST = timedelta(minutes=10)
-"""How old a claim without an answer must be to count as that of a server that was killed."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a request was answered; status 0 where the answer is still being worked out."""
+    """What a request was answered."""
 
     request_sha256: str
-    status: int = 0
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: str = ""
+    status: int
+    headers: Mapping[str, str]
+    body: str
 
 
-def claim(session: Session, client: str, key: str, request_sha256: str) -> Answer | None:
-    """Take a key for a request and return None, or return what was kept under it."""
-    session.execute(delete(Idempotency).where(Idempotency.created_at < now() - KEPT))
-    found = session.get(Idempotency, (client, key), with_for_update=True)
-    if found is not None and found.status == 0 and found.created_at < now() - LOST:
-        session.delete(found)
-        session.flush()
-        found = None
-    if found is not None:
-        return Answer(found.request_sha256, found.status, found.headers, found.body)
-    session.add(Idempotency(token_id=client, key=key, request_sha256=request_sha256))
-    session.flush()
-    return None
+def known(session: Session, client: str, key: str) -> Answer | None:
+    """Return what is kept under a key; None where nothing is."""
+    found = session.get(Idempotency, (client, key))
+    # Earlier versions wrote status 0 before the work; where it stands still, that work was never done.
+    if found is None or found.status == 0 or found.created_at < now() - KEPT:
+        return None
+    return Answer(found.request_sha256, found.status, found.headers, found.body)
 
 
 def keep(session: Session, client: str, key: str, answer: Answer) -> None:
-    """Write down the answer to the request that has claimed a key."""
-    found = session.get(Idempotency, (client, key), with_for_update=True)
-    if found is not None:
-        found.status, found.headers, found.body = answer.status, dict(answer.headers), answer.body
+    """Write an answer down within the transaction of its work, and forget those that are too old.
 
-
-def release(session: Session, client: str, key: str) -> None:
-    """Give a key free again whose request has failed."""
-    session.execute(
-        delete(Idempotency).where(Idempotency.token_id == client, Idempotency.key == key, Idempotency.status == 0)
+    Raises
+    ------
+    ConflictError
+        Another request with this key has been answered meanwhile.
+    """
+    old = or_(Idempotency.created_at < now() - KEPT, _under(client, [key]) & (Idempotency.status == 0))
+    session.execute(delete(Idempotency).where(old))
+    session.add(
+        Idempotency(
+            token_id=client,
+            key=key,
+            request_sha256=answer.request_sha256,
+            status=answer.status,
+            headers=dict(answer.headers),
+            body=answer.body,
+        )
     )
+    try:
+        session.flush()
+    except IntegrityError as error:
+        raise ConflictError(
+            "another request with this Idempotency-Key has just been answered; send it again"
+        ) from error
+
+
+def forget(session: Session, client: str, keys: Iterable[str]) -> None:
+    """Remove answers."""
+    session.execute(delete(Idempotency).where(_under(client, keys)))
+
+
+def _under(client: str, keys: Iterable[str]) -> ColumnElement[bool]:
+    return (Idempotency.token_id == client) & Idempotency.key.in_(list(keys))

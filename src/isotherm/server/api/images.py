@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from isotherm.core.errors import BusyError, ConfigError, IsothermError, StorageFullError, TooLargeError
 from isotherm.server.api.answers import CHANGE, CREATE, PathId, body_of
-from isotherm.server.idempotency import documented, performed
+from isotherm.server.idempotency import documented, once_each, performed
 from isotherm.server.paging import PageAsked
 from isotherm.server.problems import URN, RefusedFilesError, clean, kind_of
 from isotherm.server.schemas import (
@@ -189,7 +189,7 @@ async def _take(service: Service, actor: Actor, site_id: str, request: Request, 
         service,
         actor,
         site_id,
-        form.uploads,
+        once_each(form.uploads),
         category=form.text("category") or None,
         split=form.text("split"),
         asset_id=form.text("asset_id") or None,
@@ -212,7 +212,7 @@ async def _by_hash(service: Service, actor: Actor, site_id: str, request: Reques
             service,
             actor,
             site_id,
-            [Upload(item.name, item.digest) for item in wanted.files],
+            once_each([Upload(item.name, item.digest) for item in wanted.files]),
             category=wanted.category,
             split=wanted.split,
         )

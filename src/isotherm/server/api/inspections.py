@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 
 from isotherm.server.api.answers import CREATE, PathId, problems
-from isotherm.server.idempotency import OnceRoute, documented
+from isotherm.server.idempotency import OnceRoute, documented, with_its_answer
 from isotherm.server.paging import PageAsked
 from isotherm.server.schemas import (
     FindingOut,
@@ -70,11 +70,13 @@ def router(service: Service) -> APIRouter:
     ) -> Response:
         given = request.headers.get("if-match")
         version = None if given is None else expected_version(given)
-        made = await in_lane(
-            request, inspections.inspect_image, service, actor, image_id, edit=wanted.edit, version=version
-        )
-        location = {"location": f"/api/v1/inspections/{made.id}"}
-        return JSONResponse(InspectionWhole.model_validate(made).model_dump(mode="json"), 201, location)
+
+        def work() -> Response:
+            made = inspections.inspect_image(service, actor, image_id, edit=wanted.edit, version=version)
+            location = {"location": f"/api/v1/inspections/{made.id}"}
+            return JSONResponse(InspectionWhole.model_validate(made).model_dump(mode="json"), 201, location)
+
+        return await in_lane(request, with_its_answer, work)
 
     @routes.get("/inspections/{inspection_id}", response_model=InspectionWhole, summary="Show an inspection")
     def get_inspection(inspection_id: PathId, actor: CurrentActor) -> Inspection:

@@ -33,6 +33,7 @@ from isotherm.workflows.service.categories import may_write, named_category
 from isotherm.workflows.service.inspections import add_inspection
 from isotherm.workflows.service.looking import Looked, look
 from isotherm.workflows.service.names import file_name
+from isotherm.workflows.service.once import OnceFile, Rows
 from isotherm.workflows.service.service import Service
 
 SPLITS = ("", "train", "test")
@@ -42,10 +43,14 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Upload:
-    """One file that somebody sends: its own name, and its bytes, where they lie, or the sha256 of what is here."""
+    """One file that somebody sends: its own name, and its bytes, where they lie, or the sha256 of what is here.
+
+    One that may come again has what finds out whether it was taken already.
+    """
 
     name: str
     data: bytes | Path | str
+    once: OnceFile | None = None
 
 
 @dataclass(frozen=True)
@@ -160,14 +165,19 @@ def each_of(service: Service, function: Callable[[Upload], R], uploads: Iterable
 
 
 def _taken(service: Service, actor: Actor, target: Target, upload: Upload) -> Taken:
+    rows = partial(_rows, service, actor, target, upload)
     name = file_name(upload.name)
     try:
-        ready = prepared(service, actor, target.site, upload)
-        with service.database.write() as session:
-            image, inspection = write_image(service, session, actor, target, ready)
+        image, inspection = rows() if upload.once is None else upload.once.rows(service.database, rows)
     except IsothermError as error:
         return Taken(name, error=one_line(error), problem=error)
     return Taken(name, image, inspection)
+
+
+def _rows(service: Service, actor: Actor, target: Target, upload: Upload) -> Rows:
+    ready = prepared(service, actor, target.site, upload)
+    with service.database.write() as session:
+        return write_image(service, session, actor, target, ready)
 
 
 def bytes_of(service: Service, actor: Actor, upload: Upload) -> bytes:
