@@ -28,7 +28,6 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
-    Row,
     Table,
     Text,
     delete,
@@ -154,14 +153,14 @@ def _begin(session: Session, plan: Plan) -> None:
     )
 
 
-def _check(row: Row[Any], plan: Plan, now_ms: int) -> None:
+def _check(row: Any, plan: Plan, now_ms: int) -> None:
     stored = json.loads(row.identity)
     if stored != json.loads(json.dumps(plan.identity)) or row.items != plan.items:
         raise OtherRunError(stored)
     _check_free(row, now_ms)
 
 
-def _check_free(row: Row[Any], now_ms: int) -> None:
+def _check_free(row: Any, now_ms: int) -> None:
     if row.owner is None or row.lease_until_ms <= now_ms or has_died(row.owner):
         return
     wait_s = max(1, -(-(row.lease_until_ms - now_ms) // 1000))
@@ -190,7 +189,7 @@ class Held:
         """Return the chunks that are committed, each with how many rows it has."""
         wanted = select(CHUNKS.c.number, CHUNKS.c.count).where(CHUNKS.c.run == self.plan.name)
         with self.database.read() as session:
-            return dict(session.execute(wanted).tuples().all())
+            return {row[0]: row[1] for row in session.execute(wanted)}
 
     def commit(self, number: int, rows: Sequence[str]) -> None:
         """Add a chunk with its rows; they are on the disk when this returns.
