@@ -12,12 +12,18 @@ from typing import Any
 
 import h5py
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from compat_server import Compat, compat_server, png, saved, text
+from isotherm.core.errors import StorageFullError
+from isotherm.jobs.running import work_off
 from isotherm.store.tables import Image, Job, ModelVersion
+from isotherm.workflows.compat import making
+from isotherm.workflows.compat.making import Flags, begin
+from isotherm.workflows.compat.requests import MakeModel
 from isotherm.workflows.service.access import LOCAL
 from isotherm.workflows.service.images import list_images
+from isotherm.workflows.service.kinds import KINDS
 from isotherm.workflows.service.sites import site_named
 
 FLAGS = (
@@ -169,13 +175,8 @@ def test_what_is_no_request_is_refused_in_the_form_of_the_route(empty: Compat, r
 
 
 def test_full_disk_is_told_and_the_next_try_succeeds(server: Compat, monkeypatch: pytest.MonkeyPatch) -> None:
-    from isotherm.core.errors import StorageFullError
-
-    def full(*_: object, **__: object) -> None:
-        raise StorageFullError("no room left")
-
     with monkeypatch.context() as patch:
-        patch.setattr(server.service.blobs, "put", full)
+        patch.setattr(server.service.blobs, "put", _full)
         assert server.post("save_data", saved("cold", png(0), "a")) == (500, {"error_msg": "no room left"})
     assert not rows(server)
     assert server.post("save_data", saved("cold", png(0), "a"))[0] == 200
@@ -365,6 +366,50 @@ def test_failed_training_says_why(server: Compat, monkeypatch: pytest.MonkeyPatc
     assert status == 400
     assert answer["error_msg"] == ["the training has failed: the pictures are all alike"]
     assert [answer[flag] for flag in FLAGS] == [True, True, False, False, False, False]
+
+
+def test_files_are_written_although_the_server_stops_while_the_client_waits(server: Compat) -> None:
+    server.teach(2)
+    begin(server.service, LOCAL, server.config, MakeModel("t", forceful=False), Flags())
+    # Nobody waits for the end; another server's worker does the job.
+    with server.worker():
+        _until(lambda: _jobs(server) == ["succeeded"], 60)
+    assert len(list((server.config.models_path / "t").iterdir())) == 3
+
+
+def test_worker_that_dies_before_the_files_writes_them_later_and_teaches_once(
+    server: Compat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.teach(2)
+    begin(server.service, LOCAL, server.config, MakeModel("t", forceful=False), Flags())
+    with monkeypatch.context() as patch:
+        patch.setattr(making, "write_below", _full)
+        work_off(server.service.database, KINDS(server.service), most=1)
+    assert _jobs(server) == ["queued"]
+    assert not (server.config.models_path / "t").exists()
+    with server.service.database.write() as session:
+        session.execute(update(Job).values(run_after_ms=0))
+    work_off(server.service.database, KINDS(server.service))
+    assert _jobs(server) == ["succeeded"]
+    assert len(list((server.config.models_path / "t").iterdir())) == 3
+    with server.service.database.read() as session:
+        assert len(session.scalars(select(ModelVersion)).all()) == 1
+
+
+def test_files_that_cannot_be_written_are_told_and_the_model_answers(server: Compat) -> None:
+    server.teach(2)
+    (server.config.models_path / "t").write_text("in the way")
+    with server.worker():
+        status, answer = server.post("make_model", {"temple_id": "t"})
+    assert status == 400
+    assert "a link or a file is where a folder should be" in answer["error_msg"][0]
+    assert [answer[flag] for flag in FLAGS] == [True, True, True, True, True, False]
+    body = {"temple_id": "t", "image": text(png(120, 5)), "image_name": "a", "image_type": "png"}
+    assert server.post("predict", body)[0] == 200
+
+
+def _full(*_: object, **__: object) -> None:
+    raise StorageFullError("no room left")
 
 
 def _jobs(server: Compat) -> list[str]:

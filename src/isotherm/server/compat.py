@@ -96,7 +96,7 @@ class _Parts:
         job_id = await run_in_threadpool(begin, self._service, actor, self._config, wanted, flags)
         while not await run_in_threadpool(is_over, self._service, job_id):
             await asyncio.sleep(POLL_S)
-        await run_in_threadpool(end, self._service, self._config, job_id, flags)
+        await run_in_threadpool(end, self._service, job_id, flags)
         self._logs.status("make_model", {"temple_id": wanted.temple_id} | asdict(flags))
 
     async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,18 @@ from sqlalchemy import func, select
 
 from isotherm.classification.small_cnn import SmallCnnConfig
 from isotherm.core.errors import ConflictError, DataError, IsothermError, NotFoundError
+from isotherm.jobs.context import JobContext
 from isotherm.runtime.bundle import read_parts
 from isotherm.store.tables import Category, Image, Job, ModelVersion
 from isotherm.workflows.compat.config import CompatConfig
 from isotherm.workflows.compat.folders import write_below
 from isotherm.workflows.compat.requests import MakeModel
 from isotherm.workflows.compat.weights import files_of
-from isotherm.workflows.service.access import Actor
+from isotherm.workflows.service.access import LOCAL, Actor
 from isotherm.workflows.service.models import active_classifier, load, write_files
 from isotherm.workflows.service.service import Service
 from isotherm.workflows.service.sites import get_site, site_named
-from isotherm.workflows.service.training import TrainSettings, request_training
+from isotherm.workflows.service.training import FILES_TO, TrainSettings, request_training, train
 
 UNFINISHED = ("queued", "running")
 LEAST_CATEGORIES = 2
@@ -71,7 +73,8 @@ def begin(service: Service, actor: Actor, config: CompatConfig, request: MakeMod
     settings = TrainSettings(
         method=config.settings.network, image_size=_side(service, config, site.id), activate="always"
     )
-    return request_training(service, actor, site.id, settings, config=passes(config, sum(counts.values()))).id
+    learning, models = passes(config, sum(counts.values())), str(config.models_path.absolute())
+    return request_training(service, actor, site.id, settings, config=learning, files_to=models).id
 
 
 def passes(config: CompatConfig, images: int) -> dict[str, int]:
@@ -93,35 +96,39 @@ def is_over(service: Service, job_id: str) -> bool:
     return _job(service, job_id).state not in UNFINISHED
 
 
-def end(service: Service, config: CompatConfig, job_id: str, flags: Flags) -> None:
-    """Set the flags by how a training went, and write the files of its model.
+def end(service: Service, job_id: str, flags: Flags) -> None:
+    """Set the flags by how a training went.
 
     Raises
     ------
     DataError
-        It has failed; the message says why.
-    IsothermError
-        The files cannot be written.
+        It has failed, or its files could not be written; the message says why.
     """
     job = _job(service, job_id)
-    if job.state != "succeeded":
+    version = _version(service, job_id)
+    flags.made_model_architecture_flag = flags.trained_model_flag = version is not None
+    flags.tested_model_flag = bool(flags.got_testing_data_flag and version and version.metrics)
+    flags.saved_model_flag = job.state == "succeeded"
+    if not flags.saved_model_flag:
         raise DataError(f"the training has {_ENDS.get(job.state, job.state)}: {job.error or 'no reason is known'}")
-    version = _version(service, job)
-    flags.made_model_architecture_flag = flags.trained_model_flag = True
-    flags.tested_model_flag = bool(flags.got_testing_data_flag and version.metrics)
-    export(service, config, version)
-    flags.saved_model_flag = True
 
 
-def export(service: Service, config: CompatConfig, version: ModelVersion) -> None:
-    """Write architecture, weights and labels of a model version below the folder of models."""
-    from isotherm.workflows.service.access import LOCAL
+def train_and_export(service: Service, context: JobContext) -> Mapping[str, Any]:
+    """Do a training job, and write its model's files where they were asked for; tried again, it writes them only."""
+    result = train(service, context)
+    folder, version = context.payload.get(FILES_TO), _version(service, context.job_id)
+    if folder and version is not None:
+        export(service, Path(folder), version)
+    return result
 
-    classifier = load(service, version)
+
+def export(service: Service, folder: Path, version: ModelVersion) -> None:
+    """Write architecture, weights and labels of a model version below a folder, in that of its site."""
     name = get_site(service, LOCAL, version.site_id).name
-    with tempfile.TemporaryDirectory(dir=service.folder / "scratch") as folder:
-        write_files(service, version, Path(folder))
-        _, arrays, network = read_parts(Path(folder))
+    classifier = load(service, version)
+    with tempfile.TemporaryDirectory(dir=service.folder / "scratch") as whole:
+        write_files(service, version, Path(whole))
+        _, arrays, network = read_parts(Path(whole))
     facts = {
         "method": version.method,
         "labels": list(classifier.labels),
@@ -132,7 +139,7 @@ def export(service: Service, config: CompatConfig, version: ModelVersion) -> Non
         "model_id": version.id,
     }
     for file, data in files_of(arrays, network, facts).items():
-        write_below(config.models_path, (name, file), data)
+        write_below(folder, (name, file), data)
 
 
 def _input_shape(classifier: Any) -> list[int]:
@@ -190,12 +197,10 @@ def _job(service: Service, job_id: str) -> Job:
     return job
 
 
-def _version(service: Service, job: Job) -> ModelVersion:
+def _version(service: Service, job_id: str) -> ModelVersion | None:
+    """Return the model version that a job has left."""
     with service.database.read() as session:
-        version = session.scalar(select(ModelVersion).where(ModelVersion.job_id == job.id))
-    if version is None:
-        raise DataError("the training has left no model")
-    return version
+        return session.scalar(select(ModelVersion).where(ModelVersion.job_id == job_id))
 
 
 _ENDS = {"failed": "failed", "cancelled": "been cancelled", "dead": "been given up"}

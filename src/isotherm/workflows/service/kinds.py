@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 
 from isotherm.jobs.context import Kind, Workplace
+from isotherm.workflows.compat.making import train_and_export
 from isotherm.workflows.service.batches import EVALUATE, IMPORT, INSPECT, evaluate, inspect_batch, take_in_batch
 from isotherm.workflows.service.service import Limits, Service
 from isotherm.workflows.service.tidying import TIDY, tidy
-from isotherm.workflows.service.training import TRAIN, train
+from isotherm.workflows.service.training import TRAIN
 
 TRAINING_MB = 8192
 """A training with a network on pixels holds its images, the network and what it fits."""
@@ -20,7 +21,7 @@ TRAINING_MB = 8192
 def KINDS(service: Service) -> Mapping[str, Kind]:  # noqa: N802 (a table)
     """Return the kinds of jobs that can be done with a service."""
     return {
-        TRAIN: Kind(partial(train, service), fresh=True, most_mb=TRAINING_MB),
+        TRAIN: Kind(partial(train_and_export, service), fresh=True, most_mb=TRAINING_MB),
         INSPECT: Kind(partial(inspect_batch, service)),
         EVALUATE: Kind(partial(evaluate, service)),
         IMPORT: Kind(partial(take_in_batch, service)),

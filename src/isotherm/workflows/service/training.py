@@ -35,6 +35,8 @@ from isotherm.workflows.service.testing_models import Tested, fair_tests, model_
 TRAIN = "train"
 MODEL = "model"
 """The one item of a training."""
+FILES_TO = "files_to"
+"""Where in a training's payload the folder stands that its files go to, where they shall."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ def request_training(
     settings: TrainSettings | None = None,
     *,
     config: Mapping[str, Any] | None = None,
+    files_to: str = "",
 ) -> Job:
     """Ask for a new model of a site; needs the scope train.
 
@@ -76,6 +79,8 @@ def request_training(
     ----------
     config
         Settings of the method itself that are not the default ones.
+    files_to
+        The folder where the job leaves the model's files in the form of the per-site API; empty: nowhere.
 
     Raises
     ------
@@ -97,11 +102,12 @@ def request_training(
             raise ConflictError(f"the site {site.name!r} is already training (job {running.id})")
         check_room(service, session, site_id)
         method = settings.method or settings_of(site).method
-        payload = {"settings": to_mapping(settings), "config": _config(method, config or {})}
+        asked = {"settings": to_mapping(settings), "config": _config(method, config or {})}
+        payload = {**asked, FILES_TO: files_to}
         job = queue.enqueue(
             session, TRAIN, payload=payload, site_id=site_id, exclusive=exclusive(site_id), created_by=actor.name
         )
-        record(session, actor, "training.requested", site_id, {"job": job.id, **payload})
+        record(session, actor, "training.requested", site_id, {"job": job.id, **asked})
     return job
 
 
@@ -192,7 +198,7 @@ def _learnt(service: Service, context: JobContext, task: _Task, out: Path) -> Tr
     # Each of these files has been decoded by a child with limits when it was taken in.
     pictures = [
         LabelledPicture(
-            service.blobs.path(each.digest),
+            service.blobs.fetched(each.digest),
             each.label,
             name=each.name,
             group=each.group,
