@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from typing import Any
+from contextlib import suppress
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
-from isotherm.core.errors import IsothermError
-from isotherm.jobs.queue import workers_alive
 from isotherm.server.metrics import CONTENT_TYPE
-from isotherm.server.security import CurrentActor, may_see_metrics
-from isotherm.store.migrate import check
+from isotherm.server.problems import NotLoggedInError
+from isotherm.server.readiness import readiness
+from isotherm.server.security import CurrentActor, actor_of_request, may_see_metrics
 from isotherm.workflows.service.service import Service
 
-LEAST_FREE = 0.05
-"""The part of the disk that must be free."""
+
+async def _may_see_checks(request: Request) -> bool:
+    """Say whether somebody is told what is amiss: those who can mend it."""
+    with suppress(NotLoggedInError):
+        return (await actor_of_request(request)).may("admin")
+    return False
 
 
 def router(service: Service) -> APIRouter:
@@ -33,12 +35,12 @@ def router(service: Service) -> APIRouter:
         summary="Whether the server can work",
         responses={503: {"description": "It cannot", "content": {"application/json": {"schema": {"type": "object"}}}}},
     )
-    def readyz() -> JSONResponse:
+    def readyz(with_checks: Annotated[bool, Depends(_may_see_checks)]) -> JSONResponse:
         found = readiness(service)
         ready = all(found.values())
-        return JSONResponse(
-            {"status": "ready" if ready else "not ready", "checks": found}, status_code=200 if ready else 503
-        )
+        answer: dict[str, Any] = {"status": "ready" if ready else "not ready"}
+        checks = {"checks": found} if with_checks else {}
+        return JSONResponse({**answer, **checks}, status_code=200 if ready else 503)
 
     @routes.get("/metrics", summary="Figures for Prometheus", response_class=Response)
     def metrics(request: Request, actor: CurrentActor) -> Response:
@@ -46,34 +48,3 @@ def router(service: Service) -> APIRouter:
         return Response(request.app.state.metrics.text(), media_type=CONTENT_TYPE)
 
     return routes
-
-
-def readiness(service: Service) -> dict[str, bool]:
-    """Return what a server needs, and whether it has it."""
-    return {
-        "database": _holds(lambda: check(service.database)),
-        "folder": os.access(service.folder / "blobs", os.W_OK),
-        "disk": _room(service),
-        "workers": bool(_workers(service)),
-    }
-
-
-def _holds(ask: Any) -> bool:
-    try:
-        ask()
-    except IsothermError:
-        return False
-    return True
-
-
-def _room(service: Service) -> bool:
-    usage = shutil.disk_usage(service.folder)
-    return usage.free >= LEAST_FREE * usage.total
-
-
-def _workers(service: Service) -> int:
-    try:
-        with service.database.read() as session:
-            return len(workers_alive(service.database, session))
-    except IsothermError:
-        return 0

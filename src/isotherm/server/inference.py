@@ -19,7 +19,6 @@ from starlette.exceptions import HTTPException
 
 from isotherm import __version__
 from isotherm.core.errors import BusyError, ConfigError, FormatError, IsothermError, NotFoundError
-from isotherm.server.health import readiness
 from isotherm.server.inference_wire import (
     INPUT,
     OUTPUTS,
@@ -29,6 +28,7 @@ from isotherm.server.inference_wire import (
     write_answer,
 )
 from isotherm.server.problems import kind_of, problem_of
+from isotherm.server.readiness import readiness
 from isotherm.server.security import actor_of_request
 from isotherm.store.ids import is_id
 from isotherm.store.tables import ModelVersion, Site

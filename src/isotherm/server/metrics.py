@@ -1,42 +1,81 @@
-"""Figures of the server for Prometheus; labels have few values, never names, ids or addresses from requests."""
+"""Figures of the server for Prometheus; labels have few values, never ids, addresses or free text from requests.
+
+What this process does is counted as it happens (requests, files decoded, pictures judged). What the database knows is
+read when somebody asks (`isotherm.server.metrics_stored`), so it includes the work of all servers and workers.
+"""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from typing import Any
-
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from isotherm import __version__
-from isotherm.jobs.queue import counts
+from isotherm.formats import FORMATS
+from isotherm.server.metrics_stored import Stored
+from isotherm.server.problems import kind_of
+from isotherm.workflows.service.service import Service
+from isotherm.workflows.service.watching import Decoded, Event, Predicted
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
 UNKNOWN_ROUTE = "none"
+SUFFIXES = frozenset(
+    (
+        *("bmp", "bmt", "csq", "csv", "fff", "fpf", "gif", "h5", "hcc", "hdf5", "irb", "irg", "is2", "jpeg", "jpg"),
+        *("json", "log", "mat", "npy", "npz", "png", "seq", "tif", "tiff", "txt", "webp"),
+    )
+)
+"""What names of thermal files end in; anything else counts as `OTHER`."""
+OTHER = "other"
 
 
 class Metrics:
-    """The counters of one application."""
+    """The counters of one application.
 
-    def __init__(self, service: Any) -> None:
-        self._registry = CollectorRegistry()
+    Parameters
+    ----------
+    service
+        What is counted.
+    sites
+        How many sites have figures of their own; those of the others are added up.
+    """
+
+    def __init__(self, service: Service, *, sites: int = 20) -> None:
+        self._registry = registry = CollectorRegistry()
         self._seconds = Histogram(
             "isotherm_http_request_duration_seconds",
             "time to answer a request",
             ("method", "route", "status"),
-            registry=self._registry,
+            registry=registry,
             buckets=_BUCKETS,
         )
         self._refused = Counter(
-            "isotherm_http_refused", "requests refused before a route", ("reason",), registry=self._registry
+            "isotherm_http_refused", "requests refused before a route", ("reason",), registry=registry
         )
-        self.open = Gauge("isotherm_http_requests_open", "requests being answered", registry=self._registry)
-        Gauge("isotherm_build_info", "version", ("version",), registry=self._registry).labels(__version__).set(1)
-        self._registry.register(_Stored(service))
+        self.open = Gauge("isotherm_http_requests_open", "requests being answered", registry=registry)
+        self._decoded = Histogram(
+            "isotherm_decode_seconds",
+            "time to read and examine a file, waiting for a process included",
+            ("format",),
+            registry=registry,
+            buckets=_BUCKETS,
+        )
+        self._failures = Counter(
+            "isotherm_decode_failures", "files that were not read", ("format", "reason"), registry=registry
+        )
+        self._predicted = Histogram(
+            "isotherm_predict_seconds",
+            "time in which a model judges what it is asked at once",
+            ("method",),
+            registry=registry,
+            buckets=_BUCKETS,
+        )
+        self._pictures = Counter("isotherm_predict_pictures", "pictures judged", ("method",), registry=registry)
+        Gauge("isotherm_build_info", "version", ("version",), registry=registry).labels(__version__).set(1)
+        ProcessCollector(registry=registry)
+        self._stored = Stored(service, registry, sites=sites)
+        self._formats = frozenset(FORMATS.names())
+        service.watch.listen(self._happened)
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answer; `route` is its template, such as ``/api/v1/sites/{site_id}``."""
@@ -47,27 +86,18 @@ class Metrics:
         """Count a request that a guard has refused, by the name of its problem."""
         self._refused.labels(reason).inc()
 
+    def _happened(self, event: Event) -> None:
+        match event:
+            case Decoded(error=None):
+                self._decoded.labels(event.format if event.format in self._formats else OTHER).observe(event.seconds)
+            case Decoded(error=Exception() as error):
+                suffix = event.format if event.format in SUFFIXES else OTHER
+                self._failures.labels(suffix, kind_of(error).name).inc()
+            case Predicted():
+                self._predicted.labels(event.method).observe(event.seconds)
+                self._pictures.labels(event.method).inc(event.pictures)
+
     def text(self) -> bytes:
         """Return all figures as Prometheus reads them."""
+        self._stored.look()
         return generate_latest(self._registry)
-
-
-class _Stored(Collector):
-    """What is read when somebody asks: jobs by kind and state, room on the disk."""
-
-    def __init__(self, service: Any) -> None:
-        self._service = service
-
-    def describe(self) -> list[Metric]:
-        """Return nothing: the registry would else ask the database for names when the application is made."""
-        return []
-
-    def collect(self) -> Iterator[Metric]:
-        """Return figures of the database and of the disk."""
-        jobs = GaugeMetricFamily("isotherm_jobs", "jobs by kind and state", labels=("kind", "state"))
-        with self._service.database.read() as session:
-            for (kind, state), number in sorted(counts(session).items()):
-                jobs.add_metric((kind, state), number)
-        yield jobs
-        free = shutil.disk_usage(self._service.folder).free
-        yield GaugeMetricFamily("isotherm_disk_free_bytes", "room on the disk of the data folder", value=free)

@@ -1,0 +1,64 @@
+"""What a server needs to work, and whether it has it; each check is cheap, for it is asked every few seconds."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from isotherm.core.errors import IsothermError
+from isotherm.jobs.queue import workers_alive
+from isotherm.store.database import Database
+from isotherm.store.migrate import check
+from isotherm.workflows.service.service import Service
+
+LEAST_FREE = 0.05
+"""The part of the disk that must be free."""
+
+
+def readiness(service: Service) -> dict[str, bool]:
+    """Return what a server needs, and whether it has it.
+
+    ``database``: it answers, its schema is current, and it takes changes; ``folder``: the stored files can be written;
+    ``disk``: there is room on it; ``workers``: one at least has been heard of lately.
+    """
+    return {
+        "database": _holds(lambda: _current(service.database) and _takes_changes(service.database)),
+        "folder": os.access(service.folder / "blobs", os.W_OK),
+        "disk": _room(service),
+        "workers": _holds(lambda: _worked_on(service.database)),
+    }
+
+
+def _holds(ask: Callable[[], bool]) -> bool:
+    try:
+        return ask()
+    except (IsothermError, OSError, SQLAlchemyError):
+        # SQLAlchemy's: tables are missing, for somebody has taken the file away and an empty one came in its place.
+        return False
+
+
+def _current(database: Database) -> bool:
+    check(database)
+    return True
+
+
+def _takes_changes(database: Database) -> bool:
+    """Say whether the database may be written, without a lock: a file of SQLite, or the first of several servers."""
+    if database.dialect == "sqlite":
+        return os.access(database.engine.url.database or "", os.W_OK)
+    with database.read() as session:
+        return not session.scalar(select(func.pg_is_in_recovery()))
+
+
+def _room(service: Service) -> bool:
+    usage = shutil.disk_usage(service.folder)
+    return usage.free >= LEAST_FREE * usage.total
+
+
+def _worked_on(database: Database) -> bool:
+    with database.read() as session:
+        return bool(workers_alive(database, session))
