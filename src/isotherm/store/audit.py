@@ -20,6 +20,7 @@ from isotherm.store.tables import Audit, now
 # Any number, used for nothing else; see `isotherm.store.migrate` for the other one.
 _CHAIN_LOCK = 0x150_7E12_0001
 _ROWS_AT_ONCE = 1000
+_NEWEST = select(Audit.number, Audit.digest).order_by(Audit.number.desc()).limit(1)
 
 
 def append(session: Session, actor: str, action: str, subject: str, details: Mapping[str, Any]) -> Audit:
@@ -36,7 +37,6 @@ def append(session: Session, actor: str, action: str, subject: str, details: Map
     """
     if session.get_bind().dialect.name == "postgresql":
         session.execute(select(func.pg_advisory_xact_lock(_CHAIN_LOCK)))
-    session.flush()
     number, previous = head(session)
     row = Audit(
         number=number + 1,
@@ -55,7 +55,7 @@ def append(session: Session, actor: str, action: str, subject: str, details: Map
 
 def head(session: Session) -> tuple[int, str]:
     """Return the number and the hash of the newest row; 0 and an empty text where there is none."""
-    newest = session.execute(select(Audit.number, Audit.digest).order_by(Audit.number.desc()).limit(1)).first()
+    newest = session.execute(_NEWEST).first()
     return (0, "") if newest is None else (newest.number, newest.digest)
 
 

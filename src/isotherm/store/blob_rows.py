@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -19,6 +20,12 @@ from isotherm.store.database import Database
 from isotherm.store.tables import Blob, Image, ModelVersion, Offer, now
 
 _AT_ONCE = 500
+_KEEP = {
+    name: insert(Blob.__table__).on_conflict_do_update(  # type: ignore[arg-type]
+        index_elements=["digest"], set_={"deleted_at": None}
+    )
+    for name, insert in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
+}
 
 
 @dataclass(frozen=True)
@@ -31,11 +38,16 @@ class Collected:
     unfinished: int
 
 
-def remember(session: Session, stored: Stored) -> None:
-    """Note that a file is kept; one that was marked for removal stays."""
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    row = insert(Blob).values(digest=stored.digest, size=stored.size, created_at=now(), deleted_at=None)
-    session.execute(row.on_conflict_do_update(index_elements=[Blob.digest], set_={"deleted_at": None}))
+def remember(session: Session, *contents: Stored) -> None:
+    """Note that files are kept; one that was marked for removal stays.
+
+    Their rows are written in one order everywhere, so that two transactions never wait for each other.
+    """
+    rows = [
+        {"digest": digest, "size": size, "created_at": now(), "deleted_at": None}
+        for digest, size in sorted({(stored.digest, stored.size) for stored in contents})
+    ]
+    session.execute(_KEEP[session.get_bind().dialect.name], rows)
 
 
 def known(session: Session, digests: Iterable[str]) -> set[str]:
@@ -74,7 +86,13 @@ def collect(database: Database, blobs: Blobs, *, keep_s: float = KEEP_S) -> Coll
             marked += _mark(session, part)
             removed += _remove(session, blobs, part, keep_s)
     orphans = sum(_remove_orphans(database, blobs, part, keep_s) for part in _parts(list(blobs.digests())))
+    blobs.reconcile(partial(_known, database), keep_s)
     return Collected(marked, removed, orphans, blobs.sweep(older_than_s=keep_s))
+
+
+def _known(database: Database, digests: set[str]) -> set[str]:
+    with database.read() as session:
+        return known(session, digests)
 
 
 def _parts(digests: Sequence[str]) -> Iterable[Sequence[str]]:

@@ -227,6 +227,11 @@ def _begin(connection: Connection) -> None:
     Where the schema changes, tables are copied and dropped that others refer to; keys are checked at its end.
     """
     purpose = connection.get_execution_options().get("purpose", "write")
-    connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if purpose == 'read' else 'OFF'}")
-    connection.exec_driver_sql(f"PRAGMA foreign_keys = {'OFF' if purpose == 'schema' else 'ON'}")
+    for setting, value in (
+        ("query_only", "ON" if purpose == "read" else "OFF"),
+        ("foreign_keys", "OFF" if purpose == "schema" else "ON"),
+    ):
+        if connection.info.get(setting) != value:
+            connection.exec_driver_sql(f"PRAGMA {setting} = {value}")
+            connection.info[setting] = value
     connection.exec_driver_sql("BEGIN" if purpose == "read" else "BEGIN IMMEDIATE")

@@ -113,12 +113,12 @@ def delete_category(service: Service, actor: Actor, category_id: str, *, version
         record(session, actor, "category.deleted", found.id, {"name": found.name})
 
 
-def may_write(session: Session, actor: Actor, site_id: str | None) -> None:
-    """Raise unless somebody may add things to a site (that exists), or (None) to what is common to all."""
-    if site_id is None:
-        demand_everywhere(actor, "write")
-    else:
-        fetch(session, actor, Site, site_id, "write")
+def may_write(session: Session, actor: Actor, site_id: str | None) -> Site | None:
+    """Return a site that somebody may add things to, or (None) what is common to all; raise for others."""
+    if site_id is not None:
+        return fetch(session, actor, Site, site_id, "write")
+    demand_everywhere(actor, "write")
+    return None
 
 
 def usable_category(session: Session, site_id: str | None, name: str) -> Category:

@@ -23,6 +23,7 @@ from isotherm.workflows.service.service import Service
 from isotherm.workflows.service.sites import settings_of
 
 Part = Literal["view", "picture", "plane", "thumbnail"]
+_FINDINGS = insert(Finding.__table__)  # type: ignore[arg-type]
 
 
 def inspect_image(
@@ -87,24 +88,42 @@ def add_inspection(session: Session, image: Image, looked: Looked, *, job_id: st
 
     Its findings take the place of those of the inspection before it; the site's count follows.
     """
+    said = say(image, looked, job_id=job_id)
+    gone = session.execute(delete(Finding).where(Finding.image_id == image.id)).rowcount  # type: ignore[attr-defined]
+    write_said(session, said)
+    if len(said.findings) != gone:
+        more = Site.findings + (len(said.findings) - gone)
+        session.execute(update(Site).where(Site.id == image.site_id).values(findings=more))
+    session.flush()
+    return said.inspection
+
+
+@dataclass(frozen=True)
+class Said:
+    """An inspection with the rows of its findings, not written down yet."""
+
+    inspection: Inspection
+    findings: list[dict[str, Any]]
+
+
+def say(image: Image, looked: Looked, *, job_id: str | None = None) -> Said:
+    """Return the inspection that says what was found in an image, and note it in the image's row."""
     assert image.site_id is not None
     inspection = _inspection(image, looked, job_id)
-    session.add(inspection)
-    session.flush()
-    gone = session.execute(delete(Finding).where(Finding.image_id == image.id)).rowcount  # type: ignore[attr-defined]
-    rows = [_finding(inspection, number, found) for number, found in enumerate(looked.examined.result["findings"])]
-    if rows:
-        session.execute(insert(Finding), rows)
-    if len(rows) != gone:
-        session.execute(
-            update(Site).where(Site.id == image.site_id).values(findings=Site.findings + (len(rows) - gone))
-        )
     kept = {EDIT: image.facts[EDIT]} if EDIT in (image.facts or {}) else {}
     image.facts = {**looked.examined.facts, **kept}
     image.severity_rank, image.latest_inspection = inspection.severity_rank, inspection.id
     image.label = inspection.label
+    found = enumerate(looked.examined.result["findings"])
+    return Said(inspection, [_finding(inspection, number, finding) for number, finding in found])
+
+
+def write_said(session: Session, said: Said) -> None:
+    """Write an inspection down, within a transaction that holds the row of its image."""
+    session.add(said.inspection)
     session.flush()
-    return inspection
+    if said.findings:
+        session.execute(_FINDINGS, said.findings)
 
 
 def _inspection(image: Image, looked: Looked, job_id: str | None) -> Inspection:

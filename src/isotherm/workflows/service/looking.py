@@ -61,7 +61,7 @@ def look(
         Too many files are being decoded.
     """
     settings = settings_of(site) if site else SiteSettings()
-    active = active_classifier(service, site.id) if site else None
+    active = active_classifier(service, site.id) if site and site.active_model else None
     wanted = (*want, "values") if active else tuple(want)
     examined = service.examinations.examine(data, name, examination_settings(settings, edit), want=wanted)
     if examined.facts["width"] * examined.facts["height"] > service.limits.pixels:

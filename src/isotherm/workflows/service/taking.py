@@ -11,7 +11,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from isotherm.core.errors import (
@@ -30,7 +30,7 @@ from isotherm.store.tables import Asset, Image, Inspection, Offer, Site
 from isotherm.workflows.service.access import Actor, at_sites, fetch
 from isotherm.workflows.service.audit import record
 from isotherm.workflows.service.categories import may_write, named_category
-from isotherm.workflows.service.inspections import add_inspection
+from isotherm.workflows.service.inspections import say, write_said
 from isotherm.workflows.service.looking import Looked, look
 from isotherm.workflows.service.names import file_name
 from isotherm.workflows.service.once import OnceFile, Rows
@@ -118,8 +118,7 @@ def _target(
 ) -> Target:
     check_split(split)
     with service.database.read() as session:
-        may_write(session, actor, site_id)
-        site = session.get(Site, site_id) if site_id is not None else None
+        site = may_write(session, actor, site_id)
         asset = None if asset_id is None else fetch(session, actor, Asset, asset_id)
         if asset is not None and asset.site_id != site_id:
             raise NotFoundError("asset", asset.id)
@@ -243,18 +242,18 @@ def write_image(
     service: Service, session: Session, actor: Actor, target: Target, ready: Ready, *, job_id: str | None = None
 ) -> tuple[Image, Inspection | None]:
     """Write the rows of a file within a transaction: content, image, inspection, findings, counts and audit."""
-    image, site_id = _image(actor, target, ready), None if target.site is None else target.site.id
-    if site_id is not None:
-        _count(service, session, site_id, image.size)
-        image.duplicate_of = _first(session, site_id, image.digest)
-    # In one order everywhere, so that two transactions never wait for each other.
-    for content in sorted((ready.stored, ready.thumbnail), key=lambda stored: stored.digest):
-        remember(session, content)
+    image, said = _image(actor, target, ready), None
+    if image.site_id is not None:
+        said = say(image, ready.looked, job_id=job_id)
+        _count(service, session, image, findings=len(said.findings))
+        image.duplicate_of = _first(session, image.site_id, image.digest)
+    remember(session, ready.stored, ready.thumbnail)
     session.add(image)
     session.flush()
-    inspection = None if site_id is None else add_inspection(session, image, ready.looked, job_id=job_id)
-    record(session, actor, "image.added", image.id, {"name": image.name, "digest": image.digest, "site": site_id})
-    return image, inspection
+    if said is not None:
+        write_said(session, said)
+    record(session, actor, "image.added", image.id, {"name": image.name, "digest": image.digest, "site": image.site_id})
+    return image, None if said is None else said.inspection
 
 
 def _image(actor: Actor, target: Target, ready: Ready) -> Image:
@@ -285,18 +284,37 @@ def _moment(text: str) -> datetime | None:
     return found.replace(tzinfo=UTC) if found is not None and found.tzinfo is None else found
 
 
-def _count(service: Service, session: Session, site_id: str, size: int) -> None:
-    """Count an image of a site within its quota; others who count there wait for the end of the transaction."""
-    room = (Site.images < service.limits.site_images) & (Site.bytes + size <= service.limits.site_bytes)
-    counted = update(Site).where(Site.id == site_id, room).values(images=Site.images + 1, bytes=Site.bytes + size)
-    if session.execute(counted).rowcount:  # type: ignore[attr-defined]
+_SITE = Site.__table__.c
+_COUNT = (
+    update(Site.__table__)  # type: ignore[arg-type]
+    .where(
+        _SITE.id == bindparam("site"),
+        _SITE.images < bindparam("most_images"),
+        _SITE.bytes + bindparam("size") <= bindparam("most_bytes"),
+    )
+    .values(
+        images=_SITE.images + 1, bytes=_SITE.bytes + bindparam("size"), findings=_SITE.findings + bindparam("found")
+    )
+)
+_FIRST = (
+    select(Image.id)
+    .where(Image.site_id == bindparam("site"), Image.digest == bindparam("content"), Image.duplicate_of.is_(None))
+    .order_by(Image.id)
+    .limit(1)
+)
+
+
+def _count(service: Service, session: Session, image: Image, *, findings: int) -> None:
+    """Count an image and its findings within the site's quota; others who count wait for the transaction's end."""
+    most = {"most_images": service.limits.site_images, "most_bytes": service.limits.site_bytes}
+    counted = session.execute(_COUNT, {"site": image.site_id, "size": image.size, "found": findings, **most})
+    if counted.rowcount:  # type: ignore[attr-defined]
         return
-    if session.get(Site, site_id) is None:
-        raise NotFoundError("site", site_id)
+    if session.get(Site, image.site_id) is None:
+        raise NotFoundError("site", str(image.site_id))
     raise StorageFullError("the site has as many images, or bytes of them, as it may; delete some first")
 
 
 def _first(session: Session, site_id: str, digest: str) -> str | None:
     """Return the first image of a site with some content, if there is one."""
-    twins = select(Image.id).where(Image.site_id == site_id, Image.digest == digest, Image.duplicate_of.is_(None))
-    return session.scalar(twins.order_by(Image.id).limit(1))
+    return session.scalar(_FIRST, {"site": site_id, "content": digest})
