@@ -101,7 +101,11 @@ def back_up(store: Store, folder: Path, progress: Progress = silent) -> Outcome:
 
 def demand_empty(folder: Path) -> None:
     """Raise OutputError where a folder holds anything."""
-    if any(folder.iterdir()):
+    try:
+        found = any(folder.iterdir())
+    except OSError as error:
+        raise failed(f"the folder {folder} cannot be read", error) from error
+    if found:
         raise OutputError(f"{folder} is not empty; name a new folder, so that nothing is overwritten")
 
 

@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +58,9 @@ class Flaw:
 class Blobs:
     """The content below one folder; safe to use from many threads and processes at once."""
 
+    on_disk = True
+    """Whether `path` leads to the content; `isotherm.store.blobs_bucket` keeps it elsewhere."""
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._root = folder / "sha256"
@@ -87,19 +90,30 @@ class Blobs:
         StorageFullError, OutputError
             It could not be written; then nothing was stored.
         """
-        temporary = self._incoming / f"{time.time_ns():x}-{os.urandom(8).hex()}.part"
+        temporary = self._temporary()
         try:
-            # Made here and not before: a backup is read from a medium that cannot be written.
-            self._incoming.mkdir(parents=True, exist_ok=True)
-            stored = _write(source, temporary, most_bytes)
-            if digest is not None and stored.digest != digest:
-                raise DataError(f"the content has the sha256 {stored.digest}, not {digest} as announced")
+            stored = self._written(source, temporary, most_bytes, digest)
             self._place(temporary, self.path(stored.digest))
         except OSError as error:
             raise failed("a file cannot be stored", error) from error
         finally:
             with suppress(OSError):
                 temporary.unlink()
+        return stored
+
+    def _temporary(self) -> Path:
+        return self._incoming / f"{time.time_ns():x}-{os.urandom(8).hex()}.part"
+
+    def _written(self, source: bytes | Stream, temporary: Path, most_bytes: int, digest: str | None) -> Stored:
+        """Write `source` to a temporary file, flushed, and check its sha256."""
+        try:
+            # Made here and not before: a backup is read from a medium that cannot be written.
+            self._incoming.mkdir(parents=True, exist_ok=True)
+            stored = _write(source, temporary, most_bytes)
+        except OSError as error:
+            raise failed("a file cannot be stored", error) from error
+        if digest is not None and stored.digest != digest:
+            raise DataError(f"the content has the sha256 {stored.digest}, not {digest} as announced")
         return stored
 
     def _place(self, temporary: Path, target: Path) -> None:
@@ -140,6 +154,8 @@ class Blobs:
         NotFoundError
             It is not there.
         """
+        if not source.on_disk:
+            return False
         target = self.path(digest)
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -156,13 +172,28 @@ class Blobs:
 
     def path(self, digest: str) -> Path:
         """Return where content lies or would lie; raises NotFoundError for what is no sha256 in hexadecimal."""
-        if not _DIGEST.fullmatch(digest):
-            raise NotFoundError("stored file")
-        return self._root / digest[:2] / digest[2:4] / digest
+        return self._root / digest[:2] / digest[2:4] / checked_digest(digest)
+
+    def fetched(self, digest: str) -> Path:
+        """Return a file of this machine with the content; where it is not here, there is no such file."""
+        return self.path(digest)
 
     def has(self, digest: str) -> bool:
         """Say whether the content is here."""
-        return self.path(digest).is_file()
+        return self.size(digest) is not None
+
+    def size(self, digest: str) -> int | None:
+        """Return how long a content is [bytes]; None where it is not here."""
+        try:
+            return self.path(digest).stat().st_size
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise failed(f"the stored file {digest} cannot be read", error) from error
+
+    def writable(self) -> bool:
+        """Say whether the folder may be written to; cheap, and no promise."""
+        return os.access(self.folder, os.W_OK)
 
     def open(self, digest: str) -> BinaryIO:
         """Return a stream of the content as it lies on the disk; raises NotFoundError."""
@@ -183,12 +214,10 @@ class Blobs:
         return data
 
     def digests(self) -> Iterator[str]:
-        """Give the sha256 of everything that is here, in order."""
-        if not self._root.is_dir():
-            return
-        for first in sorted(self._root.iterdir()):
-            for second in sorted(first.iterdir()):
-                yield from (path.name for path in sorted(second.iterdir()) if _DIGEST.fullmatch(path.name))
+        """Give the sha256 of everything that is here, in order; raises OutputError where it cannot be read."""
+        for first in _listed(self._root):
+            for second in _listed(first):
+                yield from (path.name for path in _listed(second) if _DIGEST.fullmatch(path.name))
 
     def verify(self, progress: Progress = silent) -> list[Flaw]:
         """Read everything again and return what is not what its name says."""
@@ -216,25 +245,47 @@ class Blobs:
         The age guards who stores the same content at this moment and will refer to it in the next.
         """
         path = self.path(digest)
-        with self._locked(fcntl.LOCK_EX):
-            try:
+        try:
+            with self._locked(fcntl.LOCK_EX):
                 if time.time() - path.stat().st_mtime < keep_s:
                     return False
                 path.unlink()
-            except FileNotFoundError:
-                return True
-            except OSError as error:
-                raise failed(f"the stored file {digest} cannot be removed", error) from error
+        except FileNotFoundError:
+            return True
+        except OSError as error:
+            raise failed(f"the stored file {digest} cannot be removed", error) from error
         return True
+
+    def reconcile(self, known: Callable[[set[str]], set[str]], keep_s: float = KEEP_S) -> None:
+        """Bring back what was discarded while somebody stored it again; nothing here, where a lock excludes that."""
 
     def sweep(self, *, older_than_s: float = KEEP_S) -> int:
         """Remove the unfinished files that killed processes left; returns how many."""
-        if not self._incoming.is_dir():
-            return 0
-        stale = [path for path in self._incoming.iterdir() if time.time() - path.stat().st_mtime > older_than_s]
-        for path in stale:
-            path.unlink(missing_ok=True)
-        return len(stale)
+        swept = 0
+        for path in _listed(self._incoming):
+            with suppress(OSError):
+                # One that has just been given its name is not there any more.
+                if time.time() - path.stat().st_mtime > older_than_s:
+                    path.unlink()
+                    swept += 1
+        return swept
+
+
+def _listed(folder: Path) -> list[Path]:
+    """Return what a folder holds, in order; nothing where there is no such folder."""
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise failed(f"the folder {folder} cannot be read", error) from error
+
+
+def checked_digest(digest: str) -> str:
+    """Return what is a sha256 in hexadecimal, or raise NotFoundError."""
+    if not _DIGEST.fullmatch(digest):
+        raise NotFoundError("stored file")
+    return digest
 
 
 def _write(source: bytes | Stream, temporary: Path, most_bytes: int) -> Stored:

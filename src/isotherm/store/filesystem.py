@@ -23,7 +23,10 @@ def file_system(folder: Path, mounts: str | None = None) -> str:
     `mounts` stands in for ``/proc/self/mountinfo`` (proc(5): device in column 3, type after the lone dash).
     """
     if mounts is None:
-        mounts = _MOUNTS.read_text("utf-8", "surrogateescape") if _MOUNTS.exists() else ""
+        try:
+            mounts = _MOUNTS.read_text("utf-8", "surrogateescape")
+        except OSError:
+            return ""
     device = folder.stat().st_dev
     wanted = f"{os.major(device)}:{os.minor(device)}"
     for line in mounts.splitlines():

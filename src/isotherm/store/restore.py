@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from isotherm.core.errors import DataError
@@ -21,11 +22,11 @@ from isotherm.store.backup import (
 from isotherm.store.blobs import Blobs
 from isotherm.store.copying import copy_rows, settle
 from isotherm.store.filesystem import failed, flush_folder
-from isotherm.store.folder import BLOBS, DATABASE, opened_database, sqlite_file
+from isotherm.store.folder import BLOBS, DATABASE, blobs_of, opened_database, sqlite_file
 from isotherm.store.migrate import upgrade, version_of
 
 
-def restore(backup: Path, folder: Path, url: str, progress: Progress = silent) -> Outcome:
+def restore(backup: Path, folder: Path, url: str, *, blobs: str = "", progress: Progress = silent) -> Outcome:
     """Restore a backup to a new or empty data folder, and bring its database to the newest schema.
 
     The database gets its name last: what was not finished is no data folder.
@@ -38,6 +39,10 @@ def restore(backup: Path, folder: Path, url: str, progress: Progress = silent) -
         The data folder.
     url
         Where the database shall be: a file of SQLite that is not there, or an empty database of PostgreSQL.
+    progress
+        Is told of rows and files.
+    blobs
+        ``s3://bucket/prefix`` where the files shall be; empty for the data folder.
 
     Raises
     ------
@@ -53,7 +58,7 @@ def restore(backup: Path, folder: Path, url: str, progress: Progress = silent) -
     working = (target or folder / DATABASE).with_suffix(".part")
     try:
         contents = _take_database(backup / DATABASE, working, manifest)
-        flaws = copy_files(Blobs(backup / BLOBS), Blobs(folder / BLOBS), contents.sizes, progress, link=False)
+        flaws = copy_files(Blobs(backup / BLOBS), blobs_of(folder, blobs), contents.sizes, progress, link=False)
         # There also where nothing is stored yet.
         make_folder(folder / BLOBS)
         if target is None:
@@ -65,7 +70,9 @@ def restore(backup: Path, folder: Path, url: str, progress: Progress = silent) -
         raise failed(f"the backup cannot be restored to {folder}", error) from error
     finally:
         for name in (working.name, f"{working.name}-wal", f"{working.name}-shm"):
-            working.with_name(name).unlink(missing_ok=True)
+            # What cannot be removed lies about and is in nobody's way; the error that is told is the first one.
+            with suppress(OSError):
+                working.with_name(name).unlink()
     return Outcome(manifest, tuple(flaws))
 
 
