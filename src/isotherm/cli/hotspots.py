@@ -68,6 +68,11 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         help=f"colours of temperatures in the panels: {', '.join(palette.FOR_TEMPERATURES)} (default iron)",
     )
     parser.add_argument("--maps", action="store_true", help="store anomaly maps and temperatures as NPZ")
+    parser.add_argument(
+        "--parquet",
+        metavar="PLACE",
+        help="write the rows as Parquet files too, into a folder or s3://bucket/prefix (extras scale, s3)",
+    )
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--resume", action="store_true", help="continue an interrupted run in OUT")
     existing.add_argument("--overwrite", action="store_true", help="replace an earlier inspection in OUT")
@@ -126,6 +131,7 @@ def settings_from(arguments: argparse.Namespace) -> InspectSettings:
         palette=arguments.palette,
         jobs=arguments.jobs,
         existing=_existing(arguments),
+        tables=arguments.parquet,
     )
 
 
@@ -156,7 +162,8 @@ def _tell(inspection: Inspection, out: Path, settings: InspectSettings) -> None:
         for caution in cautions(result):
             print(f"    {_line(caution)}")
     names = [REPORT_WRITERS.get(name).filename for name in dict.fromkeys((*settings.reports, "csv"))]
-    print(f"written   {', '.join(str(out / name) for name in names)}")
+    places = [str(out / name) for name in names] + ([settings.tables] if settings.tables else [])
+    print(f"written   {', '.join(places)}")
 
 
 def _tell_sidecars(read: Sequence[ImageResult]) -> None:

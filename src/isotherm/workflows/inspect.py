@@ -6,11 +6,9 @@ that an interrupted run can be continued.
 
 from __future__ import annotations
 
-import hashlib
-import os
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -34,11 +32,12 @@ from isotherm.reports.drawing import Span
 from isotherm.reports.palette import check_for_temperatures
 from isotherm.reports.pictures import for_page
 from isotherm.reports.plain import dumps
+from isotherm.workflows.columns_output import ColumnsTarget
 from isotherm.workflows.examine import Examiner, PictureFiles
 from isotherm.workflows.inspect_pictures import PictureWork
 from isotherm.workflows.models import TrainedModel
 from isotherm.workflows.output_names import output_names
-from isotherm.workflows.reading import list_images, read_many
+from isotherm.workflows.reading import fingerprint, list_images, read_many
 from isotherm.workflows.run_folder import PICTURES, RUN, Existing, Journal, open_run
 from isotherm.workflows.spans import SpanChoice, fixed_span
 from isotherm.workflows.versions import installed
@@ -68,6 +67,8 @@ class InspectSettings:
         Threads that read, and threads that measure and draw.
     existing
         What to do where the folder holds an inspection already.
+    tables
+        A folder or ``s3://bucket/prefix`` for the rows as Parquet files; None for none.
     """
 
     method: str = "region_growing"
@@ -83,6 +84,7 @@ class InspectSettings:
     palette: str = "iron"
     jobs: int = 2
     existing: Existing = "refuse"
+    tables: str | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.jobs <= 256:
@@ -155,10 +157,11 @@ def inspect(
     started = time.perf_counter()
     settings = settings or InspectSettings()
     run = InspectRun.prepare(path, out, model=model, settings=settings)
+    tables = run.open_tables(replace=settings.existing != "refuse")
     with closing(run.open_journal()) as journal:
         results = run.results(journal, progress)
     inspection = run.inspection(results, journal.header, time.perf_counter() - started)
-    run.report(inspection, started=started, images=len(results) - len(journal.done))
+    run.report(inspection, started=started, images=len(results) - len(journal.done), tables=tables)
     return inspection
 
 
@@ -186,6 +189,11 @@ class InspectRun:
         """Begin the run's folder, or go on with it."""
         return open_run(self.out, self.header(), self.settings.existing, self.extra_files())
 
+    def open_tables(self, *, replace: bool) -> ColumnsTarget | None:
+        """Open the place for tables before the work begins; finished ones that are there may be replaced, or not."""
+        wanted = self.settings.tables
+        return None if wanted is None else ColumnsTarget.open(wanted, overwrite=replace)
+
     def extra_files(self) -> list[str]:
         """Return the names of the reports."""
         return [REPORT_WRITERS.get(name).filename for name in self.settings.reports]
@@ -200,7 +208,7 @@ class InspectRun:
             **self.settings.described(),
             "severity_table": table and table.describe(),
             "model": self.model and model_card(self.model)["sha256"],
-            "input_files": _fingerprint(self.root, self.paths),
+            "input_files": fingerprint((str(path.relative_to(self.root)), path) for path in self.paths),
             "isotherm": version("isotherm"),
         }
 
@@ -249,8 +257,12 @@ class InspectRun:
             timings_s={"inspect": seconds},
         )
 
-    def report(self, inspection: Inspection, *, started: float, images: int) -> None:
-        """Write the reports and ``run.json``."""
+    def report(
+        self, inspection: Inspection, *, started: float, images: int, tables: ColumnsTarget | None = None
+    ) -> None:
+        """Write tables, reports and ``run.json``."""
+        if tables is not None:
+            tables.write(inspection.results)
         report = build_report(inspection)
         if "html" in self.settings.reports:
             report = replace(report, pictures=for_page(self.out, report.detailed))
@@ -262,24 +274,13 @@ class InspectRun:
             digests[writer.filename] = sha256(data)
         seconds = inspection.timings_s["inspect"]
         work = {
+            # A report reads the pictures once more.
+            "source": str(self.root.resolve()),
             "timings_s": {**inspection.timings_s, "total": time.perf_counter() - started},
             "images": images,
             "images_per_s": images / seconds,
         }
         write_whole(self.out / RUN, _run_json(report, work, digests))
-
-
-def _fingerprint(root: Path, paths: Sequence[Path]) -> str:
-    """Return a digest of names, sizes and times of files: whether they are the same ones, without reading them."""
-    digest = hashlib.sha256()
-    for path in paths:
-        try:
-            found = path.stat()
-        except OSError:
-            # It has just gone: reading it will say so.
-            continue
-        digest.update(f"{os.fsencode(path.relative_to(root))!r} {found.st_size} {found.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
 
 
 def model_card(model: TrainedModel) -> dict[str, Any]:

@@ -63,6 +63,7 @@ def inspect_in_chunks(
     run = InspectRun.prepare(path, out, model=load_model(model) if model else None, settings=settings)
     file = RunFile(scale, out / LEDGER)
     begun = file.begun()
+    tables = run.open_tables(replace=begun or settings.existing == "overwrite")
     prepare_chunks(out, settings.existing, run.extra_files(), begun=begun)
     if settings.existing == "overwrite":
         file.forget()
@@ -76,7 +77,7 @@ def inspect_in_chunks(
             write_journal(out, header, held.rows())
             results = tuple(from_plain(ImageResult, json.loads(row)) for row in held.rows())
             inspection = run.inspection(results, header, time.perf_counter() - started)
-            run.report(inspection, started=started, images=len(results))
+            run.report(inspection, started=started, images=len(results), tables=tables)
     except OtherRunError as error:
         raise other_run(out, error.stored, json.loads(dumps(identity))) from error
     return inspection

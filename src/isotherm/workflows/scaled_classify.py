@@ -1,0 +1,110 @@
+"""Answers of a classifier in chunks, by many processes or machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from isotherm.core.config import from_mapping, to_mapping
+from isotherm.core.device import on_device, wanted
+from isotherm.core.progress import Progress, silent
+from isotherm.core.scene import SceneEdit
+from isotherm.formats import ReadHints
+from isotherm.reports.plain import dumps, from_plain
+from isotherm.scaleout.driving import Task
+from isotherm.workflows.classify_model import Classified, Rejection, TrainedClassifier, load_classifier
+from isotherm.workflows.classify_predict import PredictSettings, predict
+from isotherm.workflows.reading import Input, fingerprint
+from isotherm.workflows.scaled import RunFile, ScaleSettings, work_through
+
+FUNCTION = f"{__name__}:classify_chunk"
+
+
+@contextmanager
+def predict_in_chunks(
+    folder: Path,
+    inputs: Sequence[Input],
+    settings: PredictSettings,
+    *,
+    scale: ScaleSettings,
+    out: Path,
+    progress: Progress = silent,
+) -> Iterator[Iterator[tuple[str, Classified]]]:
+    """Give each input's name and answer, in order, to the block; the run is forgotten when that ends well.
+
+    Parameters
+    ----------
+    folder
+        The classifier's.
+    inputs, settings
+        As `predict` takes them; all workers must find the files under the same paths.
+    scale
+        Where the work is done.
+    out
+        The file that the block writes; the ledger lies beside it.
+
+    Raises
+    ------
+    IsothermError
+        As `isotherm.workflows.scaled.work_through` does.
+    """
+    described = _described(folder, settings)
+    setup = json.dumps({**described, "device": wanted(), "jobs": scale.threads(settings.jobs)})
+    identity = {
+        **described,
+        "model_sha256": load_classifier(folder).manifest.get("manifest_sha256", ""),
+        "input_files": fingerprint((item.name, item.path) for item in inputs),
+        "isotherm": version("isotherm"),
+    }
+    items = [json.dumps([str(item.path.resolve()), item.name, item.error]) for item in inputs]
+    run = RunFile(scale, out.with_name(f"{out.name}.ledger.sqlite"))
+    task = Task(FUNCTION, setup, items, _failed, "images")
+    with work_through(run, task, identity=identity, about={}, progress=progress) as held:
+        yield (_named(row) for row in held.rows())
+
+
+def _described(folder: Path, settings: PredictSettings) -> dict[str, Any]:
+    return {
+        "model": str(folder.resolve()),
+        "rejection": asdict(settings.rejection),
+        "edit": to_mapping(settings.edit),
+        "hints": to_mapping(settings.hints),
+    }
+
+
+def _named(row: str) -> tuple[str, Classified]:
+    name, answer = json.loads(row)
+    return name, from_plain(Classified, answer)
+
+
+def _failed(item: str, why: str) -> str:
+    return dumps([json.loads(item)[1], Classified.failed(why)])
+
+
+def classify_chunk(setup: str, items: Sequence[str]) -> list[str]:
+    """Classify pictures where the work is done; see `isotherm.scaleout.work.WorkFunction`."""
+    said = json.loads(setup)
+    inputs = [Input(Path(path), name, error) for path, name, error in map(json.loads, items)]
+    with on_device(said["device"]):
+        answers = predict(_model(said["model"]), inputs, _settings(said))
+        return [dumps([name, answer]) for name, answer in answers]
+
+
+def _settings(said: Mapping[str, Any]) -> PredictSettings:
+    return PredictSettings(
+        Rejection(**said["rejection"]),
+        from_mapping(SceneEdit, said["edit"]),
+        from_mapping(ReadHints, said["hints"]),
+        said["jobs"],
+    )
+
+
+@lru_cache(maxsize=1)
+def _model(folder: str) -> TrainedClassifier:
+    return load_classifier(Path(folder))
