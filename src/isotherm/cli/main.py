@@ -33,6 +33,7 @@ COMMANDS = {
     "train": "learn what normal looks like from a folder of images",
     "head": "let a model learn from labelled images which of the unusual is faulty",
     "inspect": "score, mask, measure and report images",
+    "report": "turn an inspection into a report to hand over: PDF, page, document, table",
     "evaluate": "measure a method or a model on labelled images",
     "benchmark": "evaluate methods on data sets with several seeds, into one table and one plot",
     "features": "compute what a frozen network says about each image of a folder",

@@ -28,6 +28,26 @@ def _described(edge: str, param: Param) -> dict[str, Any]:
     }
 
 
+def params_from_described(values: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return what `described` gave as plain parameters of a scene, by its own names and in its own units.
+
+    Raises
+    ------
+    KeyError
+        A parameter or one of its members is unknown or missing.
+    """
+    return {EDGE_NAMES[edge].scene: _plain_param(EDGE_NAMES[edge], param) for edge, param in values.items()}
+
+
+def _plain_param(name: EdgeName, param: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "value": param["value"] / name.per_unit + name.offset,
+        "unit": "K" if name.offset else "m" if name.unit == "m" else "1",
+        "source": param["source"],
+        "sigma": param["sigma"] / name.per_unit,
+    }
+
+
 def edge_name(name: str) -> str:
     """Return what flags call a scene's parameter; any other name as it is."""
     return _EDGES[name][0] if name in _EDGES else name

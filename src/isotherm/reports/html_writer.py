@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from isotherm.core.findings import ImageResult, Verdict
+from isotherm.core.findings import ImageResult
 from isotherm.reports.content import (
-    GradeCount,
     Report,
     cannot_judge,
     facts,
     foremost,
     needs_attention,
     parameter_text,
-    verdict_label,
 )
+from isotherm.reports.describing import label_of, level_of, model_card, plain_text, settings_groups
 from isotherm.reports.pages import style, template
 
 FIRST = 12
@@ -44,8 +41,8 @@ class HtmlWriter:
             totals=report.totals,
             table=inspection.severity_table,
             calibration=(inspection.model or {}).get("calibration", {}),
-            card=_model_card(inspection.model or {}),
-            settings=_settings(inspection.settings),
+            card=model_card(inspection.model or {}),
+            settings=settings_groups(inspection.settings),
             lead=_lead(report),
             hottest_c=max((stats.max_c for result in report.ranked if (stats := result.temperatures)), default=None),
             style=style(),
@@ -53,8 +50,8 @@ class HtmlWriter:
             regions=REGIONS,
             uses=USES,
             many=_many,
-            level=lambda verdict: _level(verdict, inspection.severity_table),
-            label=_label,
+            level=lambda verdict: level_of(verdict, inspection.severity_table),
+            label=label_of,
             headline=facts,
             foremost=foremost,
             picture=lambda image: "data:image/jpeg;base64," + base64.b64encode(report.pictures[image]).decode(),
@@ -64,7 +61,7 @@ class HtmlWriter:
             places=_places,
             remarks=_remarks,
             origin=_origin,
-            plain=_plain,
+            plain=plain_text,
         )
         return page.encode("utf-8", "backslashreplace")
 
@@ -103,21 +100,6 @@ def _sure_of_differences(result: ImageResult) -> bool:
 
 def _many(count: int, thing: str) -> str:
     return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
-
-
-def _level(verdict: Verdict | GradeCount, table: Mapping[str, Any] | None) -> str:
-    """Return the style of a verdict: by its place among the ranks of the table."""
-    if verdict.rank == 0:
-        return "none" if verdict.action else "open"
-    worst = len(table["intervals"]) if table else verdict.rank
-    if verdict.rank >= worst:
-        return "high"
-    return "mid" if verdict.rank > 1 else "low"
-
-
-def _label(verdict: Verdict | GradeCount) -> str:
-    label = verdict.label if isinstance(verdict, GradeCount) else verdict_label(verdict)
-    return f"class {label}" if label.isdigit() else label
 
 
 def _places(result: ImageResult) -> list[int]:
@@ -171,50 +153,6 @@ def _origin(result: ImageResult) -> str:
         for title, value in (parameter_text(name, param),)
     ]
     return " · ".join([*parts, f"sha256 {result.digest}"])
-
-
-def _model_card(model: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a reader should know of the model, in the order of reading."""
-    data, inputs, calibration = (model.get(part, {}) for part in ("data", "inputs", "calibration"))
-    span = {}
-    if inputs.get("kind") == "temperature":
-        span = {"temperatures learnt from": f"{inputs['low']:.1f} to {inputs['high']:.1f} °C"}
-    card = {
-        "method": model.get("method"),
-        "folder": model.get("folder"),
-        "trained": model.get("created_at"),
-        "normal images": data.get("images"),
-        "of these to learn from": data.get("fitted_on"),
-        "of these for the threshold": data.get("held_out"),
-        "digest of the images": data.get("digest"),
-        "kind of image": inputs.get("kind"),
-        **span,
-        "network input": f"{inputs['size']} x {inputs['size']} px" if "size" in inputs else None,
-        "threshold percentile": calibration.get("percentile"),
-        "settings": {**model.get("settings", {}), **model.get("config", {})},
-        "versions": model.get("versions"),
-        "sha256": model.get("sha256"),
-    }
-    return {name: value for name, value in card.items() if value not in (None, "", {})}
-
-
-def _settings(settings: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Return the run's settings in groups, without those that were left open."""
-    groups = []
-    for name, value in settings.items():
-        values = value if isinstance(value, Mapping) else {name: value}
-        groups.append((name, {key: item for key, item in values.items() if item is not None}))
-    return [(f"Settings: {name.replace('_', ' ')}", values) for name, values in groups if values]
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_plain(item)}" for name, item in value.items() if item is not None)
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(_plain, value))
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 WRITER = HtmlWriter()

@@ -6,10 +6,7 @@ page that it opened from a disk.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -22,7 +19,7 @@ from isotherm.core.scene import EDGE_NAMES, Param
 from isotherm.core.thermogram import Thermogram
 from isotherm.radiometry.uncertainty import spread_of
 from isotherm.reports.content import parameter_text
-from isotherm.reports.pages import style, template
+from isotherm.reports.pages import joined, script_policy, style, template
 from isotherm.reports.view_data import Looks, kind_of, view_data
 
 SCRIPTS = (
@@ -35,8 +32,6 @@ _BADGES = {
     "estimated": "estimated temperatures",
     "levels": "no temperatures",
 }
-_IMPORT = re.compile(r"^import .*\n", re.MULTILINE)
-_EXPORT = re.compile(r"^export ", re.MULTILINE)
 
 
 def render_page(name: str, thermogram: Thermogram, looks: Looks) -> bytes:
@@ -61,7 +56,7 @@ def render_page(name: str, thermogram: Thermogram, looks: Looks) -> bytes:
         notes=thermogram.notes,
         data=_in_page(view_data(name, thermogram, looks)),
         script=Markup(script),  # noqa: S704 (our own files, no user's text)
-        policy="sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        policy=script_policy(script),
         style=style(),
     )
     return page.encode("utf-8", "backslashreplace")
@@ -71,8 +66,7 @@ def render_page(name: str, thermogram: Thermogram, looks: Looks) -> bytes:
 def element_script() -> str:
     """Return the element's modules as one script."""
     folder = files("isotherm.reports") / "assets"
-    texts = ((folder / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
-    return "\n" + "\n".join(_EXPORT.sub("", _IMPORT.sub("", text)) for text in texts)
+    return joined(folder / f"{name}.js" for name in SCRIPTS)
 
 
 def _in_page(data: dict[str, Any]) -> Markup:

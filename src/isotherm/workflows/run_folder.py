@@ -177,6 +177,18 @@ def _continued(path: Path, header: Mapping[str, Any]) -> Journal:
     return Journal(path, stored, kept, stream)
 
 
+def read_run(out: Path) -> tuple[dict[str, Any], tuple[ImageResult, ...]]:
+    """Return the header and the results of a run; raises OutputError where its journal is damaged."""
+    path = out / JOURNAL
+    try:
+        lines = path.read_bytes().splitlines(keepends=True)
+    except OSError as error:
+        raise OutputError(f"cannot read {path}: {error.strerror}") from error
+    if not lines:
+        raise OutputError(f"{path} is empty")
+    return _parsed(path, lines)
+
+
 def _parsed(path: Path, lines: list[bytes]) -> tuple[dict[str, Any], tuple[ImageResult, ...]]:
     try:
         header = json.loads(lines[0])

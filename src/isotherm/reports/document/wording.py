@@ -1,0 +1,82 @@
+"""The languages of reports: words of the page, phrases that measuring leaves in English, how numbers are written.
+
+A language is a JSON file in ``languages`` with ``words`` (by key, with ``{name}`` for what is put in) and ``phrases``
+(English sentence of a severity table, a note or a reference -> the same in this language; ``{}`` stands for a number or
+a name in both, in the same order).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from importlib.resources import files
+
+from isotherm.core.errors import UnknownNameError
+
+LANGUAGES = {"en": "English", "de": "Deutsch", "es": "Español", "pt": "Português", "zh": "中文"}
+_POINT = frozenset({"en", "zh"})
+
+
+@dataclass(frozen=True, eq=False)
+class Wording:
+    """One language.
+
+    Parameters
+    ----------
+    language
+        Its code, a key of `LANGUAGES`.
+    words, phrases
+        See the module.
+    """
+
+    language: str
+    words: Mapping[str, str]
+    phrases: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def __call__(self, key: str, **values: object) -> str:
+        """Return the words of a key, with values put in; raises KeyError for one that is not there."""
+        return self.words[key].format(**values)
+
+    def number(self, value: float | None, digits: int = 1) -> str:
+        """Return a number with that many decimals, and a comma where the language has one; empty for None."""
+        if value is None:
+            return ""
+        text = f"{value:.{digits}f}"
+        return text if self.language in _POINT else text.replace(".", ",")
+
+    def short(self, value: float, digits: int = 4) -> str:
+        """Return a number with at most that many significant digits."""
+        text = f"{value:.{digits}g}"
+        return text if self.language in _POINT else text.replace(".", ",")
+
+    def phrase(self, text: str) -> str:
+        """Return an English phrase in this language; as it is where nobody has translated it."""
+        if text in self.phrases:
+            return self.phrases[text]
+        for pattern, translated in self._patterns:
+            if found := pattern.fullmatch(text):
+                return translated.format(*found.groups())
+        return text
+
+    def sentences(self, text: str) -> str:
+        """Return phrases that stand with semicolons between in this language."""
+        whole = self.phrase(text)
+        return "; ".join(map(self.phrase, text.split("; "))) if whole == text else whole
+
+    @cached_property
+    def _patterns(self) -> list[tuple[re.Pattern[str], str]]:
+        open_phrases = [(english, text) for english, text in self.phrases.items() if "{}" in english]
+        return [(re.compile("(.+?)".join(map(re.escape, english.split("{}")))), text) for english, text in open_phrases]
+
+
+@cache
+def wording(language: str) -> Wording:
+    """Return a language; raises UnknownNameError that lists the known ones."""
+    if language not in LANGUAGES:
+        raise UnknownNameError("language of a report", language, LANGUAGES)
+    text = (files("isotherm.reports.document") / "languages" / f"{language}.json").read_text(encoding="utf-8")
+    found = json.loads(text)
+    return Wording(language, found["words"], found["phrases"])

@@ -1,0 +1,301 @@
+"""Reports of inspections that were made before: their results are read back, their pictures are read again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from isotherm.core.config import from_mapping
+from isotherm.core.errors import ConfigError, DataError, IsothermError, OutputError, UsageError, one_line
+from isotherm.core.files import write_whole
+from isotherm.core.findings import ImageResult, Inspection
+from isotherm.core.progress import Progress, silent
+from isotherm.core.scene import SceneEdit
+from isotherm.formats.reader import ReadHints
+from isotherm.radiometry.parameters import params_from_described
+from isotherm.reports.document import LAYOUTS
+from isotherm.reports.document.building import DocumentSettings, build_document
+from isotherm.reports.document.content import FaultPictures, Figure, ReportSection
+from isotherm.reports.document.faults import FaultPer
+from isotherm.reports.document.layout import Layout, Rendered, Template
+from isotherm.reports.document.particulars import Particulars, particulars_from_toml
+from isotherm.reports.document.pictures import Pictured, fault_pictures
+from isotherm.reports.document.wording import Wording, wording
+from isotherm.reports.pictures import for_page
+from isotherm.reports.plain import from_plain
+from isotherm.workflows.reading import Input, Outcome, read_inputs
+from isotherm.workflows.run_folder import JOURNAL, RUN, read_run
+from isotherm.workflows.visual import photo_of
+
+MOST_BYTES = 2_000_000_000
+MOST_ABOUT_BYTES = 5_000_000
+AT_ONCE = 32
+"""Pictures that are held at once while they are drawn."""
+
+
+@dataclass(frozen=True)
+class ReportSettings:
+    """How a report is made.
+
+    Parameters
+    ----------
+    language, template, particulars, per
+        See `DocumentSettings` and `Template`.
+    images
+        The folder with the pictures, where it has moved.
+    sections
+        What others add.
+    jobs
+        Threads that read and draw pictures.
+    """
+
+    language: str = "en"
+    template: Template = field(default_factory=Template)
+    particulars: Particulars = field(default_factory=Particulars)
+    per: FaultPer = "picture"
+    images: Path | None = None
+    sections: tuple[ReportSection, ...] = ()
+    jobs: int = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """An inspection that was written down.
+
+    Parameters
+    ----------
+    inspection
+        All that was found.
+    folder
+        Where its panels are.
+    source
+        The folder of the pictures; None where it is not known.
+    """
+
+    inspection: Inspection
+    folder: Path
+    source: Path | None
+
+
+def report(path: Path, form: str, settings: ReportSettings | None = None, *, progress: Progress = silent) -> Rendered:
+    """Return the report of an inspection as a file.
+
+    Parameters
+    ----------
+    path
+        The folder of `isotherm inspect` or `isotherm hotspots`, or its ``results.json``.
+    form
+        A name of `isotherm.reports.document.LAYOUTS`: pdf, html, docx, json or csv.
+
+    Raises
+    ------
+    DataError
+        There is no finished inspection at `path`, or it is damaged.
+    TemplateError, ConfigError, UnknownNameError, MissingExtraError
+        A setting is wrong, or an extra is missing.
+    """
+    settings = settings or ReportSettings()
+    layout = LAYOUTS.get(form)
+    check_template(layout, settings.template)
+    stored = read_inspection(path)
+    pictures = partial(_pictures, stored, settings, live=form == "html", progress=progress)
+    document = build_document(
+        stored.inspection,
+        DocumentSettings(settings.language, settings.particulars, settings.per),
+        pictures=pictures if form in ("pdf", "html", "docx") else None,
+        sections=settings.sections,
+    )
+    return layout.render(document, settings.template)
+
+
+def check_template(layout: Layout, template: Template) -> None:
+    """Raise UsageError where a layout follows no template of this kind."""
+    if template.path is None or template.path.suffix.lower() in layout.template_suffixes:
+        return
+    wanted = " or ".join(layout.template_suffixes)
+    what = f"a template of a {layout.name} report ends in {wanted}" if wanted else f"{layout.name} follows no template"
+    raise UsageError(f"--template {template.path}: {what}")
+
+
+def form_of(path: Path) -> str:
+    """Return the layout that a file's suffix asks for; raises UsageError for an unknown one."""
+    form = path.suffix.lower().removeprefix(".")
+    form = {"htm": "html"}.get(form, form)
+    if form not in LAYOUTS.names():
+        raise UsageError(f"-o {path}: the suffix says the kind of report: .{', .'.join(LAYOUTS.names())}")
+    return form
+
+
+def write_report(path: Path, rendered: Rendered, *, overwrite: bool) -> None:
+    """Write a report whole or not at all; raises OutputError where a file is there already."""
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} is there already: name another file, or replace it with --overwrite")
+    write_whole(path, rendered.data)
+
+
+def write_template(path: Path, name: str, *, overwrite: bool) -> list[Path]:
+    """Write a built-in template to start from, with the parts that it needs, and return what was written.
+
+    Raises
+    ------
+    UsageError
+        No template is called like this file.
+    OutputError
+        A file is there already.
+    """
+    form = form_of(path.with_suffix(f".{'pdf' if path.suffix == '.typ' else path.suffix[1:]}"))
+    files = LAYOUTS.get(form).template_files(name)
+    if not files:
+        raise UsageError(f"{path}: a template is .typ for PDF, .html or .docx")
+    written = []
+    for part, data in files.items():
+        target = path if part == next(iter(files)) else path.with_name(part)
+        write_report(target, Rendered(data), overwrite=overwrite)
+        written.append(target)
+    return written
+
+
+def read_particulars(path: Path) -> Particulars:
+    """Read the particulars of a TOML file; raises ConfigError where it is wrong."""
+    try:
+        if path.stat().st_size > MOST_ABOUT_BYTES:
+            raise ConfigError(f"{path}: has more than {MOST_ABOUT_BYTES} bytes")
+        return particulars_from_toml(path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start})") from error
+
+
+def read_inspection(path: Path) -> Stored:
+    """Read an inspection back: the folder of a run, or its ``results.json``.
+
+    Raises
+    ------
+    DataError
+        There is none, it was not finished, or it is damaged.
+    """
+    if path.is_dir():
+        return _of_folder(path)
+    if path.is_file():
+        return _of_json(path)
+    raise DataError(f"{path}: no such file or folder")
+
+
+def _of_folder(folder: Path) -> Stored:
+    if not (folder / JOURNAL).is_file():
+        raise DataError(f"{folder} holds no inspection: name the folder that isotherm inspect or hotspots has written")
+    if not (folder / RUN).is_file():
+        raise DataError(f"{folder}: this inspection was not finished; continue it with --resume")
+    run = _parsed(folder / RUN)
+    _, results = read_run(folder)
+    return Stored(_inspection(run, results, folder / RUN), folder, _source(run))
+
+
+def _of_json(path: Path) -> Stored:
+    found = _parsed(path)
+    try:
+        results = tuple(_result(row) for row in found["results"])
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise DataError(f"{path} is no results.json of an inspection: {type(error).__name__} {error}") from error
+    folder = path.parent
+    beside = _parsed(folder / RUN) if (folder / RUN).is_file() else {}
+    return Stored(_inspection(found, results, path), folder, _source(beside))
+
+
+def _result(row: Mapping[str, Any]) -> ImageResult:
+    return from_plain(ImageResult, {**row, "scene": params_from_described(row["scene"])})
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise DataError(f"{path}: has more than {MOST_BYTES} bytes")
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is damaged: {error}") from error
+    if not isinstance(found, dict):
+        raise DataError(f"{path} is damaged: it must be an object")
+    return found
+
+
+def _inspection(run: Mapping[str, Any], results: tuple[ImageResult, ...], path: Path) -> Inspection:
+    names = ("title", "started_at", "settings", "model", "severity_table", "versions", "timings_s")
+    if missing := [name for name in names if name not in run]:
+        raise DataError(f"{path} is damaged: {', '.join(missing)} missing")
+    return Inspection(results=results, **{name: run[name] for name in names})
+
+
+def _source(run: Mapping[str, Any]) -> Path | None:
+    return Path(run["source"]) if isinstance(run.get("source"), str) else None
+
+
+def _pictures(
+    stored: Stored, settings: ReportSettings, results: Sequence[ImageResult], *, live: bool, progress: Progress
+) -> dict[str, FaultPictures]:
+    """Return the pictures of faults by their names, read again; the panel of the run where that cannot be."""
+    words = wording(settings.language)
+    found: dict[str, FaultPictures] = {}
+    unique = list({result.image: result for result in results}.values())
+    with ThreadPoolExecutor(settings.jobs, thread_name_prefix="isotherm-report") as pool:
+        for start in range(0, len(unique), AT_ONCE):
+            part = unique[start : start + AT_ONCE]
+            outcomes = _read_again(stored, settings, part)
+            drawn = pool.map(partial(_shown, stored, words, live), part, outcomes)
+            found.update(zip([result.image for result in part], drawn, strict=True))
+            progress(len(found), len(unique), "drawing")
+    return found
+
+
+def _read_again(stored: Stored, settings: ReportSettings, results: Iterable[ImageResult]) -> Iterator[Outcome]:
+    run = stored.inspection.settings
+    inputs = [_input(settings.images or stored.source, result.image) for result in results]
+    edit = from_mapping(SceneEdit, run.get("scene", {}))
+    hints = from_mapping(ReadHints, run.get("reading", {}))
+    return read_inputs(inputs, edit=edit, hints=hints, jobs=settings.jobs)
+
+
+def _input(root: Path | None, image: str) -> Input:
+    if root is None:
+        return Input(Path(image), image, "where it lies is not written down; name its folder with --images")
+    path = root / image
+    # Names come from a file that somebody may have changed.
+    if not path.resolve().is_relative_to(root.resolve()):
+        return Input(path, image, "its name leads out of the folder of the pictures")
+    return Input(path, image)
+
+
+def _shown(stored: Stored, words: Wording, live: bool, result: ImageResult, outcome: Outcome) -> FaultPictures:
+    thermogram, why = outcome.thermogram, outcome.error
+    if thermogram is not None and result.digest and thermogram.digest != result.digest:
+        thermogram, why = None, "the file has changed since the inspection"
+    if thermogram is None:
+        return _panel(stored.folder, words, result, why)
+    try:
+        photo, _ = photo_of(thermogram, outcome.path)
+    except IsothermError:
+        photo = None
+    drawn = stored.inspection.settings.get("pictures", {})
+    return fault_pictures(Pictured(result, thermogram, photo, palette=drawn.get("palette", "iron")), words, live=live)
+
+
+def _panel(folder: Path, words: Wording, result: ImageResult, why: str) -> FaultPictures:
+    """Return the panel that the inspection has drawn, and why the picture itself is not shown."""
+    missing = words("picture_gone", reason=words.phrase(why))
+    try:
+        if not (folder / result.panel).resolve().is_relative_to(folder.resolve()):
+            return FaultPictures(missing=missing)
+        panels = for_page(folder, [result])
+    except OutputError as error:
+        return FaultPictures(missing=words("picture_gone", reason=one_line(error)))
+    if result.image not in panels:
+        return FaultPictures(missing=missing)
+    alt = words("panel_alt", image=result.image)
+    return FaultPictures(Figure(panels[result.image], "jpeg", alt, alt), missing=missing)
