@@ -23,6 +23,7 @@ from isotherm.formats import ReadHints, read_bytes
 from isotherm.hotspots import HOTSPOT_METHODS
 from isotherm.hotspots.measure import HotspotSettings
 from isotherm.jobs.limited import Limits
+from isotherm.measurement.picture_numbers import picture_numbers
 from isotherm.measurement.severity import load_table
 from isotherm.reports.view_data import encode_plane
 from isotherm.testing.fuzz import mutated
@@ -95,6 +96,9 @@ def test_facts_are_those_of_the_result() -> None:
         "camera": "Maker Test T1",
         "taken_at": "2020-09-13T12:26:40.250000+00:00",
         "digest": read_bytes(FLIR).digest,
+        "numbers": picture_numbers(read_bytes(FLIR).values()),
+        "position": None,
+        "tags": [],
     }
     assert json.loads(json.dumps(found.facts)) == found.facts
 

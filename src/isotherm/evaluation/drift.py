@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -78,15 +78,15 @@ def _known(values: Numbers) -> Numbers:
 
 
 def _shift(name: str, reference: Numbers, current: Numbers, chance: float) -> Shift:
-    counts = reference.size, current.size
-    medians = [float(np.median(values)) if values.size else None for values in (reference, current)]
-    if min(counts) < LEAST_COUNT:
-        return Shift(name, *counts, *medians)
+    middle, now = (float(np.median(values)) if values.size else None for values in (reference, current))
+    found = Shift(name, reference.size, current.size, middle, now)
+    if min(reference.size, current.size) < LEAST_COUNT:
+        return found
     psi, (distance, p_value) = stability_index(reference, current), kolmogorov_smirnov(reference, current)
     state: State = "stable"
     if p_value < chance and psi >= WATCH_PSI:
         state = "drift" if psi >= DRIFT_PSI else "watch"
-    return Shift(name, *counts, *medians, psi, distance, p_value, state)
+    return replace(found, psi=psi, distance=distance, p_value=p_value, state=state)
 
 
 def stability_index(reference: Numbers, current: Numbers, bins: int = _BINS) -> float:

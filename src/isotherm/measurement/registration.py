@@ -140,13 +140,15 @@ def _reduced(values: Picture, longest: int) -> Plane:
     small = _means(np.clip(filled, low, high), step)
     flat = small - _blurred(small, max(small.shape) / 8)
     spread = float(flat.std())
-    return flat / np.float32(spread or 1.0)
+    reduced: Plane = flat / np.float32(spread or 1.0)
+    return reduced
 
 
 def _means(values: Plane, step: int) -> Plane:
     height, width = (length // step * step for length in values.shape)
     cut = values[:height, :width].reshape(height // step, step, width // step, step)
-    return cut.mean(axis=(1, 3), dtype=np.float32)
+    means: Plane = cut.mean(axis=(1, 3), dtype=np.float32)
+    return means
 
 
 def _blurred(values: Plane, sigma_px: float) -> Plane:
@@ -197,7 +199,8 @@ def _turning(reference: tuple[int, ...], picture: tuple[int, ...], turn_deg: flo
     turn = size * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     middle = np.array([(reference[1] - 1) / 2, (reference[0] - 1) / 2])
     matrix = np.column_stack([turn, middle - turn @ middle])
-    return (_square(_scaling(reference, picture)) @ _square(matrix))[:2]
+    turned: Matrix = (_square(_scaling(reference, picture)) @ _square(matrix))[:2]
+    return turned
 
 
 def _peak(cross: np.ndarray, size: tuple[int, ...]) -> tuple[float, int, int]:

@@ -19,6 +19,7 @@ from isotherm.workflows.service.categories import named_category
 from isotherm.workflows.service.inspections import add_inspection
 from isotherm.workflows.service.labelled import labelled_images
 from isotherm.workflows.service.looking import edit_of, look
+from isotherm.workflows.service.matching import rules_of
 from isotherm.workflows.service.models import load, training_data
 from isotherm.workflows.service.names import check_name, file_name
 from isotherm.workflows.service.service import Service
@@ -201,6 +202,7 @@ def _take_one(service: Service, context: JobContext, item: str, wanted: Mapping[
     actor = _actor(context)
     with service.database.read() as session:
         site = session.get(Site, context.site_id)
+        rules = rules_of(session, site)
     if site is None:
         raise NotFoundError("site", str(context.site_id))
 
@@ -208,7 +210,7 @@ def _take_one(service: Service, context: JobContext, item: str, wanted: Mapping[
         hold_site(session, site.id)
         name = wanted["category"]
         found = None if name is None else named_category(service, session, actor, site.id, name).id
-        target = Target(site, found, wanted["split"], None)
+        target = Target(site, found, wanted["split"], None, rules)
         image, _ = write_image(service, session, actor, target, ready, job_id=context.job_id)
         return {"image": image.id}
 

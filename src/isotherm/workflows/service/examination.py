@@ -27,9 +27,11 @@ from isotherm.core.thermogram import Thermogram
 from isotherm.formats import FORMATS, dji_library, dji_program, read_bytes
 from isotherm.formats.overlays import OverlayModel, find
 from isotherm.formats.reader import MAX_FILE_BYTES
+from isotherm.formats.tags import tags_of
 from isotherm.hotspots import HOTSPOT_METHODS
 from isotherm.hotspots.measure import hot_regions
 from isotherm.jobs.limited import Answer, LimitedPool, Limits
+from isotherm.measurement.picture_numbers import picture_numbers
 from isotherm.reports.plain import dumps, from_plain
 from isotherm.reports.view_data import Looks, kind_of, view_data
 from isotherm.workflows.image_result import image_result, known_values
@@ -63,7 +65,9 @@ class Examined:
         What a gallery shows, plain: ``kind`` ("measured", "estimated" or "levels"), ``format``, ``width``, ``height``,
         ``min_c``, ``mean_c``, ``max_c`` [°C], ``max_delta_t_c`` [K] (None where not known), ``findings`` (their
         number), ``severity_rank`` (the worst; -1 where nothing is judged), ``grade`` and ``action`` of that verdict,
-        ``camera``, ``taken_at`` (ISO 8601; UTC where the file knows its zone; else ""), ``digest`` (sha256).
+        ``camera``, ``taken_at`` (ISO 8601; UTC where the file knows its zone; else ""), ``digest`` (sha256),
+        ``numbers`` (see `isotherm.measurement.picture_numbers`), ``position`` (latitude, longitude [deg]; None),
+        ``tags`` (texts).
     packed
         The `ImageResult` as JSON.
     parts
@@ -130,7 +134,8 @@ def examine(
         findings = _findings(thermogram, values, settings) if search else ()
         result = image_result(name, thermogram, values=values, findings=findings)
         parts, packed = _parts(thermogram, values, result, settings=settings, want=want)
-    return Examined(_facts(thermogram, result), _packed(result), parts, packed)
+        facts = _facts(thermogram, result) | {"numbers": picture_numbers(values)} | _place(thermogram, settings)
+    return Examined(facts, _packed(result), parts, packed)
 
 
 def _clean(thermogram: Thermogram) -> Thermogram:
@@ -197,6 +202,15 @@ def _facts(thermogram: Thermogram, result: ImageResult) -> dict[str, Any]:
         "camera": " ".join(part for part in (result.camera.maker, result.camera.model) if part),
         "taken_at": _moment(result.camera.taken_at),
         "digest": result.digest,
+    }
+
+
+def _place(thermogram: Thermogram, settings: ExaminationSettings) -> dict[str, Any]:
+    """Return what tells which asset a picture shows."""
+    place = thermogram.position
+    return {
+        "position": None if place is None else [place.latitude_deg, place.longitude_deg],
+        "tags": list(tags_of(thermogram)) if settings.tags else [],
     }
 
 

@@ -23,6 +23,7 @@ _KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "config": (Mapping, "an object of settings"),
     "severity": ((str, Mapping, type(None)), "the name of a table, a table, or null"),
     "palette": (str, "a text"),
+    "tags": (bool, "true or false"),
     **dict.fromkeys(_GROUPS, (Mapping, "an object of settings")),
 }
 
@@ -43,6 +44,8 @@ class ExaminationSettings:
         Scene parameters in place of the file's; unit and scale where the file cannot say them.
     palette
         Colours of pictures with temperatures.
+    tags
+        Whether codes are looked for in the picture and its photo; needs the extra ``tags``.
 
     Raises
     ------
@@ -57,6 +60,7 @@ class ExaminationSettings:
     edit: SceneEdit = field(default_factory=SceneEdit)
     hints: ReadHints = field(default_factory=ReadHints)
     palette: str = "iron"
+    tags: bool = False
 
     def __post_init__(self) -> None:
         self.hotspot_config()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from isotherm.core.config import from_mapping, to_mapping
 from isotherm.core.errors import TooLargeError
 from isotherm.core.scene import SceneEdit
+from isotherm.formats.tags import can_read_codes
 from isotherm.store.tables import Image, Site
 from isotherm.workflows.service.examination import ExaminationSettings, Examined, Want
 from isotherm.workflows.service.models import Active, active_classifier
@@ -83,6 +84,7 @@ def examination_settings(settings: SiteSettings, edit: SceneEdit | None = None) 
         method=settings.hotspot_method,
         severity=None if settings.severity == NO_TABLE else settings.severity,
         edit=replace(settings.scene(), **own),  # type: ignore[arg-type]
+        tags=settings.read_tags and can_read_codes(),
     )
 
 

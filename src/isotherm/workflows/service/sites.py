@@ -13,6 +13,7 @@ from isotherm.classification import CLASSIFIERS
 from isotherm.core.config import from_mapping, setting, to_mapping, validate
 from isotherm.core.errors import BusyError, ConfigError, ConflictError, NotFoundError
 from isotherm.core.scene import SceneEdit
+from isotherm.formats.tags import need_code_reader
 from isotherm.hotspots import HOTSPOT_METHODS
 from isotherm.measurement.severity import SEVERITY_TABLES
 from isotherm.runtime.backbones import BACKBONES
@@ -45,6 +46,7 @@ class SiteSettings:
     activate: Literal["always", "better", "never"] = setting(
         "always", "whether a new model takes over: always, only where it is better on the test images, never"
     )
+    read_tags: bool = setting(False, "look for QR and bar codes of assets in the pictures and their photos")
 
     def __post_init__(self) -> None:
         validate(self)
@@ -163,7 +165,10 @@ def check_note(text: object) -> str:
 
 
 def _settings(stored: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    return to_mapping(from_mapping(SiteSettings, {**stored, **changes}))
+    settings = from_mapping(SiteSettings, {**stored, **changes})
+    if settings.read_tags:
+        need_code_reader()
+    return to_mapping(settings)
 
 
 def _check_free(session: Session, name: str) -> str:

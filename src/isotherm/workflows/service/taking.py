@@ -32,6 +32,7 @@ from isotherm.workflows.service.audit import record
 from isotherm.workflows.service.categories import may_write, named_category
 from isotherm.workflows.service.inspections import say, write_said
 from isotherm.workflows.service.looking import Looked, look
+from isotherm.workflows.service.matching import HAND, Match, Rule, match, rules_of
 from isotherm.workflows.service.names import file_name
 from isotherm.workflows.service.once import OnceFile, Rows
 from isotherm.workflows.service.service import Service
@@ -66,12 +67,16 @@ class Taken:
 
 @dataclass(frozen=True)
 class Target:
-    """Where files go: a site (None: common to all), a category, a part of the data set, an asset."""
+    """Where files go: a site (None: common to all), a category, a part of the data set, an asset.
+
+    Without an asset, the rules of the site's assets decide by each file.
+    """
 
     site: Site | None
     category_id: str | None
     split: str
     asset_id: str | None
+    rules: tuple[Rule, ...] = ()
 
 
 def take_in(
@@ -122,10 +127,11 @@ def _target(
         asset = None if asset_id is None else fetch(session, actor, Asset, asset_id)
         if asset is not None and asset.site_id != site_id:
             raise NotFoundError("asset", asset.id)
+        rules = rules_of(session, site) if asset is None else ()
     if category is None:
-        return Target(site, None, split, asset_id)
+        return Target(site, None, split, asset_id, rules)
     with service.database.write() as session:
-        return Target(site, named_category(service, session, actor, site_id, category).id, split, asset_id)
+        return Target(site, named_category(service, session, actor, site_id, category).id, split, asset_id, rules)
 
 
 def check_split(split: str) -> str:
@@ -258,10 +264,13 @@ def write_image(
 
 def _image(actor: Actor, target: Target, ready: Ready) -> Image:
     facts = ready.looked.examined.facts
+    matched = Match(target.asset_id, HAND) if target.asset_id else match(target.rules, ready.name, facts)
     return Image(
         id=new_id(),
         site_id=target.site and target.site.id,
-        asset_id=target.asset_id,
+        asset_id=matched.asset_id,
+        matched_by=matched.by,
+        match_note=matched.note,
         digest=ready.stored.digest,
         name=ready.name,
         size=ready.stored.size,

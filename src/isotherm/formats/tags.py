@@ -1,0 +1,82 @@
+"""What a label in a picture says (QR and bar codes, by zxing-cpp), and the description in its file (EXIF)."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from isotherm.core.errors import FormatError, MissingExtraError
+from isotherm.core.thermogram import Thermogram
+from isotherm.formats.exif import DESCRIPTION, read_capture
+from isotherm.formats.photos import photo_pixels
+
+MOST_TAGS, LONGEST_TAG = 16, 256
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def tags_of(thermogram: Thermogram) -> tuple[str, ...]:
+    """Return the texts of all codes in the photo and in the picture, and the description in the file; none twice.
+
+    Parameters
+    ----------
+    thermogram
+        A thermal picture seldom shows a code; the photo of the same view does.
+
+    Raises
+    ------
+    MissingExtraError
+        zxing-cpp is not installed.
+    """
+    found = [text for plane in _planes(thermogram) for text in _codes(plane)]
+    description = read_capture(thermogram.exif).main.get(DESCRIPTION)
+    if description is not None:
+        found.append(description.text())
+    cleaned = (_clean(text) for text in found)
+    return tuple(dict.fromkeys(text for text in cleaned if text))[:MOST_TAGS]
+
+
+def can_read_codes() -> bool:
+    """Say whether the reader of codes is installed."""
+    return find_spec("zxingcpp") is not None
+
+
+def need_code_reader() -> None:
+    """Raise MissingExtraError unless the reader of codes is installed."""
+    if not can_read_codes():
+        raise MissingExtraError("reading QR and bar codes", "tags")
+
+
+def _reader() -> Any:
+    need_code_reader()
+    import zxingcpp
+
+    return zxingcpp
+
+
+def _planes(thermogram: Thermogram) -> list[UInt8[np.ndarray, "_ _"]]:
+    """Return the grey planes in which codes may be."""
+    planes = []
+    if thermogram.visual is not None:
+        # A damaged photo has no codes; the temperatures are sound without it.
+        with suppress(FormatError):
+            planes.append((photo_pixels(thermogram.visual) @ _LUMA).astype(np.uint8))
+    values = thermogram.values()
+    known = values[np.isfinite(values)]
+    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
+    if high > low:
+        scaled = np.nan_to_num((values - low) * (255 / (high - low)), posinf=255, neginf=0)
+        planes.append(np.clip(scaled, 0, 255).astype(np.uint8))
+    return planes
+
+
+def _codes(plane: UInt8[np.ndarray, "_ _"]) -> list[str]:
+    return [str(code.text) for code in _reader().read_barcodes(np.ascontiguousarray(plane))]
+
+
+def _clean(text: str) -> str:
+    """Return a text of a stranger's file without what no database or page can hold."""
+    return "".join(letter for letter in text[:LONGEST_TAG] if letter.isprintable()).strip()
