@@ -9,13 +9,14 @@ from pathlib import Path
 from isotherm.cli.backup import tell
 from isotherm.cli.db_upgrade import url_of
 from isotherm.cli.progress import bar
-from isotherm.cli.serve import add_data
+from isotherm.cli.serve import add_blobs, add_data
 
 
 def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:  # noqa: ARG001 (every command's form)
     """Add the arguments of ``isotherm restore``."""
     parser.add_argument("backup", type=Path, metavar="BACKUP", help="folder that isotherm backup has written")
     add_data(parser)
+    add_blobs(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -24,5 +25,5 @@ def run(arguments: argparse.Namespace) -> int:
     from isotherm.store.restore import restore
 
     with bar() as progress:
-        outcome = restore(arguments.backup, arguments.data, url, progress)
+        outcome = restore(arguments.backup, arguments.data, url, progress, blobs=arguments.blobs)
     return tell(outcome, f"restored to {arguments.data}")

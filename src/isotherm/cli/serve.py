@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     """Add the arguments of ``isotherm serve``."""
     add_listening(parser)
     add_data(parser)
+    add_blobs(parser)
 
 
 def add_listening(parser: argparse.ArgumentParser) -> None:
@@ -63,6 +64,16 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_blobs(parser: argparse.ArgumentParser) -> None:
+    """Add ``--blobs`` of the commands that begin a data folder."""
+    parser.add_argument(
+        "--blobs",
+        default="",
+        metavar="URL",
+        help="s3://bucket/prefix for the files of a new data folder, in place of the folder (extra s3; remembered)",
+    )
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Serve until Ctrl-C or SIGTERM; returns 0."""
     return serve_folder(arguments, arguments.data)
@@ -74,7 +85,7 @@ def serve_folder(arguments: argparse.Namespace, folder: Path, compat: Any = None
     Parameters
     ----------
     arguments, folder
-        The arguments, perhaps with those of `add_data`; the data folder.
+        The arguments, perhaps with those of `add_data` and `add_blobs`; the data folder.
     compat
         The folders of the compatibility routes, `isotherm.workflows.compat.config.CompatConfig`; None for its default.
     """
@@ -89,6 +100,7 @@ def serve_folder(arguments: argparse.Namespace, folder: Path, compat: Any = None
         port=arguments.port,
         workers=arguments.workers,
         database_url=getattr(arguments, "database", None),
+        blobs=getattr(arguments, "blobs", ""),
         public_url=arguments.public_url.rstrip("/"),
         insecure=arguments.insecure,
         compat=compat,

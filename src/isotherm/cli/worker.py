@@ -7,13 +7,14 @@ import signal
 import threading
 from collections.abc import Sequence
 
-from isotherm.cli.serve import MOST_WORKERS, add_data
+from isotherm.cli.serve import MOST_WORKERS, add_blobs, add_data
 from isotherm.core.errors import MissingExtraError, UsageError
 
 
 def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:  # noqa: ARG001 (every command's form)
     """Add the arguments of ``isotherm worker``."""
     add_data(parser)
+    add_blobs(parser)
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="how many jobs run at a time (default 1)")
 
 
@@ -22,6 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not 1 <= arguments.workers <= MOST_WORKERS:
         raise UsageError(f"--workers must be from 1 to {MOST_WORKERS}, not {arguments.workers}")
     try:
+        from isotherm.store.folder import blobs_of
         from isotherm.workflows.service.service import Service
         from isotherm.workflows.service.working import workers
     except ImportError as error:
@@ -30,6 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     # A folder that cannot be used is said so here, once.
+    blobs_of(arguments.data, arguments.blobs)
     Service.open(arguments.data, arguments.database).close()
     with workers(arguments.data, arguments.database, arguments.workers):
         print(f"isotherm: {arguments.workers} at work on the jobs of {arguments.data}; Ctrl-C stops it", flush=True)

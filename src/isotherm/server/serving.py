@@ -19,6 +19,7 @@ from isotherm.server.app import create_app
 from isotherm.server.logs import log_to, stop_logging
 from isotherm.server.protocol import PatientProtocol
 from isotherm.server.settings import ServerSettings, host_name, is_loopback
+from isotherm.store.folder import blobs_of
 from isotherm.workflows.service.service import Service
 from isotherm.workflows.service.tokens import any_token
 from isotherm.workflows.service.working import workers
@@ -43,6 +44,8 @@ class ServeOptions:
         How many processes run jobs.
     database_url
         None for SQLite in the folder.
+    blobs
+        Where the files of a new folder shall be, ``s3://bucket/prefix``; empty for the folder, or as it remembers.
     public_url
         How browsers reach the server through a proxy; then every request needs a token.
     insecure
@@ -56,6 +59,7 @@ class ServeOptions:
     port: int = 8000
     workers: int = 1
     database_url: str | None = None
+    blobs: str = ""
     public_url: str = ""
     insecure: bool = False
     compat: Any = None
@@ -140,6 +144,7 @@ def _no_address(options: ServeOptions, error: OSError) -> IsothermError:
 @contextmanager
 def _opened(options: ServeOptions) -> Iterator[Service]:
     try:
+        blobs_of(options.folder, options.blobs)
         service = Service.open(options.folder, options.database_url)
     except OSError as error:
         raise OutputError(f"the data folder {options.folder} cannot be used: {error.strerror}") from error

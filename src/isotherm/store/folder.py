@@ -10,12 +10,13 @@ from pathlib import Path
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from isotherm.core.errors import DataError
+from isotherm.core.errors import DataError, UsageError
+from isotherm.core.files import make_folder, write_whole
 from isotherm.store.blobs import Blobs
 from isotherm.store.database import Database
 from isotherm.store.migrate import check
 
-BLOBS = "blobs"
+BLOBS, ADDRESS = "blobs", "address"
 DATABASE = "isotherm.db"
 
 
@@ -25,6 +26,58 @@ class Store:
 
     database: Database
     blobs: Blobs
+
+
+def blobs_of(folder: Path, address: str = "") -> Blobs:
+    """Return the files of a data folder: in the folder itself, or in the bucket that it was given to.
+
+    Parameters
+    ----------
+    folder
+        The data folder.
+    address
+        ``s3://bucket/prefix``; a new folder is given to it, and names it in ``blobs/address`` from then on.
+
+    Raises
+    ------
+    UsageError
+        It is no bucket, or the folder has files already or another address.
+    """
+    known = _address(folder)
+    if address and address != known:
+        _give(folder, address, known)
+        known = address
+    if not known:
+        return Blobs(folder / BLOBS)
+    from isotherm.store.blobs_bucket import BucketBlobs
+    from isotherm.store.objects_s3 import BucketObjects
+
+    return BucketBlobs(folder / BLOBS, BucketObjects.open(known))
+
+
+def _address(folder: Path) -> str:
+    try:
+        return (folder / BLOBS / ADDRESS).read_text("utf-8").strip()
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{folder / BLOBS / ADDRESS} cannot be read: {error}") from error
+
+
+def _give(folder: Path, address: str, known: str) -> None:
+    """Note that the files of a folder lie in a bucket, which must be there."""
+    if not address.startswith("s3://"):
+        raise UsageError(f"--blobs must be s3://bucket/prefix, not {address}; without it files are kept in {folder}")
+    if known or next(Blobs(folder / BLOBS).digests(), None) is not None:
+        where = known or f"{folder / BLOBS}"
+        raise UsageError(
+            f"{folder} keeps its files in {where}, not in {address}; move them by isotherm backup and isotherm restore "
+            "to a new folder with --blobs"
+        )
+    from isotherm.store.objects_s3 import BucketObjects
+
+    BucketObjects.open(address)
+    write_whole(make_folder(folder / BLOBS) / ADDRESS, f"{address}\n".encode())
 
 
 @contextmanager
@@ -47,7 +100,7 @@ def opened(folder: Path, url: str) -> Iterator[Store]:
         raise DataError(f"{folder} is no data folder of isotherm; name that of isotherm serve with --data")
     with opened_database(url) as database:
         check(database)
-        yield Store(database, Blobs(folder / BLOBS))
+        yield Store(database, blobs_of(folder))
 
 
 @contextmanager

@@ -36,11 +36,14 @@ class Entry:
     version
         A word that changes when the content does: the ETag of an object store, size and time of the last change of
         a local file. It says nothing about equal contents elsewhere.
+    modified_s
+        When it was last written, by the clock of where it lies [s since 1970].
     """
 
     name: str
     size: int
     version: str
+    modified_s: float
 
 
 @runtime_checkable
@@ -270,7 +273,7 @@ def _files(folder: Path, prefix: str) -> Iterator[Entry]:
         elif item.is_file() and not (name.startswith(_PART[0]) and name.endswith(_PART[1])):
             with suppress(FileNotFoundError):
                 state = item.stat()
-                yield Entry(prefix + name, state.st_size, f"{state.st_size:x}-{state.st_mtime_ns:x}")
+                yield Entry(prefix + name, state.st_size, f"{state.st_size:x}-{state.st_mtime_ns:x}", state.st_mtime)
 
 
 def _check_size(what: str, size: int, most_bytes: int) -> None:

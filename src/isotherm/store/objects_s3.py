@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -33,7 +34,7 @@ from isotherm.core.errors import (
 from isotherm.store.objects import Entry, checked_name
 
 if TYPE_CHECKING:
-    from obstore import PutMode
+    from obstore import ObjectMeta, PutMode
     from obstore.exceptions import BaseError
     from obstore.store import S3Config, S3Store
 
@@ -80,7 +81,7 @@ class BucketObjects:
         with _told(f"{self.url}/{folder}" if folder else self.url):
             for batch in _listing(self._store, checked_name(folder) if folder else None):
                 for item in batch:
-                    yield Entry(item["path"], item["size"], _version(item))
+                    yield _entry(item)
 
     def read(self, name: str, most_bytes: int) -> bytes:
         """Return an object."""
@@ -105,16 +106,33 @@ class BucketObjects:
             mode: PutMode = "create" if new else "overwrite"
             obstore.put(self._store, checked_name(name), data, mode=mode, use_multipart=False)
 
+    def write_file(self, name: str, path: Path) -> None:
+        """Put an object that a file holds, a long one in pieces; as whole as `write`."""
+        import obstore
+
+        with _told(self._what(name), writing=True):
+            obstore.put(self._store, checked_name(name), path)
+
+    def copy(self, name: str, to: str) -> None:
+        """Give an object a second name, without its content coming here."""
+        import obstore
+
+        with _told(self._what(name), writing=True):
+            obstore.copy(self._store, checked_name(name), checked_name(to))
+
     def exists(self, name: str) -> bool:
         """Say whether there is such an object."""
+        return self.entry(name) is not None
+
+    def entry(self, name: str) -> Entry | None:
+        """Return what a listing says of an object; None where there is none."""
         import obstore
 
         try:
             with _told(self._what(name)):
-                obstore.head(self._store, checked_name(name))
+                return _entry(obstore.head(self._store, checked_name(name)))
         except NotFoundError:
-            return False
-        return True
+            return None
 
     def remove(self, name: str) -> None:
         """Remove an object."""
@@ -189,9 +207,11 @@ def _probe(store: S3Store) -> None:
             raise
 
 
-def _version(item: Mapping[str, Any]) -> str:
+def _entry(item: ObjectMeta) -> Entry:
+    modified_s = item["last_modified"].timestamp()
     # Some servers leave the ETag out of listings.
-    return (item["e_tag"] or "").strip('"') or f"{item['size']:x}-{item['last_modified'].timestamp():.3f}"
+    version = (item["e_tag"] or "").strip('"') or f"{item['size']:x}-{modified_s:.3f}"
+    return Entry(item["path"], item["size"], version, modified_s)
 
 
 def _listing(store: S3Store, folder: str | None = None, chunk: int = 1000) -> Iterator[Any]:

@@ -26,7 +26,7 @@ from isotherm.store.folder import BLOBS, DATABASE, blobs_of, opened_database, sq
 from isotherm.store.migrate import upgrade, version_of
 
 
-def restore(backup: Path, folder: Path, url: str, *, blobs: str = "", progress: Progress = silent) -> Outcome:
+def restore(backup: Path, folder: Path, url: str, progress: Progress = silent, *, blobs: str = "") -> Outcome:
     """Restore a backup to a new or empty data folder, and bring its database to the newest schema.
 
     The database gets its name last: what was not finished is no data folder.

@@ -113,7 +113,7 @@ def _file_flaws(session: Session, blobs: Blobs) -> Iterator[Flaw]:
             sizes[row.digest] = row.size
     yield from (Flaw(f"file {digest}", "is used, and no row tells of it") for digest in sorted(used - sizes.keys()))
     for digest, size in sizes.items():
-        if not blobs.has(digest):
+        if (found := blobs.size(digest)) is None:
             yield Flaw(f"file {digest}", "is missing")
-        elif (found := blobs.path(digest).stat().st_size) != size:
+        elif found != size:
             yield Flaw(f"file {digest}", f"has {found} bytes, not {size}")

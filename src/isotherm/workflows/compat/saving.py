@@ -34,7 +34,7 @@ def save_data(service: Service, actor: Actor, config: CompatConfig, request: Sav
     if digest is None:
         digest = _taken(service, actor, site_id, request)
     names = (request.temple_id, request.category, request.picture.name)
-    link_below(config.split_path(request.split), names, service.blobs.path(digest))
+    link_below(config.split_path(request.split), names, service.blobs.fetched(digest))
     for image in older:
         if image.digest != digest:
             delete_image(service, actor, image.id)

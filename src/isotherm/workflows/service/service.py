@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from isotherm.core.errors import BusyError, OutputError
 from isotherm.jobs.limited import Limits as ChildLimits
-from isotherm.store.blobs import Blobs
 from isotherm.store.database import Database
+from isotherm.store.folder import blobs_of
 from isotherm.workflows.service.access import LOCAL, SCOPES, Actor, Scope
 from isotherm.workflows.service.watching import Watch
 
@@ -99,7 +99,7 @@ class Service:
         self.limits = limits or Limits()
         for name in ("blobs", "cache", "scratch"):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        self.blobs = Blobs(folder / "blobs")
+        self.blobs = blobs_of(folder)
         self._takers = threading.BoundedSemaphore(self.limits.takers)
         self._lock = threading.Lock()
         self._examinations: Examinations | None = None
