@@ -135,16 +135,6 @@ def made_or_not(folder: Path, outcome: Outcome) -> None:
         database.close()
 
 
-CHECKS = {
-    "upload": uploaded,
-    "collect": collected,
-    "backup": backed_up,
-    "restored": restored,
-    "schema": made_or_not,
-    "ledger": entered,
-}
-
-
 def entered(folder: Path, outcome: Outcome) -> None:
     """Each chunk is there whole or not at all, and the same call goes on; what was counted was there."""
     assert outcome.error or outcome.value == 6
@@ -158,6 +148,16 @@ def entered(folder: Path, outcome: Outcome) -> None:
         book.close()
     # The process that held the run is not there any more, so nobody waits for its lease.
     assert OPERATIONS["ledger"](folder) == 6
+
+
+CHECKS = {
+    "upload": uploaded,
+    "collect": collected,
+    "backup": backed_up,
+    "restored": restored,
+    "schema": made_or_not,
+    "ledger": entered,
+}
 
 
 def test_every_operation_is_checked() -> None:
