@@ -16,7 +16,9 @@ from isotherm.sequences.defects import Defect, DefectRules
 from isotherm.sequences.features import FeaturesConfig
 from isotherm.sequences.segment import SEGMENT_METHODS
 from isotherm.workflows.reading import exit_status
-from isotherm.workflows.sequence_batch import SUMMARY, Place, SummaryRow, places_of, segment_recordings
+from isotherm.workflows.scaled import ScaleSettings
+from isotherm.workflows.scaled_segment import segment_in_chunks
+from isotherm.workflows.sequence_batch import SUMMARY, Batch, SummaryRow, places_of, segment_recordings
 from isotherm.workflows.sequence_opening import PrepareSettings
 from isotherm.workflows.sequence_segment import (
     METHOD,
@@ -60,15 +62,24 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     add_flags(parser, method.config_type, f"method {method.name}", prefix=method.name)
     add_flags(parser, DefectRules, "defects")
     add_flags(parser, DepthSettings, "depth")
+    add_flags(parser, ScaleSettings, "many recordings, several processes or machines")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Find, measure, write, and say what was found; 3 where some of several recordings could not be used, 1 if all."""
     settings = _settings(arguments)
     places = places_of(arguments.paths)
-    if len(places) == 1 and places[0].named:
+    scale = from_flags(ScaleSettings, arguments)
+    if len(places) == 1 and places[0].named and not scale.asked:
         return _one(places[0].path, arguments.output, settings)
-    return _several(places, arguments.output, settings)
+    with bar() as progress:
+        if scale.asked:
+            batch = segment_in_chunks(
+                places, arguments.output, settings, scale=scale, model=arguments.model, progress=progress
+            )
+        else:
+            batch = segment_recordings(places, arguments.output, settings, progress=progress)
+    return _tell(batch, arguments.output)
 
 
 def _settings(arguments: argparse.Namespace) -> SegmentSettings:
@@ -120,9 +131,7 @@ def _one(path: Path, folder: Path, settings: SegmentSettings) -> int:
     return 0
 
 
-def _several(places: Sequence[Place], folder: Path, settings: SegmentSettings) -> int:
-    with bar() as progress:
-        batch = segment_recordings(places, folder, settings, progress=progress)
+def _tell(batch: Batch, folder: Path) -> int:
     for row in batch.rows:
         print(_summed(row), file=sys.stderr if row.status == "failed" else sys.stdout)
     for note in batch.notes:

@@ -26,10 +26,11 @@ class ScaleSettings:
     """Where the work of a run is done, and in what portions; nothing of it changes what comes out."""
 
     executor: str | None = setting(
-        None,
-        f"work through the input in chunks, killed and run again without loss: {KINDS} (pool where --chunk is given)",
+        None, f"work in chunks, which may be killed and run again: {KINDS} (default pool where --chunk is given)"
     )
-    chunk: int | None = setting(None, f"inputs that are given to a worker at once ({CHUNK})", low=1, high=100_000)
+    chunk: int | None = setting(
+        None, f"how much is given to a worker at once ({CHUNK} pictures, 1 recording)", low=1, high=100_000
+    )
     workers: int | None = setting(None, "processes of a pool or a local Ray (one for each core)", low=1, high=1024)
     ledger: str | None = setting(
         None, "database that keeps what is done, sqlite:///FILE or postgresql://... (a file beside the results)"
@@ -67,10 +68,13 @@ class RunFile:
         May name a database; by default the ledger is `file`, which goes when the run is over.
     file
         A file beside the results.
+    chunk
+        Items of a chunk, where the settings do not say.
     """
 
     settings: ScaleSettings
     file: Path
+    chunk: int = CHUNK
 
     @property
     def name(self) -> str:
@@ -147,7 +151,7 @@ def work_through(
     """
     with run.open() as ledger:
         settings = run.settings
-        held = ledger.hold(Plan(run.name, identity, about, len(task.items), settings.chunk or CHUNK))
+        held = ledger.hold(Plan(run.name, identity, about, len(task.items), settings.chunk or run.chunk))
         try:
             with renewing(held):
                 executor = open_executor(settings.executor_name, settings.workers)

@@ -95,21 +95,43 @@ def segment_recordings(
         No file is a recording.
     """
     make_folder(folder)
-    rows, others = [], []
-    for number, (place, name) in enumerate(zip(places, output_names([place.name for place in places]), strict=True), 1):
-        try:
-            found = segment_recording(place.path, settings)
-            write_segmentation(found, folder / name, settings)
-            rows.append(_row(place, name, found))
-        except (UsageError, OutputError):
-            raise
-        except IsothermError as error:
-            if is_no_recording(error) and not place.named:
-                others.append(place.name)
-            else:
-                reason = one_line(error).removeprefix(f"{place.path}: ").removeprefix(f"{place.name}: ")
-                rows.append(SummaryRow(place.name, "", "failed", reason=reason))
-        progress(number, len(places), "recordings")
+    found = list[SummaryRow | None]()
+    for place, name in named(places):
+        found.append(segment_place(place, name, folder, settings))
+        progress(len(found), len(places), "recordings")
+    return summed(places, found, folder)
+
+
+def named(places: Sequence[Place]) -> list[tuple[Place, str]]:
+    """Return each recording with the name of its folder among the results."""
+    return list(zip(places, output_names([place.name for place in places]), strict=True))
+
+
+def segment_place(place: Place, name: str, folder: Path, settings: SegmentSettings) -> SummaryRow | None:
+    """Segment one recording into ``folder / name``; None for a file that nobody named and that is no recording.
+
+    Raises
+    ------
+    ConfigError, UnknownNameError, OutputError
+        As `segment_recordings` does.
+    """
+    try:
+        found = segment_recording(place.path, settings)
+        write_segmentation(found, folder / name, settings)
+        return _row(place, name, found)
+    except (UsageError, OutputError):
+        raise
+    except IsothermError as error:
+        if is_no_recording(error) and not place.named:
+            return None
+        reason = one_line(error).removeprefix(f"{place.path}: ").removeprefix(f"{place.name}: ")
+        return SummaryRow(place.name, "", "failed", reason=reason)
+
+
+def summed(places: Sequence[Place], found: Sequence[SummaryRow | None], folder: Path) -> Batch:
+    """Write ``summary.csv`` and return what came of all; raises DataError where no file is a recording."""
+    rows = [row for row in found if row is not None]
+    others = [place.name for place, row in zip(places, found, strict=True) if row is None]
     if not rows:
         raise DataError(f"no recording among {len(places)} files: {some(others)}")
     write_whole(folder / SUMMARY, _table(rows))
