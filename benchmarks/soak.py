@@ -61,10 +61,11 @@ def look(server: int, at_s: float) -> list[Sample]:
         command = command_of(process)
         role = "server" if process == server else next((role for role in ROLES if role in command), "other")
         try:
-            found[role].append(held_by(process))
-        except OSError:
+            held = held_by(process)
+        except (OSError, KeyError):
             # It has ended meanwhile.
             continue
+        found[role].append(held)
     return [
         Sample(at_s, role, len(each), *(sum(column) for column in zip(*each, strict=True)))
         for role, each in found.items()
