@@ -44,6 +44,29 @@ def test_the_validation_part_is_judged_and_no_other() -> None:
     assert fitted.embeddings.shape == (60, 64)
 
 
+@pytest.mark.parametrize(
+    ("pictures", "passes", "without_gain"),
+    [(2, 1000, 150), (20, 1000, 150), (96, 333, 50), (320, 100, 15), (10**6, 100, 15)],
+)
+def test_few_pictures_get_more_passes(pictures: int, passes: int, without_gain: int) -> None:
+    config = SmallCnnConfig()
+    assert (config.passes(pictures), config.passes_without_gain(pictures)) == (passes, without_gain)
+    config = SmallCnnConfig(epochs=3, patience=2)
+    assert (config.passes(pictures), config.passes_without_gain(pictures)) == (3, 2)
+
+
+def test_the_fit_makes_as_many_passes_as_its_number_of_pictures_needs() -> None:
+    told = list[int]()
+
+    def stop(_done: int, total: int, _message: str) -> None:
+        told.append(total)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        METHOD.fit(pictures(64), SmallCnnConfig(filters=1, dense=2), seed=1, progress=stop)
+    assert told == [500]
+
+
 def test_groups_are_not_on_both_sides() -> None:
     examples = pictures(60)
     grouped = Examples(examples.values, examples.labels, np.arange(60) // 6, examples.classes)

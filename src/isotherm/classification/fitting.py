@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from jaxtyping import Float32, Float64
 from torch import nn
 
 from isotherm.classification.folds import held_out_fold
+from isotherm.classification.learning import Learning
 from isotherm.classification.method import Examples, Fitted, Fold, Places, class_weights
 from isotherm.classification.networks import Net, onnx_of
 from isotherm.classification.stored_network import StoredNetwork
@@ -28,40 +28,7 @@ Build = Callable[[tuple[int, int], int], Net]
 Pixels = Float32[np.ndarray, "N 3 H W"]
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How a network learns.
-
-    Parameters
-    ----------
-    epochs, patience
-        Passes over the examples at most, and without a lower validation loss before it stops.
-    batch_size
-        Pictures a step.
-    learning_rate
-        Of Adam.
-    decay
-        The step size after s steps is learning_rate / (1 + decay s).
-    validation
-        Share of the examples that is kept for validation.
-    balanced
-        Whether every category counts the same, however many examples it has.
-    augment, mirror
-        Whether pictures are tilted and given another brightness and contrast, and whether they are mirrored too.
-    """
-
-    epochs: int
-    patience: int
-    batch_size: int
-    learning_rate: float
-    decay: float
-    validation: float
-    balanced: bool
-    augment: bool
-    mirror: bool
-
-
-def fit_classifier(examples: Examples, build: Build, plan: Plan, *, seed: int, progress: Progress) -> Fitted:
+def fit_classifier(examples: Examples, build: Build, how: Learning, *, seed: int, progress: Progress) -> Fitted:
     """Teach a network categories.
 
     The state with the lowest loss on the validation part is kept; without enough examples to hold any out, the last.
@@ -74,13 +41,13 @@ def fit_classifier(examples: Examples, build: Build, plan: Plan, *, seed: int, p
     ConfigError
         CUDA is asked for and not there.
     """
-    folds = held_out_fold(examples.labels, examples.groups, share=plan.validation, seed=seed)
+    folds = held_out_fold(examples.labels, examples.groups, share=how.validation, seed=seed)
     learnt = folds[0].learnt if folds else np.arange(len(examples))
     size = examples.values.shape[2], examples.values.shape[3]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = build(size, examples.classes).to(torch_device(fitting_device()))
-        course = _Course(module, examples, learnt, plan, seed)
+        course = _Course(module, examples, learnt, how, seed)
         about = _learn(course, folds, progress)
     module.cpu().eval()
     classifier = StoredNetwork(onnx_of(module, size), examples.classes)
@@ -91,18 +58,18 @@ def fit_classifier(examples: Examples, build: Build, plan: Plan, *, seed: int, p
 
 def _learn(course: _Course, folds: tuple[Fold, ...], progress: Progress) -> dict[str, float | int]:
     """Learn until the validation loss falls no more; the module ends in its best state."""
-    plan = course.plan
+    passes, patience = course.passes
     best, best_loss, best_epoch, epoch = copy.deepcopy(course.module.state_dict()), math.inf, 0, 0
-    for epoch in range(1, plan.epochs + 1):
+    for epoch in range(1, passes + 1):
         loss = course.epoch()
         judged = course.loss_of(folds[0].judged) if folds else loss
         if judged < best_loss or not folds:
             best, best_loss, best_epoch = copy.deepcopy(course.module.state_dict()), judged, epoch
         message = f"epoch {epoch} loss {loss:.4f}" + (f", validation {judged:.4f}" if folds else "")
-        if epoch - best_epoch >= plan.patience:
-            progress(plan.epochs, plan.epochs, f"{message}, stopped early; best was epoch {best_epoch}")
+        if epoch - best_epoch >= patience:
+            progress(passes, passes, f"{message}, stopped early; best was epoch {best_epoch}")
             break
-        progress(epoch, plan.epochs, message)
+        progress(epoch, passes, message)
     course.module.load_state_dict(best)
     return {"epochs": epoch, "best_epoch": best_epoch, "loss": best_loss}
 
@@ -110,22 +77,25 @@ def _learn(course: _Course, folds: tuple[Fold, ...], progress: Progress) -> dict
 class _Course:
     """The network's weights on their way down."""
 
-    def __init__(self, module: Net, examples: Examples, learnt: Places, plan: Plan, seed: int) -> None:
-        self.module, self.plan = module, plan
+    def __init__(self, module: Net, examples: Examples, learnt: Places, how: Learning, seed: int) -> None:
+        self.module, self._how = module, how
+        self.passes = how.passes(len(examples)), how.passes_without_gain(len(examples))
         self._examples, self._learnt = examples, learnt
         self._device = next(module.parameters()).device
         self._generator = torch.Generator().manual_seed(seed)
         labels = examples.labels[learnt]
-        weights = class_weights(labels, examples.classes) if plan.balanced else np.ones(examples.classes)
+        weights = (
+            class_weights(labels, examples.classes) if how.class_weight == "balanced" else np.ones(examples.classes)
+        )
         self._loss = nn.CrossEntropyLoss(torch.tensor(weights, dtype=torch.float32, device=self._device))
-        self._optimiser = torch.optim.Adam(module.groups(plan.learning_rate))
-        self._rates = torch.optim.lr_scheduler.LambdaLR(self._optimiser, lambda step: 1 / (1 + plan.decay * step))
+        self._optimiser = torch.optim.Adam(module.groups(how.learning_rate))
+        self._rates = torch.optim.lr_scheduler.LambdaLR(self._optimiser, how.rate_after)
 
     def epoch(self) -> float:
         """Pass over the examples once; returns the mean loss."""
         self.module.train()
         order = self._learnt[torch.randperm(len(self._learnt), generator=self._generator).numpy()]
-        losses = [self._step(places) for places in _parts(order, self.plan.batch_size)]
+        losses = [self._step(places) for places in _parts(order, self._how.batch_size)]
         mean = float(np.mean(losses))
         if not math.isfinite(mean):
             raise DataError(f"the loss became {mean}; a smaller learning rate would do")
@@ -133,9 +103,9 @@ class _Course:
 
     def _step(self, places: Places) -> float:
         pixels, labels = self._taken(places)
-        if self.plan.augment:
+        if self._how.augment:
             keep = torch.ones(len(pixels), 1, *pixels.shape[2:])
-            pixels = augmented(Lesson(pixels, pixels, keep), self._generator, mirror=self.plan.mirror).shown
+            pixels = augmented(Lesson(pixels, pixels, keep), self._generator, mirror=self._how.mirror).shown
         loss = self._loss(self.module(pixels.to(self._device)), labels.to(self._device))
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()

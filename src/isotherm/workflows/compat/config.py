@@ -36,7 +36,9 @@ class CompatSettings:
     scale_factor: float = setting(
         0.05, "the size of the first training image times this is the network's input (small_cnn)", low=1e-3, high=1.0
     )
-    epochs: int = setting(100, "most passes over the training images, more where these are few", low=1, high=10_000)
+    epochs: int | None = setting(
+        None, "most passes over the training images; empty: 100, more where these are few", low=1, high=10_000
+    )
     min_confidence: float | None = setting(
         None, "below this probability no category is named (else as the site is set, 0.5)", low=0.0, high=1.0
     )

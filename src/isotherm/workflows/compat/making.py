@@ -11,7 +11,6 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from isotherm.classification.small_cnn import SmallCnnConfig
 from isotherm.core.errors import ConflictError, DataError, IsothermError, NotFoundError
 from isotherm.jobs.context import JobContext
 from isotherm.runtime.bundle import read_parts
@@ -28,7 +27,6 @@ from isotherm.workflows.service.training import FILES_TO, TrainSettings, request
 
 UNFINISHED = ("queued", "running")
 LEAST_CATEGORIES = 2
-BATCH, LEAST_STEPS, LEAST_STEPS_WITHOUT_GAIN = SmallCnnConfig().batch_size, 1000, 150
 LEAST_SIDE_PX, MOST_SIDE_PX = 32, 160
 """The network's input has no fewer pixels than a square of the one, unless the pictures have, and no more than of the
 other: a twentieth of a thermal picture is too little, and of a photo too much for a processor."""
@@ -73,22 +71,9 @@ def begin(service: Service, actor: Actor, config: CompatConfig, request: MakeMod
     settings = TrainSettings(
         method=config.settings.network, image_size=_side(service, config, site.id), activate="always"
     )
-    learning, models = passes(config, sum(counts.values())), str(config.models_path.absolute())
-    return request_training(service, actor, site.id, settings, config=learning, files_to=models).id
-
-
-def passes(config: CompatConfig, images: int) -> dict[str, int]:
-    """Return how many passes over so many images the network makes at most, and without getting better.
-
-    A pass over 20 pictures is one step of 32, and 100 steps teach nothing: where there are few, there are more passes.
-    """
-    if config.settings.network != "small_cnn":
-        return {}
-    steps = max(1, images // BATCH)
-    return {
-        "epochs": max(config.settings.epochs, LEAST_STEPS // steps),
-        "patience": max(SmallCnnConfig().patience, LEAST_STEPS_WITHOUT_GAIN // steps),
-    }
+    given = {"epochs": config.settings.epochs} if config.settings.network == "small_cnn" else {}
+    models = str(config.models_path.absolute())
+    return request_training(service, actor, site.id, settings, config=given, files_to=models).id
 
 
 def is_over(service: Service, job_id: str) -> bool:
