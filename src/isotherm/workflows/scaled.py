@@ -116,10 +116,9 @@ class RunFile:
             ledger.close()
 
     def remove_file(self) -> None:
-        """Remove the ledger's own file, where it has one."""
+        """Remove the ledger's own file, where it has one; the log beside it has gone when it was closed."""
         if self.settings.ledger is None:
-            for end in ("", "-wal", "-shm"):
-                self.file.with_name(self.file.name + end).unlink(missing_ok=True)
+            self.file.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -160,7 +159,8 @@ def work_through(
                 finally:
                     executor.close()
                 yield held
-                held.remove()
+                if settings.ledger is not None:
+                    held.remove()
         except BaseException:
             with suppress(IsothermError):
                 held.release()
