@@ -15,6 +15,7 @@ from isotherm.core.errors import IsothermError, UsageError
 
 COMMANDS = {
     "demo": "simulate an inspection, learn, inspect, and show the result",
+    "doctor": "tell what is installed, what is missing for what, and whether it works",
     "info": "show what thermal files hold: camera, parameters, temperatures",
     "view": "write a page that tells the temperature under the pointer and measures regions",
     "measure": "read spots, boxes, lines and differences, each with its uncertainty",
