@@ -123,8 +123,10 @@ def test_the_slope_agrees_with_a_fit_of_numpy() -> None:
     assert found.expanded == pytest.approx(student_t(6) * math.sqrt(covariance[0, 0]))
 
 
-def test_inspections_of_one_moment_have_no_slope() -> None:
+def test_inspections_of_one_month_have_no_slope() -> None:
     assert series("max", "°C", samples(1, 2, 3, days=0)).slope is None
+    assert series("max", "°C", samples(1, 2, 3, days=14)).slope is None
+    assert series("max", "°C", samples(1, 2, 3, days=16)).slope is not None
 
 
 # From the table of the NIST/SEMATECH e-Handbook.

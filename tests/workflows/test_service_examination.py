@@ -80,6 +80,8 @@ def test_facts_are_those_of_the_result() -> None:
     assert result.temperatures is not None
     hottest = result.findings[0]
     assert hottest.severity is not None
+    place = read_bytes(FLIR).position
+    assert place is not None
     assert found.facts == {
         "kind": "measured",
         "format": "flir",
@@ -97,7 +99,7 @@ def test_facts_are_those_of_the_result() -> None:
         "taken_at": "2020-09-13T12:26:40.250000+00:00",
         "digest": read_bytes(FLIR).digest,
         "numbers": picture_numbers(read_bytes(FLIR).values()),
-        "position": None,
+        "position": [place.latitude_deg, place.longitude_deg],
         "tags": [],
     }
     assert json.loads(json.dumps(found.facts)) == found.facts

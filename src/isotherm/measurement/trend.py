@@ -21,7 +21,7 @@ from isotherm.measurement.operation import Operation
 YEAR_S = 365.25 * 24 * 3600
 LEAST_FOR_SPREAD = 3
 """From so many earlier values their spread is taken as the uncertainty, where none is stated."""
-_LEAST_FOR_SLOPE = 3
+_LEAST_FOR_SLOPE, _LEAST_SPAN_YEARS = 3, 30 / 365.25
 # Student's t, two-sided 95 %, for 1 to 10 degrees of freedom (NIST/SEMATECH e-Handbook, 1.3.6.7.2).
 _T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 _Z = 1.959964
@@ -87,7 +87,7 @@ class Series:
     last, first
         The change since the inspection before, and since the first one; None with a single value.
     slope
-        None with fewer than three values.
+        None with fewer than three values, or less than 30 days between them.
     """
 
     name: str
@@ -192,7 +192,7 @@ def _change(latest: Sample, earlier: Sample, coverage: float, spread: float | No
 def _slope(samples: Sequence[Sample], coverage: float) -> Slope | None:
     """Return a weighted straight line; its uncertainty is that of the values or of their scatter, whichever is more."""
     times = np.array([(sample.at - samples[0].at).total_seconds() / YEAR_S for sample in samples])
-    if len(samples) < _LEAST_FOR_SLOPE or np.ptp(times) == 0:
+    if len(samples) < _LEAST_FOR_SLOPE or np.ptp(times) < _LEAST_SPAN_YEARS:
         return None
     values = np.array([sample.value for sample in samples])
     stated = _stated(samples) and all(sample.uncertainty for sample in samples)

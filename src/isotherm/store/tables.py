@@ -192,6 +192,14 @@ class Image(_Edited, Table):
         Index(None, "site_id", "label", "id"),
         Index(None, "label", "id"),
         Index(None, "asset_id", "id"),
+        # The few that a person should look at, among millions.
+        Index(
+            "ix_image_match_note",
+            "site_id",
+            "id",
+            sqlite_where=text("match_note <> ''"),
+            postgresql_where=text("match_note <> ''"),
+        ),
     )
     site_id: Mapped[str | None] = mapped_column(ForeignKey("site.id"), default=None)
     asset_id: Mapped[str | None] = mapped_column(ForeignKey("asset.id"), default=None)

@@ -10,6 +10,7 @@ from pathlib import Path
 from isotherm.jobs.context import Kind, Workplace
 from isotherm.workflows.compat.making import train_and_export
 from isotherm.workflows.service.batches import EVALUATE, IMPORT, INSPECT, evaluate, inspect_batch, take_in_batch
+from isotherm.workflows.service.drift import DRIFT, EVERY_S, check_drift
 from isotherm.workflows.service.service import Limits, Service
 from isotherm.workflows.service.tidying import TIDY, tidy
 from isotherm.workflows.service.training import TRAIN
@@ -26,6 +27,7 @@ def KINDS(service: Service) -> Mapping[str, Kind]:  # noqa: N802 (a table)
         EVALUATE: Kind(partial(evaluate, service)),
         IMPORT: Kind(partial(take_in_batch, service)),
         TIDY: Kind(partial(tidy, service), every_s=3600.0),
+        DRIFT: Kind(partial(check_drift, service), every_s=EVERY_S),
     }
 
 

@@ -41,6 +41,8 @@ def upgrade() -> None:
         for column in columns:
             op.add_column(table, column)
     op.create_index(op.f("ix_image_asset_id_id"), "image", ["asset_id", "id"])
+    noted = sa.text("match_note <> ''")
+    op.create_index("ix_image_match_note", "image", ["site_id", "id"], sqlite_where=noted, postgresql_where=noted)
     op.execute("UPDATE image SET matched_by = 'hand' WHERE asset_id IS NOT NULL")
     op.execute("UPDATE site SET assets_version = 1 WHERE id IN (SELECT site_id FROM asset)")
     op.create_table(
@@ -60,6 +62,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Remove them."""
     op.drop_table("drift_check")
+    op.drop_index("ix_image_match_note", "image")
     op.drop_index(op.f("ix_image_asset_id_id"), "image")
     for table, columns in _columns().items():
         for column in reversed(columns):

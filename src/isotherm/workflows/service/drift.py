@@ -1,0 +1,272 @@
+"""The drift watch: whether a site's newest images, and what its model says of them, still are as those of the training.
+
+Compared are numbers of whole images (mean, contrast, sharpness, highest temperature, largest delta-T) with those of the
+images that the active model learnt from, and its scores with those that it gave first. Who looks at a shift finds the
+images that lie farthest out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from isotherm.core.errors import ConfigError, IsothermError
+from isotherm.evaluation.drift import LEAST_COUNT, Shift, State, shifts, worst
+from isotherm.jobs.context import JobContext
+from isotherm.store.ids import new_id
+from isotherm.store.tables import DriftCheck, Image, Inspection, ModelVersion, Site, now
+from isotherm.workflows.service.access import LOCAL, Actor, fetch
+from isotherm.workflows.service.models import training_data
+from isotherm.workflows.service.service import Service
+
+DRIFT = "drift"
+EVERY_S = 6 * 3600.0
+WINDOW, MOST_WINDOW = 200, 2000
+"""How many of the newest images are compared, and how many may be."""
+MOST_REFERENCE = 5000
+MOST_LINKED = 12
+MOST_CHECKS = 200
+"""Of a site; older ones are forgotten."""
+_PIECE = 500
+_TAIL = 0.01
+
+
+@dataclass(frozen=True)
+class Linked:
+    """An image that lies outside of what the training has seen, in one quantity."""
+
+    id: str
+    name: str
+    value: float
+
+
+@dataclass(frozen=True)
+class WatchedShift:
+    """A shift with the images that lie farthest out."""
+
+    shift: Shift
+    images: tuple[Linked, ...] = ()
+
+
+@dataclass(frozen=True)
+class Drift:
+    """What a check has found.
+
+    Parameters
+    ----------
+    at
+        When it was made.
+    state, psi
+        The worst of all quantities, and the largest index.
+    reference
+        What the newest images are compared with, in words.
+    model_id
+        The model whose training it is; None without a model.
+    shifts
+        One for each quantity, the worst first.
+    """
+
+    at: datetime
+    state: State
+    psi: float | None
+    reference: str
+    model_id: str | None = None
+    shifts: tuple[WatchedShift, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """One image with what is compared."""
+
+    id: str
+    name: str
+    facts: Mapping[str, Any]
+    confidence: float | None
+    distance: float | None
+    score: float | None
+    judged: bool
+
+
+_QUANTITIES: dict[str, Callable[[_Seen], Any]] = {
+    "mean": lambda seen: (seen.facts.get("numbers") or {}).get("mean", seen.facts.get("mean_c")),
+    "contrast": lambda seen: (seen.facts.get("numbers") or {}).get("contrast"),
+    "sharpness": lambda seen: (seen.facts.get("numbers") or {}).get("sharpness"),
+    "max_c": lambda seen: seen.facts.get("max_c"),
+    "max_delta_t_c": lambda seen: seen.facts.get("max_delta_t_c"),
+}
+_SCORES: dict[str, Callable[[_Seen], Any]] = {
+    "confidence": lambda seen: seen.confidence if seen.judged else None,
+    "distance": lambda seen: seen.distance if seen.judged else None,
+    "score": lambda seen: seen.score if seen.judged else None,
+}
+
+
+def site_drift(service: Service, actor: Actor, site_id: str, *, window: int = WINDOW) -> Drift:
+    """Compare the newest images of a site with those of its training.
+
+    Parameters
+    ----------
+    window
+        How many of the newest images that are not in the training.
+
+    Raises
+    ------
+    ConfigError
+        The window is not from 20 to 2000.
+    """
+    if not LEAST_COUNT <= window <= MOST_WINDOW:
+        raise ConfigError(f"window must be from {LEAST_COUNT} to {MOST_WINDOW} images, not {window}")
+    with service.database.read() as session:
+        site = fetch(session, actor, Site, site_id)
+        model = session.get(ModelVersion, site.active_model) if site.active_model else None
+        ids, told = _training(service, session, site, model)
+        reference = _of_ids(session, ids, model)
+        current = _newest(session, site, model, leave_out=set(ids), most=window)
+        first = _first_judged(session, model)
+    return _compared(told, model, reference, current, first)
+
+
+def _training(service: Service, session: Session, site: Site, model: ModelVersion | None) -> tuple[list[str], str]:
+    """Return the ids of the images to compare with, and what they are."""
+    if model is not None:
+        try:
+            learnt = [str(row[0]) for row in training_data(service, model)["train"]]
+            return learnt[:MOST_REFERENCE], f"the images that version {model.number} has learnt from"
+        except IsothermError:
+            # A model that was made elsewhere, or whose list is damaged: the marked images do.
+            pass
+    marked = select(Image.id).where(Image.site_id == site.id, Image.split == "train").limit(MOST_REFERENCE)
+    return list(session.scalars(marked)), "the images that are marked for training"
+
+
+_COLUMNS = (
+    Image.id,
+    Image.name,
+    Image.facts,
+    Inspection.confidence,
+    Inspection.distance,
+    Inspection.score,
+    Inspection.model_id,
+)
+
+
+def _seen(rows: Iterable[Any], model: ModelVersion | None) -> list[_Seen]:
+    judge = None if model is None else model.id
+    return [_Seen(*row[:6], judge is not None and row[6] == judge) for row in rows]
+
+
+def _of_ids(session: Session, ids: Sequence[str], model: ModelVersion | None) -> list[_Seen]:
+    query = select(*_COLUMNS).outerjoin(Inspection, Inspection.id == Image.latest_inspection)
+    pieces = (ids[start : start + _PIECE] for start in range(0, len(ids), _PIECE))
+    return [seen for piece in pieces for seen in _seen(session.execute(query.where(Image.id.in_(piece))), model)]
+
+
+def _newest(session: Session, site: Site, model: ModelVersion | None, *, leave_out: set[str], most: int) -> list[_Seen]:
+    """Return the newest images of a site that are not learnt from."""
+    query = select(*_COLUMNS).outerjoin(Inspection, Inspection.id == Image.latest_inspection)
+    query = query.where(Image.site_id == site.id, Image.split != "train").order_by(Image.id.desc())
+    rows = session.execute(query.limit(most + len(leave_out)))
+    return [seen for seen in _seen(rows, model) if seen.id not in leave_out][:most]
+
+
+def _first_judged(session: Session, model: ModelVersion | None) -> list[_Seen]:
+    """Return the images that a model judged first: what it says of images that it has learnt from is too good."""
+    if model is None:
+        return []
+    query = select(*_COLUMNS).join(Inspection, Inspection.image_id == Image.id)
+    query = query.where(Image.site_id == model.site_id, Inspection.model_id == model.id, Image.split == "")
+    return _seen(session.execute(query.order_by(Inspection.id).limit(WINDOW)), model)
+
+
+def _compared(
+    told: str, model: ModelVersion | None, reference: Sequence[_Seen], current: Sequence[_Seen], first: Sequence[_Seen]
+) -> Drift:
+    # The first verdicts are no past of themselves.
+    early = {seen.id for seen in first}
+    later = [seen for seen in current if seen.id not in early]
+    pairs = {name: (reference, current, get) for name, get in _QUANTITIES.items()}
+    pairs |= {name: (first, later, get) for name, get in _SCORES.items()}
+    numbers = {name: (_numbers(then, get), _numbers(since, get)) for name, (then, since, get) in pairs.items()}
+    known = {name: both for name, both in numbers.items() if both[0].size and both[1].size}
+    found = shifts(
+        {name: then for name, (then, _) in known.items()}, {name: since for name, (_, since) in known.items()}
+    )
+    watched = [_watched(shift, *pairs[shift.name]) for shift in found]
+    watched.sort(key=lambda each: -(each.shift.psi or 0.0))
+    largest = max((shift.psi for shift in found if shift.psi is not None), default=None)
+    state = worst([shift.state for shift in found])
+    return Drift(now(), state, largest, told, None if model is None else model.id, tuple(watched))
+
+
+def _numbers(seen: Sequence[_Seen], get: Callable[[_Seen], Any]) -> np.ndarray:
+    values = (get(each) for each in seen)
+    return np.array([value for value in values if value is not None], np.float64)
+
+
+def _watched(
+    shift: Shift, reference: Sequence[_Seen], current: Sequence[_Seen], get: Callable[[_Seen], Any]
+) -> WatchedShift:
+    """Return a shift with the images that lie outside of nearly all of the reference, the farthest first."""
+    if shift.state not in ("watch", "drift"):
+        return WatchedShift(shift)
+    low, high = np.quantile(_numbers(reference, get), (_TAIL, 1 - _TAIL))
+    values = [(float(get(seen)), seen) for seen in current if get(seen) is not None]
+    outside = [(max(low - value, value - high), value, seen) for value, seen in values if not low <= value <= high]
+    outside.sort(key=lambda item: -item[0])
+    return WatchedShift(shift, tuple(Linked(seen.id, seen.name, value) for _, value, seen in outside[:MOST_LINKED]))
+
+
+def plain_drift(drift: Drift) -> dict[str, Any]:
+    """Return a check as plain values, as the database and the API have it."""
+    plain = asdict(drift) | {"at": drift.at.isoformat()}
+    plain["shifts"] = [{**each["shift"], "images": list(each["images"])} for each in plain["shifts"]]
+    return plain
+
+
+def check_drift(service: Service, context: JobContext) -> Mapping[str, Any]:
+    """Do a check of all sites that have images to compare with, as a job; each is written down at once."""
+    with service.database.read() as session:
+        sites = list(session.scalars(select(Site.id).order_by(Site.id)))
+    states: dict[str, int] = {}
+    for number, site_id in enumerate(sites):
+        context.check()
+        context.progress(number, len(sites), "sites")
+        found = site_drift(service, LOCAL, site_id)
+        if found.shifts:
+            _keep(service, site_id, found)
+            states[found.state] = states.get(found.state, 0) + 1
+    return {"sites": states}
+
+
+def _keep(service: Service, site_id: str, found: Drift) -> None:
+    row = DriftCheck(id=new_id(), site_id=site_id, state=found.state, psi=found.psi, result=plain_drift(found))
+    with service.database.write() as session:
+        if session.get(Site, site_id) is None:
+            return
+        session.add(row)
+        session.flush()
+        newest = select(DriftCheck.id).where(DriftCheck.site_id == site_id).order_by(DriftCheck.id.desc())
+        last = session.scalar(newest.offset(MOST_CHECKS).limit(1))
+        if last is not None:
+            session.execute(delete(DriftCheck).where(DriftCheck.site_id == site_id, DriftCheck.id <= last))
+
+
+def list_checks(service: Service, actor: Actor, site_id: str, *, limit: int = 50) -> list[DriftCheck]:
+    """Return the checks of a site that were made by themselves, newest first."""
+    with service.database.read() as session:
+        fetch(session, actor, Site, site_id)
+        query = select(DriftCheck).where(DriftCheck.site_id == site_id).order_by(DriftCheck.id.desc())
+        return list(session.scalars(query.limit(limit)))
+
+
+def latest_drift(session: Session) -> dict[str, float]:
+    """Return the largest index of the last check of each site, by the ids of the sites."""
+    last = select(func.max(DriftCheck.id)).group_by(DriftCheck.site_id)
+    query = select(DriftCheck.site_id, DriftCheck.psi).where(DriftCheck.id.in_(last), DriftCheck.psi.is_not(None))
+    return {site_id: psi for site_id, psi in session.execute(query) if psi is not None}

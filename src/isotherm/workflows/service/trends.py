@@ -1,0 +1,227 @@
+"""Assets over time: their trends, pictures of one view laid over each other, and what a report says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from isotherm.core.errors import ConfigError, DataError, IsothermError, NotFoundError, one_line
+from isotherm.core.findings import ImageResult
+from isotherm.core.shapes import Box
+from isotherm.measurement.asset_trend import AssetTrend, Look, trend_of
+from isotherm.measurement.registration import Registration, moved, register
+from isotherm.measurement.trend import TrendSettings
+from isotherm.reports.change_picture import change_picture
+from isotherm.reports.document.content import ReportSection
+from isotherm.reports.plain import from_plain
+from isotherm.reports.trend_section import trend_section
+from isotherm.store.tables import Asset, Image, Inspection
+from isotherm.workflows.service.access import Actor, at_sites, demand, fetch
+from isotherm.workflows.service.inspections import image_part
+from isotherm.workflows.service.service import Service
+
+MOST_LOOKS = 200
+"""So many of an asset's newest images make its trend."""
+MOST_VIEWS = 12
+"""So many of them are laid over the newest: each has to be decoded."""
+MOST_SECTIONS = 50
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """One earlier image of an asset beside the newest: where it lies, and the highest temperature in a box of both."""
+
+    image: Image
+    at: datetime
+    registration: Registration | None
+    max_c: float | None = None
+    error: str = ""
+
+    @property
+    def same(self) -> bool:
+        """Whether it shows the same view."""
+        return self.registration is not None and self.registration.accepted
+
+    @property
+    def said(self) -> str:
+        """How well it fits, or why it does not."""
+        if self.registration is None or not self.registration.accepted:
+            return self.error or (self.registration.reason if self.registration else "")
+        found = self.registration
+        return f"{found.kind}, structure agrees by {found.correlation:.2f} over {found.overlap:.0%}"
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """The newest image of an asset, and the earlier ones beside it, newest first; ``max_c`` is that of the newest."""
+
+    newest: Image
+    box: Box | None
+    max_c: float | None
+    earlier: tuple[View, ...]
+
+
+def asset_trend(service: Service, actor: Actor, asset_id: str, settings: TrendSettings | None = None) -> AssetTrend:
+    """Return the trend of an asset from the latest inspections of its images.
+
+    An image that was sent twice counts once. A picture's time is when it was taken, or, where the file does not say,
+    when it was sent.
+    """
+    with service.database.read() as session:
+        fetch(session, actor, Asset, asset_id)
+        looks = [_look(image, inspection) for image, inspection in _inspected(session, asset_id)]
+    return trend_of(looks, settings)
+
+
+def _inspected(session: Session, asset_id: str) -> list[tuple[Image, Inspection]]:
+    """Return the newest images of an asset with their latest inspections, none with the content of another."""
+    query = select(Image, Inspection).join(Inspection, Inspection.id == Image.latest_inspection)
+    query = query.where(Image.asset_id == asset_id, Inspection.status == "ok").order_by(Image.id.desc())
+    rows = session.execute(query.limit(MOST_LOOKS)).all()
+    return list({image.digest: (image, inspection) for image, inspection in rows}.values())
+
+
+def taken_at(image: Image) -> datetime:
+    """Return when a picture was taken, as far as is known."""
+    return image.taken_at or image.created_at
+
+
+def _look(image: Image, inspection: Inspection) -> Look:
+    result: ImageResult = from_plain(ImageResult, inspection.result)
+    return Look(
+        taken_at(image), result, image.load_percent, inspection.score, model=inspection.model_id or "", key=image.id
+    )
+
+
+def same_views(service: Service, actor: Actor, asset_id: str, box: Box | None = None) -> Views:
+    """Lay the earlier images of an asset over its newest one.
+
+    Parameters
+    ----------
+    box
+        A part of the newest image [px], whose highest temperature is followed through those of the same view.
+
+    Raises
+    ------
+    NotFoundError
+        The asset has no image.
+    ConfigError
+        The box lies outside the newest image.
+    """
+    images = _newest(service, actor, asset_id)
+    newest, plane = images[0], _plane(service, actor, images[0])
+    if box is not None and (box.x + box.width > plane.shape[1] or box.y + box.height > plane.shape[0]):
+        raise ConfigError(f"the box lies outside the newest image of {plane.shape[1]} x {plane.shape[0]} px")
+    earlier = tuple(_view(service, actor, newest, image, box) for image in images[1:])
+    return Views(newest, box, _highest(plane, box), earlier)
+
+
+def _newest(service: Service, actor: Actor, asset_id: str) -> list[Image]:
+    with service.database.read() as session:
+        fetch(session, actor, Asset, asset_id)
+        images = [image for image, _ in _inspected(session, asset_id)]
+    if not images:
+        raise NotFoundError("inspected image of this asset")
+    return sorted(images, key=taken_at, reverse=True)[: MOST_VIEWS + 1]
+
+
+def _view(service: Service, actor: Actor, newest: Image, image: Image, box: Box | None) -> View:
+    """Return an earlier image beside the newest; one that cannot be read has its reason."""
+    try:
+        found = registration(service, actor, newest, image)
+        seen = _seen(service, actor, newest, image, found) if box is not None and found.accepted else None
+    except IsothermError as error:
+        return View(image, taken_at(image), None, error=one_line(error))
+    return View(image, taken_at(image), found, None if seen is None else _highest(seen, box))
+
+
+def _highest(values: np.ndarray, box: Box | None) -> float | None:
+    """Return the highest value in a box; None where a part of the box shows nothing."""
+    if box is None:
+        return None
+    inside = values[box.y : box.y + box.height, box.x : box.x + box.width]
+    return float(inside.max()) if np.isfinite(inside).all() else None
+
+
+def registration(service: Service, actor: Actor, newest: Image, image: Image) -> Registration:
+    """Return where an image lies in a newer one; found once and kept while this process lives."""
+    key = newest.digest, image.digest
+    if key not in _FOUND:
+        if len(_FOUND) >= _MOST_FOUND:
+            _FOUND.clear()
+        _FOUND[key] = register(_plane(service, actor, newest), _plane(service, actor, image))
+    return _FOUND[key]
+
+
+_FOUND: dict[tuple[str, str], Registration] = {}
+_MOST_FOUND = 4096
+
+
+def _plane(service: Service, actor: Actor, image: Image) -> np.ndarray:
+    """Return the values (H W) of an image, float32, NaN where there is none."""
+    data = image_part(service, actor, image.id, "plane")
+    return np.frombuffer(data, "<f4").reshape(image.height, image.width)
+
+
+def _seen(service: Service, actor: Actor, newest: Image, image: Image, found: Registration) -> np.ndarray:
+    """Return an image as the newest one sees it."""
+    return moved(_plane(service, actor, image), found, (newest.height, newest.width))
+
+
+def change_png(service: Service, actor: Actor, image_id: str, earlier_id: str) -> bytes:
+    """Return a picture of what has become warmer (red) and colder (blue) from one image to another of the same view.
+
+    Raises
+    ------
+    DataError
+        The two are not the same view, or one has no temperatures; the message says why.
+    """
+    with service.database.read() as session:
+        newest, image = (fetch(session, actor, Image, each) for each in (image_id, earlier_id))
+    if any(each.kind == "levels" for each in (newest, image)):
+        raise DataError("a picture without temperatures has no change of temperature")
+    found = registration(service, actor, newest, image)
+    if not found.accepted:
+        raise DataError(f"the two images are not the same view: {found.reason}")
+    return change_picture(_plane(service, actor, newest) - _seen(service, actor, newest, image, found))
+
+
+def report_sections(
+    service: Service, actor: Actor, site_id: str, asset_ids: Sequence[str] | None = None, language: str = "en"
+) -> tuple[ReportSection, ...]:
+    """Return a section of a report for each asset that was inspected more than once, those with an alarm first.
+
+    Parameters
+    ----------
+    asset_ids
+        Which assets of the site; None for the first `MOST_SECTIONS` by name that have images.
+    language
+        A code of `isotherm.reports.document.wording.LANGUAGES`.
+    """
+    demand(actor, "read", site_id)
+    found = []
+    for asset in _assets(service, actor, site_id, asset_ids):
+        trend = asset_trend(service, actor, asset.id)
+        if len(trend.rows) > 1:
+            found.append((not trend.alarms, asset.name, trend_section(asset.name, _about(asset), trend, language)))
+    return tuple(section for _, _, section in sorted(found, key=lambda item: item[:2]))
+
+
+def _assets(service: Service, actor: Actor, site_id: str, asset_ids: Iterable[str] | None) -> Sequence[Asset]:
+    query = select(Asset).where(at_sites(actor, Asset.site_id, site_id))
+    if asset_ids is None:
+        query = query.where(select(Image.id).where(Image.asset_id == Asset.id).exists())
+    else:
+        query = query.where(Asset.id.in_(list(asset_ids)))
+    with service.database.read() as session:
+        return session.scalars(query.order_by(Asset.name).limit(MOST_SECTIONS)).all()
+
+
+def _about(asset: Asset) -> str:
+    current = f"{asset.rated_current_a:g} A" if asset.rated_current_a is not None else ""
+    return ", ".join(part for part in (asset.kind, asset.place, asset.rating, current) if part)
