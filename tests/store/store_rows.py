@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 from sqlalchemy.orm import Session
 
 from isotherm.store.blob_rows import remember
@@ -28,3 +32,15 @@ def add_image(session: Session, site: Site, stored: Stored, name: str = "a.jpg")
 
 def keep(blobs: Blobs, content: bytes) -> Stored:
     return blobs.put(content, most_bytes=MOST)
+
+
+def lines_until_killed(program: str, *arguments: str | Path, lines: int) -> list[str]:
+    """Run a program, kill it when it has written so many lines, and return all whole lines that it wrote."""
+    process = subprocess.Popen([sys.executable, "-c", program, *arguments], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    found = [process.stdout.readline().strip() for _ in range(lines)]
+    process.kill()
+    found += [line.strip() for line in process.stdout if line.endswith("\n")]
+    process.stdout.close()
+    process.wait()
+    return found

@@ -7,8 +7,6 @@ import hashlib
 import io
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
@@ -17,7 +15,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
-from store_rows import MOST, keep
+from store_rows import MOST, keep, lines_until_killed
 
 from isotherm.core.errors import DataError, NotFoundError, OutputError, StorageFullError, TooLargeError
 from isotherm.store.blobs import Blobs, Flaw, Stored
@@ -253,16 +251,7 @@ for number in range(10**6):
 def test_nothing_that_was_acknowledged_is_lost_by_kill(tmp_path: Path) -> None:
     acknowledged: list[str] = []
     for turn in range(4):
-        process = subprocess.Popen(
-            [sys.executable, "-c", PUTTER, tmp_path, str(turn)], stdout=subprocess.PIPE, text=True
-        )
-        assert process.stdout is not None
-        acknowledged += [process.stdout.readline().strip() for _ in range(20 + 7 * turn)]
-        process.kill()
-        # Whole lines that had been written before the end.
-        acknowledged += [line.strip() for line in process.stdout if line.endswith("\n")]
-        process.stdout.close()
-        process.wait()
+        acknowledged += lines_until_killed(PUTTER, tmp_path, str(turn), lines=20 + 7 * turn)
     blobs = Blobs(tmp_path)
     assert len(acknowledged) >= 122
     assert set(acknowledged) <= set(blobs.digests())

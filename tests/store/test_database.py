@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -14,7 +13,7 @@ import psycopg
 import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import OperationalError
-from store_rows import add_site
+from store_rows import add_site, lines_until_killed
 
 from databases import PostgreSQL
 from isotherm.core.errors import BusyError, ConfigError, ConflictError, MissingExtraError, OutputError, StorageFullError
@@ -290,15 +289,7 @@ for number in range(10**6):
 def test_no_commit_that_was_acknowledged_is_lost_by_kill(database_url: str) -> None:
     acknowledged: list[str] = []
     for turn in range(3):
-        process = subprocess.Popen(
-            [sys.executable, "-c", WRITER, database_url, str(turn)], stdout=subprocess.PIPE, text=True
-        )
-        assert process.stdout is not None
-        acknowledged += [process.stdout.readline().strip() for _ in range(30 + 11 * turn)]
-        process.kill()
-        acknowledged += [line.strip() for line in process.stdout if line.endswith("\n")]
-        process.stdout.close()
-        process.wait()
+        acknowledged += lines_until_killed(WRITER, database_url, str(turn), lines=30 + 11 * turn)
     database = Database.open(database_url)
     found = names(database)
     # The one that was being written when it was killed may be there.

@@ -16,12 +16,12 @@ from isotherm.workflows import classify_features
 from isotherm.workflows.classify import ClassifySettings, load_classifier, train_classifier
 from isotherm.workflows.classify_data import labelled_folder
 from isotherm.workflows.classify_evaluate import evaluate_classifier
-from isotherm.workflows.classify_features import FeatureSettings, extract_features, read_features
-from isotherm.workflows.classify_rows import Reading
+from isotherm.workflows.classify_features import extract_features, read_features
+from isotherm.workflows.classify_rows import LookSettings, Reading
 from isotherm.workflows.reading import read_many
 from labelled_pictures import write_pictures
 
-QUICK = FeatureSettings(image_size=32)
+QUICK = LookSettings(image_size=32)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_steps_of_other_settings_are_not_mixed_in(data: Path, tmp_path: Path) ->
     with pytest.raises(KeyboardInterrupt):
         extract_features(labelled_folder(data), out, settings=QUICK, progress=stop)
     with pytest.raises(OutputError, match="other pictures or settings"):
-        extract_features(labelled_folder(data), out, settings=FeatureSettings(image_size=64))
+        extract_features(labelled_folder(data), out, settings=LookSettings(image_size=64))
     (out.with_name("f.h5.part") / "run.json").write_text("{")
     with pytest.raises(OutputError, match="is damaged"):
         extract_features(labelled_folder(data), out, settings=QUICK)

@@ -14,8 +14,8 @@ from isotherm.cli.progress import bar
 from isotherm.core.scene import SceneEdit
 from isotherm.formats import ReadHints
 from isotherm.workflows.classify_data import labelled_folder
-from isotherm.workflows.classify_features import FeatureSettings, extract_features
-from isotherm.workflows.classify_rows import Reading
+from isotherm.workflows.classify_features import extract_features
+from isotherm.workflows.classify_rows import LookSettings, Reading
 
 DATA_HELP = (
     "folder of images, DIR/<category>/..., or DIR/train/<category>/... and DIR/test/<category>/..., or with a table "
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     )
     add_overwrite(parser)
     add_flags(parser, FeatureConfig, "features")
-    add_flags(parser, FeatureSettings, "pictures")
+    add_flags(parser, LookSettings, "pictures")
     add_reading(parser)
 
 
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         report = extract_features(
             folder,
             arguments.output,
-            settings=from_flags(FeatureSettings, arguments),
+            settings=from_flags(LookSettings, arguments),
             reading=reading_of(arguments, from_flags(FeatureConfig, arguments)),
             overwrite=arguments.overwrite,
             progress=progress,

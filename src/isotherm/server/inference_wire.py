@@ -6,8 +6,6 @@ https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protoc
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import struct
 from collections.abc import Mapping, Sequence
@@ -17,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from isotherm.core.errors import ConfigError, FormatError, UsageError
+from isotherm.workflows.compat.pictures import from_base64
 
 LENGTH_HEADER = "Inference-Header-Content-Length"
 INPUT = "image"
@@ -139,10 +138,7 @@ def _from_base64(data: object) -> list[bytes]:
 def _decoded(place: int, text: object) -> bytes:
     if not isinstance(text, str):
         raise UsageError(f"data[{place}] must be a base64 text")
-    try:
-        return base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise FormatError(f"data[{place}] is no base64 text (RFC 4648)") from error
+    return from_base64(text, f"data[{place}]")
 
 
 def _wanted(found: Mapping[str, Any]) -> dict[str, bool]:

@@ -11,12 +11,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from isotherm.anomaly.inputs import OverlayChoice
 from isotherm.classification import CLASSIFIERS
 from isotherm.classification.calibration import LEAST_HELD_OUT, Temperature
 from isotherm.classification.method import ClassifierMethod, Examples, Fitted, Labels, NeedsExtra
 from isotherm.classification.openset import OpenSet, fit_open_set
-from isotherm.core.config import setting, to_mapping, validate
+from isotherm.core.config import setting, to_mapping
 from isotherm.core.errors import DataError, UsageError
 from isotherm.core.progress import Progress, silent
 from isotherm.runtime.bundle import check_target
@@ -38,7 +37,16 @@ from isotherm.workflows.classify_model import (
     load_classifier,
     save_classifier,
 )
-from isotherm.workflows.classify_rows import Fixed, LabelledRows, Look, Reading, Show, gathered, rows_of, scratch
+from isotherm.workflows.classify_rows import (
+    Fixed,
+    LabelledRows,
+    Look,
+    LookSettings,
+    Reading,
+    gathered,
+    rows_of,
+    scratch,
+)
 from isotherm.workflows.normals import Skipped
 from isotherm.workflows.versions import installed
 
@@ -58,7 +66,7 @@ OpenSetChoice = Literal["mahalanobis", "knn", "off"]
 
 
 @dataclass(frozen=True)
-class ClassifySettings:
+class ClassifySettings(LookSettings):
     """What training needs to know beside the method."""
 
     image_size: int = setting(
@@ -67,16 +75,6 @@ class ClassifySettings:
         "small_cnn as many as the pictures have)",
         low=0,
         high=4096,
-    )
-    show: Show = setting(  # noqa: RUF009
-        "auto",
-        "what it is shown of images with temperatures: temperatures, or grey pictures (pictures); auto: temperatures, "
-        "unless other images have none",
-    )
-    ignore_overlays: OverlayChoice = setting(  # noqa: RUF009
-        "off",
-        "leave out what is drawn into images (logos, read-outs, markers, scales): auto does so in pictures without "
-        "temperatures; takes several times as long as the network itself",
     )
     min_confidence: float = setting(
         MIN_CONFIDENCE, f"below this probability the answer is '{NO_CATEGORY}'", low=0.0, high=1.0
@@ -95,9 +93,6 @@ class ClassifySettings:
     )
     common_in_testing: bool = setting(False, "test with the images of the shared collection too")
     seed: int = setting(0, "seed of everything random; the same seed gives the same model", low=0, high=2**31 - 1)
-
-    def __post_init__(self) -> None:
-        validate(self)
 
 
 def train_classifier(

@@ -30,14 +30,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from isotherm.anomaly.inputs import InputSpec, OverlayChoice
+from isotherm.anomaly.inputs import InputSpec
 from isotherm.classification.features import FeatureSpec
-from isotherm.core.config import setting, to_mapping, validate
+from isotherm.core.config import to_mapping
 from isotherm.core.errors import DataError, MissingExtraError, ModelError, OutputError
 from isotherm.core.files import make_folder, npz_of, sha256, write_whole
 from isotherm.core.progress import Progress, silent
 from isotherm.workflows.classify_data import LabelledFolder, LabelledPicture, Row
-from isotherm.workflows.classify_rows import Fixed, LabelledRows, Look, Reading, Show, gathered, scratch
+from isotherm.workflows.classify_rows import Fixed, LabelledRows, Look, LookSettings, Reading, gathered, scratch
 from isotherm.workflows.normals import Skipped
 from isotherm.workflows.versions import installed
 
@@ -50,26 +50,6 @@ FORMAT_VERSION = 1
 _RUN = "run.json"
 _TEXTS = ("paths", "digests", "groups", "parts")
 _DATASETS = ("features", "labels", "label_names", *_TEXTS, "skipped", "about")
-
-
-@dataclass(frozen=True)
-class FeatureSettings:
-    """How pictures are shown to the network."""
-
-    image_size: int = setting(224, "side of the square with as many pixels as each picture is given", low=32, high=4096)
-    show: Show = setting(  # noqa: RUF009
-        "auto",
-        "what it is shown of images with temperatures: temperatures, or grey pictures (pictures); auto: temperatures, "
-        "unless other images have none",
-    )
-    ignore_overlays: OverlayChoice = setting(  # noqa: RUF009
-        "off",
-        "leave out what is drawn into images (logos, read-outs, markers, scales): auto does so in pictures without "
-        "temperatures; takes several times as long as the network itself",
-    )
-
-    def __post_init__(self) -> None:
-        validate(self)
 
 
 @dataclass(frozen=True)
@@ -87,7 +67,7 @@ def extract_features(
     folder: LabelledFolder,
     out: Path,
     *,
-    settings: FeatureSettings | None = None,
+    settings: LookSettings | None = None,
     reading: Reading | None = None,
     overwrite: bool = False,
     progress: Progress = silent,
@@ -109,7 +89,7 @@ def extract_features(
     if out.exists() and not overwrite:
         raise OutputError(f"{out} is there already; name another file, or replace it with --overwrite")
     reading = reading or Reading()
-    run = _Run(folder, out, settings or FeatureSettings(), reading, progress)
+    run = _Run(folder, out, settings or LookSettings(), reading, progress)
     fixed, resumed = run.begin(overwrite=overwrite)
     for number in range(run.steps):
         run.step(number, fixed)
@@ -122,7 +102,7 @@ def extract_features(
 class _Run:
     folder: LabelledFolder
     out: Path
-    settings: FeatureSettings
+    settings: LookSettings
     reading: Reading
     progress: Progress
 

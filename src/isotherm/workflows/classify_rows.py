@@ -15,6 +15,7 @@ from jaxtyping import Float32
 from isotherm.anomaly.inputs import InputChoices, InputSpec, Kind, OverlayChoice, kind_of
 from isotherm.classification.features import FeatureConfig, FeatureSpec
 from isotherm.classification.method import Values
+from isotherm.core.config import setting, validate
 from isotherm.core.errors import DataError, UsageError, one_line
 from isotherm.core.files import sha256
 from isotherm.core.progress import Progress
@@ -101,6 +102,26 @@ class Look:
     side_px: int | None
     show: Show = "auto"
     overlays: OverlayChoice = "off"
+
+
+@dataclass(frozen=True)
+class LookSettings:
+    """How pictures are shown to a network."""
+
+    image_size: int = setting(224, "side of the square with as many pixels as each picture is given", low=32, high=4096)
+    show: Show = setting(  # noqa: RUF009
+        "auto",
+        "what it is shown of images with temperatures: temperatures, or grey pictures (pictures); auto: temperatures, "
+        "unless other images have none",
+    )
+    ignore_overlays: OverlayChoice = setting(  # noqa: RUF009
+        "off",
+        "leave out what is drawn into images (logos, read-outs, markers, scales): auto does so in pictures without "
+        "temperatures; takes several times as long as the network itself",
+    )
+
+    def __post_init__(self) -> None:
+        validate(self)
 
 
 @dataclass(frozen=True, eq=False)

@@ -56,11 +56,20 @@ def image_type_of(text: str) -> str:
     return known
 
 
-def decoded(text: str, image_type: str, *, most_bytes: int) -> bytes:
-    """Return the bytes of a base64 text, which must begin as the type says.
+def from_base64(text: str, called: str) -> bytes:
+    """Return the bytes of a base64 text.
 
-    Line breaks and blanks in the text are ignored, as MIME writes them (RFC 2045); anything else that is not of the
-    alphabet is an error (RFC 4648, section 3.3).
+    Line breaks and blanks are ignored, as MIME writes them (RFC 2045); anything else that is not of the alphabet is an
+    error (RFC 4648, section 3.3), whose message calls the text as `called` says.
+    """
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise FormatError(f"{called} is no base64 text (RFC 4648)") from error
+
+
+def decoded(text: str, image_type: str, *, most_bytes: int) -> bytes:
+    """Return the bytes of a base64 text (`from_base64`), which must begin as the type says.
 
     Raises
     ------
@@ -69,10 +78,7 @@ def decoded(text: str, image_type: str, *, most_bytes: int) -> bytes:
     """
     if len(text) > most_bytes * 2:
         raise FormatError(f"image holds {len(text)} characters; at most {most_bytes} bytes are taken")
-    try:
-        data = base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise FormatError("image is no base64 text (RFC 4648)") from error
+    data = from_base64(text, "image")
     if not data:
         raise FormatError("image is empty")
     if len(data) > most_bytes:
