@@ -25,7 +25,8 @@ from isotherm.store.migrate import differences, newest, upgrade, version_of
 from isotherm.store.tables import Image
 from isotherm.store.verify import verify
 
-FIRST, STRIDE, MOST = 5, 1 if os.environ.get("ISOTHERM_EVERY_CALL") else 29, 190
+EVERY = bool(os.environ.get("ISOTHERM_EVERY_CALL"))
+FIRST, STRIDE, MOST = 4, 1 if EVERY else 31, 190
 """The first calls of a kind all go wrong, of the many behind them some; all with ISOTHERM_EVERY_CALL=1."""
 
 
@@ -164,14 +165,25 @@ def test_every_operation_is_checked() -> None:
     assert CHECKS.keys() == OPERATIONS.keys()
 
 
+@pytest.fixture(scope="module")
+def server(request: pytest.FixtureRequest) -> Iterator[FaultServer]:
+    """Give a server of one kind of fault."""
+    with fault_server(request.param) as found:
+        yield found
+
+
+# A disk that fails is refused by the same lines as one that is full, and steps of the schema are killed statement by
+# statement elsewhere; with ISOTHERM_EVERY_CALL=1 all of it is tried here.
+USUAL = [operation for operation in CHECKS if operation != "schema"]
+SWEEPS = [(fault, operation) for fault in ("ENOSPC", KILL) for operation in USUAL] + [("EIO", "upload")]
+if EVERY:
+    SWEEPS = [(fault, operation) for fault in ("ENOSPC", "EIO", KILL) for operation in CHECKS]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("fault", "operation"),
-    [(fault, operation) for fault in ("ENOSPC", KILL) for operation in CHECKS] + [("EIO", "upload")],
-)
-def test_whatever_call_goes_wrong(fault: str, operation: str, made: Path, tmp_path: Path) -> None:
-    with fault_server(fault) as server:
-        met = sweep(server, operation, made, CHECKS[operation], tmp_path)
-    assert sum(met.values()) > 15
-    assert met["openat"] >= 5
-    assert met["pwrite64"] >= 5
+@pytest.mark.parametrize(("server", "operation"), SWEEPS, indirect=["server"])
+def test_whatever_call_goes_wrong(server: FaultServer, operation: str, made: Path, tmp_path: Path) -> None:
+    met = sweep(server, operation, made, CHECKS[operation], tmp_path)
+    assert sum(met.values()) > 10
+    assert met["openat"] >= 3
+    assert met["pwrite64"] >= 3
