@@ -37,6 +37,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from thermal_files import FlirFile
 
 BOUNDARY = "isotherm-load"
+START_S = 5.0
+"""How long the processes that send may take to start [s]."""
+Span = tuple[float, float]
+"""When they begin and when they end, by the clock [s]."""
 TARGETS = {"uploads_per_s": 30.0, "upload_p99_ms": 300.0, "health_p99_ms": 60.0, "page_p99_ms": 60.0}
 
 
@@ -125,10 +129,11 @@ def own_server(workers: int):
             process.stdout.close()
 
 
-def client_loop(url: str, site: str, pictures: list[bytes], until: float, number: int, seen: list) -> None:
+def client_loop(url: str, site: str, pictures: list[bytes], span: Span, number: int, seen: list) -> None:
     """Upload until the time is up, and note status and seconds of each."""
     client, sent = Client(url), 0
-    while time.time() < until:
+    time.sleep(max(0.0, span[0] - time.time()))
+    while time.time() < span[1]:
         # Bytes after the end of a JPEG are nobody's; they make each file another one.
         data = pictures[(number + sent) % len(pictures)] + f"{number}-{sent}-{time.time_ns()}".encode()
         status, body, seconds = client.upload(site, f"motor-{number}-{sent}.jpg", data)
@@ -140,10 +145,10 @@ def client_loop(url: str, site: str, pictures: list[bytes], until: float, number
             time.sleep(0.2)
 
 
-def clients_process(url: str, site: str, pictures: list[bytes], until: float, clients: int, queue) -> None:
+def clients_process(url: str, site: str, pictures: list[bytes], span: Span, clients: int, queue) -> None:
     """Run all clients, each in a thread of its own, in this one process."""
     seen: list[tuple[int, float]] = []
-    threads = [threading.Thread(target=client_loop, args=(url, site, pictures, until, n, seen)) for n in range(clients)]
+    threads = [threading.Thread(target=client_loop, args=(url, site, pictures, span, n, seen)) for n in range(clients)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -151,10 +156,11 @@ def clients_process(url: str, site: str, pictures: list[bytes], until: float, cl
     queue.put(seen)
 
 
-def probe_process(url: str, path: str, until: float, queue) -> None:
+def probe_process(url: str, path: str, span: Span, queue) -> None:
     """Ask for one path ten times a second, as people and monitors together might."""
     client, seen = Client(url), []
-    while time.time() < until:
+    time.sleep(max(0.0, span[0] - time.time()))
+    while time.time() < span[1]:
         status, _, seconds = client.send("GET", path)
         seen.append((status, seconds))
         time.sleep(0.1)
@@ -183,23 +189,24 @@ def cpu_now(pid: int) -> dict[str, float]:
 
 def measure(url: str, site: str, pictures: list[bytes], seconds: float, clients: int, pid: int = 0) -> dict:
     """Return what a load of some seconds shows."""
-    before = cpu_now(pid)
     context = multiprocessing.get_context("spawn")
     queues = {name: context.Queue() for name in ("upload", "health", "page")}
-    until = time.time() + seconds + 3
+    # All begin together, when all have been started: to start them takes the same two cores.
+    span = (time.time() + START_S, time.time() + START_S + seconds)
     processes = [
-        context.Process(target=clients_process, args=(url, site, pictures, until, clients, queues["upload"])),
-        context.Process(target=probe_process, args=(url, "/healthz", until, queues["health"])),
-        context.Process(target=probe_process, args=(url, "/", until, queues["page"])),
+        context.Process(target=clients_process, args=(url, site, pictures, span, clients, queues["upload"])),
+        context.Process(target=probe_process, args=(url, "/healthz", span, queues["health"])),
+        context.Process(target=probe_process, args=(url, "/", span, queues["page"])),
     ]
     for process in processes:
         process.start()
-    started = time.time()
+    time.sleep(max(0.0, span[0] - time.time()))
+    before, started = cpu_now(pid), time.time()
     seen = {name: queue.get() for name, queue in queues.items()}
     spent = time.time() - started
     for process in processes:
         process.join()
-    found = summary(seen, min(spent, seconds + 3))
+    found = summary(seen, spent)
     for name, used in cpu_now(pid).items():
         found[f"{name}_cpu_ms_a_file"] = round(1000 * (used - before[name]) / max(1, found["uploads"]), 2)
     return found

@@ -40,10 +40,12 @@ def create_app(service: Service, *, settings: ServerSettings | None = None) -> F
         # Their pages load scripts from elsewhere; docs/api.md and the checked-in description serve instead.
         docs_url=None,
         redoc_url=None,
+        # A path with a slash too many is another path: /sites/%2F is no way to write /sites.
+        redirect_slashes=False,
         separate_input_output_schemas=False,
     )
     app.state.service, app.state.settings = service, settings
-    app.state.metrics = Metrics(service)
+    app.state.metrics = Metrics(service, sites=settings.metrics_sites)
     app.state.streams, app.state.stopping = Streams(), lambda: False
     app.state.keys_at_work = set()
     app.state.key = key_of(service.folder)
@@ -54,6 +56,15 @@ def create_app(service: Service, *, settings: ServerSettings | None = None) -> F
     for module, parameters in _parts(settings):
         _mount(app, module, service, parameters)
     return app
+
+
+def warm_up(app: FastAPI) -> None:
+    """Build what the first requests would wait for, on the loop that answers all of them: routes and templates."""
+    nowhere = {"type": "http", "method": "GET", "path": "/-", "root_path": "", "headers": [], "query_string": b""}
+    for route in app.routes:
+        route.matches(nowhere)
+    if find_spec("isotherm.server.pages") is not None:
+        import_module("isotherm.server.pages.rendering").compile_templates()
 
 
 def _parts(settings: ServerSettings) -> list[tuple[str, tuple[Any, ...]]]:

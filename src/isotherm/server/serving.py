@@ -15,7 +15,8 @@ from typing import Any
 import uvicorn
 
 from isotherm.core.errors import IsothermError, OutputError, UsageError
-from isotherm.server.app import create_app
+from isotherm.jobs.traces import tracing
+from isotherm.server.app import create_app, warm_up
 from isotherm.server.logs import log_to, stop_logging
 from isotherm.server.protocol import PatientProtocol
 from isotherm.server.settings import ServerSettings, host_name, is_loopback
@@ -50,6 +51,8 @@ class ServeOptions:
         How browsers reach the server through a proxy; then every request needs a token.
     insecure
         Serve other machines without tokens.
+    metrics_sites
+        How many sites have figures of their own.
     compat
         The folders of the compatibility routes; None for its default.
     """
@@ -62,6 +65,7 @@ class ServeOptions:
     blobs: str = ""
     public_url: str = ""
     insecure: bool = False
+    metrics_sites: int = 20
     compat: Any = None
 
 
@@ -95,6 +99,7 @@ def serve(options: ServeOptions, announce: Callable[[Listening], None]) -> None:
         service = stack.enter_context(_opened(options))
         settings = settings_for(options, tokens=any_token(service))
         stack.enter_context(_logging(options.folder))
+        stack.enter_context(tracing())
         stack.enter_context(_workers(options))
         _run(create_app(service, settings=settings), handle, options, announce)
 
@@ -115,7 +120,13 @@ def settings_for(options: ServeOptions, *, tokens: bool) -> ServerSettings:
         )
     local = private or (options.insecure and not tokens)
     hosts = LOOPBACK | {host_name(_bracketed(options.host))} if is_loopback(options.host) else None
-    return ServerSettings(local=local, hosts=hosts, public_url=options.public_url, compat=options.compat)
+    return ServerSettings(
+        local=local,
+        hosts=hosts,
+        public_url=options.public_url,
+        metrics_sites=options.metrics_sites,
+        compat=options.compat,
+    )
 
 
 @contextmanager
@@ -183,6 +194,7 @@ def _run(app: Any, handle: socket.socket, options: ServeOptions, announce: Calla
     )
     server = _Server(config, lambda: announce(_listening(handle, app.state.settings)))
     app.state.stopping = lambda: server.should_exit
+    warm_up(app)
     with _signals_of_server():
         server.run(sockets=[handle])
 

@@ -36,6 +36,8 @@ class ServerSettings:
         A client that is slower is answered 408: whole header, pause within a body [s], and mean speed of a body.
     event_poll_s
         How often the events of a job look for news [s].
+    metrics_sites
+        How many sites have figures of their own at ``/metrics``; those of the others are added up.
     compat
         The folders of the compatibility routes, `isotherm.workflows.compat.config.CompatConfig`; None for its default.
     """
@@ -51,11 +53,12 @@ class ServerSettings:
     most_fields: int = 50
     most_field_bytes: int = 64 * 1024
     most_uploads: int = 8
-    most_waiting: int = 24
+    most_waiting: int = 8
     header_s: float = 10.0
     idle_s: float = 15.0
     least_bytes_per_s: int = 10_000
     event_poll_s: float = 0.5
+    metrics_sites: int = 20
     compat: Any = field(default=None)
 
     def __post_init__(self) -> None:

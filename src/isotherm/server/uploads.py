@@ -247,7 +247,8 @@ async def received(request: Request, service: Any = None) -> AsyncIterator[Form]
     spill = _Spill(service.folder / "scratch")
     try:
         parts = await _parse(request, spill)
-        yield await run_in_threadpool(_form_of, parts, spill)
+        # Only what lies on the disk is worth a thread.
+        yield await run_in_threadpool(_form_of, parts, spill) if spill.paths else _form_of(parts, spill)
     finally:
         spill.remove()
 

@@ -122,6 +122,12 @@ def templates() -> Environment:
     return environment
 
 
+def compile_templates() -> None:
+    """Have all templates ready before the first page is asked for."""
+    for name in templates().list_templates(extensions=["j2"]):
+        templates().get_template(name)
+
+
 def level(rank: int | None) -> str:
     """Return the style of a rank of severity."""
     return LEVELS.get(-1 if rank is None else rank, "high")

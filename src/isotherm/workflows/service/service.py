@@ -37,6 +37,8 @@ __all__ = ["LOCAL", "SCOPES", "Actor", "Limits", "Scope", "Service"]
 DATABASE = "ISOTHERM_DATABASE"
 """The environment variable that names the database, because a password on a command line is seen by others."""
 CHILD_NICE = 5
+CHILD_TASKS = 10_000
+"""After so many files a child is replaced; to start one takes a core for a second, which uploads wait for."""
 R = TypeVar("R")
 
 
@@ -210,6 +212,10 @@ def _examinations(limits: Limits, watch: Watch) -> Examinations:
 
     # Nice, so that pages are answered while all children decode.
     child = ChildLimits(
-        memory_bytes=limits.memory_bytes, timeout_s=limits.decode_s, input_bytes=limits.file_bytes, nice=CHILD_NICE
+        memory_bytes=limits.memory_bytes,
+        timeout_s=limits.decode_s,
+        input_bytes=limits.file_bytes,
+        nice=CHILD_NICE,
+        tasks=CHILD_TASKS,
     )
     return Examinations(limits.children, waiting=limits.takers + limits.children, limits=child, watch=watch)

@@ -1,0 +1,32 @@
+"""What the first requests would wait for is there before them."""
+
+from __future__ import annotations
+
+from starlette.testclient import TestClient
+
+from isotherm.server.app import create_app, warm_up
+from isotherm.server.pages.rendering import templates
+from isotherm.workflows.service.service import Service
+
+
+def test_all_templates_are_compiled_before_the_first_page(folder: Service) -> None:
+    templates.cache_clear()
+    warm_up(create_app(folder))
+    cache = templates().cache
+    assert cache is not None
+    assert {name for _, name in cache} >= set(templates().list_templates(extensions=["j2"]))
+
+
+def test_an_application_that_is_warm_answers_as_any_other(folder: Service) -> None:
+    app = create_app(folder)
+    warm_up(app)
+    client = TestClient(app, base_url="http://127.0.0.1")
+    assert [client.get(path).status_code for path in ("/", "/healthz", "/api/v1/sites", "/nowhere")] == [
+        200, 200, 200, 404,
+    ]  # fmt: skip
+
+
+def test_a_slash_too_many_is_another_path(folder: Service) -> None:
+    client = TestClient(create_app(folder), base_url="http://127.0.0.1", follow_redirects=False)
+    assert client.get("/api/v1/sites/").status_code == 404
+    assert client.get("/api/v1/sites").status_code == 200
