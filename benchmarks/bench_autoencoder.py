@@ -27,6 +27,7 @@ from isotherm.nn.autoencoder import AUTOENCODER
 from isotherm.nn.fitting import Course, FitPlan, fit_lessons, has_bfloat16
 from isotherm.nn.lessons import Lesson, Lessons
 from isotherm.nn.losses import squared_error
+from isotherm.nn.together import Team
 from isotherm.runtime.compiled import cores
 from isotherm.testing.anomaly import BatchImages
 
@@ -91,7 +92,7 @@ def plain_step(
 def fitted() -> Callable[[], object]:
     network = AUTOENCODER.build().to(memory_format=torch.channels_last)
     network.train()
-    course, pictures = Course(network, AUTOENCODER, PLAN, torch.Generator().manual_seed(0)), lesson(scenes(BATCH))
+    course, pictures = Course(network, AUTOENCODER, PLAN, seed=0, team=Team(0, 1)), lesson(scenes(BATCH))
     return lambda: course.step(pictures)
 
 

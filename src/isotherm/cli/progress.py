@@ -9,12 +9,16 @@ from typing import Any
 
 from tqdm import tqdm
 
-from isotherm.core.progress import Progress
+from isotherm.core.processes import is_first_process
+from isotherm.core.progress import Progress, silent
 
 
 @contextmanager
 def bar() -> Iterator[Progress]:
     """Give a `Progress` that shows one bar for each stage of the work (a stage begins where its message changes)."""
+    if not is_first_process():
+        yield silent
+        return
     stages = _Bars() if sys.stderr.isatty() else _Lines()
     try:
         yield stages

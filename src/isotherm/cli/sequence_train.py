@@ -11,6 +11,7 @@ from isotherm.cli.flags import add_device, add_flags, from_flags
 from isotherm.cli.main import EXIT_SOME_FAILED
 from isotherm.cli.progress import bar
 from isotherm.core.config import settings_of
+from isotherm.core.processes import is_first_process
 from isotherm.segmentation import NETWORKS
 from isotherm.segmentation.network import NetConfig
 from isotherm.segmentation.plan import FitConfig
@@ -68,7 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
     )
     with bar() as progress:
         taught = train_network(arguments.data, arguments.output, training, progress=progress)
-    _tell(taught, arguments.output)
+    if is_first_process():
+        _tell(taught, arguments.output)
     return EXIT_SOME_FAILED if taught.skipped else 0
 
 

@@ -15,6 +15,7 @@ from isotherm.cli.main import EXIT_SOME_FAILED
 from isotherm.cli.progress import bar
 from isotherm.core.config import settings_of
 from isotherm.core.errors import UsageError
+from isotherm.core.processes import is_first_process
 from isotherm.core.scene import SceneEdit
 from isotherm.evaluation.cost import Costs
 from isotherm.formats import ReadHints
@@ -93,7 +94,8 @@ def run(arguments: argparse.Namespace) -> int:
             labelled=labelled_choice(arguments),
             progress=progress,
         )
-    _tell(model, arguments.output)
+    if is_first_process():
+        _tell(model, arguments.output)
     return EXIT_SOME_FAILED if model.manifest["data"]["skipped"] else 0
 
 

@@ -16,6 +16,7 @@ from isotherm.core.errors import ConfigError
 from isotherm.core.progress import Progress
 from isotherm.nn.augment import augmented
 from isotherm.nn.lessons import Images, Lesson, Lessons
+from isotherm.nn.together import Team, team_of
 
 Network = TypeVar("Network", bound=nn.Module)
 Loss = Callable[[Any, Lesson], torch.Tensor]
@@ -123,17 +124,18 @@ def fit_lessons(
         The plan asks for a GPU that is not there.
     """
     device = torch_device(plan.device)
+    team = team_of(device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = task.build()
     # bfloat16 and this layout together: benchmarks/bench_autoencoder.py says how much they bring.
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     scored = task.corrupt(lessons.validation, torch.Generator().manual_seed(SCORED_WITH))
-    course = Course(network, task, plan, torch.Generator().manual_seed(seed))
+    course = Course(network, task, plan, seed=seed, team=team)
     best, best_loss, best_epoch = copy.deepcopy(network.state_dict()), math.inf, 0
     for epoch in range(1, plan.epochs + 1):
         loss = course.epoch(lessons.chunks())
-        validation = _validate(network, task.loss, scored, plan)
+        validation = team.agreed(_validate(network, task.loss, scored, plan))
         if validation < best_loss:
             best, best_loss, best_epoch = copy.deepcopy(network.state_dict()), validation, epoch
         message = f"epoch {epoch} loss {loss:.5f}, validation {validation:.5f}"
@@ -163,8 +165,12 @@ def has_bfloat16(device: torch.device) -> bool:
 class Course:
     """The network's weights on their way down."""
 
-    def __init__(self, network: nn.Module, task: Task[Any], plan: FitPlan, generator: torch.Generator) -> None:
-        self._network, self._task, self._plan, self._generator = network, task, plan, generator
+    def __init__(self, network: nn.Module, task: Task[Any], plan: FitPlan, *, seed: int, team: Team) -> None:
+        self._team, self._task, self._plan = team, task, plan
+        self._network = team.averaging(network)
+        self._generator = torch.Generator().manual_seed(team.seed(seed))
+        # All processes go through the pictures in one order.
+        self._order = self._generator if team.count == 1 else torch.Generator().manual_seed(seed)
         self._device = torch.device(plan.device)
         self._mixed = plan.bfloat16 and has_bfloat16(self._device)
         self._optimiser = torch.optim.Adam(network.parameters(), lr=plan.learning_rate, fused=True)
@@ -176,12 +182,11 @@ class Course:
         self._set_rate()
         total, count = 0.0, 0
         for chunk in chunks:
-            for members in torch.split(torch.randperm(len(chunk), generator=self._generator), self._plan.batch_size):
-                # Batch normalisation needs two: the last picture of an odd number is taken twice.
-                pair = members.expand(2) if len(members) == 1 else members
-                total, count = total + self.step(chunk.pick(pair)) * len(members), count + len(members)
+            for members in torch.split(torch.randperm(len(chunk), generator=self._order), self._plan.batch_size):
+                loss = self.step(chunk.pick(self._team.share(members)))
+                total, count = total + loss * len(members), count + len(members)
         self._done += 1
-        return total / count
+        return self._team.mean(total / count)
 
     def step(self, lesson: Lesson) -> float:
         """Learn from a few pictures once; returns their loss."""

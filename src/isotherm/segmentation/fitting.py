@@ -14,6 +14,7 @@ from torch import nn
 from isotherm.core.errors import ConfigError
 from isotherm.core.progress import Progress
 from isotherm.nn.fitting import exact, fitting_device, has_bfloat16, torch_device
+from isotherm.nn.together import Team, team_of
 from isotherm.runtime.windows import Windows
 from isotherm.segmentation.augment import augmented
 from isotherm.segmentation.crops import Crops
@@ -62,11 +63,13 @@ def fit_segmenter(
         The network has no such attention or needs more channels, or CUDA is asked for and not there.
     """
     device = torch_device(fitting_device())
+    team = team_of(device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = network.build(len(examples.names), net).to(device)
         side = -(-config.crop_px // network.multiple) * network.multiple
-        course = _Course(module, Crops(examples.training, side, np.random.default_rng(seed)), config, seed)
+        crops = Crops(examples.training, side, np.random.default_rng(team.seed(seed)))
+        course = _Course(module, crops, config, seed=seed, team=team)
         windows = Windows(network.multiple, window_px(network))
         best = Fitted(module, examples.names, 0.5, -1.0, 0)
         weights = copy.deepcopy(module.state_dict())
@@ -93,12 +96,12 @@ def check_network(network: Network, channels: int, net: NetConfig) -> None:
 class _Course:
     """The network's weights on their way down."""
 
-    def __init__(self, module: nn.Module, crops: Crops, config: FitConfig, seed: int) -> None:
-        self._module, self._crops, self._config = module, crops, config
+    def __init__(self, module: nn.Module, crops: Crops, config: FitConfig, *, seed: int, team: Team) -> None:
+        self._module, self._crops, self._config, self._team = team.averaging(module), crops, config, team
         self._device = next(module.parameters()).device
         self._mixed = config.bfloat16 and has_bfloat16(self._device)
         self._loss = loss_named(config.loss)
-        self._generator = torch.Generator().manual_seed(seed)
+        self._generator = torch.Generator().manual_seed(team.seed(seed))
         self._optimiser = torch.optim.AdamW(module.parameters(), lr=config.learning_rate, fused=True)
         self._rates = torch.optim.lr_scheduler.OneCycleLR(
             self._optimiser, max_lr=config.learning_rate, total_steps=config.steps + 1, pct_start=0.15
@@ -107,7 +110,7 @@ class _Course:
     def step(self, names: tuple[str, ...]) -> float:
         """Learn from a few crops once; returns their loss."""
         self._module.train()
-        batch = self._crops.draw(self._config.batch_size)
+        batch = self._crops.draw(self._team.share_of(self._config.batch_size))
         if self._config.augment:
             batch = augmented(batch, names, self._generator)
         batch = batch.to(self._device)
@@ -121,7 +124,7 @@ class _Course:
         torch.nn.utils.clip_grad_norm_(self._module.parameters(), 10.0)
         self._optimiser.step()
         self._rates.step()
-        return loss.item()
+        return self._team.mean(loss.item())
 
 
 def best_cut(module: nn.Module, examples: Sequence[Example], windows: Windows) -> tuple[float, float]:

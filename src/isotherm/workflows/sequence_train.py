@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from isotherm.core.config import setting, to_mapping, validate
 from isotherm.core.errors import ConfigError, DataError, FormatError, ModelError, one_line
+from isotherm.core.processes import is_first_process
 from isotherm.core.progress import Progress, silent
 from isotherm.runtime.bundle import check_target
 from isotherm.runtime.windows import Windows
@@ -186,9 +189,21 @@ def train_network(
     about = _about_network(training, network, fitted) | {"data": _about_data(sides, len(altered), unusable)}
     exported, difference = _exported(fitted, sides[1][0], network)
     about["validation"]["onnx_difference"] = difference
-    save_model(model_dir, exported, about | {"card": card_of(about)}, features)
+    with _written_to(model_dir) as target:
+        save_model(target, exported, about | {"card": card_of(about)}, features)
+        model = DefectModel.load(target)
     notes = dict.fromkeys((*folder.notes, *(note for lesson in lessons for note in lesson.recording.notes)))
-    return TaughtNetwork(DefectModel.load(model_dir), unusable, tuple(notes))
+    return TaughtNetwork(model, unusable, tuple(notes))
+
+
+@contextmanager
+def _written_to(model_dir: Path) -> Iterator[Path]:
+    """Give the folder to write to: of processes that learn together only the first one's stays."""
+    if is_first_process():
+        yield model_dir
+        return
+    with TemporaryDirectory(prefix="isotherm-") as spare:
+        yield Path(spare) / "model"
 
 
 def _labelled(folders: Sequence[Path], training: SequenceTraining, progress: Progress) -> LabelledFolder:

@@ -18,6 +18,7 @@ from isotherm.anomaly.method import AnomalyMethod, Detector, NeedsWeights
 from isotherm.anomaly.threshold import Rule, ScoreCalibration, calibrate, keep_within
 from isotherm.core.config import setting, to_mapping, validate
 from isotherm.core.errors import ConfigError, DataError, UsageError
+from isotherm.core.processes import is_first_process
 from isotherm.core.progress import Progress, silent
 from isotherm.core.thermogram import Thermogram
 from isotherm.runtime.bundle import check_target
@@ -118,6 +119,8 @@ def train(
 ) -> TrainedModel:
     """Learn from a folder of normal images and write the model's folder.
 
+    Of processes that learn together (`isotherm.nn.together`) the first one writes.
+
     Parameters
     ----------
     normals
@@ -141,7 +144,8 @@ def train(
     check_target(model_dir)
     source = FolderImages(normals) if isinstance(normals, Path) else normals
     model = fit_model(source, method, config=config, settings=settings, labelled=labelled, progress=progress)
-    save_model(model, model_dir)
+    if is_first_process():
+        save_model(model, model_dir)
     return model
 
 
