@@ -96,7 +96,27 @@ class CategoryOut(Out):
     created_at: datetime
 
 
-class AssetIn(In):
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class AssetDetailsIn(In):
+    """What calculations need of an asset, and how its images are told from others."""
+
+    rated_current_a: Number | None = None
+    rated_rise_k: Number | None = None
+    name_rule: Annotated[Text, StringConstraints(max_length=1000)] = ""
+    tag: Annotated[Text, StringConstraints(max_length=256)] = ""
+    latitude_deg: Number | None = None
+    longitude_deg: Number | None = None
+    radius_m: Number | None = None
+
+    def details(self) -> dict[str, Any]:
+        """Return those that were given."""
+        known = AssetDetailsIn.model_fields.keys() & self.model_fields_set
+        return {name: getattr(self, name) for name in sorted(known)}
+
+
+class AssetIn(AssetDetailsIn):
     """A new asset."""
 
     name: Label
@@ -105,8 +125,8 @@ class AssetIn(In):
     rating: Text = ""
 
 
-class AssetChange(In):
-    """What changes of an asset."""
+class AssetChange(AssetDetailsIn):
+    """What changes of an asset; members that are left out stay."""
 
     name: Label | None = None
     kind: Annotated[Text, StringConstraints(max_length=128)] | None = None
@@ -123,6 +143,13 @@ class AssetOut(Out):
     kind: str
     place: str
     rating: str
+    rated_current_a: float | None
+    rated_rise_k: float | None
+    name_rule: str
+    tag: str
+    latitude_deg: float | None
+    longitude_deg: float | None
+    radius_m: float | None
     version: int
     created_at: datetime
 
@@ -133,6 +160,9 @@ class ImageOut(Out):
     id: str
     site_id: str | None
     asset_id: str | None
+    matched_by: str = ""
+    match_note: str = ""
+    load_percent: float | None = None
     digest: str
     name: str
     size: int

@@ -18,6 +18,7 @@ from isotherm.server.api import (
     reports,
     sites,
     tokens,
+    trends,
 )  # fmt: skip
 from isotherm.server.api.answers import COMMON
 from isotherm.server.security import actor_of_request
@@ -30,7 +31,8 @@ def router(service: Service) -> APIRouter:
     """Return all routes of the API; each asks who is there before it looks at anything else."""
     routes = APIRouter(prefix=PREFIX, dependencies=[Depends(actor_of_request)], responses=COMMON)
     for part in (
-        sites, assets, categories, images, pictures, blobs, inspections, feedback, models, jobs, reports, tokens, audit,
+        sites, assets, trends, categories, images, pictures, blobs, inspections, feedback, models, jobs, reports,
+        tokens, audit,
     ):  # fmt: skip
         routes.include_router(part.router(service))
     return routes

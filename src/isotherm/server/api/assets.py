@@ -14,6 +14,8 @@ from isotherm.store.tables import Asset
 from isotherm.workflows.service import assets
 from isotherm.workflows.service.service import Service
 
+_ABOUT = {"name", "kind", "place", "rating"}
+
 
 def router(service: Service) -> APIRouter:
     """Return the routes of assets."""
@@ -37,7 +39,8 @@ def router(service: Service) -> APIRouter:
         summary="Make an asset",
     )
     def create_asset(site_id: PathId, new: AssetIn, response: Response, actor: CurrentActor) -> Asset:
-        asset = assets.create_asset(service, actor, site_id, **new.model_dump())
+        about = new.model_dump(include=_ABOUT)
+        asset = assets.create_asset(service, actor, site_id, **about, details=new.details())
         response.headers["location"] = f"/api/v1/assets/{asset.id}"
         return tag(response, asset)
 
@@ -49,7 +52,8 @@ def router(service: Service) -> APIRouter:
     def change_asset(
         asset_id: PathId, change: AssetChange, response: Response, actor: CurrentActor, version: ExpectedVersion
     ) -> Asset:
-        changed = assets.update_asset(service, actor, asset_id, **change.model_dump(), version=version)
+        about = change.model_dump(include=_ABOUT)
+        changed = assets.update_asset(service, actor, asset_id, **about, details=change.details(), version=version)
         return tag(response, changed)
 
     @routes.delete("/assets/{asset_id}", status_code=204, responses=CHANGE, summary="Remove an asset")

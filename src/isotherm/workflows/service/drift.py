@@ -158,7 +158,18 @@ _COLUMNS = (
 
 def _seen(rows: Iterable[Any], model: ModelVersion | None) -> list[_Seen]:
     judge = None if model is None else model.id
-    return [_Seen(*row[:6], judge is not None and row[6] == judge) for row in rows]
+    return [
+        _Seen(
+            row.id,
+            row.name,
+            row.facts,
+            row.confidence,
+            row.distance,
+            row.score,
+            judge is not None and row.model_id == judge,
+        )
+        for row in rows
+    ]
 
 
 def _of_ids(session: Session, ids: Sequence[str], model: ModelVersion | None) -> list[_Seen]:
