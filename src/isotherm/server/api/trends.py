@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request, Response
 
 from isotherm.core.errors import NotFoundError
+from isotherm.evaluation.drift import LEAST_COUNT
 from isotherm.measurement.asset_trend import UNITS
 from isotherm.measurement.reference import parse_box
 from isotherm.measurement.trend import TrendSettings
@@ -41,7 +42,7 @@ BoxText = Annotated[
 ]
 Quantity = Literal["max_c", "delta_t_k", "rated_delta_t_k", "score"]
 Window = Annotated[
-    int, Query(ge=drift.LEAST_COUNT, le=drift.MOST_WINDOW, description="So many of the newest images are compared.")
+    int, Query(ge=LEAST_COUNT, le=drift.MOST_WINDOW, description="So many of the newest images are compared.")
 ]
 
 

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from isotherm.server.pages import account, assets, gallery, home, image, jobs, models, sites, threshold, training
+from isotherm.server.pages import (
+    account,
+    assets,
+    gallery,
+    home,
+    image,
+    jobs,
+    models,
+    register,
+    sites,
+    threshold,
+    training,
+)
 from isotherm.server.pages.rendering import error_page
 from isotherm.workflows.service.service import Service
 
@@ -14,6 +26,6 @@ __all__ = ["error_page", "router"]
 def router(service: Service) -> APIRouter:  # noqa: ARG001 (the form of all routers; pages take it from the application)
     """Return the routes of all pages."""
     found = APIRouter(include_in_schema=False)
-    for module in (assets, home, gallery, image, sites, models, training, threshold, jobs, account):
+    for module in (assets, home, gallery, image, sites, register, models, training, threshold, jobs, account):
         found.include_router(module.router)
     return found

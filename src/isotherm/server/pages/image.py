@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 
 from isotherm.server.pages.rendering import Visit, Visited, back_to
 from isotherm.store.tables import Feedback, Image, Inspection
+from isotherm.workflows.service.assets import get_asset, list_assets
 from isotherm.workflows.service.browsing import history, image_of, neighbours, opinions
 from isotherm.workflows.service.categories import list_categories
 from isotherm.workflows.service.feedback import give_feedback, withdraw_feedback
@@ -20,6 +21,8 @@ from isotherm.workflows.service.sites import get_site, settings_of
 
 DIGITS = 9
 """As many categories have a key of their own."""
+ASSETS = 200
+"""So many, the newest, are offered by name; any other can be typed."""
 router = APIRouter(include_in_schema=False)
 Text = Annotated[str, Form()]
 Version = Annotated[int, Form()]
@@ -78,7 +81,17 @@ def image(visit: Visited, image_id: str, part: str = "") -> Response:
     shown = _shown(visit, image_id)
     if part:
         return visit.show("image_part", **shown)
-    return visit.show("image", around=neighbours(visit.service, visit.actor, shown["tile"].image), **shown)
+    around = neighbours(visit.service, visit.actor, shown["tile"].image)
+    return visit.show("image", around=around, **_assets(visit, shown["tile"].image), **shown)
+
+
+def _assets(visit: Visit, image: Image) -> dict[str, Any]:
+    """Return the asset that an image shows, and the names to choose from."""
+    if image.site_id is None:
+        return {"asset": None, "asset_names": []}
+    known = list_assets(visit.service, visit.actor, image.site_id, limit=ASSETS).items
+    shown = get_asset(visit.service, visit.actor, image.asset_id) if image.asset_id else None
+    return {"asset": shown, "asset_names": sorted(asset.name for asset in known)}
 
 
 def _shown(visit: Visit, image_id: str) -> dict[str, Any]:

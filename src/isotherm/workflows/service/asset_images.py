@@ -67,6 +67,16 @@ def assign_asset(
     return image
 
 
+def assign_by_name(service: Service, actor: Actor, image_id: str, name: str, *, version: int | None = None) -> Image:
+    """Say by hand which asset of its site an image shows, by the asset's name; empty: none of them."""
+    with service.database.read() as session:
+        site_id = fetch(session, actor, Image, image_id).site_id
+        found = session.scalar(select(Asset.id).where(Asset.site_id == site_id, Asset.name == name)) if name else None
+    if name and found is None:
+        raise NotFoundError("asset of this site", name[:128])
+    return assign_asset(service, actor, image_id, found, version=version)
+
+
 def set_load(
     service: Service,
     actor: Actor,
