@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from isotherm.server.serving import Listening
 
 MOST_WORKERS = 64
+MOST_METRICS_SITES = 1000
 
 
 def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:  # noqa: ARG001 (every command's form)
@@ -41,6 +42,13 @@ def add_listening(parser: argparse.ArgumentParser) -> None:
         default="",
         metavar="URL",
         help="how browsers reach the server through a proxy, such as https://thermal.example; then all need tokens",
+    )
+    parser.add_argument(
+        "--metrics-sites",
+        type=int,
+        default=20,
+        metavar="N",
+        help="how many sites have figures of their own at /metrics; the others are added up (default 20)",
     )
     parser.add_argument(
         "--insecure", action="store_true", help="let other machines in without tokens where none has been issued"
@@ -103,6 +111,7 @@ def serve_folder(arguments: argparse.Namespace, folder: Path, compat: Any = None
         blobs=getattr(arguments, "blobs", ""),
         public_url=arguments.public_url.rstrip("/"),
         insecure=arguments.insecure,
+        metrics_sites=arguments.metrics_sites,
         compat=compat,
     )
     serve(options, lambda listening: _announce(listening, folder))
@@ -114,6 +123,8 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--port must be from 0 to 65535, not {arguments.port}")
     if not 0 <= arguments.workers <= MOST_WORKERS:
         raise UsageError(f"--workers must be from 0 to {MOST_WORKERS}, not {arguments.workers}")
+    if not 0 <= arguments.metrics_sites <= MOST_METRICS_SITES:
+        raise UsageError(f"--metrics-sites must be from 0 to {MOST_METRICS_SITES}, not {arguments.metrics_sites}")
 
 
 def _announce(listening: Listening, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import signal
 import threading
 from collections.abc import Sequence
@@ -23,6 +24,8 @@ def run(arguments: argparse.Namespace) -> int:
     if not 1 <= arguments.workers <= MOST_WORKERS:
         raise UsageError(f"--workers must be from 1 to {MOST_WORKERS}, not {arguments.workers}")
     try:
+        from isotherm.jobs.logs import log_to_stream
+        from isotherm.jobs.traces import tracing
         from isotherm.store.folder import blobs_of
         from isotherm.workflows.service.service import Service
         from isotherm.workflows.service.working import workers
@@ -34,7 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
     # A folder that cannot be used is said so here, once.
     blobs_of(arguments.data, arguments.blobs)
     Service.open(arguments.data, arguments.database).close()
-    with workers(arguments.data, arguments.database, arguments.workers):
+    log_to_stream(logging.WARNING)
+    with tracing(), workers(arguments.data, arguments.database, arguments.workers):
         print(f"isotherm: {arguments.workers} at work on the jobs of {arguments.data}; Ctrl-C stops it", flush=True)
         stop.wait()
     return 0

@@ -10,7 +10,7 @@ import json
 import logging
 import re
 import sys
-from typing import Any, TextIO
+from typing import Any
 
 import structlog
 from structlog.contextvars import bound_contextvars
@@ -36,7 +36,6 @@ class JsonLines(structlog.stdlib.ProcessorFormatter):
                 _without_secrets,
             ],
             foreign_pre_chain=[structlog.contextvars.merge_contextvars],
-            keep_exc_info=True,
         )
 
 
@@ -61,9 +60,12 @@ def _without_secrets(_logger: WrappedLogger, _method: str, line: Any) -> Any:
     return _SECRET.sub("isotherm_[cut]", line)
 
 
-def log_to_stream(level: int = logging.INFO, stream: TextIO | None = None) -> logging.Handler:
-    """Write all that this process logs from a level on to a stream (standard error), and return the handler."""
+def log_to_stream(level: int = logging.INFO, stream: Any = None) -> logging.Handler:
+    """Write all that this process logs from a level on to a stream (standard error), unless it goes elsewhere already.
+
+    Returns the handler.
+    """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines())
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.basicConfig(level=level, handlers=[handler])
     return handler

@@ -1,8 +1,8 @@
 """Traces by OpenTelemetry (extra ``trace``), off by default: spans sent to a collector, from a server and its jobs.
 
-``isotherm serve --traces URL`` opens `tracing`. Its workers and their jobs inherit the variable `VARIABLE` and do the
-same. How many traces are kept, what they are called and which headers go along, is said by OpenTelemetry's own
-variables (``OTEL_TRACES_SAMPLER``, ``OTEL_RESOURCE_ATTRIBUTES``, ``OTEL_EXPORTER_OTLP_HEADERS`` ...).
+The variable `VARIABLE` names a collector that speaks OTLP over HTTP, such as ``http://127.0.0.1:4318``; a server's
+workers and their jobs inherit it. How many traces are kept, what they are called and which headers go along is said by
+OpenTelemetry's own variables (``OTEL_TRACES_SAMPLER``, ``OTEL_RESOURCE_ATTRIBUTES``, ``OTEL_EXPORTER_OTLP_HEADERS``).
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
 VARIABLE = "ISOTHERM_TRACES"
+FLUSH_MS = 3000
+"""How long the last spans may take to be sent [ms]."""
 _PATH = "/v1/traces"
 _tracer: Tracer | None = None
 
@@ -32,41 +34,32 @@ def tracer() -> Tracer | None:
 
 
 @contextmanager
-def tracing(url: str = "", exporter: Any = None) -> Iterator[None]:
-    """Record spans while the block lasts, and send them; what is left is sent at its end, for 5 s at most.
+def tracing(exporter: Any = None) -> Iterator[None]:
+    """Record spans while the block lasts, where `VARIABLE` names a collector; the last are sent at its end.
 
     Parameters
     ----------
-    url
-        A collector that speaks OTLP over HTTP, such as ``http://127.0.0.1:4318``; empty for what `VARIABLE` says,
-        and where that is empty too, nothing is traced.
     exporter
         A `SpanExporter` of OpenTelemetry in place of the collector, for tests.
 
     Raises
     ------
     UsageError
-        The URL is none of http or https.
+        The variable names none.
     MissingExtraError
         The extra ``trace`` is not installed.
     """
-    url = url or os.environ.get(VARIABLE, "")
+    url = os.environ.get(VARIABLE, "")
     if not url and exporter is None:
         yield
         return
     provider = _provider(url, exporter)
-    before = os.environ.get(VARIABLE)
-    if url:
-        os.environ[VARIABLE] = url
     _record(provider.get_tracer("isotherm", __version__))
     try:
         yield
     finally:
         _record(None)
-        os.environ.pop(VARIABLE, None)
-        if before is not None:
-            os.environ[VARIABLE] = before
-        provider.force_flush(5000)
+        provider.force_flush(FLUSH_MS)
         provider.shutdown()
 
 
@@ -93,7 +86,7 @@ def _endpoint(url: str) -> str:
     except ValueError:
         parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise UsageError(f"traces go to a URL such as http://127.0.0.1:4318, not {url[:80]!r}")
+        raise UsageError(f"{VARIABLE} must be a URL such as http://127.0.0.1:4318, not {url[:80]!r}")
     return url if parts.path.rstrip("/").endswith(_PATH) else url.rstrip("/") + _PATH
 
 

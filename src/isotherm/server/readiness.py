@@ -27,7 +27,7 @@ def readiness(service: Service) -> dict[str, bool]:
     """
     return {
         "database": _holds(lambda: _current(service.database) and _takes_changes(service.database)),
-        "folder": os.access(service.folder / "blobs", os.W_OK),
+        "folder": service.blobs.writable(),
         "disk": _room(service),
         "workers": _holds(lambda: _worked_on(service.database)),
     }
