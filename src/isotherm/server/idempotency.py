@@ -184,7 +184,10 @@ async def performed(
 
 
 class OnceRoute(APIRoute):
-    """A route whose creating requests are done once for each key; for small bodies."""
+    """A route whose creating requests are done once for each key; for small bodies.
+
+    A function that is a coroutine calls `with_its_answer` itself, else its answer is written after its work.
+    """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **settings: Any) -> None:
         creates = "POST" in (settings.get("methods") or ()) and not inspect.iscoroutinefunction(endpoint)
@@ -205,7 +208,6 @@ class OnceRoute(APIRoute):
 
 def _answering(endpoint: Callable[..., Any], settings: dict[str, Any]) -> Callable[..., Any]:
     """Return a route's function that gives the finished answer, written down with its work, where there is a key."""
-    adapter = TypeAdapter(settings["response_model"])
 
     @wraps(endpoint)
     def answering(**values: Any) -> Any:
@@ -213,8 +215,12 @@ def _answering(endpoint: Callable[..., Any], settings: dict[str, Any]) -> Callab
             return endpoint(**values)
 
         def work() -> Response:
-            made = adapter.validate_python(endpoint(**values), from_attributes=True)
-            response = Response(adapter.dump_json(made), settings.get("status_code") or 200)
+            made = endpoint(**values)
+            if isinstance(made, Response):
+                return made
+            adapter = TypeAdapter(settings["response_model"])
+            body = adapter.dump_json(adapter.validate_python(made, from_attributes=True))
+            response = Response(body, settings.get("status_code") or 200)
             response.headers["content-type"] = "application/json"
             for given in values.values():
                 if isinstance(given, Response):
