@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from isotherm.core.errors import BusyError, ConflictError, NotFoundError
@@ -38,7 +39,13 @@ def named_category(service: Service, session: Session, actor: Actor, site_id: st
     try:
         return usable_category(session, site_id, name)
     except NotFoundError:
-        return added_category(service, session, actor, site_id, check_name("category", name))
+        name = check_name("category", name)
+    try:
+        with session.begin_nested():
+            return added_category(service, session, actor, site_id, name)
+    except IntegrityError:
+        # Another transaction has made it since we looked.
+        return usable_category(session, site_id, name)
 
 
 def added_category(service: Service, session: Session, actor: Actor, site_id: str | None, name: str) -> Category:
