@@ -21,7 +21,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 CORPUS, FOUND = HERE / "corpus", HERE / "found"
-LONGEST = 16_384
+LONGEST = 1 << 19
 """No input is longer [bytes]; only inputs up to `KEPT` are taken into the corpus."""
 KEPT = 8192
 LIMITS = ("-timeout=10", "-rss_limit_mb=2048", f"-max_len={LONGEST}", "-print_final_stats=1", "-verbosity=0")

@@ -20,7 +20,7 @@ os.environ.pop("ISOTHERM_DJI_SDK", None)
 from isotherm.core.errors import ConfigError, DataError, IsothermError, ModelError, TooLargeError
 from isotherm.datasets.coco_labels import labels_of_coco
 from isotherm.datasets.label_masks import labels_from_picture
-from isotherm.datasets.labelme import LabelMeRules, labels_of_document, parsed_document
+from isotherm.datasets.labelme import LabelMeRules, classes_in, labels_of_document, parsed_document
 from isotherm.formats.reader import ReadHints
 from isotherm.formats.reading import FORMATS
 from isotherm.formats.sequences import SEQUENCES
@@ -68,7 +68,9 @@ def hinted(attempt: Attempt, hints: tuple[ReadHints, ...], data: bytes) -> bool:
 @refusing(DataError)
 def labelme(data: bytes) -> object:
     """Paint the labels of a document of LabelMe."""
-    return labels_of_document(parsed_document(data, NAMED), "fuzzed", LabelMeRules())
+    document = parsed_document(data, NAMED)
+    classes_in([document])
+    return labels_of_document(document, "fuzzed", LabelMeRules())
 
 
 @refusing(DataError)

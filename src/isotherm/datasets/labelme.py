@@ -134,15 +134,13 @@ def _lies_outside(shape: Mapping[str, Any], size: tuple[int, int]) -> bool:
 
 def classes_in(documents: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """Return the labels of all shapes of a set of documents, in the order of the alphabet."""
-    every = [shape for document in documents for shape in document.get("shapes") or () if isinstance(shape, dict)]
-    return _classes_of(every)
+    lists = [shapes for document in documents if isinstance(shapes := document.get("shapes"), list)]
+    return _classes_of([shape for shapes in lists for shape in shapes if isinstance(shape, dict)])
 
 
 def _classes_of(shapes: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    names = {shape.get("label") for shape in shapes}
-    return tuple(
-        sorted(name for name in names if isinstance(name, str) and name not in (BACKGROUND_LABEL, IGNORE_LABEL))
-    )
+    names = {name for shape in shapes if isinstance(name := shape.get("label"), str)}
+    return tuple(sorted(names - {BACKGROUND_LABEL, IGNORE_LABEL}))
 
 
 def _value(label: object, classes: tuple[str, ...], where: str) -> int:
