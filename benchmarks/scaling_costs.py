@@ -1,0 +1,199 @@
+"""What one image costs a worker, and what a chunk and an image cost the driver, in seconds of processor time.
+
+python benchmarks/scaling_costs.py [--images 48] [--rows 5000] [--s3 s3://bucket/prefix] [-o scaling_costs.json]
+
+The images are R-JPEGs of 640x512 with raw counts (about 660 kB), written here. Processor time is hardly disturbed by
+neighbours; times of flushing a commit are wall time of this machine's disk and are the median of many.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from service_load import scene
+
+from isotherm.core.findings import ImageResult, Inspection
+from isotherm.reports import REPORT_WRITERS
+from isotherm.reports.content import build_report
+from isotherm.reports.plain import dumps, from_plain
+from isotherm.scaleout.executor import open_executor
+from isotherm.scaleout.ledger import Ledger
+from isotherm.scaleout.plan import Plan
+from isotherm.scaleout.work import Work
+from isotherm.workflows.columns_output import ColumnsTarget
+from isotherm.workflows.inspect import InspectSettings, inspect
+from isotherm.workflows.models import TrainedModel
+from isotherm.workflows.train import TrainSettings, train
+
+CHUNK, NORMALS = 256, 12
+
+
+def processor_s(do: Callable[[], Any]) -> tuple[float, Any]:
+    """Return the processor time of a call [s], and what it gave."""
+    begun = time.process_time()
+    found = do()
+    return time.process_time() - begun, found
+
+
+def same_rows(setup: str, items: Sequence[str]) -> list[str]:
+    """Answer each item with one row, without any work (called in the processes of the pool)."""
+    return [setup] * len(items)
+
+
+def of_images(folder: Path, root: Path, model: TrainedModel) -> tuple[dict[str, Any], tuple[ImageResult, ...]]:
+    """Measure what workers do with an image."""
+    plain, drawn = InspectSettings(panels=False, jobs=1, reports=("csv",)), InspectSettings(jobs=1, reports=("csv",))
+    kinds = {"hotspots": (None, plain), "hotspots_panels": (None, drawn), "patchcore": (model, plain)}
+    count, found = len(list(folder.iterdir())), {}
+    results: tuple[ImageResult, ...] = ()
+    for name, (learnt, settings) in kinds.items():
+        inspect(folder, root / f"warm {name}", model=learnt, settings=settings)
+        used_s, inspection = processor_s(lambda: inspect(folder, root / name, model=learnt, settings=settings))  # noqa: B023
+        written = sum(path.stat().st_size for path in (root / name).rglob("*.png"))
+        found[name] = {"processor_s": used_s / count, "written_bytes": written / count}
+        results = results or inspection.results
+    return found, results
+
+
+def of_chunks(root: Path, rows: Sequence[str]) -> dict[str, float]:
+    """Measure what a chunk costs the driver: to give, to take, to pack and to commit."""
+    plan = Plan("costs", {}, {}, items=100 * CHUNK, chunk=CHUNK)
+    ledger = Ledger.open(f"sqlite:///{root / 'ledger.sqlite'}")
+    waits = list[float]()
+
+    def commit() -> None:
+        held = ledger.hold(plan)
+        for number in range(100):
+            begun = time.perf_counter()
+            held.commit(number, rows[:CHUNK])
+            waits.append(time.perf_counter() - begun)
+
+    commit_s, _ = processor_s(commit)
+    ledger.close()
+    packed = (root / "ledger.sqlite").stat().st_size
+    return {
+        "commit_processor_s": commit_s / 100,
+        "commit_s": statistics.median(waits),
+        "ledger_bytes_an_image": packed / (100 * CHUNK),
+        "dispatch_processor_s": _dispatch_s(rows[0]),
+    }
+
+
+def _dispatch_s(row: str) -> float:
+    """Give and take back chunks of rows that cost no work, by the pool of processes."""
+    os.environ["PYTHONPATH"] = str(Path(__file__).parent)
+    executor = open_executor("pool", 1)
+    works = [Work(number, 0, "scaling_costs:same_rows", row, tuple(map(str, range(CHUNK)))) for number in range(40)]
+
+    def turn(some: Sequence[Work]) -> None:
+        for work in some:
+            executor.submit(work)
+        left = len(some)
+        while left:
+            left -= len(executor.wait(60))
+
+    turn(works[:1])
+    used_s, _ = processor_s(lambda: turn(works[1:]))
+    executor.close()
+    return used_s / (len(works) - 1)
+
+
+def of_driver(root: Path, rows: Sequence[str]) -> dict[str, float]:
+    """Measure what the driver does with each row when all are there: read, make tables of them."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    parse_s, results = processor_s(lambda: tuple(from_plain(ImageResult, json.loads(row)) for row in rows))
+    grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    report = build_report(Inspection(results=results, title="costs", started_at=""))
+    csv_s, _ = processor_s(lambda: REPORT_WRITERS.get("csv").render(report))
+    parquet_s, _ = processor_s(lambda: ColumnsTarget.open(root / "tables").write(results))
+    stored = sum(path.stat().st_size for path in (root / "tables").rglob("*.parquet"))
+    return {
+        "parse_processor_s": parse_s / len(rows),
+        "csv_processor_s": csv_s / len(rows),
+        "parquet_processor_s": parquet_s / len(rows),
+        "parquet_bytes": stored / len(rows),
+        "row_bytes": sum(map(len, rows)) / len(rows),
+        "driver_memory_bytes": 1024 * grown_kb / len(rows),
+    }
+
+
+def of_bucket(url: str, images: Sequence[bytes]) -> dict[str, float]:
+    """Measure what it costs a worker to read an image from a bucket and a server to put one there."""
+    from isotherm.store.objects import open_objects
+
+    objects = open_objects(url)
+
+    def put() -> None:
+        for number, image in enumerate(images):
+            objects.write(f"costs/{number}", image)
+
+    def get() -> None:
+        for number in range(len(images)):
+            objects.read(f"costs/{number}", 1 << 30)
+
+    write_s, _ = processor_s(put)
+    begun = time.perf_counter()
+    read_s, _ = processor_s(get)
+    waited = time.perf_counter() - begun
+    for number in range(len(images)):
+        objects.remove(f"costs/{number}")
+    count = len(images)
+    return {
+        "write_processor_s": write_s / count,
+        "read_processor_s": read_s / count,
+        "read_s": waited / count,
+    }
+
+
+def main() -> None:
+    """Measure, print, and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=48)
+    parser.add_argument("--rows", type=int, default=5000)
+    parser.add_argument("--s3", help="measure reading from this bucket too")
+    parser.add_argument("-o", "--output", type=Path)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        root = Path(temporary)
+        for name, count in (("normals", NORMALS), ("images", arguments.images)):
+            (root / name).mkdir()
+            for number in range(count):
+                (root / name / f"{number:04}.jpg").write_bytes(
+                    scene(number + 1000 * (name == "images"), hot=name == "images")
+                )
+        pictures = [path.read_bytes() for path in sorted((root / "images").iterdir())]
+        model = train(root / "normals", root / "model", settings=TrainSettings())
+        worker, results = of_images(root / "images", root, model)
+        many = (replace(results[n % len(results)], image=f"{n:08}.jpg") for n in range(arguments.rows))
+        rows = [dumps(result) for result in many]
+        found = {
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.0f}",
+            "image_bytes": statistics.mean(map(len, pictures)),
+            "chunk": CHUNK,
+            "worker": worker,
+            "driver": of_chunks(root, rows) | of_driver(root, rows),
+        }
+        if arguments.s3:
+            found["bucket"] = of_bucket(arguments.s3, pictures)
+    text = json.dumps(found, indent=1)
+    print(text)
+    if arguments.output:
+        arguments.output.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
