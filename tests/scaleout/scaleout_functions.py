@@ -45,3 +45,12 @@ def forget_one(setup: str, items: Sequence[str]) -> list[str]:
 
 def judge(setup: str, items: Sequence[str]) -> list[str]:
     raise DataError("nothing to judge")
+
+
+def die_once(setup: str, items: Sequence[str]) -> list[str]:
+    """Double numbers; kill this process at one of them, the first time."""
+    said = json.loads(setup)
+    if said.get("at") in items and not Path(said["marker"]).exists():
+        Path(said["marker"]).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return double(setup, items)

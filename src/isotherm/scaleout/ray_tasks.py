@@ -7,6 +7,8 @@ and what is done is our ledger's matter. Ray tries a task again whose worker or 
 from __future__ import annotations
 
 import os
+import socket
+import threading
 import time
 import warnings
 from collections.abc import Sequence
@@ -14,13 +16,26 @@ from importlib import import_module
 from typing import Any
 
 from isotherm import __version__
-from isotherm.core.errors import ConfigError, MissingExtraError, UnreachableError, one_line
+from isotherm.core.errors import (
+    ConfigError,
+    IsothermError,
+    MissingExtraError,
+    UnreachableError,
+    UsageError,
+    one_line,
+)
 from isotherm.scaleout.executor import usable_cores
 from isotherm.scaleout.work import Finished, Work, WorkerError, answer, rows_of
 
 RETRIES = 3
-ANSWER_S = 10.0
-"""How long the server at an address may take to answer at all [s]."""
+ANSWER_S = 5.0
+"""How long the server at an address may take to let one connect, and how long to answer [s]."""
+JOIN_S = 14.0
+"""How long joining a cluster may take in all [s]; Ray itself tries for half a minute."""
+_ASK = (
+    "is the cluster's client server there (port 10001, unless `ray start --ray-client-server-port` said otherwise), "
+    "and may this machine reach it?"
+)
 STORE_BYTES = 128 << 20
 """Memory of a local Ray for what tasks give and get; ours are texts [bytes]."""
 COUNT_AGAIN_S = 5.0
@@ -52,8 +67,7 @@ class RayTasks:
         elif address == "ray://auto":
             self._start(address="auto")
         else:
-            _check_answers(address)
-            self._start(address=address)
+            self._join(address)
         self._remote = self._ray.remote(max_retries=RETRIES, num_cpus=1)(_task)
         self._under_way: dict[Any, Work] = {}
         self._counted, self._workers = -COUNT_AGAIN_S, 0
@@ -67,6 +81,27 @@ class RayTasks:
             self._ray.init(address=address, **options)
         except (ConnectionError, RuntimeError) as error:
             raise UnreachableError(f"no Ray answers at {address}: {one_line(error)}") from error
+
+    def _join(self, address: str) -> None:
+        """Join a cluster in a thread of its own, which is left alone where that takes too long."""
+        began, wrong, joined = time.monotonic(), list[BaseException](), threading.Event()
+
+        def join() -> None:
+            try:
+                self._start(address=address)
+            except IsothermError as error:
+                wrong.append(error)
+            joined.set()
+
+        _check_answers(address)
+        threading.Thread(target=join, daemon=True, name="isotherm-ray").start()
+        if not joined.wait(began + JOIN_S - time.monotonic()):
+            raise UnreachableError(
+                f"Ray at {address} does not let this process in within {JOIN_S:.0f} s; has the cluster the same "
+                "version of Ray, and does it ask for a token (RAY_AUTH_TOKEN, RAY_AUTH_MODE)?"
+            )
+        if wrong:
+            raise wrong[0]
 
     @property
     def workers(self) -> int:
@@ -129,19 +164,22 @@ def _ray() -> Any:
 
 
 def _check_answers(address: str) -> None:
-    """Raise UnreachableError at once, where Ray itself would try again for minutes."""
+    """Raise UnreachableError soon, where Ray itself would try again for half a minute or more."""
     try:
         grpc: Any = import_module("grpc")
     except ImportError as error:
         raise MissingExtraError("ray://HOST:PORT (Ray's client)", "ray") from error
-    place = address.removeprefix("ray://")
-    channel = grpc.insecure_channel(place)
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        raise UsageError(f"an address of Ray is ray://HOST:PORT, such as ray://head:10001; not {address!r}")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), ANSWER_S).close()
+    except (OSError, OverflowError) as error:
+        raise UnreachableError(f"no Ray answers at {address} ({error}); {_ASK}") from error
+    channel = grpc.insecure_channel(f"{host}:{port}")
     try:
         grpc.channel_ready_future(channel).result(timeout=ANSWER_S)
     except grpc.FutureTimeoutError as error:
-        raise UnreachableError(
-            f"no Ray answers at {address} within {ANSWER_S:.0f} s; is the cluster's client server there (port 10001 "
-            "unless `ray start --ray-client-server-port` said otherwise), and may this machine reach it?"
-        ) from error
+        raise UnreachableError(f"what listens at {address} does not answer as Ray does; {_ASK}") from error
     finally:
         channel.close()
