@@ -118,7 +118,8 @@ def test_jobs_are_timed_once_each_time_they_end(folder: Service, watched: Caller
     job_id = finished_job(folder, waited_s=3, took_s=20)
     scrape(watched)
     found = scrape(watched)
-    assert one(found, "isotherm_job_seconds_count", kind="inspect", outcome="succeeded") == 1
+    assert one(found, "isotherm_jobs_ended_total", kind="inspect", outcome="succeeded") == 1
+    assert one(found, "isotherm_jobs_ended_total", kind="train", outcome="failed") == 0, "told before it is needed"
     assert one(found, "isotherm_job_seconds_sum", kind="inspect") == pytest.approx(20, abs=0.01)
     assert one(found, "isotherm_queue_wait_seconds_sum", kind="inspect") == pytest.approx(3, abs=0.01)
     assert one(found, "isotherm_jobs", kind="inspect", state="succeeded") == 1
@@ -126,7 +127,7 @@ def test_jobs_are_timed_once_each_time_they_end(folder: Service, watched: Caller
         job = session.get(Job, job_id)
         assert job is not None
         job.finished_at, job.state = now(), "failed"
-    assert one(scrape(watched), "isotherm_job_seconds_count", kind="inspect", outcome="failed") == 1
+    assert one(scrape(watched), "isotherm_jobs_ended_total", kind="inspect", outcome="failed") == 1
 
 
 def test_the_oldest_waiting_job_has_its_age_told(folder: Service, watched: Caller) -> None:
@@ -142,6 +143,7 @@ def test_what_happened_before_the_start_is_not_counted(folder: Service, caller_f
     time.sleep(0.01)
     found = scrape(caller_for())
     assert "isotherm_job_seconds_count" not in found
+    assert {value for _, value in found["isotherm_jobs_ended_total"]} == {0}
 
 
 def test_rows_that_are_committed_late_are_counted_all_the_same() -> None:

@@ -17,7 +17,6 @@ from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any, cast
 
-from isotherm.core.spans import span
 from isotherm.jobs.context import Workplace
 from isotherm.jobs.logs import bound_contextvars, log_to_stream
 from isotherm.jobs.queue import Lease
@@ -45,7 +44,7 @@ def serve(connection: Connection) -> None:
         with suppress(EOFError):
             while not stop.is_set():
                 lease = Lease(**_receive(connection))
-                with bound_contextvars(job_id=lease.job_id), span("job", job_id=lease.job_id):
+                with bound_contextvars(job_id=lease.job_id):
                     ended = run_leased(place.database, place.kinds, lease, stop.is_set)
                 _send(connection, {"ended": ended})
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from isotherm.core.errors import BusyError, IsothermError, StorageFullError, one_line
+from isotherm.core.spans import span
 from isotherm.jobs import queue
 from isotherm.jobs.context import JobContext, JobStopped, Kind
 from isotherm.jobs.queue import Lease
@@ -22,7 +23,9 @@ def run_leased(
     """Run a job that has been claimed; returns whether its end was written, False where it was stopped."""
     context = JobContext(database, lease, stopping)
     try:
-        _end(database, context, lease, _outcome(kinds[context.kind], context))
+        with span("job", kind=context.kind, job_id=context.job_id, attempt=context.attempt):
+            outcome = _outcome(kinds[context.kind], context)
+        _end(database, context, lease, outcome)
     except (JobStopped, queue.LeaseLostError):
         return False
     return True

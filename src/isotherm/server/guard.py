@@ -96,7 +96,7 @@ class Guard:
         scope.setdefault("state", {})["request_id"] = exchange.request_id
         self.metrics.open.inc()
         with (
-            traced(headers.get("traceparent", "")) as trace,
+            traced(exchange.path, headers.get("traceparent", "")) as trace,
             bound_contextvars(request_id=exchange.request_id, **trace.fields()),
         ):
             try:

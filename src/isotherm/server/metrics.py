@@ -49,6 +49,7 @@ class Metrics:
             registry=registry,
             buckets=_BUCKETS,
         )
+        self._failed = Counter("isotherm_http_failures", "requests answered with 5xx", registry=registry)
         self._refused = Counter(
             "isotherm_http_refused", "requests refused before a route", ("reason",), registry=registry
         )
@@ -81,6 +82,8 @@ class Metrics:
         """Count one answer; `route` is its template, such as ``/api/v1/sites/{site_id}``."""
         known = method if method in _METHODS else "other"
         self._seconds.labels(known, route or UNKNOWN_ROUTE, f"{status // 100}xx").observe(seconds)
+        if status >= 500:
+            self._failed.inc()
 
     def refused(self, reason: str) -> None:
         """Count a request that a guard has refused, by the name of its problem."""

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.trace import Span
 
+_UNTRACED = frozenset({"/healthz", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"})
+"""What is asked every few seconds, by programs that watch."""
 _PARENT = re.compile(r"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 
 
@@ -67,10 +69,10 @@ class RequestTrace:
 
 
 @contextmanager
-def traced(traceparent: str) -> Iterator[RequestTrace]:
+def traced(path: str, traceparent: str) -> Iterator[RequestTrace]:
     """Give the trace of a request that came with a header; its span, where one is recorded, ends with the block."""
     parent, begins = parent_of(traceparent), tracer()
-    if begins is None:
+    if begins is None or path in _UNTRACED:
         yield RequestTrace(parent)
         return
     from opentelemetry.trace import SpanKind
