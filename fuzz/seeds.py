@@ -22,6 +22,7 @@ from isotherm.datasets.labelme import document_of_labels  # noqa: E402
 from isotherm.jobs.limited_wire import encoded  # noqa: E402
 
 LABELS = LabelledMask(np.pad(np.ones((3, 4), np.uint8), 2), ("defect",), ())
+CLASSES = LabelledMask(np.arange(12, dtype=np.uint8).reshape(3, 4) % 3, ("crack", "hole"), ())
 
 
 def seeds() -> dict[str, list[bytes]]:
@@ -34,7 +35,7 @@ def seeds() -> dict[str, list[bytes]]:
     return found | {
         "labelme": [_json(document_of_labels(LABELS, "a.png")), _json(_shapes())],
         "coco": [_json(document_of_coco({"a.png": LABELS})), _json(_runs())],
-        "label-picture": [png_of_labels(LABELS), found["picture"][0]],
+        "label-picture": [png_of_labels(LABELS), png_of_labels(CLASSES)],
         "weights": _weights(),
         "regions": [bytes([kind]) + text for kind, text in enumerate(_REGIONS)],
         "inference": _inference(),
@@ -71,7 +72,7 @@ def _shapes() -> dict[str, object]:
 
 
 def _runs() -> dict[str, object]:
-    masks = [{"size": [7, 8], "counts": [9, 3, 44]}, {"size": [7, 8], "counts": "9`0"}, [[1, 1, 5, 1, 5, 5]]]
+    masks = [{"size": [7, 8], "counts": [9, 3, 44]}, {"size": [7, 8], "counts": "93\\1"}, [[1, 1, 5, 1, 5, 5]]]
     return {
         "images": [{"id": 1, "file_name": "a.png", "width": 8, "height": 7}],
         "categories": [{"id": 3, "name": "defect"}],

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from networks_torch import ResNet, Transformer, randomised
-from safetensors.numpy import save_file
+from safetensors.numpy import save, save_file
 
 from isotherm.core.errors import MissingExtraError, ModelError, OutputError
 from isotherm.runtime import weight_files, weights
@@ -38,6 +38,15 @@ def state() -> dict[str, torch.Tensor]:
 
 def add(path: Path, name: str = "resnet18") -> Added:
     return add_weights(name, BACKBONES.get(name).source, path)
+
+
+@pytest.mark.parametrize("header", [80, 120, 128, 136])
+def test_safetensors_are_known_whatever_length_their_header_has(header: int) -> None:
+    # A file begins with that length; a pickle begins with 128 (PROTO).
+    files = [save({"x" * length: np.zeros(2, np.float32)}) for length in range(1, 100)]
+    found = [data for data in files if data[0] == header]
+    assert found
+    assert [len(read_tensors(data, Path("x"))) for data in found] == [1] * len(found)
 
 
 def test_every_layout_gives_the_same_weights(cache: Path, state: dict[str, torch.Tensor]) -> None:

@@ -47,7 +47,8 @@ def read_tensors(data: bytes, path: Path) -> Named:
     try:
         if data.startswith(HDF5_SIGNATURE):
             return read_keras(data)
-        if data.startswith((_PICKLE_SIGNATURE, _ZIP_SIGNATURE)):
+        # A safetensors file begins with the length of its header, whose first byte may be that of a pickle.
+        if data[8:9] != b"{" and data.startswith((_PICKLE_SIGNATURE, _ZIP_SIGNATURE)):
             return read_state_dict(data)
         return _read_safetensors(data)
     except ModelError as error:
