@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 from service_cases import Says, add_version, hot_csv, png, simple_models  # noqa: F401 (a fixture)
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
+from isotherm.core.errors import NotFoundError
 from isotherm.jobs.running import work_off
-from isotherm.store.tables import Activation, Site
+from isotherm.store.tables import Activation, Category, Site
 from isotherm.workflows.classify_data import LabelledPicture
+from isotherm.workflows.service import categories
 from isotherm.workflows.service.access import LOCAL
 from isotherm.workflows.service.audit import verify_audit
 from isotherm.workflows.service.feedback import give_feedback
@@ -139,3 +142,25 @@ def test_changes_of_one_site_never_wait_for_each_other_for_ever(service: Service
     found = get_site(service, LOCAL, site.id)
     assert (found.images, found.findings, found.bytes) == (4, 0, sum(each.image.size for each in kept))
     assert verify_audit(service, LOCAL) == []
+
+
+def test_two_who_name_a_new_category_at_once_get_the_same(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = create_site(service, LOCAL, "north").id
+    with service.database.write() as session:
+        first = categories.named_category(service, session, LOCAL, site, "hot").id
+    look = categories.usable_category
+    looks = []
+
+    def late(session: Session, site_id: str | None, name: str) -> Category:
+        # As it is for who has looked just before the other's transaction ended.
+        looks.append(name)
+        if len(looks) == 1:
+            raise NotFoundError("category", name)
+        return look(session, site_id, name)
+
+    monkeypatch.setattr(categories, "usable_category", late)
+    with service.database.write() as session:
+        assert categories.named_category(service, session, LOCAL, site, "hot").id == first
+        categories.named_category(service, session, LOCAL, site, "cold")
+    assert len(looks) == 3
+    assert [category.name for category in categories.list_categories(service, LOCAL, site)] == ["cold", "hot"]
