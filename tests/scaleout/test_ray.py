@@ -91,6 +91,8 @@ def work(address: str, ledger: str, setup: str) -> list[str]:
     held = opened.hold(Plan("run", {}, {}, len(ITEMS), 4))
     executor = open_executor(address, 2)
     try:
+        while executor.workers < 2:
+            time.sleep(0.5)
         task = Task("scaleout_functions:die_once", setup, ITEMS, lambda item, why: f"{item}: {why}", "working")
         drive(held, executor, task)
     finally:
@@ -151,7 +153,7 @@ def test_a_cluster_of_two_nodes_loses_one_and_no_row(tmp_path: Path) -> None:
         command = [sys.executable, "-c", DRIVER, f"ray://127.0.0.1:{client}", f"sqlite:///{tmp_path / 'l'}", setup]
         driver = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
         calls = tmp_path / "calls"
-        for _ in range(600):
+        for _ in range(900):
             if calls.is_file() and len(calls.read_text().splitlines()) >= 8:
                 break
             time.sleep(0.1)

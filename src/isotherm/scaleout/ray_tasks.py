@@ -6,9 +6,9 @@ and what is done is our ledger's matter. Ray tries a task again whose worker or 
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
-import threading
 import time
 import warnings
 from collections.abc import Sequence
@@ -18,7 +18,6 @@ from typing import Any
 from isotherm import __version__
 from isotherm.core.errors import (
     ConfigError,
-    IsothermError,
     MissingExtraError,
     UnreachableError,
     UsageError,
@@ -30,8 +29,6 @@ from isotherm.scaleout.work import Finished, Work, WorkerError, answer, rows_of
 RETRIES = 3
 ANSWER_S = 5.0
 """How long the server at an address may take to let one connect, and how long to answer [s]."""
-JOIN_S = 14.0
-"""How long joining a cluster may take in all [s]; Ray itself tries for half a minute."""
 _ASK = (
     "is the cluster's client server there (port 10001, unless `ray start --ray-client-server-port` said otherwise), "
     "and may this machine reach it?"
@@ -67,7 +64,8 @@ class RayTasks:
         elif address == "ray://auto":
             self._start(address="auto")
         else:
-            self._join(address)
+            _check_answers(address)
+            self._start(address=address)
         self._remote = self._ray.remote(max_retries=RETRIES, num_cpus=1)(_task)
         self._under_way: dict[Any, Work] = {}
         self._counted, self._workers = -COUNT_AGAIN_S, 0
@@ -80,28 +78,10 @@ class RayTasks:
         try:
             self._ray.init(address=address, **options)
         except (ConnectionError, RuntimeError) as error:
-            raise UnreachableError(f"no Ray answers at {address}: {one_line(error)}") from error
-
-    def _join(self, address: str) -> None:
-        """Join a cluster in a thread of its own, which is left alone where that takes too long."""
-        began, wrong, joined = time.monotonic(), list[BaseException](), threading.Event()
-
-        def join() -> None:
-            try:
-                self._start(address=address)
-            except IsothermError as error:
-                wrong.append(error)
-            joined.set()
-
-        _check_answers(address)
-        threading.Thread(target=join, daemon=True, name="isotherm-ray").start()
-        if not joined.wait(began + JOIN_S - time.monotonic()):
             raise UnreachableError(
-                f"Ray at {address} does not let this process in within {JOIN_S:.0f} s; has the cluster the same "
-                "version of Ray, and does it ask for a token (RAY_AUTH_TOKEN, RAY_AUTH_MODE)?"
-            )
-        if wrong:
-            raise wrong[0]
+                f"no Ray lets this process in at {address}: {one_line(error)} (is it of the same version, and does it "
+                "ask for a token: RAY_AUTH_TOKEN, RAY_AUTH_MODE?)"
+            ) from error
 
     @property
     def workers(self) -> int:
@@ -160,6 +140,8 @@ def _ray() -> Any:
             import ray
     except ImportError as error:
         raise MissingExtraError("--executor ray-local and ray://", "ray") from error
+    # What it does step by step is no news for who runs a command.
+    logging.getLogger("ray").setLevel(logging.ERROR)
     return ray
 
 
