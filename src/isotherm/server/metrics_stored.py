@@ -26,7 +26,8 @@ from isotherm.core.errors import IsothermError, one_line
 from isotherm.jobs.queue import FINISHED, counts, workers_alive
 from isotherm.server.readiness import readiness
 from isotherm.store.ids import first_id
-from isotherm.store.tables import DriftCheck, Inspection, Job, Site, now
+from isotherm.store.tables import Inspection, Job, Site, now
+from isotherm.workflows.service.drift import latest_drift
 from isotherm.workflows.service.kinds import KINDS
 from isotherm.workflows.service.service import Service
 
@@ -179,13 +180,10 @@ class Stored(Collector):
     def _drift(self, session: Session) -> Metric:
         """Return how far the images of sites have moved from what their models learnt, by the latest checks."""
         found = GaugeMetricFamily("isotherm_drift_psi", "largest population stability index", labels=("site",))
-        latest = select(func.max(DriftCheck.id)).group_by(DriftCheck.site_id)
-        rows = session.execute(select(DriftCheck.site_id, DriftCheck.psi).where(DriftCheck.id.in_(latest)))
         named: dict[str, float] = {}
-        for site_id, psi in rows:
-            if psi is not None:
-                name = self._names.of(site_id)
-                named[name] = max(psi, named.get(name, psi))
+        for site_id, psi in latest_drift(session).items():
+            name = self._names.of(site_id)
+            named[name] = max(psi, named.get(name, psi))
         for name, psi in sorted(named.items()):
             found.add_metric((name,), psi)
         return found
