@@ -14,12 +14,16 @@ from isotherm.formats.raster import open_picture, plain_picture
 _WHAT = "embedded photo"
 
 
-def photo_pixels(photo: VisualPhoto) -> UInt8[np.ndarray, "H W 3"]:
+def photo_pixels(photo: VisualPhoto, *, least_px: int | None = None) -> UInt8[np.ndarray, "H W 3"]:
     """Return a photo's RGB pixels; raises FormatError where it is damaged.
 
-    The alignment of the photo refers to these pixels.
+    The alignment of the photo refers to these pixels, but with `least_px`: then a JPEG may be decoded to a half, a
+    quarter or an eighth of its size, in a fraction of the time, as long as both sides keep that many pixels.
     """
-    picture = plain_picture(_opened(photo), _WHAT)
+    opened = _opened(photo)
+    if least_px is not None and photo.colours == "rgb":
+        opened.draft("RGB", (least_px, least_px))
+    picture = plain_picture(opened, _WHAT)
     if picture.colour is None:
         return np.repeat(picture.luma[..., None], 3, axis=-1)
     return rgb_of_ycbcr(picture.colour) if photo.colours == "ycbcr" else picture.colour

@@ -32,8 +32,10 @@ class PlacedPhoto:
     origin: str
 
 
-def decode_photo(data: bytes) -> Pixels:
+def decode_photo(data: bytes, *, least_px: int | None = None) -> Pixels:
     """Return the pixels of a JPEG, PNG or BMP, turned upright as its EXIF says.
+
+    With `least_px` a JPEG may be decoded smaller, as long as both sides keep that many pixels.
 
     Raises
     ------
@@ -44,6 +46,8 @@ def decode_photo(data: bytes) -> Pixels:
     """
     picture = open_picture(data, "photo", ("JPEG", "PNG", "BMP"))
     with guarded("photo"):
+        if least_px is not None:
+            picture.draft("RGB", (least_px, least_px))
         picture.load()
         return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
 
@@ -79,16 +83,20 @@ def reduced(photo: PlacedPhoto, share: float) -> PlacedPhoto:
         return photo
     new = max(1, round(width * share)), max(1, round(height * share))
     small = np.asarray(Image.fromarray(photo.pixels).resize(new, Image.Resampling.LANCZOS, reducing_gap=3.0))
-    by_x, by_y = new[0] / width, new[1] / height
+    return replace(photo, pixels=small, alignment=resized(photo.alignment, (height, width), (new[1], new[0])))
+
+
+def resized(alignment: Alignment, before: tuple[int, int], after: tuple[int, int]) -> Alignment:
+    """Return the alignment of a photo (height, width) that was made smaller or larger."""
+    by_y, by_x = (new / old for new, old in zip(after, before, strict=True))
     # Pixel centres lie at whole numbers: the corner of the picture, at -0.5, stays where it is.
-    alignment = replace(
-        photo.alignment,
-        scale_x=photo.alignment.scale_x * by_x,
-        scale_y=photo.alignment.scale_y * by_y,
-        offset_x=(photo.alignment.offset_x + 0.5) * by_x - 0.5,
-        offset_y=(photo.alignment.offset_y + 0.5) * by_y - 0.5,
+    return replace(
+        alignment,
+        scale_x=alignment.scale_x * by_x,
+        scale_y=alignment.scale_y * by_y,
+        offset_x=(alignment.offset_x + 0.5) * by_x - 0.5,
+        offset_y=(alignment.offset_y + 0.5) * by_y - 0.5,
     )
-    return replace(photo, pixels=small, alignment=alignment)
 
 
 def page_photo(photo: PlacedPhoto) -> dict[str, Any]:

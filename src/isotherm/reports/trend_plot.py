@@ -13,8 +13,8 @@ from html import escape
 
 from isotherm.measurement.trend import Sample, Series
 
-WIDTH, HEIGHT = 640, 240
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 14, 26, 30
+WIDTH, HEIGHT = 560, 230
+_LEFT, _RIGHT, _TOP, _BOTTOM = 50, 14, 28, 32
 _LINE, _ALARM = "#3a7ca5", "#d1495b"
 _COVERAGE = 2
 _STEPS = (1, 2, 2.5, 5, 10)
@@ -36,7 +36,7 @@ def trend_svg(series: Series, title: str) -> str:
     up = _Axis(low, high, HEIGHT - _BOTTOM, _TOP)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-label="{escape(title)}" font-family="sans-serif" font-size="11" color="currentColor">',
+        f'aria-label="{escape(title)}" font-family="sans-serif" font-size="12" color="currentColor">',
         f"<title>{escape(title)}</title>",
         _text(_LEFT, 14, title, anchor="start", bold=True),
         *_grid(ticks, up),

@@ -24,7 +24,7 @@ from isotherm.reports.document.content import FaultPictures, Figure, ReportSecti
 from isotherm.reports.document.faults import FaultPer
 from isotherm.reports.document.layout import Layout, Rendered, Template
 from isotherm.reports.document.particulars import Particulars, particulars_from_toml
-from isotherm.reports.document.pictures import Pictured, fault_pictures
+from isotherm.reports.document.pictures import BOX, Pictured, fault_pictures
 from isotherm.reports.document.wording import Wording, wording
 from isotherm.reports.pictures import for_page
 from isotherm.reports.plain import from_plain
@@ -34,8 +34,10 @@ from isotherm.workflows.visual import photo_of
 
 MOST_BYTES = 2_000_000_000
 MOST_ABOUT_BYTES = 5_000_000
-AT_ONCE = 32
+AT_ONCE = 16
 """Pictures that are held at once while they are drawn."""
+FINE_PX, COARSE_PX, MOST_FINE = 640, 320, 40
+"""Longest side of the temperatures in a page; the second one where more pictures than the third shall stay mailable."""
 
 
 @dataclass(frozen=True)
@@ -244,11 +246,12 @@ def _pictures(
     words = wording(settings.language)
     found: dict[str, FaultPictures] = {}
     unique = list({result.image: result for result in results}.values())
+    plane_px = (FINE_PX if len(unique) <= MOST_FINE else COARSE_PX) if live else None
     with ThreadPoolExecutor(settings.jobs, thread_name_prefix="isotherm-report") as pool:
         for start in range(0, len(unique), AT_ONCE):
             part = unique[start : start + AT_ONCE]
             outcomes = _read_again(stored, settings, part)
-            drawn = pool.map(partial(_shown, stored, words, live), part, outcomes)
+            drawn = pool.map(partial(_shown, stored, words, plane_px), part, outcomes)
             found.update(zip([result.image for result in part], drawn, strict=True))
             progress(len(found), len(unique), "drawing")
     return found
@@ -272,18 +275,22 @@ def _input(root: Path | None, image: str) -> Input:
     return Input(path, image)
 
 
-def _shown(stored: Stored, words: Wording, live: bool, result: ImageResult, outcome: Outcome) -> FaultPictures:
+def _shown(
+    stored: Stored, words: Wording, plane_px: int | None, result: ImageResult, outcome: Outcome
+) -> FaultPictures:
     thermogram, why = outcome.thermogram, outcome.error
     if thermogram is not None and result.digest and thermogram.digest != result.digest:
         thermogram, why = None, "the file has changed since the inspection"
     if thermogram is None:
         return _panel(stored.folder, words, result, why)
     try:
-        photo, _ = photo_of(thermogram, outcome.path)
+        photo, _ = photo_of(thermogram, outcome.path, least_px=BOX)
     except IsothermError:
         photo = None
     drawn = stored.inspection.settings.get("pictures", {})
-    return fault_pictures(Pictured(result, thermogram, photo, palette=drawn.get("palette", "iron")), words, live=live)
+    return fault_pictures(
+        Pictured(result, thermogram, photo, palette=drawn.get("palette", "iron")), words, plane_px=plane_px
+    )
 
 
 def _panel(folder: Path, words: Wording, result: ImageResult, why: str) -> FaultPictures:

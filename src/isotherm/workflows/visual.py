@@ -11,9 +11,9 @@ from pathlib import Path
 from isotherm.core.capture import Alignment
 from isotherm.core.errors import ConfigError, DataError, FormatError, IsothermError, UsageError
 from isotherm.core.thermogram import Thermogram
-from isotherm.formats.photos import photo_pixels
+from isotherm.formats.photos import photo_pixels, photo_size
 from isotherm.formats.reading import load, read_bytes
-from isotherm.reports.photos import Nudge, Pixels, PlacedPhoto, centred, decode_photo
+from isotherm.reports.photos import Nudge, Pixels, PlacedPhoto, centred, decode_photo, resized
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp")
 LATEST_S = 5
@@ -48,7 +48,12 @@ def parse_nudge(text: str) -> Nudge:
 
 
 def photo_of(
-    thermogram: Thermogram, path: Path, *, chosen: Path | None = None, nudge: Nudge | None = None
+    thermogram: Thermogram,
+    path: Path,
+    *,
+    chosen: Path | None = None,
+    nudge: Nudge | None = None,
+    least_px: int | None = None,
 ) -> tuple[PlacedPhoto | None, str]:
     """Return the photo of the same view, placed, and a note where one is there that cannot be used.
 
@@ -60,6 +65,8 @@ def photo_of(
         A photo that the user names; else the one in the file, else one beside it by its name.
     nudge
         How the user moves it.
+    least_px
+        A photo may be smaller than it is stored, if both sides keep that many pixels; None for the whole one.
 
     Raises
     ------
@@ -69,7 +76,7 @@ def photo_of(
     if chosen is not None:
         return _placed(decode_photo(load(chosen)), None, thermogram, nudge, origin=f"photo {chosen.name}"), ""
     notes: list[str] = []
-    for origin, decoded, alignment in _candidates(thermogram, path):
+    for origin, decoded, alignment in _candidates(thermogram, path, least_px):
         try:
             pixels = decoded()
         except IsothermError as error:
@@ -95,18 +102,22 @@ def required_photo(
 
 
 def _candidates(
-    thermogram: Thermogram, path: Path
+    thermogram: Thermogram, path: Path, least_px: int | None = None
 ) -> Iterator[tuple[str, Callable[[], Pixels | None], Alignment | None]]:
     """Yield where a photo may be, what decodes it (None: it is no photo), and how it is known to lie."""
     if thermogram.visual is not None:
-        yield "photo in the file", partial(photo_pixels, thermogram.visual), thermogram.visual.alignment
+        yield (
+            "photo in the file",
+            partial(photo_pixels, thermogram.visual, least_px=least_px),
+            thermogram.visual.alignment,
+        )
     for partner in partners(path):
-        yield f"photo {partner.name}", partial(_photo_beside, partner), None
+        yield f"photo {partner.name}", partial(_photo_beside, partner, least_px), None
 
 
-def _photo_beside(path: Path) -> Pixels | None:
+def _photo_beside(path: Path, least_px: int | None) -> Pixels | None:
     data = load(path)
-    return None if _holds_temperatures(data) else decode_photo(data)
+    return None if _holds_temperatures(data) else decode_photo(data, least_px=least_px)
 
 
 def _holds_temperatures(data: bytes) -> bool:
@@ -120,7 +131,10 @@ def _placed(
     pixels: Pixels, known: Alignment | None, thermogram: Thermogram, nudge: Nudge | None, *, origin: str
 ) -> PlacedPhoto:
     height, width = pixels.shape[:2]
-    alignment = known or centred((height, width), thermogram.size)
+    alignment = centred((height, width), thermogram.size)
+    if known is not None:
+        stored = thermogram.visual and photo_size(thermogram.visual)
+        alignment = resized(known, stored or (height, width), (height, width))
     if nudge is not None:
         alignment = nudge.applied(alignment, thermogram.size)
     return PlacedPhoto(pixels, alignment, origin)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -29,13 +30,12 @@ from isotherm.reports.drawing import (
 )
 from isotherm.reports.panels import LEAST_SPAN_K, NUMBERED, OUTLINED
 from isotherm.reports.photos import PlacedPhoto, reduced
+from isotherm.reports.value_steps import ValueSteps
 from isotherm.reports.view_data import encode_plane
 
 BOX = 480
 """Longest side of a shown picture [px]."""
 QUALITY = 85
-PLANE_SIDE = 640
-"""Longest side of the temperatures that a page carries [px]; larger pictures give every second pixel, and so on."""
 _ASSUMED = "centred (assumed)"
 
 
@@ -60,21 +60,28 @@ class Pictured:
     span: Span | None = None
 
 
-def fault_pictures(pictured: Pictured, wording: Wording, *, live: bool) -> FaultPictures:
-    """Return what is shown of a picture; with `live`, its temperatures too."""
+def fault_pictures(pictured: Pictured, wording: Wording, *, plane_px: int | None = None) -> FaultPictures:
+    """Return what is shown of a picture; with `plane_px` its temperatures too, at most that many on a side."""
     values = pictured.thermogram.values()
     thermal, share = _thermal(pictured, values, wording)
     plane = None
-    if live and pictured.thermogram.radiometric:
-        plane = encode_plane(_coarse(values)) | {"share": share}
+    if plane_px is not None and pictured.thermogram.radiometric:
+        plane = _plane(values, plane_px) | {"share": share}
     photo = None if pictured.photo is None else _photo(pictured, pictured.photo, wording)
     return FaultPictures(thermal, photo, plane)
 
 
-def _coarse(values: Values) -> Values:
-    """Return temperatures to 0.1 °C, at a size that a page can carry many times."""
-    step = -(-max(values.shape) // PLANE_SIDE)
-    return np.round(values[::step, ::step], 1).astype(np.float32)
+def _plane(values: Values, most_px: int) -> dict[str, Any]:
+    """Return temperatures to 0.1 °C, so small that a page can carry many: of larger pictures every n-th pixel."""
+    step = -(-max(values.shape) // most_px)
+    tenths = np.round(10 * values[::step, ::step].astype(np.float64))
+    known = np.isfinite(tenths)
+    low, high = (float(tenths[known].min()), float(tenths[known].max())) if known.any() else (0.0, -1.0)
+    # The steps are known beforehand: looking for them would take longer than all the rest.
+    table = np.append(np.arange(low, high + 1) / 10, np.nan).astype(np.float32)
+    indexes = np.where(known, tenths - low, table.size - 1).astype(np.int64).ravel()
+    shown = np.where(known, tenths / 10, np.nan).astype(np.float32)
+    return encode_plane(shown, ValueSteps(table, indexes, np.zeros(0, np.int64)))
 
 
 def _thermal(pictured: Pictured, values: Values, w: Wording) -> tuple[Figure, float]:

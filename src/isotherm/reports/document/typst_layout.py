@@ -33,6 +33,9 @@ from isotherm.reports.document.plain_document import plain
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 STANDARD: Final = "ua-1"
 _BESIDE = (".png", ".jpg", ".jpeg", ".svg", ".typ")
+BREAK = "\N{ZERO WIDTH SPACE}"
+_LONG, _JOINT = re.compile(r"\S{24,}"), re.compile(r"[/_\\\-.]")
+"""Long names break behind what joins their words."""
 _PLACE = re.compile(r"┌─ ([^\n]+?):(\d+):\d+")
 _PACKAGE = re.compile(r"#?import\s+\"@")
 
@@ -139,11 +142,13 @@ def _shown(fonts: FontSet) -> Callable[[str], str]:
     missing = frozenset(fonts.missing)
 
     def shown(text: str) -> str:
-        letters = unicodedata.normalize("NFC", text)
-        return "".join(
-            letter if letter == "\n" or (letter.isprintable() and letter not in missing) else UNKNOWN
-            for letter in letters.replace("\r\n", "\n").replace("\t", " ")
-        )
+        letters = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\t", " ")
+        if not letters.isprintable() or not missing.isdisjoint(letters):
+            letters = "".join(
+                letter if letter == "\n" or (letter.isprintable() and letter not in missing) else UNKNOWN
+                for letter in letters
+            )
+        return _LONG.sub(lambda word: _JOINT.sub(f"\\g<0>{BREAK}", word[0]), letters)
 
     return shown
 

@@ -1,0 +1,251 @@
+"""What an inspection report says, in each language."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from importlib.resources import files
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from isotherm.core.errors import ConfigError, UnknownNameError
+from isotherm.core.findings import Finding
+from isotherm.measurement.severity import SEVERITY_TABLES, load_table
+from isotherm.reports.document.building import DocumentSettings, build_document
+from isotherm.reports.document.content import Document
+from isotherm.reports.document.particulars import (
+    ImageParticulars,
+    NotInspected,
+    Particulars,
+    particulars_from_toml,
+)
+from isotherm.reports.document.wording import LANGUAGES, Wording, wording
+from isotherm.testing.reports import sample_reports
+
+SAMPLES = sample_reports()
+
+
+def built(name: str = "hotspots", language: str = "en", **said: object) -> Document:
+    particulars = Particulars(**said)  # type: ignore[arg-type]
+    return build_document(SAMPLES[name].inspection, DocumentSettings(language, particulars))
+
+
+def placeholders(text: str) -> list[str]:
+    return sorted(re.findall(r"\{\w*\}", text))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_has_all_words_with_the_same_places(language: str) -> None:
+    english, other = wording("en"), wording(language)
+
+    assert other.words.keys() == english.words.keys()
+    for key, text in english.words.items():
+        assert placeholders(other.words[key]) == placeholders(text), key
+        assert other.words[key] or key == "spaces"
+
+
+@pytest.mark.parametrize("language", [language for language in LANGUAGES if language != "en"])
+def test_every_language_has_the_same_phrases_with_as_many_places(language: str) -> None:
+    found = wording(language).phrases
+
+    assert found.keys() == wording("de").phrases.keys()
+    for english, text in found.items():
+        assert text.count("{}") == english.count("{}"), english
+
+
+@pytest.mark.parametrize("language", [language for language in LANGUAGES if language != "en"])
+def test_every_action_of_the_built_in_tables_is_translated(language: str) -> None:
+    actions = {interval.action for name in SEVERITY_TABLES for interval in load_table(name).intervals}
+
+    assert not [action for action in actions if wording(language).phrase(action) == action]
+
+
+def test_an_unknown_language_names_the_known_ones() -> None:
+    with pytest.raises(UnknownNameError, match="unknown language of a report 'fr'; known: de, en, es, pt, zh"):
+        wording("fr")
+
+
+def test_numbers_have_the_comma_of_their_language() -> None:
+    assert [wording(language).number(12.34) for language in ("en", "de", "es", "pt", "zh")] == [
+        "12.3", "12,3", "12,3", "12,3", "12.3",
+    ]  # fmt: skip
+    assert wording("de").number(None) == ""
+
+
+def test_phrases_keep_the_numbers_in_them() -> None:
+    german = wording("de")
+
+    assert german.sentences("load unknown: the table asks for at least 40 % of rating; load unknown") == (
+        "Last unbekannt: die Tabelle verlangt mindestens 40 % des Nennwerts; Last unbekannt"
+    )
+    assert german.phrase("something that nobody has translated") == "something that nobody has translated"
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.text())
+def test_any_text_passes_as_a_phrase(text: str) -> None:
+    assert isinstance(wording("pt").sentences(text), str)
+
+
+def test_the_words_are_those_that_are_used() -> None:
+    folder = files("isotherm.reports.document")
+    names = ["building.py", "faults.py", "docx_layout.py", "pictures.py", "plain_document.py"]
+    code = "".join((folder / name).read_text() for name in names)
+    code += (folder / "../../workflows/report.py").read_text()
+    code += "".join((folder / "templates" / name).read_text() for name in ("parts.typ", "parts.html", "standard.html"))
+    words = set(wording("en").words)
+    composed = {"disclaimer_1", "disclaimer_2", "disclaimer_3", "conditions", "remarks", "order", "reviewer"}
+
+    unused = {word for word in words - composed if not re.search(rf"[\"']{word}[\"']|words\.{word}\b", code)}
+    assert unused == set()
+
+
+def test_the_faults_are_the_pictures_that_need_attention_worst_first() -> None:
+    document = built()
+
+    assert [fault.image for fault in document.faults] == ["hot.jpg", "mild.jpg"]
+    first = document.faults[0]
+    assert first.title == "Hot spot 80.0 °C, ΔT 55.0 K"
+    assert (first.badge.text, first.badge.level, first.action) == ("class 1", "high", "repair immediately")
+    assert ("Over the reference", "median of the picture: 25.0 °C") in first.facts
+    assert first.criterion is not None
+    assert first.criterion.rows[2] == ("(15, ∞) K", "1", "repair immediately")
+    assert first.criterion.marked == 2
+    assert "2003. Source: https://arpedon.com" in first.criterion_source
+
+
+def test_parameters_stand_with_their_source_and_uncertainty() -> None:
+    rows = built().faults[0].parameters.rows
+
+    assert rows[0] == ("emissivity", "0.95", "file", "± 0.06")
+    assert rows[1][:3] == ("reflected temperature", "20.0 °C", "assumed")
+    assert rows[3][:3] == ("distance", "2 m", "rangefinder")
+
+
+def test_a_report_says_what_it_does_not_cover() -> None:
+    document = built(not_inspected=(NotInspected("Panel 7", "locked"),))
+
+    assert document.not_inspected.rows == (("Panel 7", "locked"),)
+    assert document.unread.rows == (("broken.jpg", "the file is empty (0 bytes)"),)
+    assert document.unjudged.rows == (("plain.png", "criterion not applicable: the picture holds no temperatures"),)
+    assert [row[0] for row in document.without_fault.rows] == ["cold.jpg", "plain.png"]
+    assert document.lead == (
+        "Pictures that need attention: 2 of 4. Most severe: 1. Files that could not be read: 1. Not inspected: 1."
+    )
+
+
+def test_what_a_norm_asks_for_and_nobody_has_said_is_called_not_stated() -> None:
+    cover = dict(built().cover)
+
+    assert [cover[name] for name in ("Client", "Inspector", "Qualification", "Calibrated")] == ["not stated"] * 4
+    assert cover["Camera"] == "FLIR B300"
+    assert cover["Date of inspection"] == "2024-05-06"
+    assert dict(built(inspector="E. Muster", company="Thermo").cover)["Inspector"] == "E. Muster, Thermo"
+
+
+def test_the_inspector_states_cause_action_place_and_load() -> None:
+    said = ImageParticulars(place="Panel 3", cause="Loose clamp", action="Tighten", load_percent=60)
+    fault = built(images={"hot.jpg": said}).faults[0]
+
+    assert (fault.place, fault.cause, fault.action) == ("Panel 3", "Loose clamp", "Tighten")
+    assert ("Load (of rating)", "60 %") in fault.facts
+    assert "Not stated by the inspector" in built().faults[0].cause
+
+
+def test_a_load_below_the_table_takes_the_verdict_back() -> None:
+    # mild.jpg: its finding has a verdict only in this sample's own words, so it gets one of the table.
+    report = SAMPLES["hotspots"]
+    table = load_table("neta-similar")
+    results = tuple(
+        replace(result, findings=tuple(judged(finding, table) for finding in result.findings))
+        for result in report.inspection.results
+    )
+    inspection = replace(report.inspection, results=results, severity_table=table.describe())
+    low = Particulars(images={"hot.jpg": ImageParticulars(load_percent=30)})
+
+    document = build_document(inspection, DocumentSettings(particulars=low))
+
+    assert "hot.jpg" not in [fault.image for fault in document.faults]
+    assert (
+        "hot.jpg",
+        "criterion not applicable: the load, 30 % of rating, is below the 40 % that the table asks for",
+    ) in (document.unjudged.rows)
+
+
+def judged(finding: Finding, table: object) -> Finding:
+    if finding.delta_t_c is None:
+        return finding
+    return replace(finding, severity=table.judge(finding.delta_t_c))  # type: ignore[attr-defined]
+
+
+def test_each_region_can_be_a_fault_of_its_own() -> None:
+    report = SAMPLES["hotspots"]
+    (hot,) = (result for result in report.inspection.results if result.image == "hot.jpg")
+    doubled = replace(hot, findings=hot.findings * 2)
+    inspection = replace(report.inspection, results=(doubled,))
+
+    assert len(build_document(inspection).faults) == 1
+    assert len(build_document(inspection, DocumentSettings(per="region")).faults) == 2
+
+
+def test_a_model_is_told_with_what_it_never_saw() -> None:
+    document = built("a model", "de")
+    fault = document.faults[0]
+
+    assert ("Wert des Modells", "4, Schwelle 2") in fault.facts
+    assert any("Es hat aus 80 Normalbildern gelernt" in text for text in fault.confidence)
+    assert any("Seine Normalbilder liegen zwischen 18.0 und 60.0 °C" in text for text in document.method.limits)
+    assert dict(document.method.model)["method"] == "patchcore"
+
+
+def test_nothing_at_all_is_a_report_too() -> None:
+    assert built("nothing").lead == "None of the files could be read."
+    assert built("nothing", "zh").lead == "没有任何文件可以读取。"
+
+
+def test_particulars_are_read_from_toml() -> None:
+    text = """
+client = "Stadtwerke"
+date = 2026-05-06
+[[not_inspected]]
+place = "Panel 7"
+reason = "locked"
+[images."a b.jpg"]
+cause = "Loose clamp"
+load_percent = 55
+"""
+    said = particulars_from_toml(text, "about.toml")
+
+    assert (said.client, said.date) == ("Stadtwerke", "2026-05-06")
+    assert said.not_inspected == (NotInspected("Panel 7", "locked"),)
+    assert said.of("a b.jpg") == ImageParticulars(cause="Loose clamp", load_percent=55.0)
+    assert said.of("other.jpg") == ImageParticulars()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("client = 5", "about.toml: client must be a text of at most 4000 characters, not '5'"),
+        ("clint = 'x'", "about.toml: unknown clint; known: address"),
+        ("x = [", "about.toml: Invalid value"),
+        ("[[not_inspected]]\nreason = 'x'", "about.toml: not_inspected 1: place is missing"),
+        ("not_inspected = 'x'", "not_inspected must be at most 5000 tables"),
+        ("[images.a]\nload_percent = 'x'", "images.a: load_percent must be a number from 0 to 1000"),
+        ("[images.a]\nload_percent = nan", "images.a: load_percent must be a number from 0 to 1000"),
+        ("[images.a]\ncuase = 'x'", "images.a: unknown cuase; known: action, cause, load_percent, place, remark"),
+        (f"client = '{'x' * 4001}'", "client must be a text of at most 4000"),
+    ],
+)
+def test_wrong_particulars_say_where_and_what_would_be_right(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        particulars_from_toml(text, "about.toml")
+
+
+def test_language_files_are_plain_json() -> None:
+    for language in LANGUAGES:
+        found = json.loads((files("isotherm.reports.document") / "languages" / f"{language}.json").read_text("utf-8"))
+        assert set(found) == {"words", "phrases"}
+        assert isinstance(wording(language), Wording)
