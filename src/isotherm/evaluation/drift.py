@@ -97,13 +97,15 @@ def stability_index(reference: Numbers, current: Numbers, bins: int = _BINS) -> 
     reference, current
         Finite values, at least one of each.
     bins
-        How many; equal values of the reference make fewer. Half a value is added to each bin, so that an empty one
+        How many; equal values of the reference make others. Half a value is added to each bin, so that an empty one
         does not make the index infinite.
     """
-    edges = np.unique(np.quantile(reference, np.arange(1, bins) / bins))
+    quantiles = np.quantile(reference, np.arange(1, bins) / bins)
+    # A value that many share is a bin of its own, or what moves to below it would not show.
+    shared = np.nextafter(quantiles[:-1][np.diff(quantiles) == 0], -np.inf)
+    edges = np.unique(np.concatenate([quantiles, shared]))
     shares = []
     for values in (reference, current):
-        # An edge belongs to the bin below it: a single value makes the two bins "it or less" and "more".
         counts = np.bincount(np.searchsorted(edges, values, side="left"), minlength=edges.size + 1) + 0.5
         shares.append(counts / counts.sum())
     return float(((shares[1] - shares[0]) * np.log(shares[1] / shares[0])).sum())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from isotherm.measurement.asset_trend import AssetTrend, Row
 from isotherm.server.schemas import Id, In, Number, Out
@@ -73,7 +73,7 @@ class SeriesOut(Out):
 
 
 class TrendRowOut(Out):
-    """One inspection; `note` says why its delta-T was not brought to the rated load."""
+    """One inspection; `note`: why its delta-T was not brought to the rated load; `allowed_c`: by the rating, then."""
 
     image_id: str
     at: datetime
@@ -83,12 +83,14 @@ class TrendRowOut(Out):
     rated_delta_t_k: SampleOut | None
     score: SampleOut | None
     note: str
+    allowed_c: float | None
 
 
 class TrendOut(Out):
-    """The trend of an asset, oldest first."""
+    """The trend of an asset, oldest first; `above_allowed`: the latest is hotter than its rating allows at its load."""
 
     alarms: list[str]
+    above_allowed: bool
     series: list[SeriesOut]
     rows: list[TrendRowOut]
 
@@ -96,16 +98,15 @@ class TrendOut(Out):
 def trend_out(trend: AssetTrend) -> TrendOut:
     """Return a trend as the API gives it."""
     series = [SeriesOut.model_validate(one) for one in trend.series]
-    return TrendOut(alarms=[one.name for one in trend.alarms], series=series, rows=[_row(row) for row in trend.rows])
+    alarms, rows = [one.name for one in trend.alarms], [_row(row) for row in trend.rows]
+    return TrendOut(alarms=alarms, above_allowed=trend.above_allowed, series=series, rows=rows)
 
 
 def _row(row: Row) -> TrendRowOut:
-    names = ("max_c", "delta_t_k", "rated_delta_t_k", "score")
-    samples: dict[str, Any] = {name: getattr(row, name) for name in names}
-    found = {name: sample and SampleOut.model_validate(sample) for name, sample in samples.items()}
-    return TrendRowOut(
-        image_id=row.look.key, at=row.look.at, load_percent=row.look.load_percent, note=row.note, **found
-    )
+    samples = {name: getattr(row, name) for name in ("max_c", "delta_t_k", "rated_delta_t_k", "score")}
+    about = {"image_id": row.look.key, "at": row.look.at, "load_percent": row.look.load_percent}
+    rest = {"note": row.note, "allowed_c": row.allowed_c}
+    return TrendRowOut.model_validate(about | samples | rest, from_attributes=True)
 
 
 class ViewOut(Out):

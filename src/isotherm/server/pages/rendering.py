@@ -20,6 +20,7 @@ from isotherm.workflows.service.service import Service
 THEMES = ("auto", "light", "dark")
 THEME_COOKIE, SAID_COOKIE = "isotherm_theme", "isotherm_said"
 LONGEST_MESSAGE = 600
+_UNITS = frozenset({"a", "c", "deg", "k", "m"})
 LEVELS = {-1: "open", 0: "none", 1: "low", 2: "mid"}
 STATES = {
     "queued": "open",
@@ -174,8 +175,9 @@ def size(count: int) -> str:
 
 
 def words(name: str) -> str:
-    """Return the name of a setting as a label."""
-    return name.removesuffix("_c").replace("_", " ")
+    """Return the name of a setting as a label, without its unit, which stands in the text below."""
+    kept, _, last = name.rpartition("_")
+    return (kept if kept and last in _UNITS else name).replace("_", " ")
 
 
 def query(**parts: Any) -> str:

@@ -73,8 +73,8 @@ def asset_trend(service: Service, actor: Actor, asset_id: str, settings: TrendSe
     when it was sent.
     """
     with service.database.read() as session:
-        fetch(session, actor, Asset, asset_id)
-        looks = [_look(image, inspection) for image, inspection in _inspected(session, asset_id)]
+        rise = fetch(session, actor, Asset, asset_id).rated_rise_k
+        looks = [_look(image, inspection, rise) for image, inspection in _inspected(session, asset_id)]
     return trend_of(looks, settings)
 
 
@@ -91,10 +91,16 @@ def taken_at(image: Image) -> datetime:
     return image.taken_at or image.created_at
 
 
-def _look(image: Image, inspection: Inspection) -> Look:
+def _look(image: Image, inspection: Inspection, rated_rise_k: float | None) -> Look:
     result: ImageResult = from_plain(ImageResult, inspection.result)
     return Look(
-        taken_at(image), result, image.load_percent, inspection.score, model=inspection.model_id or "", key=image.id
+        taken_at(image),
+        result,
+        image.load_percent,
+        inspection.score,
+        model=inspection.model_id or "",
+        key=image.id,
+        rated_rise_k=rated_rise_k,
     )
 
 
