@@ -17,13 +17,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 CORPUS, FOUND = HERE / "corpus", HERE / "found"
 LONGEST = 1 << 19
 """No input is longer [bytes]; only inputs up to `KEPT` are taken into the corpus."""
 KEPT = 8192
+Step = tuple[str, int, int]
+"""A file, a line and the one after it."""
 LIMITS = ("-timeout=10", "-rss_limit_mb=2048", f"-max_len={LONGEST}", "-print_final_stats=1", "-verbosity=0")
 
 
@@ -84,22 +89,44 @@ def fuzz(name: str, seeds: Path, seconds: float) -> bool:
 
 
 def keep(name: str, seeds: Path) -> None:
-    """Make the corpus of one target anew: the fewest inputs, short ones first, that reach all that was ever reached."""
-    with tempfile.TemporaryDirectory() as temporary:
-        least, short = Path(temporary) / "least", Path(temporary) / "short"
-        for folder in (least, short):
-            folder.mkdir()
-        for source in (CORPUS / name, FOUND / name, seeds / name):
-            for path in source.glob("[0-9a-f]*"):
-                if path.stat().st_size <= KEPT:
-                    shutil.copyfile(path, short / path.name)
-        done = run_apart(name, ["-merge=1", str(least), str(short)])
-        if done.returncode:
-            raise SystemExit(f"{name}: the corpus cannot be made smaller\n{done.stderr[-3000:]}")
-        shutil.rmtree(CORPUS / name, ignore_errors=True)
-        shutil.copytree(least, CORPUS / name)
-    kept = list((CORPUS / name).iterdir())
-    print(f"{name:<20} {len(kept):>6} inputs, {sum(path.stat().st_size for path in kept) / 1e3:.0f} kB", flush=True)
+    """Make the corpus of one target anew: short inputs first, and none that reaches nothing new."""
+    sources = [CORPUS / name, FOUND / name, seeds / name]
+    inputs = {path.read_bytes() for source in sources for path in source.glob("[0-9a-f]*")}
+    kept, reached = list[bytes](), set[Step]()
+    for data in sorted(inputs, key=lambda data: (len(data), data)):
+        if len(data) <= KEPT and (steps := steps_of(name, data)) - reached:
+            reached |= steps
+            kept.append(data)
+    shutil.rmtree(CORPUS / name, ignore_errors=True)
+    (CORPUS / name).mkdir(parents=True)
+    for data in kept:
+        (CORPUS / name / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
+    print(f"{name:<20} {len(kept):>6} inputs, {sum(map(len, kept)) / 1e3:.0f} kB", flush=True)
+
+
+def steps_of(name: str, data: bytes) -> set[Step]:
+    """Return the steps from line to line that the parsers take for an input."""
+    from targets import TARGETS
+
+    found = set[Step]()
+
+    def begin(frame: FrameType, event: str, argument: object) -> Callable[..., Any] | None:  # noqa: ARG001 (their form)
+        file, last = frame.f_code.co_filename, 0
+
+        def line(frame: FrameType, event: str, argument: object) -> Callable[..., Any]:  # noqa: ARG001
+            nonlocal last
+            found.add((file, last, frame.f_lineno))
+            last = frame.f_lineno
+            return line
+
+        return line if "isotherm" in file else None
+
+    sys.settrace(begin)
+    try:
+        TARGETS[name](data)
+    finally:
+        sys.settrace(None)
+    return found
 
 
 def _number_after(text: str, words: str) -> int:
