@@ -24,7 +24,7 @@ from isotherm.reports.document.content import FaultPictures, Figure, ReportSecti
 from isotherm.reports.document.faults import FaultPer
 from isotherm.reports.document.layout import Layout, Rendered, Template
 from isotherm.reports.document.particulars import Particulars, particulars_from_toml
-from isotherm.reports.document.pictures import BOX, Pictured, fault_pictures
+from isotherm.reports.document.pictures import BOX, Pictured, draw, worded
 from isotherm.reports.document.wording import Wording, wording
 from isotherm.reports.pictures import for_page
 from isotherm.reports.plain import from_plain
@@ -288,9 +288,8 @@ def _shown(
     except IsothermError:
         photo = None
     drawn = stored.inspection.settings.get("pictures", {})
-    return fault_pictures(
-        Pictured(result, thermogram, photo, palette=drawn.get("palette", "iron")), words, plane_px=plane_px
-    )
+    shown = Pictured(result, thermogram, photo, palette=drawn.get("palette", "iron"))
+    return worded(draw(shown, plane_px=plane_px), result, words)
 
 
 def _panel(folder: Path, words: Wording, result: ImageResult, why: str) -> FaultPictures:

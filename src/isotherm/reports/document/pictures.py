@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import io
-from collections.abc import Iterable
+import json
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +34,7 @@ from isotherm.reports.drawing import (
 from isotherm.reports.panels import LEAST_SPAN_K, NUMBERED, OUTLINED
 from isotherm.reports.photos import PlacedPhoto, reduced
 from isotherm.reports.value_steps import ValueSteps
-from isotherm.reports.view_data import encode_plane
+from isotherm.reports.view_data import LEAST_SPAN_LEVELS, encode_plane
 
 BOX = 480
 """Longest side of a shown picture [px]."""
@@ -60,15 +63,75 @@ class Pictured:
     span: Span | None = None
 
 
-def fault_pictures(pictured: Pictured, wording: Wording, *, plane_px: int | None = None) -> FaultPictures:
-    """Return what is shown of a picture; with `plane_px` its temperatures too, at most that many on a side."""
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """The pictures of a fault, without any word.
+
+    Parameters
+    ----------
+    thermal, photo
+        JPEG; `photo` is empty where there is none, `alignment` says how it is known to lie.
+    low, high
+        The least and the highest value; NaN where none is known.
+    radiometric
+        Whether values are temperatures [°C].
+    plane
+        See `FaultPictures`.
+    """
+
+    thermal: bytes
+    low: float
+    high: float
+    radiometric: bool
+    photo: bytes = b""
+    alignment: str = ""
+    plane: Mapping[str, Any] | None = None
+
+
+def packed(drawn: Drawn) -> bytes:
+    """Return drawn pictures as JSON, to be sent by the child that draws them; `unpacked` reads it."""
+    texts = {name: base64.b64encode(getattr(drawn, name)).decode() for name in ("thermal", "photo")}
+    ends = {name: None if math.isnan(getattr(drawn, name)) else getattr(drawn, name) for name in ("low", "high")}
+    return json.dumps({**vars(drawn), **texts, **ends}).encode("ascii")
+
+
+def unpacked(data: bytes) -> Drawn:
+    """Return what `packed` was given."""
+    found = json.loads(data)
+    pictures = {name: base64.b64decode(found[name]) for name in ("thermal", "photo")}
+    ends = {name: float("nan") if found[name] is None else found[name] for name in ("low", "high")}
+    return Drawn(**{**found, **pictures, **ends})
+
+
+def draw(pictured: Pictured, *, plane_px: int | None = None) -> Drawn:
+    """Return the pictures of a fault; with `plane_px` its temperatures too, at most that many on a side."""
     values = pictured.thermogram.values()
-    thermal, share = _thermal(pictured, values, wording)
-    plane = None
-    if plane_px is not None and pictured.thermogram.radiometric:
-        plane = _plane(values, plane_px) | {"share": share}
-    photo = None if pictured.photo is None else _photo(pictured, pictured.photo, wording)
-    return FaultPictures(thermal, photo, plane)
+    radiometric = pictured.thermogram.radiometric
+    thermal, share = _thermal(pictured, values)
+    known = values[np.isfinite(values)]
+    low, high = (float(known.min()), float(known.max())) if known.size else (float("nan"), float("nan"))
+    plane = _plane(values, plane_px) | {"share": share} if plane_px is not None and radiometric else None
+    photo = b"" if pictured.photo is None else _photo(pictured, pictured.photo)
+    alignment = "" if pictured.photo is None else pictured.photo.alignment.source
+    return Drawn(thermal, low, high, radiometric, photo, alignment, plane)
+
+
+def worded(drawn: Drawn, result: ImageResult, w: Wording) -> FaultPictures:
+    """Return drawn pictures with their captions, and the words for those who do not see them."""
+    low, high = (w("not_known") if math.isnan(value) else w.number(value) for value in (drawn.low, drawn.high))
+    unit = "°C" if drawn.radiometric else ""
+    alt = w("thermal_alt", image=result.image, low=low, high=high, unit=unit, count=len(result.findings))
+    thermal = Figure(drawn.thermal, "jpeg", alt, f"{w('thermal')}: {low} … {high} {unit}".strip())
+    if not drawn.photo:
+        return FaultPictures(thermal, None, drawn.plane)
+    alignment = w.phrase(drawn.alignment)
+    photo = Figure(
+        drawn.photo,
+        "jpeg",
+        w("photo_alt", image=result.image, alignment=alignment),
+        f"{w('photo')} ({alignment})",
+    )
+    return FaultPictures(thermal, photo, drawn.plane)
 
 
 def _plane(values: Values, most_px: int) -> dict[str, Any]:
@@ -84,26 +147,22 @@ def _plane(values: Values, most_px: int) -> dict[str, Any]:
     return encode_plane(shown, ValueSteps(table, indexes, np.zeros(0, np.int64)))
 
 
-def _thermal(pictured: Pictured, values: Values, w: Wording) -> tuple[Figure, float]:
+def _thermal(pictured: Pictured, values: Values) -> tuple[bytes, float]:
     """Return the thermal picture with its scale, and which share of its width is the picture itself."""
-    radiometric = pictured.thermogram.radiometric
+    thermogram = pictured.thermogram
     fit = Fit.into(values.shape, BOX)
-    span = (pictured.span if radiometric else None) or Span.of(values, least=LEAST_SPAN_K if radiometric else 1.0)
-    colour = pictured.thermogram.colour
-    if radiometric or colour is None:
-        table = pictured.palette if radiometric else "grey"
-        picture = shade(values, span, table, fit)
-    else:
-        table, picture = "", fit.resize(Image.fromarray(colour))
+    if not thermogram.radiometric and thermogram.colour is not None:
+        picture = fit.resize(Image.fromarray(thermogram.colour))
+        _outline(picture, pictured.result.findings, fit)
+        return _jpeg(picture), 1.0
+    least = LEAST_SPAN_K if thermogram.radiometric else LEAST_SPAN_LEVELS
+    span = pictured.span or Span.of(values, least=least)
+    picture = shade(values, span, pictured.palette if thermogram.radiometric else "grey", fit)
     _outline(picture, pictured.result.findings, fit)
-    known = values[np.isfinite(values)]
-    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
-    unit = "°C" if radiometric else ""
-    words = {"image": pictured.result.image, "low": w.number(low), "high": w.number(high), "unit": unit}
-    alt = w("thermal_alt", count=len(pictured.result.findings), **words)
-    caption = f"{w('thermal')}: {words['low']} … {words['high']} {unit}".strip()
-    whole = _with_scale(picture, span, table) if radiometric else picture
-    return Figure(_jpeg(whole), "jpeg", alt, caption), picture.width / whole.width
+    if not thermogram.radiometric:
+        return _jpeg(picture), 1.0
+    whole = _with_scale(picture, span, pictured.palette)
+    return _jpeg(whole), picture.width / whole.width
 
 
 def _outline(picture: Image.Image, findings: Iterable[Finding], fit: Fit) -> None:
@@ -122,15 +181,12 @@ def _with_scale(picture: Image.Image, span: Span, table: str) -> Image.Image:
     return canvas
 
 
-def _photo(pictured: Pictured, photo: PlacedPhoto, w: Wording) -> Figure:
+def _photo(pictured: Pictured, photo: PlacedPhoto) -> bytes:
     small = reduced(photo, BOX / max(photo.pixels.shape[:2]))
     picture = Image.fromarray(small.pixels).convert("RGB")
-    at = small.alignment
-    if at.source != _ASSUMED:
-        _frame(picture, pictured, at)
-    alignment = w.phrase(at.source)
-    alt = w("photo_alt", image=pictured.result.image, alignment=alignment)
-    return Figure(_jpeg(picture), "jpeg", alt, f"{w('photo')} ({alignment})")
+    if small.alignment.source != _ASSUMED:
+        _frame(picture, pictured, small.alignment)
+    return _jpeg(picture)
 
 
 def _frame(picture: Image.Image, pictured: Pictured, at: Alignment) -> None:

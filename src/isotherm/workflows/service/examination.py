@@ -43,16 +43,19 @@ from isotherm.workflows.visual import photo_of
 
 __all__ = ["ExaminationSettings", "Examinations", "Examined", "Want", "examine"]
 
-Want = Literal["thumbnail", "view", "picture", "plane", "values"]
+Want = Literal["thumbnail", "view", "picture", "plane", "fault", "values"]
 """What is asked for beside the findings.
 
 ``thumbnail``: a small picture; ``view``: JSON of the element ``<thermal-view>``; ``picture``: the whole picture with
 its hot spots outlined; ``plane``: float32 °C or grey levels, little-endian, row by row, NaN where a pixel has none;
-``values``: what `Examined.thermogram` needs.
+``fault``: what `isotherm.reports.document.pictures.unpacked` reads, for the page of a report; ``values``: what
+`Examined.thermogram` needs.
 """
 _MODULE = "isotherm.workflows.service.examination"
 _RESULT = "result"
 _LONGEST_TEXT = 2000
+REPORT_PLANE_PX = 320
+"""Longest side of the temperatures that a report carries."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,6 +252,8 @@ def _parts(
                 parts[item] = np.ascontiguousarray(values, "<f4").tobytes()
             case "view":
                 parts[item] = _view(thermogram, result.image, settings)
+            case "fault":
+                parts[item] = _fault(thermogram, result, settings)
             case "values":
                 packed, arrays = packed_picture(thermogram)
                 parts.update(arrays)
@@ -265,6 +270,14 @@ def _view(thermogram: Thermogram, name: str, settings: ExaminationSettings) -> b
         return json.dumps(view_data(name, thermogram, looks), allow_nan=False).encode("ascii")
     except ValueError as error:
         raise FormatError(f"the file holds numbers that are no numbers ({error})") from error
+
+
+def _fault(thermogram: Thermogram, result: ImageResult, settings: ExaminationSettings) -> bytes:
+    # Few files are shown in reports: children begin without what draws them.
+    from isotherm.reports.document.pictures import BOX, Pictured, draw, packed
+
+    photo, _ = photo_of(thermogram, Path(), least_px=BOX)
+    return packed(draw(Pictured(result, thermogram, photo, settings.palette), plane_px=REPORT_PLANE_PX))
 
 
 def examine_in_child(data: bytes, options: Mapping[str, Any]) -> Answer:

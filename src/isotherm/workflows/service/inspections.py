@@ -22,7 +22,7 @@ from isotherm.workflows.service.paging import USUAL, Page, id_at, read_page
 from isotherm.workflows.service.service import Service
 from isotherm.workflows.service.sites import settings_of
 
-Part = Literal["view", "picture", "plane", "thumbnail"]
+Part = Literal["view", "picture", "plane", "fault", "thumbnail"]
 _FINDINGS = insert(Finding.__table__)  # type: ignore[arg-type]
 
 
@@ -191,7 +191,8 @@ def image_part(
     Parameters
     ----------
     part
-        ``view``: the JSON of ``<thermal-view>``; ``picture``: with its hot spots outlined; ``plane``: float32 values.
+        ``view``: the JSON of ``<thermal-view>``; ``picture``: with its hot spots outlined; ``plane``: float32 values;
+        ``fault``: for the page of a report.
     edit
         Settings of `isotherm.core.scene.SceneEdit` to try, in place of those that are kept.
     palette
@@ -209,7 +210,9 @@ def image_part(
     with service.taking():
         data = service.blobs.read(image.digest)
         shown = replace(settings, palette=palette)
-        return service.examinations.examine(data, image.name, shown, want=(part,), search=part == "picture").parts[part]
+        return service.examinations.examine(
+            data, image.name, shown, want=(part,), search=part in ("picture", "fault")
+        ).parts[part]
 
 
 def get_inspection(service: Service, actor: Actor, inspection_id: str) -> Inspection:

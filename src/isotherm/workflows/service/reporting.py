@@ -2,42 +2,54 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
-from PIL import Image as Picture
 from sqlalchemy import ColumnElement, Select, select
 
-from isotherm.core.errors import ConfigError, IsothermError
+from isotherm.core.errors import ConfigError, IsothermError, one_line
 from isotherm.core.findings import ImageResult
 from isotherm.core.findings import Inspection as Run
 from isotherm.measurement.severity import load_table
 from isotherm.reports import REPORT_WRITERS
-from isotherm.reports.content import Report, build_report
+from isotherm.reports.content import build_report
+from isotherm.reports.describing import plain_text
+from isotherm.reports.document import LAYOUTS
+from isotherm.reports.document.building import DocumentSettings, build_document
+from isotherm.reports.document.content import FaultPictures, ReportSection, Table
+from isotherm.reports.document.layout import Template
+from isotherm.reports.document.particulars import ImageParticulars, Particulars
+from isotherm.reports.document.pictures import unpacked, worded
+from isotherm.reports.document.wording import Wording, wording
 from isotherm.reports.plain import from_plain
-from isotherm.store.tables import Image, Inspection, ModelVersion, Site
+from isotherm.store.tables import Asset, Image, Inspection, ModelVersion, Site
 from isotherm.workflows.service.access import Actor, demand, fetch
 from isotherm.workflows.service.inspections import image_part
 from isotherm.workflows.service.paging import id_at
 from isotherm.workflows.service.service import Service
 from isotherm.workflows.service.sites import NO_TABLE, settings_of
+from isotherm.workflows.service.trends import report_sections
 from isotherm.workflows.versions import installed
 
 MOST_IMAGES = 2000
-MOST_PICTURES = 10
+MOST_PICTURES = 40
 """How many pictures a report for people shows: each is drawn anew from its file."""
-_QUALITY = 85
+MOST_FACTS, LONGEST_FACT = 40, 300
+"""What a report tells of a model's card."""
+FOR_PROGRAMS = ("csv", "json")
+"""Forms with all results; the others are for people."""
 
 
 @dataclass(frozen=True)
 class Written:
-    """A report as a file: what it is called, and its bytes."""
+    """A report as a file: what it is called, what it is, and its bytes."""
 
     filename: str
-    data: bytes
+    media_type: str
+    data: bytes = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -48,35 +60,68 @@ class Period:
     until: datetime | None = None
 
 
-def site_report(service: Service, actor: Actor, site_id: str, form: str, *, period: Period | None = None) -> Written:
-    """Return a report of the latest inspections of a site's images, newest first.
+@dataclass(frozen=True)
+class Wanted:
+    """How a report shall be.
 
     Parameters
     ----------
     form
-        A name of `isotherm.reports.REPORT_WRITERS`: html, csv or json.
+        pdf, html or docx for people; csv or json with all results for programs.
+    language, template
+        A key of `isotherm.reports.document.wording.LANGUAGES`; ``standard`` or ``brief``.
+    particulars
+        What people say of the inspection.
     period
         When the images were sent.
+    """
+
+    form: str
+    language: str = "en"
+    template: str = "standard"
+    particulars: Particulars = field(default_factory=Particulars)
+    period: Period = field(default_factory=Period)
+
+    def __post_init__(self) -> None:
+        if self.form not in FOR_PROGRAMS:
+            LAYOUTS.row(self.form)
+        wording(self.language)
+
+
+@dataclass(frozen=True, eq=False)
+class _Row:
+    """One image with its inspection, and the name of its asset and its place; empty without one."""
+
+    image: Image
+    inspection: Inspection
+    place: str
+
+
+def site_report(service: Service, actor: Actor, site_id: str, wanted: Wanted) -> Written:
+    """Return a report of the latest inspections of a site's images, newest first.
 
     Raises
     ------
     ConfigError
         There are more than `MOST_IMAGES`; a shorter period would do.
     """
-    REPORT_WRITERS.row(form)
     demand(actor, "read", site_id)
-    query = select(Image, Inspection).join(Inspection, Inspection.id == Image.latest_inspection)
-    query = query.where(Image.site_id == site_id, *_within(period or Period())).order_by(Image.id.desc())
-    return _written(service, actor, site_id, form, query)
+    query = _rows().join(Inspection, Inspection.id == Image.latest_inspection)
+    query = query.where(Image.site_id == site_id, *_within(wanted.period)).order_by(Image.id.desc())
+    sections = partial(report_sections, service, actor, site_id, None, wanted.language)
+    return _written(service, actor, site_id, wanted, query, sections=() if wanted.form in FOR_PROGRAMS else sections())
 
 
-def inspection_report(service: Service, actor: Actor, inspection_id: str, form: str) -> Written:
+def inspection_report(service: Service, actor: Actor, inspection_id: str, wanted: Wanted) -> Written:
     """Return a report of one inspection."""
-    REPORT_WRITERS.row(form)
     with service.database.read() as session:
         site_id = fetch(session, actor, Inspection, inspection_id).site_id
-    query = select(Image, Inspection).join(Inspection, Inspection.image_id == Image.id)
-    return _written(service, actor, site_id, form, query.where(Inspection.id == inspection_id))
+    query = _rows().join(Inspection, Inspection.image_id == Image.id)
+    return _written(service, actor, site_id, wanted, query.where(Inspection.id == inspection_id))
+
+
+def _rows() -> Select[Image, Inspection, Asset]:
+    return select(Image, Inspection, Asset).outerjoin(Asset, Asset.id == Image.asset_id)
 
 
 def _within(period: Period) -> list[ColumnElement[bool]]:
@@ -84,27 +129,85 @@ def _within(period: Period) -> list[ColumnElement[bool]]:
     return [*since, *([] if period.until is None else [Image.id < id_at(period.until)])]
 
 
-def _written(service: Service, actor: Actor, site_id: str, form: str, query: Select[Image, Inspection]) -> Written:
+def _written(
+    service: Service,
+    actor: Actor,
+    site_id: str,
+    wanted: Wanted,
+    query: Select[Image, Inspection, Asset],
+    *,
+    sections: Sequence[ReportSection] = (),
+) -> Written:
     with service.database.read() as session:
         site = fetch(session, actor, Site, site_id)
-        rows = [(image, inspection) for image, inspection in session.execute(query.limit(MOST_IMAGES + 1))]
-        versions = select(ModelVersion.id, ModelVersion.number).where(ModelVersion.site_id == site_id)
-        numbers = {row.id: row.number for row in session.execute(versions)}
+        rows = [
+            _Row(image, found, _place(asset)) for image, found, asset in session.execute(query.limit(MOST_IMAGES + 1))
+        ]
+        models = session.scalars(select(ModelVersion).where(ModelVersion.site_id == site_id)).all()
     if len(rows) > MOST_IMAGES:
         raise ConfigError(f"a report holds at most {MOST_IMAGES} images; ask for a shorter time with since and until")
-    names = _told_apart([image.name for image, _ in rows])
-    results = [_result(name, inspection, numbers) for name, (_, inspection) in zip(names, rows, strict=True)]
-    report = build_report(_run(site, rows, results))
-    if form == "html":
-        images = {name: image for name, (image, _) in zip(names, rows, strict=True)}
-        report = replace(report, pictures=_pictures(service, actor, report, images))
-    writer = REPORT_WRITERS.get(form)
-    return Written(writer.filename, writer.render(report))
+    names = _told_apart([row.image.name for row in rows])
+    numbers = {model.id: model.number for model in models}
+    results = [_result(name, row.inspection, numbers) for name, row in zip(names, rows, strict=True)]
+    run = _run(site, rows, results)
+    if wanted.form in FOR_PROGRAMS:
+        writer = REPORT_WRITERS.get(wanted.form)
+        return Written(writer.filename, LAYOUTS.get(wanted.form).media_type, writer.render(build_report(run)))
+    used = {row.inspection.model_id for row in rows}
+    words = wording(wanted.language)
+    cards = [_card(model, words) for model in models if model.id in used]
+    named = dict(zip(names, rows, strict=True))
+    return _laid_out(service, actor, run, wanted, named, [*sections, *cards])
 
 
-def _run(site: Site, rows: Sequence[tuple[Image, Inspection]], results: Iterable[ImageResult]) -> Run:
+def _laid_out(
+    service: Service,
+    actor: Actor,
+    run: Run,
+    wanted: Wanted,
+    rows: Mapping[str, _Row],
+    sections: Iterable[ReportSection],
+) -> Written:
+    layout = LAYOUTS.get(wanted.form)
+    said = {
+        name: ImageParticulars(place=row.place, load_percent=row.image.load_percent)
+        for name, row in rows.items()
+        if row.place or row.image.load_percent is not None
+    }
+    particulars = replace(wanted.particulars, site=wanted.particulars.site or run.title, images=said)
+    document = build_document(
+        run,
+        DocumentSettings(wanted.language, particulars),
+        pictures=partial(_pictures, service, actor, rows, wording(wanted.language)),
+        sections=sections,
+    )
+    rendered = layout.render(document, Template(wanted.template))
+    return Written(f"report.{wanted.form}", layout.media_type, rendered.data)
+
+
+def _place(asset: Asset | None) -> str:
+    return "" if asset is None else ", ".join(filter(None, (asset.name, asset.place)))
+
+
+def _card(model: ModelVersion, w: Wording) -> ReportSection:
+    """Return what a model is: its card, as far as it is short."""
+    facts = {
+        "method": model.method,
+        "kind": model.kind,
+        **model.card,
+        **{f"measured {k}": v for k, v in model.metrics.items()},
+    }
+    texts = [
+        (name.replace("_", " "), plain_text(value)) for name, value in facts.items() if value not in (None, "", {}, [])
+    ]
+    short = [(w.phrase(name), text) for name, text in texts if len(text) <= LONGEST_FACT][:MOST_FACTS]
+    title = f"{w('model')}: {model.number}"
+    return ReportSection(title, tables=(Table(w("model_card"), (w("parameter"), w("value")), tuple(short)),))
+
+
+def _run(site: Site, rows: Sequence[_Row], results: Iterable[ImageResult]) -> Run:
     settings = settings_of(site)
-    begun = min((inspection.created_at for _, inspection in rows), default=site.created_at)
+    begun = min((row.inspection.created_at for row in rows), default=site.created_at)
     table = None if settings.severity == NO_TABLE else load_table(settings.severity).describe()
     return Run(
         results=tuple(results),
@@ -142,19 +245,22 @@ def _verdict(inspection: Inspection, numbers: Mapping[str, int]) -> list[str]:
     return [f"category by model version {number}: {inspection.label}{sure}"]
 
 
-def _pictures(service: Service, actor: Actor, report: Report, images: Mapping[str, Image]) -> dict[str, bytes]:
-    """Return pictures of the worst, with their findings outlined; one that cannot be drawn is left out."""
+def _pictures(
+    service: Service, actor: Actor, rows: Mapping[str, _Row], w: Wording, results: Sequence[ImageResult]
+) -> dict[str, FaultPictures]:
+    """Return pictures of the worst; one that cannot be drawn says why."""
     found = {}
-    for result in report.detailed[:MOST_PICTURES]:
-        try:
-            png = image_part(service, actor, images[result.image].id, "picture")
-        except IsothermError:
-            continue
-        found[result.image] = _jpeg(png)
+    for place, result in enumerate(results):
+        if place < MOST_PICTURES:
+            found[result.image] = _picture(service, actor, rows[result.image].image.id, result, w)
+        else:
+            reason = w("first_pictures_only", count=MOST_PICTURES)
+            found[result.image] = FaultPictures(missing=w("picture_gone", reason=reason))
     return found
 
 
-def _jpeg(png: bytes) -> bytes:
-    stream = io.BytesIO()
-    Picture.open(io.BytesIO(png)).convert("RGB").save(stream, "JPEG", quality=_QUALITY)
-    return stream.getvalue()
+def _picture(service: Service, actor: Actor, image_id: str, result: ImageResult, w: Wording) -> FaultPictures:
+    try:
+        return worded(unpacked(image_part(service, actor, image_id, "fault")), result, w)
+    except IsothermError as error:
+        return FaultPictures(missing=w("picture_gone", reason=one_line(error)))
