@@ -19,6 +19,7 @@ from isotherm.workflows.classify_evaluate import ANSWER_COLUMNS, answer_row
 from isotherm.workflows.classify_model import Classified, TrainedClassifier, load_classifier
 from isotherm.workflows.classify_predict import PredictSettings, predict
 from isotherm.workflows.reading import Input, exit_status, list_inputs
+from isotherm.workflows.remote_inputs import refuse_output
 from isotherm.workflows.scaled import ScaleSettings
 from isotherm.workflows.scaled_classify import predict_in_chunks
 
@@ -26,7 +27,7 @@ from isotherm.workflows.scaled_classify import predict_in_chunks
 def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:  # noqa: ARG001
     """Add the command's arguments."""
     parser.add_argument("model", type=Path, metavar="MODEL_DIR", help="a model of `isotherm classify train`")
-    parser.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="images or folders of them")
+    parser.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="images, folders, s3://bucket/prefix")
     parser.add_argument("-o", "--output", type=Path, metavar="CSV", help="table of all answers and probabilities")
     add_overwrite(parser)
     add_rejection(parser)
@@ -91,6 +92,7 @@ def _check_output(arguments: argparse.Namespace, inputs: Sequence[Path]) -> None
     out = arguments.output
     if out is None:
         return
+    refuse_output(out)
     if any(path.resolve() == out.resolve() for path in inputs):
         raise OutputError(f"{out} is an input and is not overwritten; choose another -o")
     if out.exists() and not arguments.overwrite:

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     method = HOTSPOT_METHODS.get(chosen(list(argv), "--method", METHOD))
     methods, tables = ", ".join(HOTSPOT_METHODS.names()), ", ".join(SEVERITY_TABLES)
     parser.add_argument(
-        "path", type=Path, metavar="PATH", help="a picture, or a folder of pictures, any readable format"
+        "path", type=Path, metavar="PATH", help="a picture, or a folder or s3://bucket/prefix of pictures"
     )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for the results")
     parser.add_argument(

@@ -38,6 +38,7 @@ from isotherm.workflows.inspect_pictures import PictureWork
 from isotherm.workflows.models import TrainedModel
 from isotherm.workflows.output_names import output_names
 from isotherm.workflows.reading import fingerprint, list_images, read_many
+from isotherm.workflows.remote_inputs import is_remote, refuse_output, settled
 from isotherm.workflows.run_folder import PICTURES, RUN, Existing, Journal, open_run
 from isotherm.workflows.spans import SpanChoice, fixed_span
 from isotherm.workflows.versions import installed
@@ -178,12 +179,14 @@ class InspectRun:
     @classmethod
     def prepare(cls, path: Path, out: Path, *, model: TrainedModel | None, settings: InspectSettings) -> InspectRun:
         """List the pictures; raises DataError where there is none."""
+        refuse_output(out)
         below = out.resolve()
         # A run writes below `out`, which may lie in the folder that is inspected.
         paths = [image for image in list_images(path) if not image.resolve().is_relative_to(below)]
         if not paths:
             raise DataError(f"{path}: the folder holds no file")
-        return cls(path if path.is_dir() else path.parent, paths, out, model, settings)
+        root = path if path.is_dir() or (is_remote(path) and paths != [path]) else path.parent
+        return cls(root, paths, out, model, settings)
 
     def open_journal(self) -> Journal:
         """Begin the run's folder, or go on with it."""
@@ -248,7 +251,7 @@ class InspectRun:
         table = self.settings.table
         return Inspection(
             results=results,
-            title=self.root.resolve().name if len(self.paths) > 1 else self.paths[0].name,
+            title=settled(self.root).name if len(self.paths) > 1 else self.paths[0].name,
             started_at=header["started_at"],
             settings=self.settings.described(),
             model=model_card(self.model) if self.model else None,
@@ -275,7 +278,7 @@ class InspectRun:
         seconds = inspection.timings_s["inspect"]
         work = {
             # A report reads the pictures once more.
-            "source": str(self.root.resolve()),
+            "source": str(settled(self.root)),
             "timings_s": {**inspection.timings_s, "total": time.perf_counter() - started},
             "images": images,
             "images_per_s": images / seconds,

@@ -13,11 +13,12 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from isotherm.core.errors import DataError, IsothermError, one_line
+from isotherm.core.errors import DataError, ForbiddenError, IsothermError, UnreachableError, one_line
 from isotherm.core.scene import SceneEdit
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats.reader import ReadHints
 from isotherm.formats.reading import read_file
+from isotherm.workflows.remote_inputs import here, is_remote, listed, versions_of
 from isotherm.workflows.sidecar import is_sidecar, with_sidecars
 
 
@@ -38,12 +39,16 @@ class Outcome:
 def list_images(path: Path) -> list[Path]:
     """Return a file as it is, or every regular file below a folder that is not hidden and no sidecar, in natural order.
 
+    A path that begins with ``s3:`` leads to a bucket (`isotherm.workflows.remote_inputs`).
+
     Raises
     ------
     DataError
         Nothing is there, the folder or one below it cannot be listed, or it holds no file.
     """
     path = Path(path)
+    if is_remote(path):
+        return sorted(listed(path), key=lambda file: natural_key(_name(file, path)))
     if path.is_file():
         return [path]
     if not path.is_dir():
@@ -81,7 +86,7 @@ def list_inputs(paths: Sequence[Path]) -> list[Input]:
     """
     found = []
     for path in map(Path, paths):
-        root = path if path.is_dir() else None
+        root = path if is_remote(path) or path.is_dir() else None
         try:
             found += [Input(file, _name(file, root)) for file in list_images(path)]
         except DataError as error:
@@ -168,16 +173,24 @@ def _read_one(item: Input, *, edit: SceneEdit, hints: ReadHints) -> Outcome:
     if item.error:
         return Outcome(item.path, item.name, None, " ".join(item.error.split()))
     try:
-        thermogram = with_sidecars(read_file(item.path, hints), item.path, edit)
+        with here(item.path) as file:
+            thermogram = with_sidecars(read_file(file, hints), file, edit)
         return Outcome(item.path, item.name, replace(thermogram, site=site_of(item.name)))
+    except (UnreachableError, ForbiddenError):
+        # A bucket that fails is no fault of this file: nothing is told of it.
+        raise
     except IsothermError as error:
         return Outcome(item.path, item.name, None, one_line(error))
 
 
 def fingerprint(files: Iterable[tuple[str, Path]]) -> str:
     """Return a digest of names, sizes and times of files: whether they are the same ones, without reading them."""
-    digest = hashlib.sha256()
-    for name, path in files:
+    digest, known = hashlib.sha256(), list(files)
+    versions = versions_of([path for _, path in known if is_remote(path)])
+    for name, path in known:
+        if is_remote(path):
+            digest.update(f"{os.fsencode(name)!r} {versions.get(path)}\n".encode())
+            continue
         try:
             found = path.stat()
         except OSError:

@@ -1,28 +1,40 @@
-"""Pictures at an address of another machine: listed there, and fetched to this one for as long as they are worked on."""
+"""Pictures in a bucket: paths that begin with ``s3:``, listed there, and fetched one by one when they are read.
+
+`Path` makes ``s3:/bucket/name`` of ``s3://bucket/name``, so that what is said on a command line can stay a path; here
+it is told apart and turned back. Sidecars are not looked for in buckets.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from isotherm.core.errors import DataError, NotFoundError, TooLargeError
-from isotherm.core.files import make_folder
+from isotherm.core.errors import DataError, UsageError
 from isotherm.store.filesystem import failed
-from isotherm.store.objects import Entry, Objects, open_objects
-from isotherm.workflows.reading import natural_key
+from isotherm.store.objects import Objects, open_objects
 from isotherm.workflows.sidecar import is_sidecar
 
+SCHEME = "s3:"
 MOST_BYTES = 4 << 30
-"""Of one file; the same as nothing for pictures, and a bound for what is no picture."""
-AT_ONCE = 8
-"""How many files are read beside each other: an answer of a store takes tens of milliseconds, whatever its length."""
+"""Of one file: a bound for what is no picture."""
 
 
-def listed(url: str) -> list[Entry]:
-    """Return what lies below an address, in natural order, without what is hidden; sidecars are not looked at.
+def is_remote(path: Path) -> bool:
+    """Say whether a path leads to a bucket."""
+    return path.parts[:1] == (SCHEME,)
+
+
+def settled(path: Path) -> Path:
+    """Return a path that means the same in any folder of work, and on any machine that has the same disks."""
+    return path if is_remote(path) else path.resolve()
+
+
+def listed(path: Path) -> list[Path]:
+    """Return an object as it is, or what lies below a prefix and is not hidden, in the order of the bucket.
 
     Raises
     ------
@@ -31,43 +43,73 @@ def listed(url: str) -> list[Entry]:
     UsageError, UnreachableError, ForbiddenError, MissingExtraError
         See `isotherm.store.objects.open_objects`.
     """
-    found = [entry for entry in open_objects(url).entries() if _is_input(entry)]
-    if not found:
-        raise DataError(f"{url}: there is no file")
-    return sorted(found, key=lambda entry: natural_key(entry.name))
+    bucket, name = _parts(path)
+    objects = _opened(bucket)
+    found = [path.joinpath(entry.name[len(name) :].lstrip("/")) for entry in objects.entries(name)]
+    shown = [one for one in found if not is_sidecar(one) and not _is_hidden(one.relative_to(path))]
+    if shown:
+        return shown
+    if name and objects.exists(name):
+        return [path]
+    raise DataError(f"{address_of(path)}: there is no file")
+
+
+def address_of(path: Path) -> str:
+    """Return the address of a path in a bucket, as people write it."""
+    return f"{SCHEME}//{'/'.join(path.parts[1:])}"
+
+
+def versions_of(paths: Sequence[Path]) -> dict[Path, str]:
+    """Return a word for each of some paths in one bucket that changes with the content; by listing, without reading."""
+    if not paths:
+        return {}
+    bucket, folder = _parts(Path(os.path.commonpath([path.parent for path in paths])))
+    root = Path(SCHEME, bucket)
+    return {root / entry.name: f"{entry.size} {entry.version}" for entry in _opened(bucket).entries(folder)}
 
 
 @contextmanager
-def fetched(url: str, names: Sequence[str]) -> Iterator[Path]:
-    """Give a temporary folder with some of the files below an address, under their names; it goes in the end.
-
-    A file that cannot be read is not there: reading it says so, and the others are not held up. Nothing is given where
-    the store itself fails.
+def here(path: Path) -> Iterator[Path]:
+    """Give a file of this machine with what a path leads to; a copy of an object goes when the block ends.
 
     Raises
     ------
-    UsageError, UnreachableError, ForbiddenError, MissingExtraError
-        See `isotherm.store.objects.open_objects`.
+    NotFoundError, TooLargeError
+        There is no such object, or it is no picture by its size.
+    UnreachableError, ForbiddenError
+        The store as a whole cannot be used.
     """
-    objects = open_objects(url)
-    with TemporaryDirectory(prefix="isotherm-") as temporary, ThreadPoolExecutor(AT_ONCE) as pool:
-        folder = Path(temporary)
-        list(pool.map(lambda name: _fetch(objects, name, folder), names))
-        yield folder
-
-
-def _fetch(objects: Objects, name: str, folder: Path) -> None:
-    path = folder / name
-    try:
-        data = objects.read(name, MOST_BYTES)
-    except (NotFoundError, TooLargeError):
+    if not is_remote(path):
+        yield path
         return
-    try:
-        make_folder(path.parent)
-        path.write_bytes(data)
-    except OSError as error:
-        raise failed(f"{objects.url}/{name} cannot be kept while it is worked on", error) from error
+    bucket, name = _parts(path)
+    data = _opened(bucket).read(name, MOST_BYTES)
+    with TemporaryDirectory(prefix="isotherm-") as folder:
+        copy = Path(folder) / path.name
+        try:
+            copy.write_bytes(data)
+        except OSError as error:
+            raise failed(f"{address_of(path)} cannot be kept while it is read", error) from error
+        yield copy
 
 
-def _is_input(entry: Entry) -> bool:
-    return not any(step.startswith(".") for step in entry.name.split("/")) and not is_sidecar(Path(entry.name))
+def refuse_output(path: Path) -> None:
+    """Raise UsageError where results shall go to a bucket as files of a folder do."""
+    if is_remote(path):
+        raise UsageError(
+            f"-o names a folder or a file of this machine, not {address_of(path)}; rows go to a bucket with --parquet"
+        )
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(step.startswith(".") for step in path.parts)
+
+
+def _parts(path: Path) -> tuple[str, str]:
+    return (path.parts[1] if len(path.parts) > 1 else ""), "/".join(path.parts[2:])
+
+
+@lru_cache(maxsize=4)
+def _opened(bucket: str) -> Objects:
+    """Open a bucket once a process: each opening asks it whether it is there."""
+    return open_objects(f"{SCHEME}//{bucket}")

@@ -21,6 +21,7 @@ from isotherm.scaleout.driving import Task
 from isotherm.workflows.classify_model import Classified, Rejection, TrainedClassifier, load_classifier
 from isotherm.workflows.classify_predict import PredictSettings, predict
 from isotherm.workflows.reading import Input, fingerprint
+from isotherm.workflows.remote_inputs import settled
 from isotherm.workflows.scaled import RunFile, ScaleSettings, work_through
 
 FUNCTION = f"{__name__}:classify_chunk"
@@ -62,7 +63,7 @@ def predict_in_chunks(
         "input_files": fingerprint((item.name, item.path) for item in inputs),
         "isotherm": version("isotherm"),
     }
-    items = [json.dumps([str(item.path.resolve()), item.name, item.error]) for item in inputs]
+    items = [json.dumps([str(settled(item.path)), item.name, item.error]) for item in inputs]
     run = RunFile(scale, out.with_name(f"{out.name}.ledger.sqlite"))
     task = Task(FUNCTION, setup, items, _failed, "images")
     with work_through(run, task, identity=identity, about={}, progress=progress) as held:

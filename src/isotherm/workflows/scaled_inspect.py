@@ -27,6 +27,7 @@ from isotherm.workflows.inspect import InspectRun, InspectSettings
 from isotherm.workflows.inspect_pictures import PictureWork
 from isotherm.workflows.models import load_model
 from isotherm.workflows.reading import printable
+from isotherm.workflows.remote_inputs import settled
 from isotherm.workflows.run_folder import LEDGER, other_run, prepare_chunks, write_journal
 from isotherm.workflows.scaled import RunFile, ScaleSettings, work_through
 
@@ -99,7 +100,7 @@ def _set_up(run: InspectRun, model: Path | None, scale: ScaleSettings) -> str:
     span, table = run.span(), settings.table
     return json.dumps(
         {
-            "root": str(run.root.resolve()),
+            "root": str(settled(run.root)),
             "out": str(run.out.resolve()),
             "model": model and str(model.resolve()),
             "device": wanted(),
