@@ -155,6 +155,14 @@ def test_rows_that_are_committed_late_are_counted_all_the_same() -> None:
     assert once.new({"old": start - 1}) == set(), "from before it began"
 
 
+def test_a_clock_that_is_ahead_hides_nothing_and_nothing_is_counted_twice() -> None:
+    once, start = _Once[str](), time.time()
+    assert once.new({"tomorrow": start + 86_400}) == {"tomorrow"}
+    assert once.since <= time.time()
+    assert once.new({"tomorrow": start + 86_400, "now": start + 1}) == {"now"}
+    assert once.new({"tomorrow": start + 86_400}) == set()
+
+
 def test_more_sites_than_have_labels_are_added_up(folder: Service) -> None:
     for number in range(5):
         create_site(folder, LOCAL, f"site {number}")

@@ -65,7 +65,8 @@ class _Once(Generic[K]):
     def new(self, found: Mapping[K, float]) -> set[K]:
         """Return the keys that were not there before, of rows with their times [s since 1970]."""
         fresh = {key for key, at in found.items() if at >= self._began and key not in self._seen}
-        self._last = max([self._last, *found.values()])
+        # Not beyond now: a machine whose clock is ahead would else hide what the others write.
+        self._last = min(time.time(), max([self._last, *found.values()]))
         self._seen = {key: at for key, at in {**self._seen, **found}.items() if at >= self._last - OVERLAP_S}
         return fresh
 
