@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP_INSTALL := -m pip install --quiet
 WORKERS ?= 2
 
-.PHONY: help demo serve test check format lint types contracts docs docs-tables bench fuzz chaos size lock clean
+.PHONY: help demo serve test check format lint types contracts docs docs-tables bench fuzz damage chaos size lock clean
 
 help:  ## Say what the targets do
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,7 +52,10 @@ docs-tables: $(DEV)/installed  ## Write the generated pages of the documentation
 bench: $(DEV)/installed  ## Run the benchmarks; they print ratios
 	for script in benchmarks/bench_*.py; do $(DEV)/bin/python $$script || exit 1; done
 
-fuzz: $(DEV)/installed  ## Try 20,000 damaged files on every reader (ARGS="flir --count 100000 --seed 1")
+fuzz: $(DEV)/installed  ## Search by coverage for files that break a parser, a minute each (ARGS="flir --seconds 600")
+	$(DEV)/bin/python fuzz/fuzz.py --seconds 60 $(ARGS)
+
+damage: $(DEV)/installed  ## Try 20,000 damaged files on every reader (ARGS="flir --count 100000 --seed 1")
 	$(DEV)/bin/python benchmarks/fuzz_formats.py $(ARGS)
 
 chaos: $(DEV)/installed  ## Kill -9 server, workers and jobs 1,000 times under load (ARGS="--kills 60 --seed 1")
