@@ -144,7 +144,8 @@ def _plane(values: Values, most_px: int) -> dict[str, Any]:
     table = np.append(np.arange(low, high + 1) / 10, np.nan).astype(np.float32)
     indexes = np.where(known, tenths - low, table.size - 1).astype(np.int64).ravel()
     shown = np.where(known, tenths / 10, np.nan).astype(np.float32)
-    return encode_plane(shown, ValueSteps(table, indexes, np.zeros(0, np.int64)))
+    # Which pixel has each step first is not asked here.
+    return encode_plane(shown, ValueSteps(table, indexes, np.full(table.size, -1)))
 
 
 def _thermal(pictured: Pictured, values: Values) -> tuple[bytes, float]:

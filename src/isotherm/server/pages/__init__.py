@@ -13,6 +13,7 @@ from isotherm.server.pages import (
     jobs,
     models,
     register,
+    reports,
     sites,
     threshold,
     training,
@@ -26,6 +27,6 @@ __all__ = ["error_page", "router"]
 def router(service: Service) -> APIRouter:  # noqa: ARG001 (the form of all routers; pages take it from the application)
     """Return the routes of all pages."""
     found = APIRouter(include_in_schema=False)
-    for module in (assets, home, gallery, image, sites, register, models, training, threshold, jobs, account):
+    for module in (assets, home, gallery, image, sites, reports, register, models, training, threshold, jobs, account):
         found.include_router(module.router)
     return found
