@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from store_rows import MOST, add_image, add_site, keep
 
-from isotherm.core.errors import DataError, ForbiddenError, NotFoundError, TooLargeError, UsageError
+from isotherm.core.errors import DataError, ForbiddenError, NotFoundError, OutputError, TooLargeError, UsageError
 from isotherm.store.backup import back_up
 from isotherm.store.blob_rows import collect, remember
 from isotherm.store.blobs import Blobs, Flaw, Stored
@@ -219,6 +219,7 @@ def test_an_upload_that_the_bucket_refuses_is_not_acknowledged(
         raise ForbiddenError("s3://x: the credentials do not allow to write here")
 
     monkeypatch.setattr(BucketObjects, "write_file", refuse)
-    with pytest.raises(ForbiddenError, match="do not allow to write"):
+    # No ForbiddenError, which would tell the sender that they may not.
+    with pytest.raises(OutputError, match=r"files of this server cannot be reached: .*do not allow to write"):
         keep(blobs, b"x")
     assert left(blobs) == []

@@ -14,13 +14,13 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from threading import Lock
 from typing import BinaryIO
 
-from isotherm.core.errors import DataError, NotFoundError
+from isotherm.core.errors import DataError, ForbiddenError, NotFoundError, OutputError, UsageError
 from isotherm.core.progress import Progress, silent
 from isotherm.store.blobs import KEEP_S, Blobs, Flaw, Stored, Stream, checked_digest
 from isotherm.store.filesystem import failed
@@ -55,7 +55,8 @@ class BucketBlobs(Blobs):
         temporary = self._temporary()
         try:
             stored = self._written(source, temporary, most_bytes, digest)
-            self.objects.write_file(_name(stored.digest), temporary)
+            with _fault_of_the_server():
+                self.objects.write_file(_name(stored.digest), temporary)
         finally:
             with suppress(OSError):
                 temporary.unlink()
@@ -63,7 +64,8 @@ class BucketBlobs(Blobs):
 
     def size(self, digest: str) -> int | None:
         """Return how long a content is [bytes]; None where it is not here."""
-        found = self.objects.entry(_name(digest)) or self.objects.entry(_name(digest, _REMOVED))
+        with _fault_of_the_server():
+            found = self.objects.entry(_name(digest)) or self.objects.entry(_name(digest, _REMOVED))
         return None if found is None else found.size
 
     def open(self, digest: str) -> BinaryIO:
@@ -142,14 +144,11 @@ class BucketBlobs(Blobs):
             self.objects.remove(entry.name)
 
     def _content(self, digest: str) -> bytes:
-        try:
-            return self.objects.read(_name(digest), ANY_SIZE)
-        except NotFoundError:
-            pass
-        try:
-            return self.objects.read(_name(digest, _REMOVED), ANY_SIZE)
-        except NotFoundError as error:
-            raise NotFoundError("stored file", digest) from error
+        with _fault_of_the_server():
+            for root in (_KEPT, _REMOVED):
+                with suppress(NotFoundError):
+                    return self.objects.read(_name(digest, root), ANY_SIZE)
+        raise NotFoundError("stored file", digest)
 
     def _forget(self) -> None:
         """Remove what was fetched more than a day ago."""
@@ -167,6 +166,15 @@ _KEPT, _REMOVED = "sha256", "removed"
 
 def _name(digest: str, root: str = _KEPT) -> str:
     return f"{root}/{checked_digest(digest)[:2]}/{digest[2:4]}/{digest}"
+
+
+@contextmanager
+def _fault_of_the_server() -> Iterator[None]:
+    """Raise what the bucket denies as a fault of this server: who asked it for something may well have it."""
+    try:
+        yield
+    except (ForbiddenError, UsageError) as error:
+        raise OutputError(f"the files of this server cannot be reached: {error}") from error
 
 
 def _age_s(modified_s: float) -> float:
