@@ -30,6 +30,7 @@ COMMANDS = {
     "labels view": "draw labels over the picture that they belong to",
     "convert": "write temperatures as TIFF, PNG, CSV or NPZ",
     "formats": "list the file formats that can be read",
+    "trend": "tell how the temperatures of one asset change from picture to picture",
     "hotspots": "find hot regions, measure them and judge their severity",
     "train": "learn what normal looks like from a folder of images",
     "head": "let a model learn from labelled images which of the unusual is faulty",
