@@ -18,7 +18,7 @@ from isotherm.workflows.api import thermogram_of
 from isotherm.workflows.doctor import Diagnosis, diagnose
 from isotherm.workflows.doctor_features import BASE, PURPOSES, Need, parts
 from isotherm.workflows.doctor_store import data_folder
-from isotherm.workflows.doctor_trial import Trial, board, finds, reads, self_test
+from isotherm.workflows.doctor_trial import Trial, board, finds, reads, self_test, told_apart
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
@@ -98,8 +98,8 @@ def test_cards_are_those_that_the_driver_names(tmp_path: Path, monkeypatch: pyte
 def test_all_trials_pass_here_and_take_about_ten_seconds() -> None:
     started = time.process_time()
     found = self_test()
-    assert [trial.name for trial in found if not trial.passed] == [], found
-    assert {"read", "find", "score and report", "serve"} <= {trial.name for trial in found}
+    assert [f"{trial.name}: {trial.says}" for trial in found if not trial.passed] == []
+    assert {"read", "find", "score", "report", "serve"} <= {trial.name for trial in found}
     assert time.process_time() - started < 15
 
 
@@ -116,13 +116,18 @@ def test_a_hot_spot_that_is_not_found_is_noticed(monkeypatch: pytest.MonkeyPatch
         finds()
 
 
-def test_scores_that_do_not_tell_faulty_from_healthy_are_noticed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = board
-    monkeypatch.setattr(doctor_trial, "board", lambda seed, faulty=False: whole(seed, faulty=False))
-    with pytest.raises(DataError, match="a faulty board scores"):
-        doctor_trial.scores(tmp_path / "score")
+def test_scores_that_do_not_tell_faulty_from_healthy_are_noticed() -> None:
+    apart = {"faulty-1": 9.0, "faulty-2": 8.0, "faulty-3": 7.0, "healthy-1": 1.0, "healthy-2": 2.0, "healthy-3": 3.0}
+    assert told_apart(apart) == "faulty boards score 7.0 and more, healthy ones 3.0 and less"
+    with pytest.raises(DataError, match=r"a faulty board scores 7\.0, a healthy one 7\.5"):
+        told_apart({**apart, "healthy-3": 7.5})
+    with pytest.raises(DataError, match="5 of 6 pictures have a score"):
+        told_apart({name: score for name, score in apart.items() if name != "faulty-2"})
+
+
+def test_a_report_without_an_inspection_is_noticed(tmp_path: Path) -> None:
+    with pytest.raises(DataError):
+        doctor_trial.reports(tmp_path / "nothing")
 
 
 def test_an_error_in_one_trial_is_told_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,6 +28,11 @@ SIDE = 14
 FAULTY, RISE_K = 4, 25.0
 """Which part is too hot in a faulty picture, and by how much."""
 NORMALS, JUDGED = 16, 3
+OUT = "out"
+"""Where, below the folder of the scores, the inspection is."""
+FORMS = {"html": "jinja2", "pdf": "typst", "docx": "docx"}
+"""The forms of a report, and the packages that write them."""
+LEAST_REPORT_BYTES = 5000
 MOST_ERROR_K = 0.011
 """PNG of 16 bits has steps of 0.01 K or 0.1 K; of what is written here, 0.01 K."""
 Board = Float32[np.ndarray, "H W"]
@@ -70,7 +75,8 @@ def self_test(progress: Progress = silent) -> list[Trial]:
 def _trials(folder: Path) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "read", lambda: reads(folder / "read")
     yield "find", finds
-    yield "score and report", lambda: scores(folder / "score")
+    yield "score", lambda: scores(folder / "score")
+    yield "report", lambda: reports(folder / "score" / OUT)
     if all(find_spec(package) for package in ("sqlalchemy", "alembic", "fastapi")):
         yield "serve", lambda: serves(folder / "serve")
     if find_spec("torch"):
@@ -147,19 +153,29 @@ def scores(folder: Path) -> str:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(to_tiff(_picture(board(seed, faulty=kind == "faulty"))))
     model = train(folder / "normal", folder / "model", settings=TrainSettings(image_size=128))
-    found = inspect(folder / "test", folder / "out", model=model, settings=InspectSettings(reports=("html", "csv")))
-    by_name = {result.image: result.anomaly.score for result in found.results if result.anomaly is not None}
+    found = inspect(folder / "test", folder / OUT, model=model, settings=InspectSettings(reports=("html", "csv")))
+    return told_apart({each.image: each.anomaly.score for each in found.results if each.anomaly is not None})
+
+
+def told_apart(by_name: Mapping[str, float]) -> str:
+    """Say how far the scores of faulty and healthy boards lie apart; raises DataError where they do not."""
     faulty = [score for name, score in by_name.items() if name.startswith("faulty")]
     healthy = [score for name, score in by_name.items() if name.startswith("healthy")]
     if len(faulty) + len(healthy) != 2 * JUDGED:
         raise DataError(f"{len(by_name)} of {2 * JUDGED} pictures have a score")
     if min(faulty) <= max(healthy):
         raise DataError(f"a faulty board scores {min(faulty):.1f}, a healthy one {max(healthy):.1f}")
-    report = next((folder / "out").glob("*.html")).stat().st_size
-    return (
-        f"faulty boards score {min(faulty):.1f} and more, healthy ones {max(healthy):.1f} and less; "
-        f"report of {report // 1000} kB"
-    )
+    return f"faulty boards score {min(faulty):.1f} and more, healthy ones {max(healthy):.1f} and less"
+
+
+def reports(inspected: Path) -> str:
+    """Write the report of an inspection in each form that can be written here; raises where one fails or is empty."""
+    from isotherm.workflows.report import report
+
+    sizes = {form: len(report(inspected, form).data) for form, package in FORMS.items() if find_spec(package)}
+    if min(sizes.values()) < LEAST_REPORT_BYTES:
+        raise DataError(f"a report is hardly there: {sizes} bytes")
+    return ", ".join(f"{form.upper()} of {size // 1000} kB" for form, size in sizes.items())
 
 
 def serves(folder: Path) -> str:
