@@ -521,3 +521,14 @@ def test_workers_alive(clocked: ClockedDatabase) -> None:
         queue.forget_workers(session, clocked.now + 86_400_000 - LEASE_MS // 2 - 2)
     with clocked.read() as session:
         assert [worker.name for worker in queue.workers_alive(clocked, session, within_s=1e6)] == ["b"]
+
+
+def test_a_worker_with_a_job_in_hand_is_alive(clocked: ClockedDatabase) -> None:
+    add(clocked)
+    queue.beat(clocked, "busy")
+    lease = claimed(clocked, "busy")
+    clocked.now += LEASE_MS - 1000
+    queue.renew(clocked, lease)
+    clocked.now += LEASE_MS - 1000
+    with clocked.read() as session:
+        assert [worker.name for worker in queue.workers_alive(clocked, session)] == ["busy"]
