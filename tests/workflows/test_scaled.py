@@ -88,6 +88,7 @@ class Killed(BaseException):
 
 
 ENDS: dict[str, tuple[object, str]] = {
+    "before the run is begun": (Ledger, "hold"),
     "before the first chunk": (Held, "commit"),
     "before the journal": (scaled_inspect, "write_journal"),
     "before the reports": (InspectRun, "report"),
@@ -164,6 +165,28 @@ def test_overwrite_forgets_what_was_begun(shots: Path, half_done: Path) -> None:
     told = []
     inspect_in_chunks(shots, half_done, settings=other, scale=HERE, progress=lambda *said: told.append(said[0]))
     assert told == [0, 2, 4, 6]
+
+
+def test_overwrite_leaves_a_run_alone_that_somebody_works_on(
+    shots: Path, half_done: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunFile(HERE, half_done / LEDGER)
+    before = files(half_done)
+    with run.open() as ledger:
+        held = ledger.hold(Plan(run.name, identity_of(half_done), {}, 6, 2))
+        settings = InspectSettings(panels=False, reports=("csv",), existing="overwrite")
+        with pytest.raises(BusyError):
+            inspect_in_chunks(shots, half_done, settings=settings, scale=HERE)
+        held.release()
+    assert {name for name in files(half_done) if "ledger" not in name} == {
+        name for name in before if "ledger" not in name
+    }
+
+
+def identity_of(out: Path) -> dict[str, object]:
+    with sqlite3.connect(out / LEDGER) as ledger:
+        ((identity,),) = ledger.execute("SELECT identity FROM scaleout_runs")
+    return json.loads(identity)
 
 
 def test_an_ordinary_run_does_not_touch_one_in_chunks(shots: Path, half_done: Path) -> None:

@@ -111,6 +111,12 @@ class InspectSettings:
         )
         return PictureWork(root, files, examiner, edit=self.edit, hints=self.hints, jobs=self.jobs)
 
+    def make_folders(self, out: Path) -> None:
+        """Make the folders that pictures are written to."""
+        for folder in PICTURES:
+            if folder == "masks" or getattr(self, folder):
+                make_folder(out / folder)
+
     def described(self) -> dict[str, Any]:
         """Return what results depend on, as plain values in groups."""
         return {
@@ -221,7 +227,7 @@ class InspectRun:
 
     def results(self, journal: Journal, progress: Progress) -> tuple[ImageResult, ...]:
         """Do what the journal does not hold yet, and return everything."""
-        self.make_folders()
+        self.settings.make_folders(self.out)
         total, results = len(self.paths), list(journal.done)
         names = self.names()[len(results) :]
         if names:
@@ -231,12 +237,6 @@ class InspectRun:
                 results += batch
                 progress(len(results), total, "inspecting")
         return tuple(results)
-
-    def make_folders(self) -> None:
-        """Make the folders that pictures are written to."""
-        for folder in PICTURES:
-            if folder == "masks" or getattr(self.settings, folder):
-                make_folder(self.out / folder)
 
     def span(self) -> Span | None:
         """Return the span of the colours in all panels, None for each its own; reads all pictures where asked."""

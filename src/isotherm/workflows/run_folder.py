@@ -105,10 +105,11 @@ def prepare_chunks(out: Path, existing: Existing, extra: Iterable[str], *, begun
     OutputError
         The folder cannot be written, or holds something else.
     """
-    ours = _is_ours(out, extra, begun=begun)
+    # A ledger's file is there from the very beginning, before the run is known to it.
+    ours = _is_ours(out, extra, begun=begun or (out / LEDGER).is_file())
     if ours and existing == "overwrite":
         _clear(out, extra)
-    elif ours and not begun:
+    elif (out / JOURNAL).is_file() and not begun:
         raise OutputError(
             f"{out} holds an inspection already, finished or begun without --executor: replace it (--overwrite), "
             "continue it without --executor (--resume), or name another folder"

@@ -94,7 +94,6 @@ class RunFile:
             return
         with self.open() as ledger:
             ledger.remove(self.name)
-        self.remove_file()
 
     @contextmanager
     def open(self) -> Iterator[Ledger]:

@@ -65,10 +65,10 @@ def inspect_in_chunks(
     file = RunFile(scale, out / LEDGER)
     begun = file.begun()
     tables = run.open_tables(replace=begun or settings.existing == "overwrite")
-    prepare_chunks(out, settings.existing, run.extra_files(), begun=begun)
     if settings.existing == "overwrite":
+        # First, because it is refused while another process works on the run.
         file.forget()
-    run.make_folders()
+    prepare_chunks(out, settings.existing, run.extra_files(), begun=begun)
     begun_now = run.header()
     identity = begun_now.pop("identity")
     task = Task(FUNCTION, _set_up(run, model, scale), _items(run), _failed, "inspecting")
@@ -141,6 +141,8 @@ def _work(setup: str) -> PictureWork:
         **said["pictures"],
         jobs=said["jobs"],
     )
+    out = Path(said["out"])
+    settings.make_folders(out)
     model = load_model(Path(said["model"])) if said["model"] else None
     span = Span(*said["span"]) if said["span"] else None
-    return settings.work(Path(said["root"]), Path(said["out"]), model=model, span=span)
+    return settings.work(Path(said["root"]), out, model=model, span=span)
