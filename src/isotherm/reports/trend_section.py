@@ -163,7 +163,7 @@ def _figure(series: Series, asset: str, words: _Words) -> Figure:
     unit = f" [{series.unit}]" if series.unit else ""
     title = f"{words[series.name]}{unit}"
     svg = trend_svg(series, title).replace("currentColor", "#222222")
-    return Figure(svg.encode(), "svg", f"{asset}: {words.change(series)}", title)
+    return Figure(svg.encode(), "svg", f"{asset}: {words.change(series)}")
 
 
 def _table(trend: AssetTrend, words: _Words) -> Table:

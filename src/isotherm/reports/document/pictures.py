@@ -145,7 +145,7 @@ def _plane(values: Values, most_px: int) -> dict[str, Any]:
     indexes = np.where(known, tenths - low, table.size - 1).astype(np.int64).ravel()
     shown = np.where(known, tenths / 10, np.nan).astype(np.float32)
     # Which pixel has each step first is not asked here.
-    return encode_plane(shown, ValueSteps(table, indexes, np.full(table.size, -1)))
+    return encode_plane(shown, ValueSteps(table, indexes, np.full(table.size, -1))) | {"step": step}
 
 
 def _thermal(pictured: Pictured, values: Values) -> tuple[bytes, float]:

@@ -34,7 +34,7 @@ UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 STANDARD: Final = "ua-1"
 _BESIDE = (".png", ".jpg", ".jpeg", ".svg", ".typ")
 BREAK = "\N{ZERO WIDTH SPACE}"
-_LONG, _JOINT = re.compile(r"\S{24,}"), re.compile(r"[/_\\\-.]")
+_LONG, _JOINT = re.compile(r"\S{28,}"), re.compile(r"[/_\\\-.]")
 """Long names break behind what joins their words."""
 _PLACE = re.compile(r"┌─ ([^\n]+?):(\d+):\d+")
 _PACKAGE = re.compile(r"#?import\s+\"@")
@@ -111,6 +111,7 @@ def _lay_out(folder: Path, main: tuple[str, str], document: Document, fonts: Fon
     (folder / main[0]).write_text(main[1], encoding="utf-8")
     (folder / "pictures").mkdir(exist_ok=True)
     data = plain(document, _Pictures(folder), _shown(fonts))
+    data["document_title"] = f"{document.wording('report_kind')}: {document.title}"
     data["fonts"] = _families(fonts, document.wording.language)
     (folder / "report.json").write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
 

@@ -19,7 +19,7 @@ function prepare(figure) {
     place = [Math.max(0, Math.min(known.width - 1, x)), Math.max(0, Math.min(known.height - 1, y))];
     const value = known.at(...place);
     const text = Number.isNaN(value) ? "–" : `${value.toFixed(1).replace(".", figure.dataset.decimal)} °C`;
-    output.textContent = `${figure.dataset.about}${text} (${place[0]}, ${place[1]})`;
+    output.textContent = `${figure.dataset.about}${text} (${place[0] * data.step}, ${place[1] * data.step})`;
     cross.style.left = `${(100 * data.share * (place[0] + 0.5)) / known.width}%`;
     cross.style.top = `${(100 * (place[1] + 0.5)) / known.height}%`;
     cross.hidden = false;
