@@ -6,6 +6,7 @@ What is packed in another way goes through it all the same.
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -48,9 +49,12 @@ class Page:
         return numbers[0] if numbers else default
 
     def many(self, tag: int) -> list[int]:
-        """Return the whole numbers of a tag, none where it is absent."""
+        """Return the whole numbers of a tag, none where it is absent; raises FormatError for NaN and infinite ones."""
         entry = self.tags.get(tag)
-        return [int(number) for number in entry.numbers(self.layout.order, most=1 << 16)] if entry else []
+        numbers = entry.numbers(self.layout.order, most=1 << 16) if entry else ()
+        if not all(map(math.isfinite, numbers)):
+            raise FormatError(f"TIFF: the tag {tag} holds what is no number")
+        return [int(number) for number in numbers]
 
     def text(self, tag: int) -> str:
         """Return the text of a tag, empty where it is absent."""
