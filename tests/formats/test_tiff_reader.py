@@ -288,7 +288,7 @@ def test_cut_short(length: int) -> None:
         read_bytes(tiff(CELSIUS)[:length])
 
 
-# Directory entry type 5 is a fraction, type 11 a float: https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf, 2.
+# Type 5 of an entry is a fraction, type 11 a float (TIFF 6.0, section 2).
 @pytest.mark.parametrize("entry", [Entry(5, 1, bytes(8)), Entry(11, 1, np.float32(np.inf).tobytes())])
 @pytest.mark.parametrize("tag", [0x100, 0x102, 0x111, 0x117])
 def test_a_tag_that_holds_no_number_is_refused(tag: int, entry: Entry) -> None:
