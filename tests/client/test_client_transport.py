@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import httpx2
 import pytest
 
-from isotherm.client.transport import RefusedError, Transport, UnreachableError, json_of
-from isotherm.core.errors import ConfigError
+from isotherm.client.transport import RefusedError, Transport, json_of
+from isotherm.core.errors import ConfigError, UnreachableError
 
 Answer = httpx2.Response | Exception
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from isotherm.client.api import Client
 from isotherm.client.compat import CompatClient
-from isotherm.client.transport import RefusedError, UnreachableError
+from isotherm.client.transport import RefusedError
+from isotherm.core.errors import UnreachableError
 
 __all__ = ["Client", "CompatClient", "RefusedError", "UnreachableError"]

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, TypedDict, Unpack
 from urllib.parse import urlsplit
 
-from isotherm.core.errors import ConfigError, IsothermError, MissingExtraError
+from isotherm.core.errors import ConfigError, IsothermError, MissingExtraError, UnreachableError
 
 try:
     import httpx2
@@ -37,10 +37,6 @@ class Parts(TypedDict, total=False):
     params: Mapping[str, Any]
     headers: Mapping[str, str]
     timeout: float
-
-
-class UnreachableError(IsothermError):
-    """No server answers."""
 
 
 class RefusedError(IsothermError):

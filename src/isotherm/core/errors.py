@@ -18,7 +18,7 @@
     ├── ConflictError         it contradicts what is stored (a name that is taken, a second training)
     │   └── ChangedError      somebody else has changed it since it was read
     ├── BusyError             more work than can be taken now; says when to try again
-    └── UnreachableError      a service of another machine does not answer (an object store, a cluster)
+    └── UnreachableError      a service that is needed does not answer (a server, an object store, a cluster)
 
 A message says what was wrong, where, and what would be right. Only the command and the server catch these.
 """
@@ -138,7 +138,7 @@ class BusyError(IsothermError):
 
 
 class UnreachableError(IsothermError):
-    """A service of another machine that is needed for this does not answer."""
+    """A service that is needed for this does not answer."""
 
 
 def one_line(error: Exception) -> str:
