@@ -36,6 +36,8 @@ _BESIDE = (".png", ".jpg", ".jpeg", ".svg", ".typ")
 BREAK = "\N{ZERO WIDTH SPACE}"
 _LONG, _JOINT = re.compile(r"\S{28,}"), re.compile(r"[/_\\\-.]")
 """Long names break behind what joins their words."""
+_UNIT = re.compile(r"(?<=\d) (?=[°K%])")
+"""Between a number and its unit no line ends."""
 _PLACE = re.compile(r"┌─ ([^\n]+?):(\d+):\d+")
 _PACKAGE = re.compile(r"#?import\s+\"@")
 
@@ -149,6 +151,7 @@ def _shown(fonts: FontSet) -> Callable[[str], str]:
                 letter if letter == "\n" or (letter.isprintable() and letter not in missing) else UNKNOWN
                 for letter in letters
             )
+        letters = _UNIT.sub("\N{NO-BREAK SPACE}", letters)
         return _LONG.sub(lambda word: _JOINT.sub(f"\\g<0>{BREAK}", word[0]), letters)
 
     return shown
