@@ -1,4 +1,4 @@
-"""``isotherm sequence maps``: a recording of a heated part to maps."""
+"""``isotherm sequence maps``: recordings of heated parts to maps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from isotherm.cli.flags import add_flags, chosen, from_flags
 from isotherm.cli.progress import bar
 from isotherm.sequences import MAP_METHODS
 from isotherm.workflows.reading import exit_status
+from isotherm.workflows.scaled import ScaleSettings
+from isotherm.workflows.sequence_batch import SUMMARY, places_of
 from isotherm.workflows.sequence_maps import make_maps, write_maps
+from isotherm.workflows.sequence_maps_batch import MapSettings, MapsRow, map_recordings
 from isotherm.workflows.sequence_opening import PrepareSettings
 
 METHODS = "pct,ppt,tsr"
@@ -21,12 +24,26 @@ METHODS = "pct,ppt,tsr"
 def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     """Add the arguments of the command, and the flags of the methods that `argv` names."""
     known = ", ".join(MAP_METHODS.names())
-    parser.add_argument("path", type=Path, metavar="FILE", help="a recording: a file, or a folder of frames")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for the maps")
+    parser.add_argument(
+        "paths",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="a recording: a file, or a folder of frames; or several, or a folder of several",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="OUT",
+        help="folder for the maps; of several recordings it gets a folder for each, and summary.csv",
+    )
     parser.add_argument(
         "--methods", default=METHODS, metavar="NAMES", help=f"with commas between: {known} (default {METHODS})"
     )
     add_flags(parser, PrepareSettings, "the recording")
+    add_flags(parser, ScaleSettings, "many recordings, several processes or machines")
     for name in _names(chosen(list(argv), "--methods", METHODS)):
         add_flags(parser, MAP_METHODS.get(name).config_type, f"method {name}", prefix=name)
 
@@ -37,10 +54,21 @@ def run(arguments: argparse.Namespace) -> int:
     configs: dict[str, Any] = {
         name: from_flags(MAP_METHODS.get(name).config_type, arguments, prefix=name) for name in names
     }
-    settings = from_flags(PrepareSettings, arguments)
+    settings = MapSettings(tuple(names), configs, from_flags(PrepareSettings, arguments))
+    places, scale = places_of(arguments.paths), from_flags(ScaleSettings, arguments)
+    if len(places) == 1 and places[0].named and not scale.asked:
+        return _one(places[0].path, arguments.output, settings)
     with bar() as progress:
-        result = make_maps(arguments.path, names, configs=configs, settings=settings, progress=progress)
-    written = write_maps(result, arguments.output, configs=configs)
+        rows = map_recordings(places, arguments.output, settings, scale=scale, progress=progress)
+    return _tell(rows, arguments.output)
+
+
+def _one(path: Path, folder: Path, settings: MapSettings) -> int:
+    with bar() as progress:
+        result = make_maps(
+            path, settings.methods, configs=settings.configs, settings=settings.prepare, progress=progress
+        )
+    written = write_maps(result, folder, configs=settings.configs)
     frames, height, width = result.shape
     print(f"{result.name}: {frames} frames of {width} x {height} px")
     for stack in result.stacks:
@@ -50,7 +78,19 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"written   {', '.join(map(str, written))}, and a TIFF for each map")
     for name, why in result.failed.items():
         print(f"isotherm: no maps of {name}: {why}", file=sys.stderr)
-    return exit_status(len(result.failed), len(names))
+    return exit_status(len(result.failed), len(settings.methods))
+
+
+def _tell(rows: Sequence[MapsRow], folder: Path) -> int:
+    used = [row for row in rows if row.status != "skipped"]
+    for row in used:
+        said = f"{row.maps} maps" + (f" ({row.reason})" if row.reason else "")
+        failed = row.status == "failed"
+        print(f"{row.recording}: {row.reason if failed else said}", file=sys.stderr if failed else sys.stdout)
+    if len(used) < len(rows):
+        print(f"  note: {len(rows) - len(used)} files are no recordings")
+    print(f"written   {folder / SUMMARY}")
+    return exit_status(sum(row.status == "failed" for row in used), len(used))
 
 
 def _names(text: str) -> list[str]:

@@ -1,0 +1,157 @@
+"""Maps of several recordings, a folder for each: a bad one is a row with its reason and stops nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from isotherm.core.config import from_mapping, to_mapping
+from isotherm.core.device import on_device, wanted
+from isotherm.core.errors import DataError, IsothermError, OutputError, UsageError, one_line
+from isotherm.core.files import csv_of, make_folder, write_whole
+from isotherm.core.progress import Progress, silent
+from isotherm.reports.plain import dumps, from_plain
+from isotherm.scaleout.driving import Task
+from isotherm.scaleout.plan import OtherRunError
+from isotherm.sequences import MAP_METHODS
+from isotherm.workflows.reading import fingerprint
+from isotherm.workflows.run_folder import LEDGER
+from isotherm.workflows.scaled import RunFile, ScaleSettings, work_through
+from isotherm.workflows.sequence_batch import SUMMARY, Place, named
+from isotherm.workflows.sequence_data import is_no_recording
+from isotherm.workflows.sequence_maps import make_maps, write_maps
+from isotherm.workflows.sequence_opening import PrepareSettings
+
+FUNCTION = f"{__name__}:map_chunk"
+
+
+@dataclass(frozen=True)
+class MapSettings:
+    """What is made of each recording.
+
+    Parameters
+    ----------
+    methods, configs
+        Names of `isotherm.sequences.MAP_METHODS`, and the configuration of each.
+    """
+
+    methods: tuple[str, ...]
+    configs: Mapping[str, Any]
+    prepare: PrepareSettings = field(default_factory=PrepareSettings)
+
+    def described(self) -> dict[str, Any]:
+        """Return the settings as plain values."""
+        configs = {name: to_mapping(config) for name, config in self.configs.items()}
+        return {"methods": list(self.methods), "configs": configs, "prepare": to_mapping(self.prepare)}
+
+    @classmethod
+    def of(cls, described: Mapping[str, Any]) -> MapSettings:
+        """Return the settings again."""
+        configs: dict[str, Any] = {
+            name: from_mapping(MAP_METHODS.get(name).config_type, values)
+            for name, values in described["configs"].items()
+        }
+        prepare = from_mapping(PrepareSettings, described["prepare"])
+        return cls(tuple(described["methods"]), configs, prepare)
+
+
+@dataclass(frozen=True)
+class MapsRow:
+    """What came of one recording: a row of ``summary.csv``; ``skipped`` is a file that is no recording."""
+
+    recording: str
+    folder: str
+    status: str
+    maps: int | None = None
+    reason: str = ""
+
+
+def map_recordings(
+    places: Sequence[Place],
+    folder: Path,
+    settings: MapSettings,
+    *,
+    scale: ScaleSettings,
+    progress: Progress = silent,
+) -> list[MapsRow]:
+    """Make maps of recordings in a folder each, and write ``summary.csv``; in chunks, where `scale` asks for that.
+
+    Raises
+    ------
+    ConfigError, UnknownNameError, OutputError
+        A setting is wrong, or the folder cannot be written or holds a run with other settings.
+    DataError
+        No file is a recording.
+    IsothermError
+        As `isotherm.workflows.scaled.work_through` does.
+    """
+    make_folder(folder)
+    if scale.asked:
+        return _in_chunks(places, folder, settings, scale, progress)
+    rows = list[MapsRow]()
+    for place, name in named(places):
+        rows.append(map_place(place, name, folder, settings))
+        progress(len(rows), len(places), "recordings")
+    _write_summary(rows, folder)
+    return rows
+
+
+def map_place(place: Place, name: str, folder: Path, settings: MapSettings) -> MapsRow:
+    """Make and write the maps of one recording into ``folder / name``; raises what stops all."""
+    try:
+        result = make_maps(place.path, settings.methods, configs=settings.configs, settings=settings.prepare)
+        write_maps(result, folder / name, configs=settings.configs)
+    except (UsageError, OutputError):
+        raise
+    except IsothermError as error:
+        status = "skipped" if is_no_recording(error) and not place.named else "failed"
+        return MapsRow(place.name, "", status, reason=one_line(error).removeprefix(f"{place.path}: "))
+    failed = "; ".join(f"no {method}: {why}" for method, why in result.failed.items())
+    return MapsRow(place.name, name, "done", sum(len(stack.names) for stack in result.stacks), failed)
+
+
+def _in_chunks(
+    places: Sequence[Place], folder: Path, settings: MapSettings, scale: ScaleSettings, progress: Progress
+) -> list[MapsRow]:
+    described = settings.described()
+    identity = {
+        "settings": described,
+        "recordings": fingerprint((place.name, place.path) for place in places),
+        "isotherm": version("isotherm"),
+    }
+    setup = json.dumps({**described, "folder": str(folder.resolve()), "device": wanted()})
+    items = [json.dumps([str(place.path.resolve()), place.name, place.named, name]) for place, name in named(places)]
+    run, task = RunFile(scale, folder / LEDGER, chunk=1), Task(FUNCTION, setup, items, _failed, "recordings")
+    try:
+        with work_through(run, task, identity=identity, about={}, progress=progress) as held:
+            rows = [from_plain(MapsRow, json.loads(row)) for row in held.rows()]
+            _write_summary(rows, folder)
+    except OtherRunError as error:
+        raise OutputError(f"{folder} was begun with other recordings or settings; name another folder") from error
+    return rows
+
+
+def _failed(item: str, why: str) -> str:
+    return dumps(MapsRow(json.loads(item)[1], "", "failed", reason=why))
+
+
+def map_chunk(setup: str, items: Sequence[str]) -> list[str]:
+    """Make maps where the work is done; see `isotherm.scaleout.work.WorkFunction`."""
+    said = json.loads(setup)
+    settings, folder = MapSettings.of(said), Path(said["folder"])
+    rows = []
+    with on_device(said["device"]):
+        for path, shown, by_name, name in map(json.loads, items):
+            rows.append(dumps(map_place(Place(Path(path), shown, by_name), name, folder, settings)))
+    return rows
+
+
+def _write_summary(rows: Sequence[MapsRow], folder: Path) -> None:
+    used = [row for row in rows if row.status != "skipped"]
+    if not used:
+        raise DataError(f"no recording among {len(rows)} files")
+    write_whole(folder / SUMMARY, csv_of([item.name for item in fields(MapsRow)], map(asdict, used)))
