@@ -17,7 +17,7 @@ from isotherm.core.errors import ModelError
 from isotherm.store.blob_rows import remember
 from isotherm.store.database import Database
 from isotherm.store.tables import ModelVersion, Site
-from isotherm.workflows.classify_model import NO_CATEGORY, Classified, TrainedClassifier
+from isotherm.workflows.classify_model import NO_CATEGORY, Classified, Rejection, Row, TrainedClassifier
 from isotherm.workflows.service.models import stored_files
 from isotherm.workflows.service.service import Limits, Service
 
@@ -56,7 +56,14 @@ class Says(TrainedClassifier):
     def classify(
         self, thermograms: Sequence[object], *, min_confidence: float | None = None, open_set: bool | None = None
     ) -> list[Classified]:
-        unsure = self.confidence < (0.5 if min_confidence is None else min_confidence)
+        return self.answers([self.row(each) for each in thermograms], Rejection(min_confidence, open_set))
+
+    def row(self, _thermogram: object) -> Row:
+        return np.zeros(1, np.float32)
+
+    def answers(self, rows: Sequence[Row | str], rejection: Rejection | None = None) -> list[Classified]:
+        least = None if rejection is None else rejection.min_confidence
+        unsure = self.confidence < (0.5 if least is None else least)
         rest = {label: (1 - self.confidence) / len(self.labels) for label in self.labels}
         said = Classified(
             label=NO_CATEGORY if unsure else self.label,
@@ -67,7 +74,7 @@ class Says(TrainedClassifier):
             rejected=unsure,
             reason="confidence" if unsure else "",
         )
-        return [said for _ in thermograms]
+        return [said for _ in rows]
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True)

@@ -26,6 +26,8 @@ NO_CATEGORY = "No category (Anomaly)"
 MIN_CONFIDENCE = 0.5
 BATCH = 32
 _OPEN_SET = "open_set."
+Row = Float32[np.ndarray, "*S"]
+"""What a classifier takes of one picture: its features (D), or its pixels (3 H W)."""
 
 
 @dataclass(frozen=True)
@@ -138,8 +140,23 @@ class TrainedClassifier:
         rejection = Rejection(min_confidence, open_set)
         prepared = [self._prepared(thermogram) for thermogram in thermograms]
         usable = [pixels for pixels in prepared if not isinstance(pixels, str)]
-        judged = iter(self.judge(self.values(usable), rejection)) if usable else iter(())
-        return [Classified.failed(each) if isinstance(each, str) else next(judged) for each in prepared]
+        values = iter(self.values(usable) if usable else ())
+        return self.answers([each if isinstance(each, str) else next(values) for each in prepared], rejection)
+
+    def row(self, thermogram: Thermogram) -> Row | str:
+        """Return what the classifier takes of one picture, or why it cannot judge it.
+
+        For threads that prepare pictures beside each other; `answers` then judges them together, as `classify` would.
+        """
+        pixels = self._prepared(thermogram)
+        found: Row | str = pixels if isinstance(pixels, str) else self.values([pixels])[0]
+        return found
+
+    def answers(self, rows: Sequence[Row | str], rejection: Rejection | None = None) -> list[Classified]:
+        """Put pictures that are prepared into categories; a text in place of one is its ``error``."""
+        usable = [row for row in rows if not isinstance(row, str)]
+        judged = iter(self.judge(np.stack(usable), rejection) if usable else ())
+        return [Classified.failed(row) if isinstance(row, str) else next(judged) for row in rows]
 
     def _prepared(self, thermogram: Thermogram) -> Float32[np.ndarray, "3 H W"] | str:
         try:

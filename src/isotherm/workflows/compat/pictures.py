@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from isotherm.core.errors import FormatError, UsageError
 from isotherm.core.registry import Registry
@@ -63,6 +64,9 @@ def from_base64(text: str, called: str) -> bytes:
     error (RFC 4648, section 3.3), whose message calls the text as `called` says.
     """
     try:
+        # Most texts hold no blanks, and to look for them takes a quarter of the time.
+        with suppress(ValueError):
+            return base64.b64decode(text, validate=True)
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError) as error:
         raise FormatError(f"{called} is no base64 text (RFC 4648)") from error

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 
@@ -54,6 +54,7 @@ its hot spots outlined; ``plane``: float32 °C or grey levels, little-endian, ro
 _MODULE = "isotherm.workflows.service.examination"
 _RESULT = "result"
 _LONGEST_TEXT = 2000
+R = TypeVar("R")
 REPORT_PLANE_PX = 320
 """Longest side of the temperatures that a report carries."""
 
@@ -139,6 +140,24 @@ def examine(
         parts, packed = _parts(thermogram, values, result, settings=settings, want=want)
         facts = _facts(thermogram, result) | {"numbers": picture_numbers(values)} | _place(thermogram, settings)
     return Examined(facts, _packed(result), parts, packed)
+
+
+def decode(data: bytes, settings: ExaminationSettings | None = None) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Read a file for a model alone, and return what `received_picture` takes: nothing is searched, measured or drawn.
+
+    Raises
+    ------
+    FormatError, TooLargeError
+        The bytes are damaged, of no known format, or declare too much.
+    DataError
+        The picture has no values.
+    """
+    settings = settings or ExaminationSettings()
+    with np.errstate(all="ignore"):
+        plain, parts = packed_picture(read_bytes(data, settings.hints).edited(settings.edit))
+        # Asked of what is sent, because there the temperatures are computed already.
+        known_values(received_picture(plain, parts))
+    return plain, parts
 
 
 def _clean(thermogram: Thermogram) -> Thermogram:
@@ -281,8 +300,10 @@ def _fault(thermogram: Thermogram, result: ImageResult, settings: ExaminationSet
 
 
 def examine_in_child(data: bytes, options: Mapping[str, Any]) -> Answer:
-    """Call `examine` with plain options; what a child runs."""
+    """Call `examine`, or `decode` where nothing is said to be wanted, with plain options; what a child runs."""
     settings = _settings(options["settings"])
+    if "want" not in options:
+        return Answer(*decode(data, settings))
     found = examine(data, options["name"], settings, want=options["want"], search=options["search"])
     return Answer({"facts": found.facts, "values": found.values}, {_RESULT: found.packed, **found.parts})
 
@@ -361,15 +382,41 @@ class Examinations:
         timeout_s: float | None = None,
     ) -> Examined:
         """Have a file examined, and wait for it; see `examine` and `LimitedPool.submit` for what is raised."""
-        settings, started = settings or ExaminationSettings(), time.perf_counter()
+        settings = settings or ExaminationSettings()
+
+        def work() -> tuple[str, Examined]:
+            found = self._examined(data, name, settings, want=want, search=search, timeout_s=timeout_s)
+            return found.facts["format"], found
+
+        return self._told(data, name, work)
+
+    def picture(self, data: bytes, name: str, settings: ExaminationSettings | None = None) -> Thermogram:
+        """Have a file read for a model alone, and wait for it; see `decode` and `LimitedPool.submit` for the errors."""
+        settings = settings or ExaminationSettings()
+
+        def work() -> tuple[str, Thermogram]:
+            found = received_picture(*self._decoded(data, settings))
+            return found.format, found
+
+        return self._told(data, name, work)
+
+    def _told(self, data: bytes, name: str, work: Callable[[], tuple[str, R]]) -> R:
+        """Return what comes of a file beside its format, and tell how long it took."""
+        started = time.perf_counter()
         try:
             with span("decode", bytes=len(data)):
-                found = self._examined(data, name, settings, want=want, search=search, timeout_s=timeout_s)
+                kind, found = work()
         except Exception as error:
             self._watch.tell(Decoded(Path(name).suffix[1:].lower(), time.perf_counter() - started, error))
             raise
-        self._watch.tell(Decoded(found.facts["format"], time.perf_counter() - started))
+        self._watch.tell(Decoded(kind, time.perf_counter() - started))
         return found
+
+    def _decoded(self, data: bytes, settings: ExaminationSettings) -> tuple[dict[str, Any], dict[str, bytes]]:
+        if self.pool is None:
+            return decode(data, settings)
+        answer = self.pool.call(data, {"settings": dumps(settings.to_mapping())})
+        return answer.values, answer.parts
 
     def _examined(
         self,

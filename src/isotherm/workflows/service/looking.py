@@ -73,8 +73,7 @@ def look(
 
 def judged(service: Service, active: Active, examined: Examined, settings: SiteSettings) -> Classified:
     """Return what a model says about a picture whose values were asked for."""
-    pictures = [examined.thermogram()]
-    return active.classify(service, pictures, settings)[0]
+    return active.answers(service, [active.prepare(examined.thermogram())], settings)[0]
 
 
 def examination_settings(settings: SiteSettings, edit: SceneEdit | None = None) -> ExaminationSettings:

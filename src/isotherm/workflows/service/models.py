@@ -28,7 +28,7 @@ from isotherm.workflows.service.watching import Predicted
 
 if TYPE_CHECKING:
     from isotherm.core.thermogram import Thermogram
-    from isotherm.workflows.classify_model import Classified, TrainedClassifier
+    from isotherm.workflows.classify_model import Classified, Row, TrainedClassifier
     from isotherm.workflows.service.sites import SiteSettings
 
 TRAINING_DATA = "training-data.json"
@@ -40,6 +40,14 @@ SYSTEM = Actor("isotherm", LOCAL.scopes)
 """Who acts where nobody asked: a damaged model is put out of service."""
 
 
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What a model takes of one picture, or why it cannot judge it, and how long it took to make."""
+
+    row: Row | str
+    seconds: float
+
+
 @dataclass(frozen=True)
 class Active:
     """A model version and what it is in memory: always the two that belong together."""
@@ -47,14 +55,23 @@ class Active:
     version: ModelVersion
     classifier: TrainedClassifier
 
-    def classify(self, service: Service, pictures: Sequence[Thermogram], settings: SiteSettings) -> list[Classified]:
-        """Return what the model says about pictures, as a site wants it."""
+    def prepare(self, picture: Thermogram) -> Prepared:
+        """Return a picture as the model takes it, which is most of the work; several threads may do so at once."""
         started = time.perf_counter()
-        with span("predict", method=self.version.method, pictures=len(pictures)):
-            said = self.classifier.classify(
-                pictures, min_confidence=settings.min_confidence, open_set=settings.open_set
-            )
-        service.watch.tell(Predicted(self.version.method, len(pictures), time.perf_counter() - started))
+        with span("prepare", method=self.version.method):
+            row = self.classifier.row(picture)
+        return Prepared(row, time.perf_counter() - started)
+
+    def answers(self, service: Service, prepared: Sequence[Prepared], settings: SiteSettings) -> list[Classified]:
+        """Return what the model says about pictures, as a site wants it; the time that is told is that of all steps."""
+        from isotherm.workflows.classify_model import Rejection
+
+        started = time.perf_counter()
+        with span("predict", method=self.version.method, pictures=len(prepared)):
+            rejection = Rejection(settings.min_confidence, settings.open_set)
+            said = self.classifier.answers([each.row for each in prepared], rejection)
+        spent_s = time.perf_counter() - started + sum(each.seconds for each in prepared)
+        service.watch.tell(Predicted(self.version.method, len(prepared), spent_s))
         return said
 
 

@@ -8,13 +8,12 @@ from functools import partial
 from itertools import islice
 
 from isotherm.core.errors import ConflictError, IsothermError, NotFoundError, one_line
-from isotherm.core.thermogram import Thermogram
 from isotherm.store.tables import ModelVersion, Site
 from isotherm.workflows.classify_model import BATCH
 from isotherm.workflows.classify_model import Classified as Answer
 from isotherm.workflows.service.access import Actor, fetch
 from isotherm.workflows.service.looking import examination_settings
-from isotherm.workflows.service.models import Active, active_classifier, load
+from isotherm.workflows.service.models import Active, Prepared, active_classifier, load
 from isotherm.workflows.service.names import file_name
 from isotherm.workflows.service.service import Service
 from isotherm.workflows.service.sites import SiteSettings, settings_of
@@ -75,8 +74,8 @@ def predict(
     active = _active(service, actor, site, model_id)
     found = list[Classified]()
     with service.taking():
-        seen = each_of(service, partial(_seen, service, actor, settings), uploads)
-        # Not one by one: a network answers many at once in less time; not all at once: they must fit into memory.
+        seen = each_of(service, partial(_seen, service, actor, active, settings), uploads)
+        # Not all at once: what a network takes of a picture may be large.
         while piece := list(islice(seen, BATCH)):
             found += _answers(service, active, settings, piece)
     return found
@@ -84,29 +83,28 @@ def predict(
 
 @dataclass(frozen=True)
 class _Seen:
-    """A file's picture, or why there is none."""
+    """What the model takes of a file's picture, or why there is none."""
 
     name: str
-    picture: Thermogram | None = None
+    prepared: Prepared | None = None
     problem: IsothermError | None = None
 
 
-def _seen(service: Service, actor: Actor, settings: SiteSettings, upload: Upload) -> _Seen:
+def _seen(service: Service, actor: Actor, active: Active, settings: SiteSettings, upload: Upload) -> _Seen:
+    """Read a file and prepare its picture, while other threads wait for other files to be decoded."""
     name = file_name(upload.name)
     try:
         data = bytes_of(service, actor, upload)
-        examined = service.examinations.examine(
-            data, name, examination_settings(settings), want=("values",), search=False
-        )
-        return _Seen(name, examined.thermogram())
+        picture = service.examinations.picture(data, name, examination_settings(settings))
     except IsothermError as error:
         return _Seen(name, problem=error)
+    return _Seen(name, active.prepare(picture))
 
 
 def _answers(service: Service, active: Active, settings: SiteSettings, piece: Sequence[_Seen]) -> list[Classified]:
-    pictures = [each.picture for each in piece if each.picture is not None]
-    said = iter(active.classify(service, pictures, settings))
-    return [_refused(active, each) if each.picture is None else _plain(each.name, active, next(said)) for each in piece]
+    prepared = [each.prepared for each in piece if each.prepared is not None]
+    said = iter(active.answers(service, prepared, settings))
+    return [_refused(active, each) if each.problem else _plain(each.name, active, next(said)) for each in piece]
 
 
 def _refused(active: Active, seen: _Seen) -> Classified:

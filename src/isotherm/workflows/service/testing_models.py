@@ -99,12 +99,9 @@ def _ask(
     service: Service, classifier: TrainedClassifier, image: LabelledImage, settings: SiteSettings, answers: _Answers
 ) -> None:
     try:
-        examined = service.examinations.examine(
-            service.blobs.read(image.digest), image.name, examination_settings(settings), want=("values",), search=False
-        )
-        said = classifier.classify(
-            [examined.thermogram()], min_confidence=settings.min_confidence, open_set=settings.open_set
-        )[0]
+        data = service.blobs.read(image.digest)
+        picture = service.examinations.picture(data, image.name, examination_settings(settings))
+        said = classifier.classify([picture], min_confidence=settings.min_confidence, open_set=settings.open_set)[0]
         failure = said.error
     except IsothermError as error:
         failure = one_line(error)
