@@ -103,6 +103,13 @@ def test_an_answer_does_not_depend_on_its_neighbours(model: TrainedClassifier) -
     assert model.classify([]) == []
 
 
+def test_pictures_prepared_one_by_one_get_the_same_answers(model: TrainedClassifier, tmp_path: Path) -> None:
+    np.save(tmp_path / "t.npy", np.full(SIZE, 20.0, np.float32))
+    new = [*pictures_of("bar", 3), read(tmp_path / "t.npy"), *pictures_of("spot", 40)]
+    assert model.answers([model.row(each) for each in new]) == model.classify(new)
+    assert model.answers([]) == []
+
+
 def test_below_the_confidence_there_is_no_category(model: TrainedClassifier) -> None:
     (answer,) = model.classify(pictures_of("bar", 1), min_confidence=1.0, open_set=False)
     assert (answer.label, answer.rejected, answer.nearest) == (NO_CATEGORY, True, "bar")

@@ -279,6 +279,26 @@ def test_without_children_the_same_is_found_in_place() -> None:
             here.examine(b"?", "x")
 
 
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_model_gets_the_picture_of_a_whole_examination_without_one(children: Examinations, name: str) -> None:
+    settings = ExaminationSettings(edit=SceneEdit(emissivity=0.5) if name == "flir" else SceneEdit())
+    whole = examine(SAMPLES[name], "x", settings, want=("values",), search=False).thermogram()
+    with Examinations(0) as here:
+        for found in (children.picture(SAMPLES[name], "x", settings), here.picture(SAMPLES[name], "x", settings)):
+            assert np.array_equal(found.values(), whole.values(), equal_nan=True)
+            assert (found.radiometric, found.estimated, found.deep) == (whole.radiometric, whole.estimated, whole.deep)
+            assert (found.format, found.digest) == (whole.format, whole.digest)
+            assert (found.colour is None) == (whole.colour is None)
+            assert found.colour is None or np.array_equal(found.colour, whole.colour)
+
+
+def test_a_model_gets_no_picture_of_a_file_that_holds_none(children: Examinations) -> None:
+    with pytest.raises(DataError, match="no pixel of this image has a temperature"):
+        children.picture(npy(np.full((8, 8), np.nan, np.float32)), "x")
+    with pytest.raises(FormatError, match="no known format"):
+        children.picture(b"not a picture", "x")
+
+
 def test_what_is_wrong_is_told_as_in_place(children: Examinations) -> None:
     assert children.pool is not None
     with pytest.raises(ConfigError, match="unknown part 'movie'; known: thumbnail"):

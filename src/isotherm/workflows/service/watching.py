@@ -20,7 +20,7 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Predicted:
-    """A model of a method has judged so many pictures at once, in so many seconds."""
+    """A model of a method has judged so many pictures at once, with so many seconds of work of all threads."""
 
     method: str
     pictures: int
