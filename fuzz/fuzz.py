@@ -7,7 +7,6 @@
 Needs atheris (https://github.com/google/atheris), which brings libFuzzer. Exit status 1 where a promise was broken.
 """
 
-# ruff: noqa: S603, T201
 from __future__ import annotations
 
 import argparse
