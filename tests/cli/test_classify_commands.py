@@ -50,6 +50,17 @@ def test_features_then_train_then_evaluate_then_predict(data: Path, tmp_path: Pa
     assert main([*words, "--overwrite"]) == 0
 
 
+def test_answers_in_chunks_are_the_same_table(model: Path, data: Path, tmp_path: Path, capsys: Tell) -> None:
+    (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    words = ["classify", "predict", str(model), str(data / "test"), str(tmp_path / "torn.png"), "absent.png"]
+    assert main([*words, "-o", str(tmp_path / "plain.csv")]) == 3
+    assert main([*words, "-o", str(tmp_path / "chunks.csv"), "--executor", "pool", "--chunk", "4"]) == 3
+    assert (tmp_path / "chunks.csv").read_bytes() == (tmp_path / "plain.csv").read_bytes()
+    assert not list(tmp_path.glob("*ledger*"))
+    assert main([*words, "--executor", "pool"]) == 2
+    assert "--executor and --chunk need -o" in capsys.readouterr().err
+
+
 def test_bad_files_are_rows_and_give_status_3(model: Path, data: Path, tmp_path: Path, capsys: Tell) -> None:
     (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
     good = data / "test" / "bar" / "0.png"
