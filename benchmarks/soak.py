@@ -4,9 +4,9 @@ python benchmarks/soak.py [--seconds 1800] [--rate 5] [--data DIR] [--database p
 
 One client uploads pictures at a steady rate (`--rate` a second), looks at pages and pictures, corrects verdicts, sends
 what is no image, breaks off uploads, and now and then starts an inspection and a training. Every few seconds the
-processes are looked at, by what they do. In the end the last third is compared with the third before it (a model has been
-learnt before the first): what is held for good grows from third to third, caches do not. Exit status 1 where anything grew
-beyond the limits below, or an answer was a 5xx.
+processes are looked at, by what they do. In the end the last third is compared with the third before it; a model has
+been learnt before the first one. What is held for good grows from third to third, caches do not. Exit status 1 where
+anything grew beyond the limits below, or an answer was a 5xx.
 """
 
 from __future__ import annotations
