@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP_INSTALL := -m pip install --quiet
 WORKERS ?= 2
 
-.PHONY: help demo serve test check format lint types contracts docs docs-tables bench fuzz damage chaos size lock clean
+.PHONY: help demo serve test check format lint types contracts docs docs-tables bench fuzz damage chaos scaleout size lock clean
 
 help:  ## Say what the targets do
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -61,6 +61,9 @@ damage: $(DEV)/installed  ## Try 20,000 damaged files on every reader (ARGS="fli
 chaos: $(DEV)/installed  ## Kill -9 server, workers and jobs 1,000 times under load (ARGS="--kills 60 --seed 1")
 	$(DEV)/bin/python benchmarks/chaos.py --kills 1000 $(ARGS)
 	$(DEV)/bin/python benchmarks/chaos_queue.py --kills 200 $(ARGS)
+
+scaleout: $(DEV)/installed  ## Work through 100,000 pictures while drivers and workers are killed (ARGS="--images 2000")
+	$(DEV)/bin/python benchmarks/scaleout_kills.py --images 100000 --every 15 $(ARGS)
 
 size: $(BASE)/installed  ## Print the size of the base install
 	$(BASE)/bin/python benchmarks/install_size.py

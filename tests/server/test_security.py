@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from isotherm.core.errors import UsageError
-from isotherm.server import security
 from isotherm.jobs.logs import JsonLines
+from isotherm.server import security
 from isotherm.server.serving import ServeOptions, settings_for
 from isotherm.server.settings import ServerSettings, is_loopback
 from isotherm.store.tables import Finding, ModelVersion, now
@@ -106,7 +106,7 @@ def test_revoked_and_expired_tokens_are_worth_nothing(caller_for: Clients, folde
 def routes(call: Caller, ids: dict[str, str] | None = None) -> Iterator[tuple[str, str]]:
     """Give every route of the description, with ids in its path."""
     described = call.client.app.openapi()  # type: ignore[attr-defined]
-    fill = {"form": "json", "digest": "0" * 64, "model": "x", "version": "1", **(ids or {})}
+    fill = {"form": "json", "quantity": "max_c", "digest": "0" * 64, "model": "x", "version": "1", **(ids or {})}
     for path, methods in described["paths"].items():
         for method in methods:
             if method in ("get", "post", "put", "patch", "delete"):
@@ -152,6 +152,7 @@ def rich(call: Caller, folder: Service) -> dict[str, str]:
 
 BODIES: dict[str, Any] = {
     "name": "x",
+    "asset_id": None,
     "category": "x",
     "split": "",
     "settings": {},
@@ -167,6 +168,7 @@ def attempt(call: Caller, method: str, path: str) -> Any:
         return call(method, path, files=[("files", ("a.jpg", picture()))])
     for members in (
         ("name",),
+        ("asset_id",),
         ("category", "split"),
         ("category",),
         ("settings",),

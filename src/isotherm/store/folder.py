@@ -58,7 +58,7 @@ def blobs_of(folder: Path, address: str = "") -> Blobs:
 def _address(folder: Path) -> str:
     try:
         return (folder / BLOBS / ADDRESS).read_text("utf-8").strip()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ""
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{folder / BLOBS / ADDRESS} cannot be read: {error}") from error

@@ -13,10 +13,11 @@ from fastapi.responses import Response as Plain
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from isotherm.core.errors import BusyError, ConfigError, IsothermError, StorageFullError, TooLargeError
+from isotherm.core.messages import clean
 from isotherm.server.api.answers import CHANGE, CREATE, PathId, body_of
 from isotherm.server.idempotency import documented, once_each, performed
 from isotherm.server.paging import PageAsked
-from isotherm.server.problems import URN, RefusedFilesError, clean, kind_of
+from isotherm.server.problems import URN, RefusedFilesError, kind_of
 from isotherm.server.schemas import (
     ClassifiedOut,
     Id,
