@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from isotherm.core.errors import BusyError, ConfigError, ConflictError, OutputError
 from isotherm.scaleout import ledger as module
-from isotherm.scaleout.ledger import CHUNKS, Held, Ledger
+from isotherm.scaleout.ledger import CHUNKS, RUNS, Held, Ledger
 from isotherm.scaleout.owners import has_died, this_process
 from isotherm.scaleout.plan import LeaseLostError, OtherRunError, Plan
 
@@ -92,6 +92,21 @@ def test_a_run_that_somebody_works_on_is_refused_until_the_lease_ends(database_u
     time.sleep(0.3)
     assert ledger.hold(PLAN).fence == held.fence + 1
     ledger.close()
+
+
+def test_a_lease_from_before_the_clock_jumped_back_has_ended(ledger: Ledger) -> None:
+    old = ledger.hold(PLAN)
+    for ahead_s, free in ((2 * ledger.lease_s - 5, False), (24 * 3600, True)):
+        with old.database.write() as session:
+            session.execute(RUNS.update().values(lease_until_ms=old.database.now_ms(session) + int(ahead_s * 1000)))
+        if not free:
+            with pytest.raises(BusyError):
+                ledger.hold(PLAN)
+    new = ledger.hold(PLAN)
+    new.commit(0, ["a"])
+    with pytest.raises(LeaseLostError):
+        old.commit(1, ["b"])
+    assert list(new.rows()) == ["a"]
 
 
 def test_who_has_lost_the_lease_can_change_nothing(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:

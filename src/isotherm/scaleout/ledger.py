@@ -4,7 +4,8 @@ The rules:
 
 - A run has a name, and an identity (what its rows depend on). It is held by one driver at a time, by a **lease** with
   a number (the fence) that grows each time it is taken. The lease ends by the database's clock and is renewed each
-  third of its time; that of a process of this machine that has died can be taken at once.
+  third of its time; that of a process of this machine that has died can be taken at once, and so can one that ends
+  later than any lease can: it was taken before the clock jumped back, and a holder that lives renews it soon.
 - A chunk is committed in one transaction that first changes the run's row as its holder, and then adds the chunk with
   all its rows. A driver that has lost its lease cannot change that row, so it adds nothing. The key of a chunk is its
   run and its number, so that no chunk can stand there twice, whoever errs.
@@ -118,7 +119,8 @@ class Ledger:
             if row is None:
                 _begin(session, plan)
             else:
-                _check(row, plan, now_ms)
+                _check_same(row, plan)
+                self._check_free(row, now_ms)
             fence = 1 if row is None else row.fence + 1
             lease = {"owner": me, "fence": fence, "lease_until_ms": now_ms + int(self.lease_s * 1000)}
             session.execute(update(RUNS).where(RUNS.c.name == plan.name).values(**lease))
@@ -131,8 +133,16 @@ class Ledger:
         with self._database.write() as session:
             row = session.execute(select(RUNS).where(RUNS.c.name == name).with_for_update()).first()
             if row is not None:
-                _check_free(row, self._database.now_ms(session))
+                self._check_free(row, self._database.now_ms(session))
                 _remove(session, name)
+
+    def _check_free(self, row: Any, now_ms: int) -> None:
+        """Raise BusyError while somebody holds the run."""
+        lasts_ms = row.lease_until_ms - now_ms
+        if row.owner is None or not 0 < lasts_ms <= 2000 * self.lease_s or has_died(row.owner):
+            return
+        wait_s = -(-lasts_ms // 1000)
+        raise BusyError("another process works on this run, or died a moment ago on another machine", wait_s)
 
     def close(self) -> None:
         """Close the database."""
@@ -153,18 +163,10 @@ def _begin(session: Session, plan: Plan) -> None:
     )
 
 
-def _check(row: Any, plan: Plan, now_ms: int) -> None:
+def _check_same(row: Any, plan: Plan) -> None:
     stored = json.loads(row.identity)
     if stored != json.loads(json.dumps(plan.identity)) or row.items != plan.items:
         raise OtherRunError(stored)
-    _check_free(row, now_ms)
-
-
-def _check_free(row: Any, now_ms: int) -> None:
-    if row.owner is None or row.lease_until_ms <= now_ms or has_died(row.owner):
-        return
-    wait_s = max(1, -(-(row.lease_until_ms - now_ms) // 1000))
-    raise BusyError("another process works on this run, or died a moment ago on another machine", wait_s)
 
 
 def _remove(session: Session, name: str) -> None:
