@@ -83,6 +83,23 @@ def test_a_changed_object_changes_the_fingerprint(remote: Path, bucket: Bucket) 
     assert found() != before
 
 
+def test_the_fingerprint_takes_objects_of_several_buckets(remote: Path, bucket: Bucket) -> None:
+    other = f"{bucket.name}-other"
+    bucket.server.client().create_bucket(Bucket=other)
+    bucket.server.client().put_object(Bucket=other, Key="x.jpg", Body=b"x")
+    files = [("a", remote / "a" / "IR_9.jpg"), ("x", Path(f"s3://{other}/x.jpg"))]
+    before = fingerprint(files)
+    bucket.server.client().put_object(Bucket=other, Key="x.jpg", Body=b"other")
+    assert fingerprint(files) != before
+
+
+def test_results_may_go_to_the_folder_of_work(remote: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    monkeypatch.chdir(out)
+    assert len(inspect(remote, Path(), settings=QUICK).results) == 4
+
+
 def test_results_are_those_of_the_folder(remote: Path, folder: Path, tmp_path: Path) -> None:
     inspect(folder, tmp_path / "local", settings=QUICK)
     inspect(remote, tmp_path / "remote", settings=QUICK)

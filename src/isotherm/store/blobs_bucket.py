@@ -85,7 +85,7 @@ class BucketBlobs(Blobs):
 
     def fetched(self, digest: str) -> Path:
         """Return a file of this machine with the content, good for a day; raises NotFoundError, DataError."""
-        path = self._fetched / digest
+        path = self._fetched / checked_digest(digest)
         try:
             if not path.is_file():
                 self._fetched.mkdir(parents=True, exist_ok=True)
@@ -157,8 +157,10 @@ class BucketBlobs(Blobs):
                 return
             self._next_forgetting = time.monotonic() + FORGET_S
         for path in self._fetched.iterdir():
-            if time.time() - path.stat().st_mtime > KEEP_S:
-                path.unlink(missing_ok=True)
+            # Another process of this machine may forget it at the same moment.
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > KEEP_S:
+                    path.unlink()
 
 
 _KEPT, _REMOVED = "sha256", "removed"

@@ -197,7 +197,7 @@ class LocalObjects:
         path = self._path(name)
         try:
             with path.open("rb") as stream:
-                _check_size(f"{path}", os.fstat(stream.fileno()).st_size, most_bytes)
+                check_size(str(path), os.fstat(stream.fileno()).st_size, most_bytes)
                 return stream.read()
         except (FileNotFoundError, NotADirectoryError) as error:
             raise NotFoundError("file", str(path)) from error
@@ -276,6 +276,7 @@ def _files(folder: Path, prefix: str) -> Iterator[Entry]:
                 yield Entry(prefix + name, state.st_size, f"{state.st_size:x}-{state.st_mtime_ns:x}", state.st_mtime)
 
 
-def _check_size(what: str, size: int, most_bytes: int) -> None:
+def check_size(what: str, size: int, most_bytes: int) -> None:
+    """Raise TooLargeError for a content that is longer than is read."""
     if size > most_bytes:
         raise TooLargeError(f"{what} has {size} bytes, the most that is read is {most_bytes}")

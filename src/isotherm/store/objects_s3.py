@@ -27,11 +27,10 @@ from isotherm.core.errors import (
     MissingExtraError,
     NotFoundError,
     OutputError,
-    TooLargeError,
     UnreachableError,
     UsageError,
 )
-from isotherm.store.objects import Entry, checked_name
+from isotherm.store.objects import Entry, check_size, checked_name
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta, PutMode
@@ -90,9 +89,7 @@ class BucketObjects:
         what = self._what(name)
         with _told(what):
             found = obstore.get(self._store, checked_name(name))
-            if found.meta["size"] > most_bytes:
-                size = found.meta["size"]
-                raise TooLargeError(f"{what} has {size} bytes, the most that is read is {most_bytes}")
+            check_size(what, found.meta["size"], most_bytes)
             return bytes(found.bytes())
 
     def write(self, name: str, data: bytes, *, new: bool = False) -> None:

@@ -188,7 +188,7 @@ class InspectRun:
         refuse_output(out)
         below = out.resolve()
         # A run writes below `out`, which may lie in the folder that is inspected.
-        paths = [image for image in list_images(path) if not image.resolve().is_relative_to(below)]
+        paths = [image for image in list_images(path) if not settled(image).is_relative_to(below)]
         if not paths:
             raise DataError(f"{path}: the folder holds no file")
         root = path if path.is_dir() or (is_remote(path) and paths != [path]) else path.parent

@@ -7,6 +7,7 @@ it is told apart and turned back. Sidecars are not looked for in buckets.
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -60,12 +61,18 @@ def address_of(path: Path) -> str:
 
 
 def versions_of(paths: Sequence[Path]) -> dict[Path, str]:
-    """Return a word for each of some paths in one bucket that changes with the content; by listing, without reading."""
-    if not paths:
-        return {}
-    bucket, folder = _parts(Path(os.path.commonpath([path.parent for path in paths])))
-    root = Path(SCHEME, bucket)
-    return {root / entry.name: f"{entry.size} {entry.version}" for entry in _opened(bucket).entries(folder)}
+    """Return a word for each of some paths in buckets that changes with the content; by listing, without reading."""
+    folders = defaultdict[str, list[Path]](list)
+    for path in paths:
+        folders[_parts(path)[0]].append(path.parent)
+    return {path: version for each in folders.values() for path, version in _versions_below(each)}
+
+
+def _versions_below(folders: Sequence[Path]) -> Iterator[tuple[Path, str]]:
+    """Give what lies below the folder that some folders of one bucket have in common."""
+    bucket, folder = _parts(Path(os.path.commonpath(folders)))
+    for entry in _opened(bucket).entries(folder):
+        yield Path(SCHEME, bucket, entry.name), f"{entry.size} {entry.version}"
 
 
 @contextmanager
