@@ -15,11 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from isotherm.core.errors import UnreachableError, UsageError
+from isotherm.core.errors import ConfigError, UnreachableError, UsageError
 from isotherm.scaleout.driving import Task, drive
 from isotherm.scaleout.executor import open_executor
 from isotherm.scaleout.ledger import Held, Ledger
 from isotherm.scaleout.plan import Plan
+from isotherm.scaleout.ray_tasks import _task
+from isotherm.scaleout.work import rows_of
 
 pytest.importorskip("ray")
 HERE = Path(__file__).parent
@@ -50,6 +52,11 @@ def test_where_nobody_listens_that_is_said_at_once() -> None:
     with pytest.raises(UnreachableError, match=r"no Ray answers at ray://127.0.0.1:\d+ .*refused.*port 10001"):
         open_executor(f"ray://127.0.0.1:{free_port()}")
     assert time.monotonic() - began < 5
+
+
+def test_a_node_with_another_version_is_told_in_one_line() -> None:
+    with pytest.raises(ConfigError, match=r"a node has isotherm \S+, the driver 0\.0; install the same on all nodes"):
+        rows_of(_task("0.0", "nowhere:nothing", "", ()))
 
 
 def test_who_listens_and_never_answers_is_given_up_within_fifteen_seconds() -> None:

@@ -24,7 +24,7 @@ from isotherm.core.errors import (
     one_line,
 )
 from isotherm.scaleout.executor import usable_cores
-from isotherm.scaleout.work import Finished, Work, WorkerError, answer, rows_of
+from isotherm.scaleout.work import Finished, Work, WorkerError, answer, rows_of, told
 
 RETRIES = 3
 ANSWER_S = 5.0
@@ -126,7 +126,9 @@ class RayTasks:
 def _task(expected: str, function: str, setup: str, items: tuple[str, ...]) -> str:
     """Do work on a node, which must have this very version of isotherm."""
     if expected != __version__:
-        raise ConfigError(f"this node has isotherm {__version__}, the driver {expected}; install the same on all nodes")
+        return told(
+            ConfigError(f"a node has isotherm {__version__}, the driver {expected}; install the same on all nodes")
+        )
     return answer(function, setup, items)
 
 

@@ -66,9 +66,14 @@ def answer(function: str, setup: str, items: Sequence[str]) -> str:
     try:
         return json.dumps({"rows": call(function, setup, items)})
     except IsothermError as error:
-        return json.dumps({"error": type(error).__name__, "message": str(error)})
+        return told(error)
     except Exception:  # noqa: BLE001 (it is told where the command runs, in whole)
         return json.dumps({"trace": traceback.format_exc()})
+
+
+def told(error: IsothermError) -> str:
+    """Return an error as an `answer`."""
+    return json.dumps({"error": type(error).__name__, "message": str(error)})
 
 
 def rows_of(text: str) -> tuple[str, ...]:
