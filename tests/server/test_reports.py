@@ -88,3 +88,12 @@ def test_an_empty_site_is_reported(call: Caller) -> None:
     site = call.site()
 
     assert "None of the files could be read." in call("GET", f"sites/{site}/report.html", 200).text
+
+
+def test_no_two_images_have_one_name_in_a_report(call: Caller) -> None:
+    site = call.site()
+    for seed, name in enumerate(("joint.csv", "joint.csv", "joint.csv (1)")):
+        call.upload(site, (name, csv("joint", seed)))
+
+    lines = call("GET", f"sites/{site}/report.csv", 200).text.splitlines()[1:]
+    assert {line.split(",")[0] for line in lines} == {"joint.csv (1)", "joint.csv (2)", "joint.csv (3)"}

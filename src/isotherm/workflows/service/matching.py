@@ -98,11 +98,14 @@ def rules_of(session: Session, site: Site | None) -> tuple[Rule, ...]:
     if site is None or not site.assets_version:
         return ()
     key = site.id, site.assets_version
-    if key not in _KNOWN:
+    # Asked once: another thread may forget them all meanwhile.
+    found = _KNOWN.get(key)
+    if found is None:
+        found = _read(session, site.id)
         if len(_KNOWN) >= _MOST_KNOWN:
             _KNOWN.clear()
-        _KNOWN[key] = _read(session, site.id)
-    return _KNOWN[key]
+        _KNOWN[key] = found
+    return found
 
 
 _KNOWN: dict[tuple[str, int], tuple[Rule, ...]] = {}

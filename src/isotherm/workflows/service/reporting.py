@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
+from itertools import count
 
 from sqlalchemy import ColumnElement, Select, select
 
@@ -83,8 +84,7 @@ class Wanted:
     period: Period = field(default_factory=Period)
 
     def __post_init__(self) -> None:
-        if self.form not in FOR_PROGRAMS:
-            LAYOUTS.row(self.form)
+        LAYOUTS.row(self.form)
         wording(self.language)
 
 
@@ -108,8 +108,9 @@ def site_report(service: Service, actor: Actor, site_id: str, wanted: Wanted) ->
     demand(actor, "read", site_id)
     query = _rows().join(Inspection, Inspection.id == Image.latest_inspection)
     query = query.where(Image.site_id == site_id, *_within(wanted.period)).order_by(Image.id.desc())
-    sections = partial(report_sections, service, actor, site_id, None, wanted.language)
-    return _written(service, actor, site_id, wanted, query, sections=() if wanted.form in FOR_PROGRAMS else sections())
+    for_people = wanted.form not in FOR_PROGRAMS
+    sections = report_sections(service, actor, site_id, language=wanted.language) if for_people else ()
+    return _written(service, actor, site_id, wanted, query, sections=sections)
 
 
 def inspection_report(service: Service, actor: Actor, inspection_id: str, wanted: Wanted) -> Written:
@@ -221,11 +222,16 @@ def _run(site: Site, rows: Sequence[_Row], results: Iterable[ImageResult]) -> Ru
 
 def _told_apart(names: Sequence[str]) -> list[str]:
     """Return names of which none comes twice: files of one name are numbered."""
-    often, seen = Counter(names), Counter[str]()
+    often, taken = Counter(names), set(names)
+    numbers = {name: count(1) for name in often}
     found = []
     for name in names:
-        seen[name] += 1
-        found.append(name if often[name] == 1 else f"{name} ({seen[name]})")
+        shown = name
+        # A file may be called as another one is when it has got its number.
+        while often[name] > 1 and shown in taken:
+            shown = f"{name} ({next(numbers[name])})"
+        taken.add(shown)
+        found.append(shown)
     return found
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 import numpy as np
 from sqlalchemy import select
@@ -30,6 +31,8 @@ MOST_LOOKS = 200
 MOST_VIEWS = 12
 """So many of them are laid over the newest: each has to be decoded."""
 MOST_SECTIONS = 50
+Planes = Callable[[Image], np.ndarray]
+"""Gives the values (H W) of an image, float32, NaN where there is none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,10 +123,11 @@ def same_views(service: Service, actor: Actor, asset_id: str, box: Box | None = 
         The box lies outside the newest image.
     """
     images = _newest(service, actor, asset_id)
-    newest, plane = images[0], _plane(service, actor, images[0])
+    newest, planes = images[0], _planes(service, actor)
+    plane = planes(newest)
     if box is not None and (box.x + box.width > plane.shape[1] or box.y + box.height > plane.shape[0]):
         raise ConfigError(f"the box lies outside the newest image of {plane.shape[1]} x {plane.shape[0]} px")
-    earlier = tuple(_view(service, actor, newest, image, box) for image in images[1:])
+    earlier = tuple(_view(planes, newest, image, box) for image in images[1:])
     return Views(newest, box, _highest(plane, box), earlier)
 
 
@@ -136,11 +140,11 @@ def _newest(service: Service, actor: Actor, asset_id: str) -> list[Image]:
     return sorted(images, key=taken_at, reverse=True)[: MOST_VIEWS + 1]
 
 
-def _view(service: Service, actor: Actor, newest: Image, image: Image, box: Box | None) -> View:
+def _view(planes: Planes, newest: Image, image: Image, box: Box | None) -> View:
     """Return an earlier image beside the newest; one that cannot be read has its reason."""
     try:
-        found = registration(service, actor, newest, image)
-        seen = _seen(service, actor, newest, image, found) if box is not None and found.accepted else None
+        found = _registration(planes, newest, image)
+        seen = _seen(planes, newest, image, found) if box is not None and found.accepted else None
     except IsothermError as error:
         return View(image, taken_at(image), None, error=one_line(error))
     return View(image, taken_at(image), found, None if seen is None else _highest(seen, box))
@@ -154,29 +158,37 @@ def _highest(values: np.ndarray, box: Box | None) -> float | None:
     return float(inside.max()) if np.isfinite(inside).all() else None
 
 
-def registration(service: Service, actor: Actor, newest: Image, image: Image) -> Registration:
+def _registration(planes: Planes, newest: Image, image: Image) -> Registration:
     """Return where an image lies in a newer one; found once and kept while this process lives."""
     key = newest.digest, image.digest
-    if key not in _FOUND:
+    # Asked once: another thread may forget them all meanwhile.
+    found = _FOUND.get(key)
+    if found is None:
+        found = register(planes(newest), planes(image))
         if len(_FOUND) >= _MOST_FOUND:
             _FOUND.clear()
-        _FOUND[key] = register(_plane(service, actor, newest), _plane(service, actor, image))
-    return _FOUND[key]
+        _FOUND[key] = found
+    return found
 
 
 _FOUND: dict[tuple[str, str], Registration] = {}
 _MOST_FOUND = 4096
 
 
-def _plane(service: Service, actor: Actor, image: Image) -> np.ndarray:
-    """Return the values (H W) of an image, float32, NaN where there is none."""
-    data = image_part(service, actor, image.id, "plane")
-    return np.frombuffer(data, "<f4").reshape(image.height, image.width)
+def _planes(service: Service, actor: Actor) -> Planes:
+    """Return what decodes images; the last two are kept, because each is asked for twice beside the newest."""
+
+    @lru_cache(maxsize=2)
+    def plane(image: Image) -> np.ndarray:
+        data = image_part(service, actor, image.id, "plane")
+        return np.frombuffer(data, "<f4").reshape(image.height, image.width)
+
+    return plane
 
 
-def _seen(service: Service, actor: Actor, newest: Image, image: Image, found: Registration) -> np.ndarray:
+def _seen(planes: Planes, newest: Image, image: Image, found: Registration) -> np.ndarray:
     """Return an image as the newest one sees it."""
-    return moved(_plane(service, actor, image), found, (newest.height, newest.width))
+    return moved(planes(image), found, (newest.height, newest.width))
 
 
 def change_png(service: Service, actor: Actor, image_id: str, earlier_id: str) -> bytes:
@@ -191,10 +203,11 @@ def change_png(service: Service, actor: Actor, image_id: str, earlier_id: str) -
         newest, image = (fetch(session, actor, Image, each) for each in (image_id, earlier_id))
     if any(each.kind == "levels" for each in (newest, image)):
         raise DataError("a picture without temperatures has no change of temperature")
-    found = registration(service, actor, newest, image)
+    planes = _planes(service, actor)
+    found = _registration(planes, newest, image)
     if not found.accepted:
         raise DataError(f"the two images are not the same view: {found.reason}")
-    return change_picture(_plane(service, actor, newest) - _seen(service, actor, newest, image, found))
+    return change_picture(planes(newest) - _seen(planes, newest, image, found))
 
 
 def report_sections(
