@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from isotherm.cli.main import main
+from isotherm.core.errors import OutputError
 from labelled_pictures import write_pictures
 
 Tell = pytest.CaptureFixture[str]
@@ -59,6 +60,25 @@ def test_answers_in_chunks_are_the_same_table(model: Path, data: Path, tmp_path:
     assert not list(tmp_path.glob("*ledger*"))
     assert main([*words, "--executor", "pool"]) == 2
     assert "--executor and --chunk need -o" in capsys.readouterr().err
+    assert main([*words, "-o", str(tmp_path / "absent" / "a.csv"), "--executor", "pool"]) == 1
+    assert f"there is no folder {tmp_path / 'absent'}" in capsys.readouterr().err
+
+
+def test_a_table_that_was_begun_with_other_images_is_told(
+    model: Path, data: Path, tmp_path: Path, capsys: Tell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["classify", "predict", str(model), "-o", str(tmp_path / "a.csv"), "--executor", "in-process"]
+
+    def full(path: Path, data: bytes) -> None:
+        raise OutputError("no room left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("isotherm.cli.classify_predict.write_whole", full)
+        assert main([*words, str(data / "test" / "bar")]) == 1
+    capsys.readouterr()
+    assert main([*words, str(data / "test")]) == 1
+    assert "a.csv was begun with other images, model or settings; choose another -o" in capsys.readouterr().err
+    assert main([*words, str(data / "test" / "bar")]) == 0
 
 
 def test_bad_files_are_rows_and_give_status_3(model: Path, data: Path, tmp_path: Path, capsys: Tell) -> None:

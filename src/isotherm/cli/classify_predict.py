@@ -95,6 +95,8 @@ def _check_output(arguments: argparse.Namespace, inputs: Sequence[Path]) -> None
     refuse_output(out)
     if any(path.resolve() == out.resolve() for path in inputs):
         raise OutputError(f"{out} is an input and is not overwritten; choose another -o")
+    if not out.parent.is_dir():
+        raise OutputError(f"there is no folder {out.parent} for {out.name}")
     if out.exists() and not arguments.overwrite:
         raise OutputError(f"{out} is there already; choose another -o, or replace it with --overwrite")
 

@@ -13,11 +13,13 @@ from typing import Any
 
 from isotherm.core.config import from_mapping, to_mapping
 from isotherm.core.device import on_device, wanted
+from isotherm.core.errors import OutputError
 from isotherm.core.progress import Progress, silent
 from isotherm.core.scene import SceneEdit
 from isotherm.formats import ReadHints
 from isotherm.reports.plain import dumps, from_plain
 from isotherm.scaleout.driving import Task
+from isotherm.scaleout.plan import OtherRunError
 from isotherm.workflows.classify_model import Classified, Rejection, TrainedClassifier, load_classifier
 from isotherm.workflows.classify_predict import PredictSettings, predict
 from isotherm.workflows.reading import Input, fingerprint
@@ -52,6 +54,8 @@ def predict_in_chunks(
 
     Raises
     ------
+    OutputError
+        The same file was begun with other inputs, model or settings.
     IsothermError
         As `isotherm.workflows.scaled.work_through` does.
     """
@@ -66,8 +70,11 @@ def predict_in_chunks(
     items = [json.dumps([str(settled(item.path)), item.name, item.error]) for item in inputs]
     run = RunFile(scale, out.with_name(f"{out.name}.ledger.sqlite"))
     task = Task(FUNCTION, setup, items, _failed, "images")
-    with work_through(run, task, identity=identity, about={}, progress=progress) as held:
-        yield (_named(row) for row in held.rows())
+    try:
+        with work_through(run, task, identity=identity, about={}, progress=progress) as held:
+            yield (_named(row) for row in held.rows())
+    except OtherRunError as error:
+        raise OutputError(f"{out} was begun with other images, model or settings; choose another -o") from error
 
 
 def _described(folder: Path, settings: PredictSettings) -> dict[str, Any]:

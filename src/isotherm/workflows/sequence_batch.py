@@ -124,8 +124,12 @@ def segment_place(place: Place, name: str, folder: Path, settings: SegmentSettin
     except IsothermError as error:
         if is_no_recording(error) and not place.named:
             return None
-        reason = one_line(error).removeprefix(f"{place.path}: ").removeprefix(f"{place.name}: ")
-        return SummaryRow(place.name, "", "failed", reason=reason)
+        return SummaryRow(place.name, "", "failed", reason=reason_of(error, place))
+
+
+def reason_of(error: IsothermError, place: Place) -> str:
+    """Return what was wrong with a recording, for a row that names it anyway."""
+    return one_line(error).removeprefix(f"{place.path}: ").removeprefix(f"{place.name}: ")
 
 
 def summed(places: Sequence[Place], found: Sequence[SummaryRow | None], folder: Path) -> Batch:

@@ -5,23 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from isotherm.core.config import from_mapping, to_mapping
 from isotherm.core.device import on_device, wanted
-from isotherm.core.errors import DataError, IsothermError, OutputError, UsageError, one_line
+from isotherm.core.errors import DataError, IsothermError, OutputError, UsageError
 from isotherm.core.files import csv_of, make_folder, write_whole
 from isotherm.core.progress import Progress, silent
 from isotherm.reports.plain import dumps, from_plain
 from isotherm.scaleout.driving import Task
-from isotherm.scaleout.plan import OtherRunError
 from isotherm.sequences import MAP_METHODS
-from isotherm.workflows.reading import fingerprint
-from isotherm.workflows.run_folder import LEDGER
-from isotherm.workflows.scaled import RunFile, ScaleSettings, work_through
-from isotherm.workflows.sequence_batch import SUMMARY, Place, named
+from isotherm.workflows.scaled import ScaleSettings
+from isotherm.workflows.scaled_recordings import items_of, place_of, work_through_recordings
+from isotherm.workflows.sequence_batch import SUMMARY, Place, named, reason_of
 from isotherm.workflows.sequence_data import is_no_recording
 from isotherm.workflows.sequence_maps import make_maps, write_maps
 from isotherm.workflows.sequence_opening import PrepareSettings
@@ -109,7 +106,7 @@ def map_place(place: Place, name: str, folder: Path, settings: MapSettings) -> M
         raise
     except IsothermError as error:
         status = "skipped" if is_no_recording(error) and not place.named else "failed"
-        return MapsRow(place.name, "", status, reason=one_line(error).removeprefix(f"{place.path}: "))
+        return MapsRow(place.name, "", status, reason=reason_of(error, place))
     failed = "; ".join(f"no {method}: {why}" for method, why in result.failed.items())
     return MapsRow(place.name, name, "done", sum(len(stack.names) for stack in result.stacks), failed)
 
@@ -118,36 +115,24 @@ def _in_chunks(
     places: Sequence[Place], folder: Path, settings: MapSettings, scale: ScaleSettings, progress: Progress
 ) -> list[MapsRow]:
     described = settings.described()
-    identity = {
-        "settings": described,
-        "recordings": fingerprint((place.name, place.path) for place in places),
-        "isotherm": version("isotherm"),
-    }
     setup = json.dumps({**described, "folder": str(folder.resolve()), "device": wanted()})
-    items = [json.dumps([str(place.path.resolve()), place.name, place.named, name]) for place, name in named(places)]
-    run, task = RunFile(scale, folder / LEDGER, chunk=1), Task(FUNCTION, setup, items, _failed, "recordings")
-    try:
-        with work_through(run, task, identity=identity, about={}, progress=progress) as held:
-            rows = [from_plain(MapsRow, json.loads(row)) for row in held.rows()]
-            _write_summary(rows, folder)
-    except OtherRunError as error:
-        raise OutputError(f"{folder} was begun with other recordings or settings; name another folder") from error
+    task = Task(FUNCTION, setup, items_of(places), _failed, "recordings")
+    with work_through_recordings(task, places, folder, settings=described, scale=scale, progress=progress) as found:
+        rows = [from_plain(MapsRow, row) for row in found]
+        _write_summary(rows, folder)
     return rows
 
 
 def _failed(item: str, why: str) -> str:
-    return dumps(MapsRow(json.loads(item)[1], "", "failed", reason=why))
+    return dumps(MapsRow(place_of(item)[0].name, "", "failed", reason=why))
 
 
 def map_chunk(setup: str, items: Sequence[str]) -> list[str]:
     """Make maps where the work is done; see `isotherm.scaleout.work.WorkFunction`."""
     said = json.loads(setup)
     settings, folder = MapSettings.of(said), Path(said["folder"])
-    rows = []
     with on_device(said["device"]):
-        for path, shown, by_name, name in map(json.loads, items):
-            rows.append(dumps(map_place(Place(Path(path), shown, by_name), name, folder, settings)))
-    return rows
+        return [dumps(map_place(*place_of(item), folder, settings)) for item in items]
 
 
 def _write_summary(rows: Sequence[MapsRow], folder: Path) -> None:

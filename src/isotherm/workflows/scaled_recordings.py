@@ -1,0 +1,75 @@
+"""Recordings in chunks, whatever is done with each: what a worker is told of one, and the run as a whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from isotherm.core.errors import OutputError
+from isotherm.core.files import make_folder
+from isotherm.core.progress import Progress
+from isotherm.scaleout.driving import Task
+from isotherm.scaleout.plan import OtherRunError
+from isotherm.workflows.reading import fingerprint
+from isotherm.workflows.run_folder import LEDGER
+from isotherm.workflows.scaled import RunFile, ScaleSettings, work_through
+from isotherm.workflows.sequence_batch import Place, named
+
+CHUNK = 1
+"""A recording is long work by itself."""
+
+
+def items_of(places: Sequence[Place]) -> list[str]:
+    """Return what a worker is told of each recording, as JSON."""
+    return [json.dumps([str(place.path.resolve()), place.name, place.named, name]) for place, name in named(places)]
+
+
+def place_of(item: str) -> tuple[Place, str]:
+    """Return a recording and the name of its folder among the results, as `items_of` told them."""
+    path, shown, by_name, name = json.loads(item)
+    return Place(Path(path), shown, by_name), name
+
+
+@contextmanager
+def work_through_recordings(
+    task: Task,
+    places: Sequence[Place],
+    folder: Path,
+    *,
+    settings: Mapping[str, Any],
+    scale: ScaleSettings,
+    progress: Progress,
+) -> Iterator[list[Any]]:
+    """Do what is missing of a run, and give its rows to the block, read from JSON; see `work_through`.
+
+    Parameters
+    ----------
+    task
+        Its items are those of `items_of`.
+    folder
+        Where the results go; the ledger lies there too.
+    settings
+        What rows depend on beside the recordings, as plain values.
+
+    Raises
+    ------
+    OutputError
+        The folder cannot be written, or holds a run that was begun with other recordings or settings.
+    IsothermError
+        As `isotherm.workflows.scaled.work_through` does.
+    """
+    identity = {
+        "settings": settings,
+        "recordings": fingerprint((place.name, place.path) for place in places),
+        "isotherm": version("isotherm"),
+    }
+    run = RunFile(scale, make_folder(folder) / LEDGER, chunk=CHUNK)
+    try:
+        with work_through(run, task, identity=identity, about={}, progress=progress) as held:
+            yield [json.loads(row) for row in held.rows()]
+    except OtherRunError as error:
+        raise OutputError(f"{folder} was begun with other recordings or settings; name another folder") from error
