@@ -55,6 +55,21 @@ def test_loads_are_taken_by_the_files_names(files: list[Path], capsys: pytest.Ca
     assert "no alarm" in told
 
 
+def test_files_of_one_name_are_told_apart_by_their_folders(
+    files: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = [tmp_path / year for year in ("2020", "2021")]
+    for folder, file in zip(folders, files, strict=False):
+        folder.mkdir()
+        file.rename(folder / "motor7.jpg")
+    assert main(["trend", *map(str, folders), "--load", f"{folders[0]}/motor7.jpg=50"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[2] for line in lines[:2]] == [f"{folder}/motor7.jpg:" for folder in folders]
+    assert ["load 50 %" in line for line in lines[:2]] == [True, False]
+    assert main(["trend", *map(str, folders), "--load", "motor7.jpg=50"]) == 2
+    assert "names 2 files; write the path" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("load", "message"),
     [("motor7_0.jpg", "NAME=PERCENT"), ("motor7_0.jpg=-3", "NAME=PERCENT"), ("pump.jpg=50", "names no file")],

@@ -27,7 +27,7 @@ from isotherm.reports.document import LAYOUTS, fonts
 from isotherm.reports.document.building import DocumentSettings, build_document
 from isotherm.reports.document.content import Document, FaultPictures, Figure, ReportSection, Table
 from isotherm.reports.document.html_layout import live_script
-from isotherm.reports.document.layout import Layout, Template, TemplateError
+from isotherm.reports.document.layout import Layout, Template, TemplateError, shown_text
 from isotherm.reports.document.particulars import ImageParticulars, Particulars
 from isotherm.testing.reports import HOSTILE, sample_reports
 
@@ -142,6 +142,22 @@ def test_any_text_can_be_set(text: str) -> None:
 
     for form in LAYOUTS.names():
         assert rendered(form, document)
+
+
+def test_every_blank_is_a_space_and_a_control_is_shown_as_unknown() -> None:
+    typed = "25\N{NO-BREAK SPACE}kV\N{IDEOGRAPHIC SPACE}a\tb\r\nc\x00"
+
+    assert shown_text(typed) == "25 kV a b\nc\N{REPLACEMENT CHARACTER}"
+    document = build_document(SAMPLES["nothing"].inspection, DocumentSettings(particulars=Particulars(remarks=typed)))
+    with zipfile.ZipFile(io.BytesIO(rendered("docx", document))) as written:
+        assert "25 kV a b" in written.read("word/document.xml").decode()
+
+
+def test_a_template_that_includes_itself_is_said(tmp_path: Path) -> None:
+    (tmp_path / "mine.html").write_text('{% include "mine.html" %}')
+
+    with pytest.raises(TemplateError, match="recursion"):
+        rendered("html", built(), Template(path=tmp_path / "mine.html"))
 
 
 def test_characters_that_no_font_has_are_replaced_and_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -173,6 +173,8 @@ def test_the_command_writes_templates_to_start_from(
     assert "Without --template, the built-in one is used." in said
     assert not (tmp_path / "r.pdf").exists()
     assert main(["report", "--write-template", str(tmp_path / "x.csv")]) == 2
+    assert main(["report", "--write-template", str(tmp_path / "x")]) == 2
+    assert f"{tmp_path / 'x'}: a template is .typ for PDF, .html or .docx" in capsys.readouterr().err
     assert main(["report", str(made / "run")]) == 2
 
 

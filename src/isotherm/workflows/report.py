@@ -150,10 +150,11 @@ def write_template(path: Path, name: str, *, overwrite: bool) -> list[Path]:
     OutputError
         A file is there already.
     """
-    form = form_of(path.with_suffix(f".{'pdf' if path.suffix == '.typ' else path.suffix[1:]}"))
-    files = LAYOUTS.get(form).template_files(name)
-    if not files:
+    layouts = map(LAYOUTS.get, LAYOUTS.names())
+    layout = next((layout for layout in layouts if path.suffix.lower() in layout.template_suffixes), None)
+    if layout is None:
         raise UsageError(f"{path}: a template is .typ for PDF, .html or .docx")
+    files = layout.template_files(name)
     written = []
     for part, data in files.items():
         target = path if part == next(iter(files)) else path.with_name(part)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from isotherm.measurement.trend import Series, TrendSettings
 from isotherm.reports.plain import dumps
 from isotherm.reports.trend_plot import trend_svg
 from isotherm.workflows.image_result import image_result, known_values
-from isotherm.workflows.reading import Outcome, list_inputs, read_inputs
+from isotherm.workflows.reading import Input, Outcome, list_inputs, printable, read_inputs
 
 METHOD = "region_growing"
 
@@ -36,9 +36,9 @@ class FileTrend:
     Parameters
     ----------
     trend
-        Each row's key is the name of its file.
+        Each row's key is the name of its file; its path, where two have one name.
     views
-        File name -> how well its picture fits the newest one, in words; the newest is left out.
+        Key -> how well its picture fits the newest one, in words; the newest is left out.
     failed
         The files that could not be used.
     """
@@ -78,7 +78,7 @@ def file_trend(
     paths
         Files and folders.
     loads
-        The load of each picture [% of the rated current], by its file's name.
+        The load of each picture [% of the rated current], by its file's name, or by its path where a name comes twice.
     rated_rise_k
         The rise over the air that the maker allows at the rated current.
     settings, edit
@@ -87,24 +87,41 @@ def file_trend(
     Raises
     ------
     ConfigError
-        A load names no file.
+        A load names no file, or several.
     DataError
         No picture could be used.
     """
-    loads = loads or {}
     pictures, failed = dict[str, tuple[Look, np.ndarray]](), []
-    for outcome in read_inputs(list_inputs(paths), edit=edit or SceneEdit(), hints=ReadHints()):
+    inputs = _told_apart(list_inputs(paths))
+    known = _loads(inputs, loads or {})
+    for outcome in read_inputs(inputs, edit=edit or SceneEdit(), hints=ReadHints()):
         try:
-            pictures[outcome.name] = _look(outcome, loads.get(Path(outcome.name).name), rated_rise_k)
+            pictures[outcome.name] = _look(outcome, known.get(outcome.path), rated_rise_k)
         except DataError as error:
             failed.append(Outcome(outcome.path, outcome.name, None, str(error)))
     if not pictures:
         raise DataError("no picture could be used: " + "; ".join(f"{one.name}: {one.error}" for one in failed))
-    unknown = sorted(set(loads) - {Path(name).name for name in (*pictures, *(one.name for one in failed))})
-    if unknown:
-        raise ConfigError(f"--load names no file that was read: {', '.join(unknown)}")
     trend = trend_of((look for look, _ in pictures.values()), settings)
     return FileTrend(trend, _views(trend, pictures), tuple(failed))
+
+
+def _told_apart(inputs: Sequence[Input]) -> list[Input]:
+    """Return inputs of which no two have one name: the pictures of an asset often lie in a folder for each date."""
+    if len({item.name for item in inputs}) < len(inputs):
+        inputs = [replace(item, name=printable(item.path)) for item in inputs]
+    return list({item.name: item for item in inputs}.values())
+
+
+def _loads(inputs: Sequence[Input], loads: Mapping[str, float]) -> dict[Path, float]:
+    """Return the load of each file; raises ConfigError for one that is of no file, or of several."""
+    found = {}
+    for name, load in loads.items():
+        paths = [item.path for item in inputs if name in (item.path.name, item.name)]
+        if len(paths) != 1:
+            wrong = "no file" if not paths else f"{len(paths)} files; write the path that the trend shows"
+            raise ConfigError(f"--load {name}={load:g} names {wrong}")
+        found[paths[0]] = load
+    return found
 
 
 def _look(outcome: Outcome, load_percent: float | None, rated_rise_k: float | None) -> tuple[Look, np.ndarray]:
@@ -158,7 +175,7 @@ def plain_trend(found: FileTrend) -> dict[str, Any]:
         "alarms": [one.name for one in found.trend.alarms],
         "above_allowed": found.trend.above_allowed,
         "series": [_series(one) for one in found.trend.series],
-        "rows": list(rows_of(found)),
+        "rows": rows_of(found),
         "failed": [{"file": one.name, "error": one.error} for one in found.failed],
     }
 

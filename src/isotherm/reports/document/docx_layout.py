@@ -13,7 +13,14 @@ from typing import Any
 from isotherm.core.errors import MissingExtraError
 from isotherm.core.files import sha256
 from isotherm.reports.document.content import Badge, Document, Facts, Fault, Figure, ReportSection, Table
-from isotherm.reports.document.layout import MOST_TEMPLATE_BYTES, Rendered, Template, TemplateError, check_built_in
+from isotherm.reports.document.layout import (
+    MOST_TEMPLATE_BYTES,
+    Rendered,
+    Template,
+    TemplateError,
+    check_built_in,
+    shown_text,
+)
 
 MADE = datetime(1980, 1, 1)
 WIDTH_MM, PAIR_MM = 174.0, 84.0
@@ -117,7 +124,7 @@ class _Writer:
         self.styles: dict[str, str] = {}
         self.links: dict[str, tuple[str, Any]] = {}
         self.end = target.element.body.get_or_add_sectPr()
-        target.core_properties.title = _clean(f"{self.w('report_kind')}: {document.title}")[:255]
+        target.core_properties.title = shown_text(f"{self.w('report_kind')}: {document.title}")[:255]
         target.core_properties.author = "isotherm"
         target.core_properties.language = document.wording.language
 
@@ -315,7 +322,7 @@ class _Writer:
         if height > Mm(height_mm):
             width, height = round(width * Mm(height_mm) / height), Mm(height_mm)
         inline = CT_Inline.new_pic_inline(FIRST_SHAPE + len(self.links), link, image.filename, width, height)
-        inline.docPr.set("descr", _clean(figure.alt))
+        inline.docPr.set("descr", shown_text(figure.alt))
         _add(_add(paragraph, "r"), "drawing").append(inline)
 
     def linked(self, figure: Figure) -> tuple[str, Any]:
@@ -358,7 +365,7 @@ def _run(text: str, *, quiet: bool = False, bold: bool = False, ink: str = "", h
         _add(style, "color", val=ink or _QUIET)
     if quiet or half_points:
         _add(style, "sz", val=half_points or "16")
-    for number, line in enumerate(_clean(text).split("\n")):
+    for number, line in enumerate(shown_text(text).split("\n")):
         if number:
             _add(run, "br")
         shown = _add(run, "t")
@@ -408,11 +415,6 @@ def _row(
         _add(_add(paragraph, "pPr"), "spacing", after="0")
         ink = _QUIET if header or (names and column == 0) else ""
         paragraph.append(_run(text, bold=bold, ink=ink, half_points="17"))
-
-
-def _clean(text: str) -> str:
-    """Return text without what XML cannot hold."""
-    return "".join(letter if letter.isprintable() or letter == "\n" else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 LAYOUT = DocxLayout()

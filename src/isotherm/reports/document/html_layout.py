@@ -11,9 +11,17 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import BaseLoader, Environment, FileSystemLoader, PackageLoader, StrictUndefined, TemplateSyntaxError
-from jinja2.exceptions import SecurityError, TemplateNotFound, UndefinedError
+from jinja2 import (
+    BaseLoader,
+    ChoiceLoader,
+    Environment,
+    FileSystemLoader,
+    PackageLoader,
+    StrictUndefined,
+    TemplateSyntaxError,
+)
 from jinja2.exceptions import TemplateError as JinjaError
+from jinja2.exceptions import TemplateNotFound
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
@@ -99,27 +107,16 @@ def _as_data(value: Any) -> Markup:
 def _follow(path: Path, values: Mapping[str, Any]) -> str:
     """Return the page by a user's template; parts beside it are found, then ours."""
     template_text(path)
-    environment = _environment(FileSystemLoader(path.parent))
+    environment = _environment(ChoiceLoader([FileSystemLoader(path.parent), PackageLoader(_ROOM)]))
     try:
-        if not (path.parent / "parts.html").exists():
-            environment.loader = _WithParts(path.parent)
         return environment.get_template(path.name).render(values)
     except TemplateSyntaxError as error:
         at = path if error.name in (None, path.name) else path.with_name(str(error.name))
         raise TemplateError(at, error.message or "wrong", error.lineno) from error
     except TemplateNotFound as error:
         raise TemplateError(path, f"it includes {error.name}, which is not beside it") from error
-    except (JinjaError, SecurityError, UndefinedError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+    except (JinjaError, TypeError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
         raise TemplateError(path, str(error), _line_of(error, path)) from error
-
-
-class _WithParts(FileSystemLoader):
-    """Finds a user's template in its folder, and the parts that it shares with the built-in ones here."""
-
-    def get_source(self, environment: Environment, template: str) -> Any:
-        if template == "parts.html":
-            return PackageLoader(_ROOM).get_source(environment, template)
-        return super().get_source(environment, template)
 
 
 def _line_of(error: BaseException, path: Path) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from isotherm.reports.document.content import Document
 
 MOST_TEMPLATE_BYTES = 50_000_000
 BUILT_IN = ("standard", "brief")
+UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,20 @@ def template_text(path: Path) -> str:
         raise TemplateError(path, f"cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise TemplateError(path, f"not UTF-8 text (byte {error.start})") from error
+
+
+def shown_text(text: str, missing: frozenset[str] = frozenset()) -> str:
+    """Return a text as a page can show it: every blank a space, `UNKNOWN` for controls and for what no font has."""
+    letters = unicodedata.normalize("NFC", text).replace("\r\n", "\n")
+    if letters.isprintable() and missing.isdisjoint(letters):
+        return letters
+    return "".join(_shown_letter(letter, missing) for letter in letters)
+
+
+def _shown_letter(letter: str, missing: frozenset[str]) -> str:
+    if letter == "\n" or (letter.isprintable() and letter not in missing):
+        return letter
+    return " " if letter == "\t" or unicodedata.category(letter) == "Zs" else UNKNOWN
 
 
 def check_built_in(name: str) -> str:

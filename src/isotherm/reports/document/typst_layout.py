@@ -22,15 +22,16 @@ from isotherm.reports.document.content import Document, Figure
 from isotherm.reports.document.fonts import MAIN, FontSet, fonts_for
 from isotherm.reports.document.layout import (
     MOST_TEMPLATE_BYTES,
+    UNKNOWN,
     Rendered,
     Template,
     TemplateError,
     check_built_in,
+    shown_text,
     template_text,
 )
 from isotherm.reports.document.plain_document import plain
 
-UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 STANDARD: Final = "ua-1"
 _BESIDE = (".png", ".jpg", ".jpeg", ".svg", ".typ")
 BREAK = "\N{ZERO WIDTH SPACE}"
@@ -145,13 +146,7 @@ def _shown(fonts: FontSet) -> Callable[[str], str]:
     missing = frozenset(fonts.missing)
 
     def shown(text: str) -> str:
-        letters = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\t", " ")
-        if not letters.isprintable() or not missing.isdisjoint(letters):
-            letters = "".join(
-                letter if letter == "\n" or (letter.isprintable() and letter not in missing) else UNKNOWN
-                for letter in letters
-            )
-        letters = _UNIT.sub("\N{NO-BREAK SPACE}", letters)
+        letters = _UNIT.sub("\N{NO-BREAK SPACE}", shown_text(text, missing))
         return _LONG.sub(lambda word: _JOINT.sub(f"\\g<0>{BREAK}", word[0]), letters)
 
     return shown
