@@ -58,6 +58,8 @@ def test_parts_are_what_the_records_ask_for_and_what_is_here() -> None:
     [
         ("2.13.0", "2.13.0+cpu", True),
         ("2.13", "2.13.0", True),
+        ("2.10.0", "2.10", True),
+        ("2.0.1", "2", False),
         ("2.13", "2.9.9", False),
         ("0.120", "0.99", False),
         ("1.5", "1.5rc1", True),

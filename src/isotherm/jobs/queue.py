@@ -350,10 +350,11 @@ def renew(database: Database, lease: Lease, *, lease_s: float = LEASE_S, watch: 
         now_ms = database.now_ms(session)
         if watch is not None:
             watch.look(now_ms)
-        # Who has a job in hand is alive; it has no time to say so otherwise.
-        session.execute(update(Worker).where(Worker.name == lease.owner).values(seen_ms=now_ms))
         # No new row_version: nothing that anybody looks at has changed.
-        return fenced(session, lease, lease_until_ms=now_ms + int(lease_s * 1000), row_version=Job.row_version)
+        cancel = fenced(session, lease, lease_until_ms=now_ms + int(lease_s * 1000), row_version=Job.row_version)
+        # Who has a job in hand is alive; it has no time to say so otherwise. After the job's row, as in `release`.
+        session.execute(update(Worker).where(Worker.name == lease.owner).values(seen_ms=now_ms))
+        return cancel
 
 
 def finish(

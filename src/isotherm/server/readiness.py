@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
 
 from sqlalchemy import func, select
@@ -12,11 +11,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from isotherm.core.errors import IsothermError
 from isotherm.jobs.queue import workers_alive
 from isotherm.store.database import Database
+from isotherm.store.filesystem import has_room
 from isotherm.store.migrate import check
 from isotherm.workflows.service.service import Service
-
-LEAST_FREE = 0.05
-"""The part of the disk that must be free."""
 
 
 def readiness(service: Service) -> dict[str, bool]:
@@ -28,7 +25,7 @@ def readiness(service: Service) -> dict[str, bool]:
     return {
         "database": _holds(lambda: _current(service.database) and _takes_changes(service.database)),
         "folder": service.blobs.writable(),
-        "disk": _room(service),
+        "disk": has_room(service.folder),
         "workers": _holds(lambda: _worked_on(service.database)),
     }
 
@@ -52,11 +49,6 @@ def _takes_changes(database: Database) -> bool:
         return os.access(database.engine.url.database or "", os.W_OK)
     with database.read() as session:
         return not session.scalar(select(func.pg_is_in_recovery()))
-
-
-def _room(service: Service) -> bool:
-    usage = shutil.disk_usage(service.folder)
-    return usage.free >= LEAST_FREE * usage.total
 
 
 def _worked_on(database: Database) -> bool:

@@ -155,7 +155,8 @@ def _no_address(options: ServeOptions, error: OSError) -> IsothermError:
 @contextmanager
 def _opened(options: ServeOptions) -> Iterator[Service]:
     try:
-        blobs_of(options.folder, options.blobs)
+        if options.blobs:
+            blobs_of(options.folder, options.blobs)
         service = Service.open(options.folder, options.database_url)
     except OSError as error:
         raise OutputError(f"the data folder {options.folder} cannot be used: {error.strerror}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 from isotherm.core.errors import OutputError, StorageFullError
@@ -14,6 +15,8 @@ NETWORK = frozenset(
 )
 """File systems of other machines, as the kernel names them; the locks and the shared memory of SQLite fail there."""
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+LEAST_FREE = 0.05
+"""The part of the disk that must be free for a server to be ready."""
 _MOUNTS = Path("/proc/self/mountinfo")
 
 
@@ -44,6 +47,12 @@ def refuse_network(folder: Path) -> None:
             f"{folder} is on a network file system ({found}), where SQLite may lose data; choose a folder on a local "
             "disk, or a PostgreSQL database (--database postgresql://...)"
         )
+
+
+def has_room(folder: Path) -> bool:
+    """Say whether at least `LEAST_FREE` of the disk below a folder is free."""
+    usage = shutil.disk_usage(folder)
+    return usage.free >= LEAST_FREE * usage.total
 
 
 def failed(what: str, error: OSError) -> OutputError:

@@ -110,6 +110,6 @@ def _version(package: str) -> str:
 
 
 def _numbers(text: str) -> tuple[int, ...]:
-    """Return the numbers that a version begins with: 2.13.0+cpu -> (2, 13, 0)."""
-    found = re.match(r"[0-9.]*", text)
+    """Return the numbers that a version begins with, without zeros at the end: 2.13.0+cpu -> (2, 13)."""
+    found = re.match(r"[0-9.]*", re.sub(r"(\.0+)+(?![0-9.])", "", text))
     return tuple(int(number) for number in found[0].split(".") if number) if found else ()

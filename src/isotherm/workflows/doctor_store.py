@@ -57,7 +57,8 @@ def _of_open(url: str) -> Finding:
 def _folder(folder: Path) -> list[Finding]:
     if not folder.exists():
         return [Finding("folder", True, f"{folder}: not there yet; isotherm serve makes it")]
-    usage = shutil.disk_usage(folder)
-    free = usage.free / usage.total
-    room = f"{folder}: {usage.free / 1e9:.1f} GB free, {free:.0%}"
-    return [Finding("folder", free >= 0.05, room if free >= 0.05 else f"{room}; the server is not ready below 5 %")]
+    from isotherm.store.filesystem import LEAST_FREE, has_room
+
+    usage, sound = shutil.disk_usage(folder), has_room(folder)
+    room = f"{folder}: {usage.free / 1e9:.1f} GB free, {usage.free / max(1, usage.total):.0%}"
+    return [Finding("folder", sound, room if sound else f"{room}; the server is not ready below {LEAST_FREE:.0%}")]

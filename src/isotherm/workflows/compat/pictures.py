@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
@@ -68,7 +67,7 @@ def from_base64(text: str, called: str) -> bytes:
         with suppress(ValueError):
             return base64.b64decode(text, validate=True)
         return base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError) as error:
+    except ValueError as error:
         raise FormatError(f"{called} is no base64 text (RFC 4648)") from error
 
 

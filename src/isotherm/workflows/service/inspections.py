@@ -209,7 +209,8 @@ def image_part(
     )
     with service.taking():
         data = service.blobs.read(image.digest)
-        shown = replace(settings, palette=palette)
+        # Codes tell which asset an image shows, which was asked when it came in.
+        shown = replace(settings, palette=palette, tags=False)
         return service.examinations.examine(
             data, image.name, shown, want=(part,), search=part in ("picture", "fault")
         ).parts[part]
