@@ -94,7 +94,8 @@ def test_the_words_are_those_that_are_used() -> None:
     folder = files("isotherm.reports.document")
     names = ["building.py", "faults.py", "docx_layout.py", "pictures.py", "plain_document.py"]
     code = "".join((folder / name).read_text() for name in names)
-    code += (folder / "../../workflows/report.py").read_text()
+    others = ("../../workflows/report.py", "../../workflows/service/reporting.py", "../trend_section.py")
+    code += "".join((folder / name).read_text() for name in others)
     code += "".join((folder / "templates" / name).read_text() for name in ("parts.typ", "parts.html", "standard.html"))
     words = set(wording("en").words)
     composed = {"disclaimer_1", "disclaimer_2", "disclaimer_3", "conditions", "remarks", "order", "reviewer"}

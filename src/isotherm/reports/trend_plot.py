@@ -16,20 +16,22 @@ from isotherm.measurement.trend import Sample, Series
 WIDTH, HEIGHT = 560, 230
 _LEFT, _RIGHT, _TOP, _BOTTOM = 50, 14, 28, 32
 _LINE, _ALARM = "#3a7ca5", "#d1495b"
-_COVERAGE = 2
+COVERAGE = 2
 _STEPS = (1, 2, 2.5, 5, 10)
 
 
-def trend_svg(series: Series, title: str) -> str:
+def trend_svg(series: Series, name: str = "") -> str:
     """Return the drawing of one series.
 
     Parameters
     ----------
     series
         At least one sample; bars show twice the standard uncertainty.
-    title
-        Above the drawing, and what is read aloud.
+    name
+        What it is called above the drawing and when it is read aloud; its own name, if empty.
     """
+    name = name or series.name.removesuffix("_c").removesuffix("_k").replace("_", " ")
+    title = f"{name} [{series.unit}]" if series.unit else name
     low, high, ticks = _scale(series.samples)
     first, last = series.samples[0].at, series.samples[-1].at
     across = _Axis(first.timestamp(), last.timestamp(), _LEFT + 8, WIDTH - _RIGHT - 8)
@@ -62,7 +64,7 @@ class _Axis:
 
 def _scale(samples: Sequence[Sample]) -> tuple[float, float, list[float]]:
     """Return the ends of the vertical axis and round values between them."""
-    reach = [_COVERAGE * (sample.uncertainty or 0.0) for sample in samples]
+    reach = [COVERAGE * (sample.uncertainty or 0.0) for sample in samples]
     low = min(sample.value - bar for sample, bar in zip(samples, reach, strict=True))
     high = max(sample.value + bar for sample, bar in zip(samples, reach, strict=True))
     rough = max(high - low, 1e-3 * max(1.0, abs(high))) / 4
@@ -100,7 +102,7 @@ def _points(series: Series, across: _Axis, up: _Axis) -> Iterator[str]:
         alarm = series.alarm and number == len(places)
         colour = _ALARM if alarm else _LINE
         if sample.uncertainty:
-            reach = _COVERAGE * sample.uncertainty
+            reach = COVERAGE * sample.uncertainty
             yield from _bar(x, up(sample.value - reach), up(sample.value + reach), colour)
         yield _mark(x, y, colour, _told(sample, series.unit), alarm=alarm)
 
@@ -120,7 +122,7 @@ def _mark(x: float, y: float, colour: str, told: str, *, alarm: bool) -> str:
 
 def _told(sample: Sample, unit: str) -> str:
     told = f"{sample.at:%Y-%m-%d %H:%M}: {sample.value:.4g} {unit}".rstrip()
-    return told + (f" ± {_COVERAGE * sample.uncertainty:.2g}" if sample.uncertainty else "")
+    return told + (f" ± {COVERAGE * sample.uncertainty:.2g}" if sample.uncertainty else "")
 
 
 def _text(x: float, y: float, text: str, *, anchor: str, bold: bool = False) -> str:

@@ -161,8 +161,7 @@ def write_trend(found: FileTrend, folder: Path) -> list[Path]:
     files = {"trend.json": dumps(plain_trend(found)).encode(), "trend.csv": _table(found)}
     for series in found.trend.series:
         if len(series.samples) > 1:
-            title = series.name.removesuffix("_c").removesuffix("_k").replace("_", " ")
-            files[f"{series.name}.svg"] = trend_svg(series, f"{title} [{series.unit}]").encode()
+            files[f"{series.name}.svg"] = trend_svg(series).encode()
     for name, data in files.items():
         write_whole(folder / name, data)
     return [folder / name for name in files]

@@ -40,11 +40,14 @@ class Wording:
         """Return the words of a key, with values put in; raises KeyError for one that is not there."""
         return self.words[key].format(**values)
 
-    def number(self, value: float | None, digits: int = 1) -> str:
-        """Return a number with that many decimals, and a comma where the language has one; empty for None."""
+    def number(self, value: float | None, digits: int = 1, *, sign: bool = False) -> str:
+        """Return a number with that many decimals, and a comma where the language has one; empty for None.
+
+        With `sign` a positive one has its sign too.
+        """
         if value is None:
             return ""
-        text = f"{value:.{digits}f}"
+        text = f"{value:{'+' if sign else ''}.{digits}f}"
         return text if self.language in _POINT else text.replace(".", ",")
 
     def short(self, value: float, digits: int = 4) -> str:

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Query, Request, Response
 
 from isotherm.core.errors import NotFoundError
 from isotherm.evaluation.drift import LEAST_COUNT
-from isotherm.measurement.asset_trend import UNITS
 from isotherm.measurement.reference import parse_box
 from isotherm.measurement.trend import TrendSettings
 from isotherm.reports.trend_plot import trend_svg
@@ -116,9 +115,7 @@ def _trends(routes: APIRouter, service: Service) -> None:
         series = next((one for one in found.series if one.name == quantity), None)
         if series is None:
             raise NotFoundError("quantity of this trend", quantity[:40])
-        unit = f" [{UNITS[quantity]}]" if UNITS[quantity] else ""
-        drawn = trend_svg(series, f"{quantity.removesuffix('_c').removesuffix('_k').replace('_', ' ')}{unit}")
-        return Response(drawn, media_type=SVG, headers={"content-security-policy": FILE_POLICY})
+        return Response(trend_svg(series), media_type=SVG, headers={"content-security-policy": FILE_POLICY})
 
     @routes.get(
         "/assets/{asset_id}/views",

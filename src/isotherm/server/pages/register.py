@@ -15,6 +15,8 @@ from isotherm.core.shapes import Box
 from isotherm.evaluation.drift import LEAST_COUNT
 from isotherm.measurement.asset_trend import AssetTrend
 from isotherm.measurement.reference import parse_box
+from isotherm.reports import trend_section
+from isotherm.reports.document.wording import wording
 from isotherm.reports.trend_plot import trend_svg
 from isotherm.server.pages.forms import read_settings, version_in
 from isotherm.server.pages.rendering import Visit, Visited, back_to, many
@@ -25,12 +27,7 @@ from isotherm.workflows.service.browsing import tiles_of
 from isotherm.workflows.service.sites import get_site
 
 MOST_LISTED, MOST_UNCLEAR = 200, 24
-NAMES = {
-    "max_c": "Highest temperature",
-    "delta_t_k": "Delta-T as measured",
-    "rated_delta_t_k": "Delta-T at the rated load",
-    "score": "Anomaly score",
-}
+NAMES = {name: wording("en")(key) for name, key in trend_section.NAMES.items()}
 QUANTITIES = {
     "mean": "Mean of a picture",
     "contrast": "Contrast",
@@ -118,7 +115,7 @@ def over_time(visit: Visited, asset_id: str) -> Response:
 def _plots(trend: AssetTrend) -> list[Markup]:
     """Return drawings of what has at least two values; their texts are escaped where they are drawn."""
     drawn = (one for one in trend.series if len(one.samples) > 1)
-    return [Markup(trend_svg(one, NAMES[one.name] + (f" [{one.unit}]" if one.unit else ""))) for one in drawn]  # noqa: S704
+    return [Markup(trend_svg(one, NAMES[one.name])) for one in drawn]  # noqa: S704
 
 
 @router.post("/assets/{asset_id}")
