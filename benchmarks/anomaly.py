@@ -31,11 +31,12 @@ from openvino import opset13 as ops
 from isotherm.anomaly import ANOMALY_METHODS
 from isotherm.anomaly.coreset import greedy_coreset
 from isotherm.anomaly.patches import compile_patches
+from isotherm.core.processes import cores
 from isotherm.core.progress import silent
 from isotherm.evaluation.metrics import auroc
 from isotherm.formats.reader import CoarseHints
 from isotherm.formats.reading import load, read_bytes
-from isotherm.runtime.compiled import Compiled, Precision, cores
+from isotherm.runtime.compiled import Compiled, Precision
 from isotherm.workflows.api import Model
 from isotherm.workflows.models import TrainedModel, together
 from isotherm.workflows.normals import FolderImages

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from isotherm.anomaly.method import Inputs
+from isotherm.core.processes import cores
 from isotherm.core.progress import silent
 from isotherm.nn.augment import augmented
 from isotherm.nn.autoencoder import AUTOENCODER
@@ -28,7 +29,6 @@ from isotherm.nn.fitting import Course, FitPlan, fit_lessons, has_bfloat16
 from isotherm.nn.lessons import Lesson, Lessons
 from isotherm.nn.losses import squared_error
 from isotherm.nn.together import Team
-from isotherm.runtime.compiled import cores
 from isotherm.testing.anomaly import BatchImages
 
 SIZE, BATCH, ROUNDS = 256, 8, 15

@@ -18,8 +18,9 @@ import torch
 from openvino import opset13 as ops
 
 from isotherm.anomaly.patches import parameter
+from isotherm.core.processes import cores
 from isotherm.runtime.backbones import BACKBONES
-from isotherm.runtime.compiled import Compiled, Precision, cores
+from isotherm.runtime.compiled import Compiled, Precision
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "runtime"))
 import lite_torch

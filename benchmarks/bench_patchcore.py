@@ -17,8 +17,8 @@ from isotherm.anomaly.coreset import greedy_coreset
 from isotherm.anomaly.method import Inputs
 from isotherm.anomaly.patchcore import METHOD, STRIDES, PatchCoreConfig
 from isotherm.anomaly.patches import choose_taps
+from isotherm.core.processes import cores
 from isotherm.core.progress import silent
-from isotherm.runtime.compiled import cores
 from isotherm.testing.anomaly import BatchImages
 
 IMAGES, SIZE, RATIO = 200, 256, 0.1

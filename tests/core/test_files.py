@@ -7,7 +7,21 @@ from pathlib import Path
 import pytest
 
 from isotherm.core.errors import OutputError
-from isotherm.core.files import make_folder, sha256, write_whole
+from isotherm.core.files import make_folder, sha256, whole_file, write_whole
+
+
+def test_a_file_whose_content_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    write_whole(path, b"old")
+    with pytest.raises(OutputError, match="damaged"):
+        _half_written(path)
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("a.bin", b"old")]
+
+
+def _half_written(path: Path) -> None:
+    with whole_file(path) as stream:
+        stream.write(b"half")
+        raise OutputError("the source is damaged")
 
 
 def test_written_whole_and_readable_by_others(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import pytest
 from openvino import opset13 as ops
 
 from isotherm.core.errors import ModelError
-from isotherm.runtime.compiled import Compiled, cores
+from isotherm.core.processes import cores
+from isotherm.runtime.compiled import Compiled
 
 
 def doubling(threads: int | None = None) -> Compiled:

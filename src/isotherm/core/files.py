@@ -6,9 +6,10 @@ import csv
 import hashlib
 import io
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -54,13 +55,22 @@ def write_whole(path: Path, data: bytes) -> None:
     OutputError
         The folder is not writable, the disk is full ...
     """
+    with whole_file(path) as stream:
+        stream.write(data)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """Give a file to write that becomes `path` when the block ends well; see `write_whole`."""
     # Opened by its name, not by `tempfile`: the system then applies the umask, which no thread could read safely.
     temporary = path.parent / f".isotherm-{os.urandom(12).hex()}.part"
     try:
         with temporary.open("xb") as stream:
-            stream.write(data)
+            yield stream
         temporary.replace(path)
-    except OSError as error:
+    except BaseException as error:
         with suppress(OSError):
             temporary.unlink()
-        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+        if isinstance(error, OSError):
+            raise OutputError(f"cannot write {path}: {error.strerror}") from error
+        raise

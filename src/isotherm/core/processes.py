@@ -1,4 +1,4 @@
-"""Whether this process is one of several that do the same work together, started by ``torchrun``.
+"""What of the machine this process may use, and whether it is one of several that ``torchrun`` has started together.
 
 The variables are those of torchrun (https://docs.pytorch.org/docs/stable/elastic/run.html, "Environment Variables").
 """
@@ -8,6 +8,13 @@ from __future__ import annotations
 import os
 
 from isotherm.core.errors import UsageError
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def process_count() -> int:

@@ -6,7 +6,6 @@ in a core's cache, and that memory does not grow with the batch.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -17,6 +16,7 @@ import openvino as ov
 from jaxtyping import Float32
 
 from isotherm.core.errors import ModelError
+from isotherm.core.processes import cores
 
 Precision = Literal["f32", "bf16"]
 """Arithmetic inside a graph: exact float32, or bfloat16 (8 bits of mantissa), faster where the processor has it."""
@@ -95,13 +95,6 @@ class Compiled:
 
 def _words(shapes: list[tuple[int, ...]]) -> str:
     return " and ".join(str(shape) for shape in shapes)
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @cache

@@ -17,7 +17,8 @@ import openvino as ov
 
 from isotherm.core.device import wanted
 from isotherm.core.errors import ConfigError, MissingExtraError, ModelError
-from isotherm.runtime.compiled import Compiled, Precision, Request, cores
+from isotherm.core.processes import cores
+from isotherm.runtime.compiled import Compiled, Precision, Request
 from isotherm.runtime.onnx_writer import write_onnx
 
 BATCH = 16

@@ -9,7 +9,7 @@ import openvino as ov
 from jaxtyping import Float32
 
 from isotherm.core.errors import ModelError
-from isotherm.runtime.compiled import cores
+from isotherm.core.processes import cores
 from isotherm.runtime.windows import Windows
 
 FAILURES = (RuntimeError, ValueError, TypeError, MemoryError)

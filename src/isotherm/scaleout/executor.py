@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Sequence
 from typing import Literal, Protocol, runtime_checkable
 
 from isotherm.core.errors import UsageError
+from isotherm.core.processes import cores
 from isotherm.scaleout.work import Finished, Work, call
 
 AHEAD = 3
@@ -61,11 +61,6 @@ class InProcess:
         self._waiting.clear()
 
 
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 Kind = Literal["in-process", "pool", "ray"]
 
 
@@ -103,7 +98,7 @@ def open_executor(name: str, workers: int | None = None) -> Executor:
     if kind == "pool":
         from isotherm.scaleout.pool import Pool
 
-        return Pool(workers or usable_cores())
+        return Pool(workers or cores())
     from isotherm.scaleout.ray_tasks import RayTasks
 
     return RayTasks(name, workers)

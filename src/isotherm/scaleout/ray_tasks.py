@@ -23,7 +23,7 @@ from isotherm.core.errors import (
     UsageError,
     one_line,
 )
-from isotherm.scaleout.executor import usable_cores
+from isotherm.core.processes import cores
 from isotherm.scaleout.work import Finished, Work, WorkerError, answer, rows_of, told
 
 RETRIES = 3
@@ -60,7 +60,7 @@ class RayTasks:
     def __init__(self, address: str, workers: int | None = None) -> None:
         self._ray = _ray()
         if address == "ray-local":
-            self._start(address="local", num_cpus=workers or usable_cores(), object_store_memory=STORE_BYTES)
+            self._start(address="local", num_cpus=workers or cores(), object_store_memory=STORE_BYTES)
         elif address == "ray://auto":
             self._start(address="auto")
         else:

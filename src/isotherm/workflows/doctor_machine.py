@@ -16,6 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from isotherm.core.processes import cores
+
 ABILITIES = {
     "avx2": "fast float32",
     "avx512f": "faster float32",
@@ -66,11 +68,11 @@ def _cpuinfo() -> dict[str, str]:
 
 def usable_cores(groups: Path = Path("/sys/fs/cgroup")) -> float:
     """Return how many cores this process may use: its affinity, and the quota of its container."""
-    cores = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    allowed = float(cores())
     with suppress(OSError, ValueError, ZeroDivisionError):
         quota, period = (groups / "cpu.max").read_text("ascii").split()
-        return cores if quota == "max" else min(cores, int(quota) / int(period))
-    return cores
+        return allowed if quota == "max" else min(allowed, int(quota) / int(period))
+    return allowed
 
 
 def _openvino() -> dict[str, Any]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Literal
 
 from isotherm.core.errors import OutputError
-from isotherm.core.files import make_folder
+from isotherm.core.files import make_folder, whole_file
 from isotherm.core.findings import ImageResult
 from isotherm.reports.plain import dumps, from_plain
 
@@ -130,19 +129,12 @@ def _is_ours(out: Path, extra: Iterable[str], *, begun: bool) -> bool:
 
 def write_journal(out: Path, header: Mapping[str, Any], lines: Iterable[str]) -> None:
     """Write the journal of a finished run, whole; each line is a result as JSON."""
-    path, temporary = out / JOURNAL, out / f".isotherm-{os.urandom(12).hex()}.part"
     whole = {"format_version": FORMAT_VERSION, **header}
-    try:
-        with temporary.open("xb") as stream:
-            for line in chain([dumps(whole)], lines):
-                stream.write(f"{line}\n".encode("utf-8", "backslashreplace"))
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
-        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+    with whole_file(out / JOURNAL) as stream:
+        for line in chain([dumps(whole)], lines):
+            stream.write(f"{line}\n".encode("utf-8", "backslashreplace"))
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def _begun(path: Path, header: Mapping[str, Any]) -> Journal:
