@@ -95,14 +95,13 @@ def _tried(name: str, trial: Callable[[], str]) -> Trial:
 def reads(folder: Path) -> str:
     """Write a board in three formats and read it again; raises DataError where the temperatures differ."""
     from isotherm.formats import read
-    from isotherm.workflows.api import thermogram_of
     from isotherm.workflows.convert import to_csv, to_png16, to_tiff
 
     folder.mkdir()
     values, errors = board(0), {}
     for name, written in (("TIFF", to_tiff), ("PNG", to_png16), ("CSV", to_csv)):
         path = folder / f"board.{name.lower()}"
-        path.write_bytes(written(thermogram_of(values)))
+        path.write_bytes(written(_picture(values)))
         errors[name] = float(np.abs(read(path).celsius() - values).max())
     worst = max(errors, key=lambda name: errors[name])
     if not errors[worst] <= MOST_ERROR_K:
