@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import hashlib
 import io
 import os
@@ -133,6 +134,18 @@ def test_threads_that_store_the_same(blobs: Blobs) -> None:
     assert len(set(found)) == 20
     assert len(files(blobs)) == 20
     assert blobs.verify() == []
+
+
+def test_what_is_remembered_of_folders_does_not_grow(blobs: Blobs) -> None:
+    def paths() -> int:
+        gc.collect()
+        return sum(isinstance(each, Path) for each in gc.get_objects())
+
+    keep(blobs, b"first")
+    before = paths()
+    stored = [keep(blobs, b"%d" % number) for number in range(60)]
+    assert len({each.digest[:4] for each in stored}) > 50
+    assert paths() - before < 5
 
 
 class BlobsAgainstMapping(RuleBasedStateMachine):

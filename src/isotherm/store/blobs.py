@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 from typing import BinaryIO, Protocol, runtime_checkable
 
 from isotherm.core.errors import DataError, NotFoundError, TooLargeError
@@ -27,6 +26,8 @@ PIECE = 1 << 20
 KEEP_S = 24 * 3600.0
 """How long content that nobody refers to is kept [s]: whoever stores it has that long to refer to it."""
 NO_LINKS = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS})
+LEAVES, TOPS = 1 << 16, 1 << 8
+"""How many folders there can be: ``ab/cd``, and ``ab``."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -66,8 +67,8 @@ class Blobs:
         self._root = folder / "sha256"
         self._incoming = folder / "incoming"
         self._lock_file = folder / "lock"
-        self._flushed: set[Path] = set()
-        self._guard = Lock()
+        # One byte for each folder that there can be: their paths would add up to 25 MB.
+        self._flushed = bytearray(LEAVES + TOPS)
 
     def put(self, source: bytes | Stream, *, most_bytes: int, digest: str | None = None) -> Stored:
         """Keep the content of `source`, and return when it is on the disk.
@@ -127,13 +128,10 @@ class Blobs:
             temporary.replace(target)
         flush_folder(leaf)
         # A folder may be new, made by us or by another process that has not come to flush its name.
-        for folder in (leaf, leaf.parent):
-            with self._guard:
-                known = folder in self._flushed
-            if not known:
+        for place, folder in ((int(target.name[:4], 16), leaf), (LEAVES + int(target.name[:2], 16), leaf.parent)):
+            if not self._flushed[place]:
                 flush_folder(folder.parent)
-                with self._guard:
-                    self._flushed.add(folder)
+                self._flushed[place] = True
 
     @contextmanager
     def _locked(self, how: int) -> Iterator[None]:
