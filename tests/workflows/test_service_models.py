@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
-from service_cases import PARTS, add_version, damage, png, reopened, simple_models  # noqa: F401 (a fixture)
+from service_cases import PARTS, Says, add_version, damage, png, reopened, simple_models  # noqa: F401 (a fixture)
 
 from isotherm.core.errors import ChangedError, ConflictError, ForbiddenError, ModelError, NotFoundError
 from isotherm.store.ids import new_id
@@ -63,6 +64,18 @@ def test_verdicts_name_the_version_that_gave_them(service: Service) -> None:
     again = inspect_image(service, LOCAL, taken.image.id)
     assert (again.label, again.model_id) == ("hot", hot.id)
     assert get_image(service, LOCAL, taken.image.id).latest_inspection == again.id
+
+
+def test_a_model_in_memory_does_not_hold_what_it_has_learnt_from(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(_folder: Path) -> Says:
+        return Says("cold", manifest={"data": {"image_digests": ["ab" * 32] * 1000, "images": 1000}})
+
+    monkeypatch.setattr("isotherm.workflows.classify_model.load_classifier", load)
+    site = create_site(service, LOCAL, "plant")
+    activate(service, LOCAL, add_version(service, site.id, "cold").id)
+    assert active_classifier(service, site.id).classifier.manifest == {"data": {"images": 1000}}
 
 
 def test_rolling_back_goes_step_by_step(service: Service) -> None:

@@ -233,9 +233,12 @@ def _loaded(service: Service, version: ModelVersion) -> TrainedClassifier:
     folder = Path(tempfile.mkdtemp(dir=service.folder / "scratch", prefix="model-"))
     try:
         write_files(service, version, folder)
-        return load_classifier(folder)
+        classifier = load_classifier(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    # As long as a site has training images, in each model in memory; nobody asks them for it (see `training_data`).
+    classifier.manifest.get("data", {}).pop("image_digests", None)
+    return classifier
 
 
 def training_data(service: Service, version: ModelVersion) -> dict[str, Any]:
