@@ -13,10 +13,11 @@ import pytest
 from store_rows import MOST, add_image, add_site, keep
 
 from isotherm.core.errors import DataError, ForbiddenError, NotFoundError, OutputError, TooLargeError, UsageError
+from isotherm.store import objects_s3
 from isotherm.store.backup import back_up
 from isotherm.store.blob_rows import collect, remember
 from isotherm.store.blobs import Blobs, Flaw, Stored
-from isotherm.store.blobs_bucket import BucketBlobs
+from isotherm.store.blobs_bucket import LOOK_S, BucketBlobs
 from isotherm.store.database import Database
 from isotherm.store.folder import Store, blobs_of
 from isotherm.store.objects_s3 import BucketObjects
@@ -103,6 +104,23 @@ def test_a_fetched_file_stays_for_a_day(blobs: BucketBlobs) -> None:
     blobs._next_forgetting = 0.0
     blobs.fetched(other.name)
     assert (path.exists(), other.exists()) == (False, True)
+
+
+def test_a_bucket_that_is_down_is_noticed_and_asked_now_and_then(
+    blobs: BucketBlobs, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blobs.folder.mkdir()
+    blobs._looked -= 2 * LOOK_S
+    assert blobs.writable()
+    with monkeypatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        patch.setattr(blobs.objects, "_impatient", objects_s3._store(bucket.name, "files", 1, retries=0))
+        assert blobs.writable()
+        blobs._looked -= 2 * LOOK_S
+        assert not blobs.writable()
+    assert not blobs.writable()
+    blobs._looked -= 2 * LOOK_S
+    assert blobs.writable()
 
 
 def test_young_content_is_not_discarded(blobs: BucketBlobs) -> None:

@@ -19,8 +19,9 @@ from isotherm.workflows.service.service import Service
 def readiness(service: Service) -> dict[str, bool]:
     """Return what a server needs, and whether it has it.
 
-    ``database``: it answers, its schema is current, and it takes changes; ``folder``: the stored files can be written;
-    ``disk``: there is room on it; ``workers``: one at least has been heard of lately.
+    ``database``: it answers, its schema is current, and it takes changes; ``folder``: the stored files can be
+    written, and their bucket has answered lately; ``disk``: there is room on it; ``workers``: one at least has been
+    heard of lately.
     """
     return {
         "database": _holds(lambda: _current(service.database) and _takes_changes(service.database)),

@@ -29,6 +29,8 @@ from isotherm.store.objects_s3 import BucketObjects
 ANY_SIZE = 1 << 62
 FORGET_S = 3600.0
 """How often files that were fetched long ago are looked for [s]."""
+LOOK_S = 15.0
+"""How often a bucket is asked at most whether it is there [s]."""
 
 
 class BucketBlobs(Blobs):
@@ -49,6 +51,8 @@ class BucketBlobs(Blobs):
         self.objects = objects
         self._fetched = folder / "fetched"
         self._forgetting, self._next_forgetting = Lock(), 0.0
+        # It has just been opened.
+        self._looking, self._looked, self._answers = Lock(), time.monotonic(), True
 
     def put(self, source: bytes | Stream, *, most_bytes: int, digest: str | None = None) -> Stored:
         """Keep the content of `source`, and return when the bucket has it; raises as `Blobs.put` and the bucket do."""
@@ -67,6 +71,16 @@ class BucketBlobs(Blobs):
         with _fault_of_the_server():
             found = self.objects.entry(_name(digest)) or self.objects.entry(_name(digest, _REMOVED))
         return None if found is None else found.size
+
+    def writable(self) -> bool:
+        """Say whether the folder may be written to and the bucket has answered lately; cheap, and no promise."""
+        # Who comes while somebody asks the bucket does not wait for it.
+        if time.monotonic() > self._looked + LOOK_S and self._looking.acquire(blocking=False):
+            try:
+                self._answers, self._looked = self.objects.answers(), time.monotonic()
+            finally:
+                self._looking.release()
+        return self._answers and super().writable()
 
     def open(self, digest: str) -> BinaryIO:
         """Return a stream of the content as it lies in the bucket; raises NotFoundError."""

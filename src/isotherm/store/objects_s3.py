@@ -61,9 +61,9 @@ _DENIED = {
 class BucketObjects:
     """The objects below one prefix of a bucket."""
 
-    def __init__(self, url: str, store: S3Store) -> None:
+    def __init__(self, url: str, store: S3Store, impatient: S3Store) -> None:
         self.url = url
-        self._store = store
+        self._store, self._impatient = store, impatient
 
     @classmethod
     def open(cls, url: str) -> BucketObjects:
@@ -71,9 +71,19 @@ class BucketObjects:
         bucket, prefix = _parts(url)
         _check_credentials(url)
         shown = f"s3://{bucket}/{prefix}".rstrip("/")
+        impatient = _store(bucket, prefix, PROBE_S, retries=0)
         with _told(shown):
-            _probe(_store(bucket, prefix, PROBE_S, retries=0))
-        return cls(shown, _store(bucket, prefix, REQUEST_S, retries=RETRIES))
+            _probe(impatient)
+        return cls(shown, _store(bucket, prefix, REQUEST_S, retries=RETRIES), impatient)
+
+    def answers(self) -> bool:
+        """Say whether the bucket is there and lets us in, within `PROBE_S`; one small request."""
+        try:
+            with _told(self.url):
+                _probe(self._impatient)
+        except IsothermError:
+            return False
+        return True
 
     def entries(self, folder: str = "") -> Iterator[Entry]:
         """Give the objects below a folder."""
@@ -197,7 +207,8 @@ def _probe(store: S3Store) -> None:
     from obstore.exceptions import PermissionDeniedError
 
     try:
-        next(iter(_listing(store, chunk=1)), None)
+        # A name that nothing has: the answer is short, however much is there.
+        next(iter(_listing(store, ".isotherm-probe")), None)
     except PermissionDeniedError as error:
         # Who may read and write but not list is let through.
         if _code(error) in _ANSWERS:
@@ -211,10 +222,10 @@ def _entry(item: ObjectMeta) -> Entry:
     return Entry(item["path"], item["size"], version, modified_s)
 
 
-def _listing(store: S3Store, folder: str | None = None, chunk: int = 1000) -> Iterator[Any]:
+def _listing(store: S3Store, folder: str | None) -> Iterator[Any]:
     import obstore
 
-    return obstore.list(store, folder, chunk_size=chunk)
+    return obstore.list(store, folder, chunk_size=1000)
 
 
 _ANSWERS: Mapping[str, tuple[type[IsothermError], str]] = {
