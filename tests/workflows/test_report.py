@@ -106,6 +106,10 @@ def test_a_name_that_leads_out_of_the_folder_is_not_followed(run: Path) -> None:
     assert "its name leads out of the folder of the pictures" in shown
 
 
+def changed(path: Path, **members: object) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **members}))
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -114,6 +118,7 @@ def test_a_name_that_leads_out_of_the_folder_is_not_followed(run: Path) -> None:
         (lambda run: (run / "run.json").write_text("{"), "run.json is damaged"),
         (lambda run: (run / "run.json").write_text("[]"), "run.json is damaged: it must be an object"),
         (lambda run: (run / "run.json").write_text("{}"), "title, started_at, settings, .* missing"),
+        (lambda run: changed(run / "run.json", settings=[], model="m"), "settings, model missing or of a wrong type"),
     ],
 )
 def test_a_folder_that_is_no_finished_inspection_is_refused(run: Path, spoil: object, message: str) -> None:

@@ -161,15 +161,11 @@ def series(
             raise DataError(f"{name}: {sample.value} ± {sample.uncertainty} of {sample.at.isoformat()} is no number")
     if len(ordered) < 2:
         return Series(name, unit, ordered)
-    spread = None if _stated(ordered) else _spread(ordered[:-1])
+    spread = _spread(ordered[:-1])
     last, first = (
         _change(ordered[-1], earlier, settings.coverage, spread, least) for earlier in (ordered[-2], ordered[0])
     )
     return Series(name, unit, ordered, last, first, _slope(ordered, settings.coverage))
-
-
-def _stated(samples: Sequence[Sample]) -> bool:
-    return all(sample.uncertainty is not None for sample in samples)
 
 
 def _spread(earlier: Sequence[Sample]) -> float | None:
@@ -195,7 +191,7 @@ def _slope(samples: Sequence[Sample], coverage: float) -> Slope | None:
     if len(samples) < _LEAST_FOR_SLOPE or np.ptp(times) < _LEAST_SPAN_YEARS:
         return None
     values = np.array([sample.value for sample in samples])
-    stated = _stated(samples) and all(sample.uncertainty for sample in samples)
+    stated = all(sample.uncertainty for sample in samples)
     weights = np.array([sample.uncertainty or 1.0 for sample in samples]) ** -2.0 if stated else np.ones(len(samples))
     middle = np.average(times, weights=weights)
     across = weights @ (times - middle) ** 2

@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 from html import escape
 
 from isotherm.measurement.trend import Sample, Series
+from isotherm.reports.view_data import COVERAGE
 
 WIDTH, HEIGHT = 560, 230
 _LEFT, _RIGHT, _TOP, _BOTTOM = 50, 14, 28, 32
 _LINE, _ALARM = "#3a7ca5", "#d1495b"
-COVERAGE = 2
 _STEPS = (1, 2, 2.5, 5, 10)
 
 

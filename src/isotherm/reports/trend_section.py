@@ -6,7 +6,8 @@ from isotherm.measurement.asset_trend import DELTA, MAX, RATED, SCORE, AssetTren
 from isotherm.measurement.trend import Change, Sample, Series
 from isotherm.reports.document.content import Figure, ReportSection, Table
 from isotherm.reports.document.wording import Wording, wording
-from isotherm.reports.trend_plot import COVERAGE, trend_svg
+from isotherm.reports.trend_plot import trend_svg
+from isotherm.reports.view_data import COVERAGE
 
 MOST_ROWS = 24
 NAMES = {MAX: "trend_max_c", DELTA: "trend_delta_t_k", RATED: "trend_rated_delta_t_k", SCORE: "trend_score"}

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 from isotherm.core.config import from_mapping
@@ -38,6 +39,12 @@ AT_ONCE = 16
 """Pictures that are held at once while they are drawn."""
 FINE_PX, COARSE_PX, MOST_FINE = 640, 320, 40
 """Longest side of the temperatures in a page; the second one where more pictures than the third shall stay mailable."""
+
+_MEMBERS: Mapping[str, type | UnionType] = {
+    "title": str, "started_at": str, "settings": dict, "model": dict | None, "severity_table": dict | None,
+    "versions": dict, "timings_s": dict,
+}  # fmt: skip
+"""What is read of an inspection beside its results."""
 
 
 @dataclass(frozen=True)
@@ -230,10 +237,10 @@ def _parsed(path: Path) -> dict[str, Any]:
 
 
 def _inspection(run: Mapping[str, Any], results: tuple[ImageResult, ...], path: Path) -> Inspection:
-    names = ("title", "started_at", "settings", "model", "severity_table", "versions", "timings_s")
-    if missing := [name for name in names if name not in run]:
-        raise DataError(f"{path} is damaged: {', '.join(missing)} missing")
-    return Inspection(results=results, **{name: run[name] for name in names})
+    # Three dots stand for one that is missing: null is a value.
+    if wrong := [name for name, kind in _MEMBERS.items() if not isinstance(run.get(name, ...), kind)]:
+        raise DataError(f"{path} is damaged: {', '.join(wrong)} missing or of a wrong type")
+    return Inspection(results=results, **{name: run[name] for name in _MEMBERS})
 
 
 def _source(run: Mapping[str, Any]) -> Path | None:

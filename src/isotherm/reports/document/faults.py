@@ -16,9 +16,8 @@ from isotherm.reports.describing import level_of
 from isotherm.reports.document.content import Badge, Facts, Fault, FaultPictures, Table
 from isotherm.reports.document.particulars import ImageParticulars, Particulars
 from isotherm.reports.document.wording import Wording
+from isotherm.reports.view_data import COVERAGE
 
-COVERAGE = 2.0
-"""Uncertainties are stated as expanded ones, k = 2 (about 95 %)."""
 REGIONS = 8
 """Regions of one picture that are listed."""
 FaultPer = Literal["picture", "region"]
