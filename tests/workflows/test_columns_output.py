@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import dataset
 
-from isotherm.core.errors import OutputError, UsageError
+from isotherm.core.errors import ForbiddenError, OutputError, UsageError
 from isotherm.core.findings import ImageResult
 from isotherm.reports.columns import FINDINGS, RESULTS, Column, encode, finding_rows, result_row
 from isotherm.reports.csv_writer import COLUMNS, row
@@ -152,6 +152,20 @@ def test_tables_in_a_bucket(bucket: Bucket) -> None:
 def test_an_address_that_cannot_be_used_is_told_before_the_work() -> None:
     with pytest.raises(UsageError, match="known: a folder"):
         ColumnsTarget.open("ftp://somewhere/x")
+
+
+def test_a_place_that_must_not_be_written_is_told_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbid(self: LocalObjects, name: str, data: bytes, *, new: bool = False) -> None:
+        raise ForbiddenError("not here")
+
+    ColumnsTarget.open(tmp_path / "old").write(NUMBERED[:1])
+    monkeypatch.setattr(LocalObjects, "write", forbid)
+    with pytest.raises(ForbiddenError, match="not here"):
+        ColumnsTarget.open(tmp_path / "new")
+    ColumnsTarget.open(tmp_path / "old", overwrite=True)
+    assert json.loads((tmp_path / "old" / MARKER).read_text())["complete"] is True
 
 
 def test_numbers_of_the_csv_are_samples_of_all_kinds() -> None:

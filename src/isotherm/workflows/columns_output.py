@@ -64,7 +64,11 @@ class ColumnsTarget:
         encode((), ())
         objects = open_objects(url, create=True)
         _refuse_others(objects, overwrite=overwrite)
-        return cls(objects)
+        target = cls(objects)
+        if not _complete(objects):
+            # Shows whether that is allowed. Finished tables stay so until they are replaced.
+            target._mark(complete=False)
+        return target
 
     def write(self, results: Iterable[ImageResult], *, rows_per_part: int = ROWS_PER_PART) -> None:
         """Write the tables of an inspection; `results` is gone through once.
@@ -84,7 +88,8 @@ class ColumnsTarget:
 
     def _write(self, tables: Tables, parts: Iterator[Part]) -> None:
         before = [entry.name for entry in self.objects.entries() if entry.name != MARKER]
-        self._mark(complete=False)
+        if _complete(self.objects) is not False:
+            self._mark(complete=False)
         for name in before:
             self.objects.remove(name)
         written: dict[str, Any] = {}
