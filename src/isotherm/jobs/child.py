@@ -14,6 +14,7 @@ from multiprocessing import Pipe
 from pathlib import Path
 
 from isotherm.core.errors import IsothermError
+from isotherm.core.processes import cores
 from isotherm.jobs.leashed import command
 from isotherm.jobs.queue import Lease
 
@@ -134,5 +135,5 @@ class Child:
 
 def _environment() -> dict[str, str]:
     """Return this process's environment with limits to threads: a core stays free for pages and API."""
-    threads = str(max(1, len(os.sched_getaffinity(0)) - 1 if hasattr(os, "sched_getaffinity") else 1))
+    threads = str(max(1, cores() - 1))
     return {**dict.fromkeys(_THREADS, threads), **os.environ}
