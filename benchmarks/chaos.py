@@ -270,7 +270,8 @@ class Driver:
             client.stop.set()
         for client in self.clients:
             client.join(ANSWER_S)
-        self._drain()
+        # While workers are killed every few seconds, jobs pile up: the more kills, the more is left.
+        self._drain(max(DRAIN_S, 2.0 * kills))
 
     def _kill_one(self) -> None:
         name, process = victim(self.server.process.pid, self.rng)
@@ -294,13 +295,13 @@ class Driver:
                 self.server.restart()
             time.sleep(0.02)
 
-    def _drain(self) -> None:
+    def _drain(self, within_s: float) -> None:
         """Wait for the jobs; one that was killed too often is dead, says so, and is tried again by hand."""
-        deadline = time.monotonic() + DRAIN_S
+        deadline = time.monotonic() + within_s
         with httpx2.Client(base_url=self.server.url + API, timeout=ANSWER_S) as http:
             while left := [job for job in self.journal.jobs if not self._has_ended(http, job)]:
                 if time.monotonic() > deadline:
-                    self.journal.faults.append(f"not done {DRAIN_S:.0f} s after the last kill: jobs {left}")
+                    self.journal.faults.append(f"not done {within_s:.0f} s after the last kill: jobs {left}")
                     break
                 time.sleep(0.5)
         below = descendants(self.server.process.pid)
