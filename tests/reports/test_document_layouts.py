@@ -244,6 +244,13 @@ def test_a_copy_of_a_built_in_template_gives_a_report(tmp_path: Path, form: str,
         assert copied == rendered(form, built(), Template(name))
 
 
+def test_a_part_beside_a_template_fetches_nothing_from_the_network(tmp_path: Path) -> None:
+    own(tmp_path, "mine.typ", '#import "@preview/cetz:0.2.0"\n')
+    rendered("pdf", built(), own(tmp_path, "my.typ", '#import "parts.typ": *\n#show: layout\n= #report.title\n'))
+    with pytest.raises(TemplateError, match="line 1: file not found"):
+        rendered("pdf", built(), own(tmp_path, "my.typ", '#import "mine.typ": *\n'))
+
+
 def test_a_template_has_its_logo_beside_it(
     tmp_path: Path,
 ) -> None:

@@ -73,10 +73,14 @@ def _main(template: Template) -> tuple[str, str]:
         name = f"{check_built_in(template.name)}.typ"
         return name, _own(name)
     text = template_text(template.path)
-    for number, line in enumerate(text.splitlines(), start=1):
-        if _PACKAGE.search(line):
-            raise TemplateError(template.path, "packages of the network are not fetched; copy what you need", number)
+    if (number := _line_of_package(text)) is not None:
+        raise TemplateError(template.path, "packages of the network are not fetched; copy what you need", number)
     return template.path.name, text
+
+
+def _line_of_package(text: str) -> int | None:
+    """Return the first line that would fetch something from the network."""
+    return next((number for number, line in enumerate(text.splitlines(), start=1) if _PACKAGE.search(line)), None)
 
 
 def _own(name: str) -> str:
@@ -125,7 +129,9 @@ def _copy_beside(path: Path, folder: Path) -> None:
     if sum(file.stat().st_size for file in beside) > MOST_TEMPLATE_BYTES:
         raise TemplateError(path, f"what lies beside it has more than {MOST_TEMPLATE_BYTES} bytes; give it a folder")
     for file in beside:
-        shutil.copyfile(file, folder / file.name)
+        # A part that would fetch from the network is not there for the template; it may belong to another one.
+        if file.suffix.lower() != ".typ" or _line_of_package(template_text(file)) is None:
+            shutil.copyfile(file, folder / file.name)
 
 
 @dataclass
