@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -24,6 +24,7 @@ def drawn(label: str, shape: Spot | Box | Ellipse | Line | Polygon) -> DrawnRegi
 
 
 @settings(deadline=None, max_examples=40)
+@example([(0, 0), (0, 1), (0, 0)])
 @given(st.lists(st.tuples(st.integers(0, 150), st.integers(0, 110)), min_size=1, max_size=4))
 def test_texts_lie_in_the_picture_and_few_hide_none(corners: list[tuple[int, int]]) -> None:
     taken = []

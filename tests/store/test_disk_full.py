@@ -118,7 +118,7 @@ def write_much(database: Database, site: Site, names: list[str]) -> None:
         names.append(name)
 
 
-@pytest.mark.parametrize("most_bytes", [400_000, 700_001, 1_000_000])
+@pytest.mark.parametrize("most_bytes", [500_000, 700_001, 1_000_000])
 def test_a_database_that_may_not_grow(tmp_path: Path, most_bytes: int) -> None:
     with store(tmp_path) as (database, _):
         site = site_of(database)

@@ -190,7 +190,9 @@ def _places(region: DrawnRegion, text: str, step: float) -> list[_Frame]:
     rows, columns = np.flatnonzero(region.mask.any(axis=1)), np.flatnonzero(region.mask.any(axis=0))
     width, height = (LETTER_WIDTH * len(text) + 8) * step, TEXT_HEIGHT * step
     above, below = rows[0] - 0.5 - height, rows[-1] + 0.5
-    tops = (above, below, above - height, below + height, rows[0] - 0.5)
+    # At a border of the picture places are moved inwards, where they meet; those farther off stay apart.
+    farther = [top for lines in (1, 2, 3) for top in (above - lines * height, below + lines * height)]
+    tops = (above, below, *farther, rows[0] - 0.5)
     left, right = columns[0] - 0.5, columns[-1] + 0.5 - width
     return [_Frame(float(start), float(top), width, height) for top in tops for start in (left, right)]
 
