@@ -36,7 +36,8 @@ def small_disk(folder: Path, kilobytes: int) -> Iterator[None]:
     try:
         yield
     finally:
-        subprocess.run(["umount", folder], check=True)
+        # Something on the machine may just look at it.
+        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 @contextmanager
