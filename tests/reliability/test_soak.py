@@ -1,8 +1,8 @@
 """The short form of `benchmarks/soak.py`, and that it would see what grows.
 
 The short form sees processes, descriptors and threads that pile up, and some 100 kB an upload that stay; not less, as
-allocators and pools settle for longer than it lasts. `tests/server/test_upload_memory.py` counts what Python holds, object by
-object; what libraries hold in small pieces is seen by the soak of half an hour only.
+allocators and pools settle for longer than it lasts. `tests/server/test_upload_memory.py` counts what Python holds,
+object by object; what libraries hold in small pieces is seen by the soak of half an hour only.
 """
 
 from __future__ import annotations
