@@ -10,6 +10,7 @@ from typing import Any
 
 from isotherm.cli.flags import add_flags, chosen, from_flags
 from isotherm.cli.progress import bar
+from isotherm.cli.recording_flags import add_recordings
 from isotherm.sequences import MAP_METHODS
 from isotherm.workflows.reading import exit_status
 from isotherm.workflows.scaled import ScaleSettings
@@ -24,21 +25,7 @@ METHODS = "pct,ppt,tsr"
 def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     """Add the arguments of the command, and the flags of the methods that `argv` names."""
     known = ", ".join(MAP_METHODS.names())
-    parser.add_argument(
-        "paths",
-        type=Path,
-        nargs="+",
-        metavar="FILE",
-        help="a recording: a file, or a folder of frames; or several, or a folder of several",
-    )
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="OUT",
-        help="folder for the maps; of several recordings it gets a folder for each, and summary.csv",
-    )
+    add_recordings(parser, "maps")
     parser.add_argument(
         "--methods", default=METHODS, metavar="NAMES", help=f"with commas between: {known} (default {METHODS})"
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from isotherm.cli.flags import add_flags, chosen, from_flags
 from isotherm.cli.progress import bar
+from isotherm.cli.recording_flags import add_recordings
 from isotherm.core.config import settings_of
 from isotherm.core.errors import UsageError
 from isotherm.sequences.defect_model import DefectModel, LearnedConfig, shipped_models
@@ -32,21 +33,7 @@ from isotherm.workflows.sequence_segment import (
 def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     """Add the arguments of the command, and the flags of the method that `argv` names."""
     method = SEGMENT_METHODS.get(chosen(list(argv), "--method", METHOD))
-    parser.add_argument(
-        "paths",
-        type=Path,
-        nargs="+",
-        metavar="FILE",
-        help="a recording: a file, or a folder of frames; or several, or a folder of several",
-    )
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="OUT",
-        help="folder for the results; of several recordings it gets a folder for each, and summary.csv",
-    )
+    add_recordings(parser, "results")
     parser.add_argument(
         "--method", metavar="NAME", help=f"one of {', '.join(SEGMENT_METHODS.names())} (default {METHOD})"
     )

@@ -1,0 +1,25 @@
+"""The arguments that commands over recordings of sequences share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_recordings(parser: argparse.ArgumentParser, results: str) -> None:
+    """Add the recordings, one or several, and the folder for the `results`."""
+    parser.add_argument(
+        "paths",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="a recording: a file, or a folder of frames; or several, or a folder of several",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="OUT",
+        help=f"folder for the {results}; of several recordings it gets a folder for each, and summary.csv",
+    )
