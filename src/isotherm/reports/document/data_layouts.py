@@ -19,17 +19,22 @@ COLUMNS = (
 )  # fmt: skip
 
 
+class _Data:
+    """Data follow no template."""
+
+    template_suffixes: Sequence[str] = ()
+
+    def template_files(self, name: str) -> Mapping[str, bytes]:  # noqa: ARG002 (the seam's)
+        """Return nothing."""
+        return {}
+
+
 @dataclass(frozen=True)
-class JsonLayout:
+class JsonLayout(_Data):
     """The whole content; texts in the report's language, ``numbers`` of each fault in none."""
 
     name: str = "json"
     media_type: str = "application/json"
-    template_suffixes: Sequence[str] = ()
-
-    def template_files(self, name: str) -> Mapping[str, bytes]:  # noqa: ARG002 (the seam's)
-        """Return nothing: data follow no template."""
-        return {}
 
     def render(self, document: Document, template: Template) -> Rendered:  # noqa: ARG002 (the seam's)
         """Return one JSON object."""
@@ -46,16 +51,11 @@ def _described(figure: Figure) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class CsvLayout:
+class CsvLayout(_Data):
     """One row a fault."""
 
     name: str = "csv"
     media_type: str = "text/csv; charset=utf-8"
-    template_suffixes: Sequence[str] = ()
-
-    def template_files(self, name: str) -> Mapping[str, bytes]:  # noqa: ARG002 (the seam's)
-        """Return nothing: data follow no template."""
-        return {}
 
     def render(self, document: Document, template: Template) -> Rendered:  # noqa: ARG002 (the seam's)
         """Return a table; what is not known is empty."""
