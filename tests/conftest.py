@@ -56,6 +56,16 @@ def postgresql() -> Iterator[PostgreSQL]:
         yield server
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Give the address of a database without tables, on both kinds of database."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+    else:
+        with request.getfixturevalue("postgresql").database(template="template0") as url:
+            yield url
+
+
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a database of SQLite with the schema and nothing else, to be copied."""
@@ -178,13 +188,7 @@ def local_app(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture
 def call(local_app: tuple[Any, Service], folder: Service) -> Iterator[Any]:
     """Give a client of the local user (`api_cases.Caller`) over the test's own data folder."""
-    from api_cases import Caller
-    from starlette.testclient import TestClient
+    from api_cases import calling
 
-    app, service = local_app
-    # The routes hold this service; for the test it is the one of the test's folder.
-    vars(service).clear()
-    vars(service).update(vars(folder))
-    client = TestClient(app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False)
-    yield Caller(client)
-    client.close()
+    with calling(local_app, folder) as caller:
+        yield caller

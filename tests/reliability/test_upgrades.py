@@ -41,15 +41,6 @@ def backup(version: str, tmp_path: Path) -> Path:
     return tmp_path / "backup"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'old.db'}"
-    else:
-        with request.getfixturevalue("postgresql").database(template="template0") as url:
-            yield url
-
-
 @pytest.fixture
 def old(empty_url: str, version: str, backup: Path) -> Iterator[tuple[Database, Rows]]:
     """Give a database with an earlier schema and all the rows of that server, and the rows."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.testclient import TestClient
 
+from isotherm.workflows.service.service import Service
 from thermal_files import FlirFile, ramp
 
 API = "/api/v1"
@@ -70,3 +73,14 @@ def check_problem(answer: Any) -> None:
     assert len(found.get("detail", "")) <= 500
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["x-request-id"]
+
+
+@contextmanager
+def calling(local_app: tuple[Any, Service], wanted: Service) -> Iterator[Caller]:
+    """Give a client of the local user whose application holds another service for as long."""
+    app, held = local_app
+    vars(held).clear()
+    vars(held).update(vars(wanted))
+    client = TestClient(app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False)
+    yield Caller(client)
+    client.close()

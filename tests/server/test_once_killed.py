@@ -12,7 +12,7 @@ from threading import Lock
 from typing import Any
 
 import pytest
-from api_cases import Caller, picture
+from api_cases import Caller, calling, picture
 from starlette.testclient import TestClient
 
 from isotherm.core.errors import ConflictError
@@ -25,12 +25,8 @@ from isotherm.workflows.service.service import Service
 @pytest.fixture
 def calls(local_app: tuple[Any, Service], service: Service) -> Iterator[Caller]:
     """A client of the local user, on each database."""
-    app, held = local_app
-    vars(held).clear()
-    vars(held).update(vars(service))
-    client = TestClient(app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False)
-    yield Caller(client)
-    client.close()
+    with calling(local_app, service) as caller:
+        yield caller
 
 
 class Killed(Exception):  # noqa: N818 (it is what happens to the server)
