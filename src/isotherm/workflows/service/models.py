@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from isotherm.core.errors import ChangedError, ConflictError, DataError, ModelError, NotFoundError
 from isotherm.core.spans import span
@@ -194,8 +194,12 @@ def active_classifier(service: Service, site_id: str) -> Active | None:
     """
     while True:
         with service.database.read() as session:
+            # It is asked for each image; the answers to all test images, which nobody needs then, are large.
             version = session.scalar(
-                select(ModelVersion).join(Site, Site.active_model == ModelVersion.id).where(Site.id == site_id)
+                select(ModelVersion)
+                .options(defer(ModelVersion.metrics, raiseload=True))
+                .join(Site, Site.active_model == ModelVersion.id)
+                .where(Site.id == site_id)
             )
         if version is None:
             return None
