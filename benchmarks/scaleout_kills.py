@@ -95,10 +95,10 @@ def check(folder: Path, out: Path, count: int) -> None:
     bad = {row["image"]: row["error"] for row in rows if row["status"] == "failed"}
     wrong = [name for name in bad if int(Path(name).stem) % 1000 != 999]
     assert not wrong, f"{len(wrong)} failed that are whole: {wrong[0]}: {bad[wrong[0]]}"
+    left = [path.name for path in out.rglob("*") if path.name.startswith(("ledger", ".isotherm"))]
+    assert not left, f"left behind: {left}"
     masks = sum(1 for _ in (out / "masks").iterdir())
     assert masks == count - len(bad), f"{masks} masks"
-    left = [path.name for path in out.iterdir() if path.name.startswith(("ledger", ".isotherm"))]
-    assert not left, f"left behind: {left}"
 
 
 def main() -> None:

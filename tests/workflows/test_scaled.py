@@ -148,6 +148,14 @@ def test_a_run_that_was_begun_keeps_its_start_and_its_chunks(shots: Path, half_d
     assert json.loads((half_done / "run.json").read_text())["started_at"] == json.loads(about)["started_at"]
 
 
+def test_what_killed_workers_left_half_written_goes(shots: Path, half_done: Path) -> None:
+    (half_done / "masks" / ".isotherm-abc.part").write_bytes(b"half")
+    inspect_in_chunks(shots, half_done, settings=PLAIN, scale=HERE)
+    masks = [path.name for path in (half_done / "masks").iterdir()]
+    assert len(masks) == 5
+    assert all(name.endswith(".png") for name in masks)
+
+
 def test_other_settings_are_refused_by_name(shots: Path, half_done: Path) -> None:
     other = InspectSettings(panels=False, reports=("csv",), edit=SceneEdit(emissivity=0.5))
     with pytest.raises(OutputError, match=r"begun with other input or settings \(emissivity\)"):
@@ -291,6 +299,8 @@ def test_recordings_in_chunks_give_what_they_give_one_by_one(
     assert main(["sequence", "dataset", "-o", str(plates), "--plates", "1", "--workers", "1", *size]) == 0
     (plates / "plate_0002.npz").write_bytes(b"no recording")
     (plates / "notes.txt").write_text("none either")
+    (tmp_path / "scaled" / "plate_0001").mkdir(parents=True)
+    (tmp_path / "scaled" / "plate_0001" / ".isotherm-abc.part").write_bytes(b"left by a killed worker")
     for name, more in (("ordinary", []), ("scaled", ["--executor", "in-process"])):
         capsys.readouterr()
         assert main(["sequence", command, str(plates), "-o", str(tmp_path / name), *more]) in (0, 3)

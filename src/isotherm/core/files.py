@@ -15,6 +15,8 @@ import numpy as np
 
 from isotherm.core.errors import OutputError
 
+_UNFINISHED = ".isotherm-{}.part"
+
 
 def sha256(data: bytes) -> str:
     """Return the sha256 of `data` in hexadecimal."""
@@ -63,7 +65,7 @@ def write_whole(path: Path, data: bytes) -> None:
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
     """Give a file to write that becomes `path` when the block ends well; see `write_whole`."""
     # Opened by its name, not by `tempfile`: the system then applies the umask, which no thread could read safely.
-    temporary = path.parent / f".isotherm-{os.urandom(12).hex()}.part"
+    temporary = path.parent / _UNFINISHED.format(os.urandom(12).hex())
     try:
         with temporary.open("xb") as stream:
             yield stream
@@ -74,3 +76,19 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
         if isinstance(error, OSError):
             raise OutputError(f"cannot write {path}: {error.strerror}") from error
         raise
+
+
+def remove_unfinished(*folders: Path) -> None:
+    """Remove the temporary files of `whole_file` that killed processes have left in these folders.
+
+    Raises
+    ------
+    OutputError
+        One cannot be removed.
+    """
+    for folder in folders:
+        for path in folder.glob(_UNFINISHED.format("*")):
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise OutputError(f"cannot remove {path}: {error.strerror}") from error

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from isotherm.core.errors import OutputError
-from isotherm.core.files import make_folder, whole_file
+from isotherm.core.files import make_folder, remove_unfinished, whole_file
 from isotherm.core.findings import ImageResult
 from isotherm.reports.plain import dumps, from_plain
 
@@ -50,6 +50,11 @@ class Journal:
         except OSError as error:
             # What a failed write has left in the buffer is written once more, and fails once more.
             raise OutputError(f"cannot write {self.path}: {error.strerror}") from error
+
+
+def folders_of(out: Path) -> list[Path]:
+    """Return the folders that a run writes to; not all of them need be there."""
+    return [out, *(out / name for name in PICTURES)]
 
 
 def open_run(out: Path, header: Mapping[str, Any], existing: Existing, extra: Iterable[str] = ()) -> Journal:
@@ -161,7 +166,7 @@ def _continued(path: Path, header: Mapping[str, Any]) -> Journal:
     _check_same(path.parent, stored, header)
     kept = _with_their_files(path.parent, done)
     try:
-        _remove_unfinished(path.parent)
+        remove_unfinished(*folders_of(path.parent))
         stream = path.open("r+b")
         stream.truncate(sum(map(len, lines[: 1 + len(kept)])))
         stream.seek(0, os.SEEK_END)
@@ -224,17 +229,10 @@ def _with_their_files(out: Path, done: tuple[ImageResult, ...]) -> tuple[ImageRe
     return done
 
 
-def _remove_unfinished(out: Path) -> None:
-    """Remove temporary files that a killed run has left (see `isotherm.core.files.write_whole`)."""
-    for folder in (out, *(out / name for name in PICTURES)):
-        for path in folder.glob(".isotherm-*.part"):
-            path.unlink()
-
-
 def _clear(out: Path, extra: Iterable[str]) -> None:
     """Remove what an earlier run wrote, the journal last, and nothing else."""
     try:
-        _remove_unfinished(out)
+        remove_unfinished(*folders_of(out))
         for name, suffix in PICTURES.items():
             folder = out / name
             for path in folder.glob(f"*{suffix}"):

@@ -12,6 +12,7 @@ from typing import Any
 
 from isotherm.core.config import from_mapping, to_mapping
 from isotherm.core.device import on_device, wanted
+from isotherm.core.files import remove_unfinished
 from isotherm.core.findings import ImageResult, Inspection
 from isotherm.core.progress import Progress, silent
 from isotherm.core.scene import SceneEdit
@@ -28,7 +29,7 @@ from isotherm.workflows.inspect_pictures import PictureWork
 from isotherm.workflows.models import load_model
 from isotherm.workflows.reading import printable
 from isotherm.workflows.remote_inputs import settled
-from isotherm.workflows.run_folder import LEDGER, other_run, prepare_chunks, write_journal
+from isotherm.workflows.run_folder import LEDGER, folders_of, other_run, prepare_chunks, write_journal
 from isotherm.workflows.scaled import RunFile, ScaleSettings, work_through
 
 FUNCTION = f"{__name__}:inspect_chunk"
@@ -74,6 +75,7 @@ def inspect_in_chunks(
     task = Task(FUNCTION, _set_up(run, model, scale), _items(run), _failed, "inspecting")
     try:
         with work_through(file, task, identity=identity, about=begun_now, progress=progress) as held:
+            remove_unfinished(*folders_of(out))
             header = {**held.plan.about, "identity": identity}
             write_journal(out, header, held.rows())
             results = tuple(from_plain(ImageResult, json.loads(row)) for row in held.rows())

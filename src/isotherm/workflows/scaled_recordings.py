@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from isotherm.core.errors import OutputError
-from isotherm.core.files import make_folder
+from isotherm.core.files import make_folder, remove_unfinished
 from isotherm.core.progress import Progress
 from isotherm.scaleout.driving import Task
 from isotherm.scaleout.plan import OtherRunError
@@ -70,6 +70,7 @@ def work_through_recordings(
     run = RunFile(scale, make_folder(folder) / LEDGER, chunk=CHUNK)
     try:
         with work_through(run, task, identity=identity, about={}, progress=progress) as held:
+            remove_unfinished(folder, *(folder / name for _, name in named(places)))
             yield [json.loads(row) for row in held.rows()]
     except OtherRunError as error:
         raise OutputError(f"{folder} was begun with other recordings or settings; name another folder") from error
