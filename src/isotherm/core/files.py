@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -33,11 +33,28 @@ def npz_of(arrays: Mapping[str, np.ndarray], *, deflated: bool = True) -> bytes:
 
 def csv_of(names: Sequence[str], rows: Iterable[Mapping[str, object]], *, line_end: str = "\r\n") -> bytes:
     """Return a table with these columns; a value that a row does not have is empty."""
+    return b"".join(csv_lines(names, rows, line_end=line_end))
+
+
+def csv_lines(names: Sequence[str], rows: Iterable[Mapping[str, object]], *, line_end: str = "\r\n") -> Iterator[bytes]:
+    """Yield the lines of a table one by one, that of the columns first; see `csv_of`."""
+    line = csv_encoder(names, line_end=line_end)
+    yield line(dict(zip(names, names, strict=True)))
+    yield from map(line, rows)
+
+
+def csv_encoder(names: Sequence[str], *, line_end: str = "\r\n") -> Callable[[Mapping[str, object]], bytes]:
+    """Return what makes a line of a row; a value that a row does not have is empty."""
     stream = io.StringIO(newline="")
     writer = csv.DictWriter(stream, names, lineterminator=line_end)
-    writer.writeheader()
-    writer.writerows(rows)
-    return stream.getvalue().encode("utf-8", "backslashreplace")
+
+    def line(row: Mapping[str, object]) -> bytes:
+        stream.seek(0)
+        stream.truncate()
+        writer.writerow(row)
+        return stream.getvalue().encode("utf-8", "backslashreplace")
+
+    return line
 
 
 def make_folder(folder: Path) -> Path:

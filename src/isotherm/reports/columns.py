@@ -49,6 +49,55 @@ FINDINGS = _columns(
 )  # fmt: skip
 TABLES: Mapping[str, tuple[Column, ...]] = {"results": RESULTS, "findings": FINDINGS}
 """The tables of an inspection."""
+_LOOSE_ROWS = 1024
+"""How many rows are held as objects."""
+
+
+class Packed:
+    """Rows of one table, packed in columns while they come: some ten bytes a cell in place of objects.
+
+    Raises
+    ------
+    MissingExtraError
+        pyarrow is not installed.
+    """
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        pyarrow, self._parquet = _pyarrow()
+        types = {
+            "text": pyarrow.string(),
+            "whole": pyarrow.int64(),
+            "number": pyarrow.float64(),
+            "flag": pyarrow.bool_(),
+        }
+        self._pyarrow = pyarrow
+        self._schema = pyarrow.schema([(column.name, types[column.kind]) for column in columns])
+        self._packed: list[Any] = []
+        self._rows: list[dict[str, object]] = []
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, row: Cells) -> None:
+        """Add a row; a cell that it does not have is null."""
+        self._rows.append(dict(row))
+        self._count += 1
+        if len(self._rows) == _LOOSE_ROWS:
+            self._pack()
+
+    def _pack(self) -> None:
+        self._packed.append(self._pyarrow.RecordBatch.from_pylist(self._rows, schema=self._schema))
+        self._rows = []
+
+    def encode(self) -> bytes:
+        """Return the rows as one Parquet file."""
+        self._pack()
+        # In one piece, so that the file does not tell how the rows came.
+        table = self._pyarrow.Table.from_batches(self._packed, schema=self._schema).combine_chunks()
+        stream = io.BytesIO()
+        self._parquet.write_table(table, stream, compression="zstd")
+        return stream.getvalue()
 
 
 def encode(columns: Sequence[Column], rows: Iterable[Cells]) -> bytes:
@@ -59,13 +108,10 @@ def encode(columns: Sequence[Column], rows: Iterable[Cells]) -> bytes:
     MissingExtraError
         pyarrow is not installed.
     """
-    pyarrow, parquet = _pyarrow()
-    types = {"text": pyarrow.string(), "whole": pyarrow.int64(), "number": pyarrow.float64(), "flag": pyarrow.bool_()}
-    schema = pyarrow.schema([(column.name, types[column.kind]) for column in columns])
-    table = pyarrow.Table.from_pylist([dict(row) for row in rows], schema=schema)
-    stream = io.BytesIO()
-    parquet.write_table(table, stream, compression="zstd")
-    return stream.getvalue()
+    packed = Packed(columns)
+    for row in rows:
+        packed.add(row)
+    return packed.encode()
 
 
 def _pyarrow() -> tuple[Any, Any]:

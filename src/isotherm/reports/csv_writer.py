@@ -6,9 +6,10 @@ name would match no file. Import the column ``image`` as text into a spreadsheet
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from isotherm.core.files import csv_of
+from isotherm.core.files import csv_lines
 from isotherm.core.findings import ImageResult
 from isotherm.reports.content import Report, foremost, verdict_label
 
@@ -29,7 +30,11 @@ class CsvWriter:
 
     def render(self, report: Report) -> bytes:
         """Return the table; temperatures are empty where a picture holds none."""
-        return csv_of(COLUMNS, (row(result) for result in report.inspection.results))
+        return b"".join(self.pieces(report))
+
+    def pieces(self, report: Report) -> Iterator[bytes]:
+        """Yield the table line by line."""
+        return csv_lines(COLUMNS, (row(result) for result in report.inspection.results))
 
 
 def row(result: ImageResult) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,10 @@ class JsonWriter:
 
     def render(self, report: Report) -> bytes:
         """Return one JSON object: summary, settings, model, severity table, and ``results`` in input order."""
+        return b"".join(self.pieces(report))
+
+    def pieces(self, report: Report) -> Iterator[bytes]:
+        """Yield the object in pieces, one for each input; ``worst_first`` names what the report ranks."""
         frame = dumps(
             {
                 "format_version": FORMAT_VERSION,
@@ -30,8 +35,15 @@ class JsonWriter:
                 **{name: value for name, value in vars(report.inspection).items() if name != "results"},
             }
         ).removesuffix("}")
-        results = ",\n".join(dumps(_plain(result)) for result in report.inspection.results)
-        return f'{frame}, "results": [\n{results}\n]}}\n'.encode("utf-8", "backslashreplace")
+        before = f'{frame}, "results": ['
+        for result in report.inspection.results:
+            yield _encoded(f"{before}\n{dumps(_plain(result))}")
+            before = ","
+        yield _encoded("\n]}\n" if before == "," else f"{before}\n\n]}}\n")
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _plain(result: ImageResult) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol, runtime_checkable
 
 from isotherm.reports.content import Report
@@ -17,4 +18,17 @@ class ReportWriter(Protocol):
 
     def render(self, report: Report) -> bytes:
         """Return the whole file; the same report gives the same bytes."""
+        ...
+
+
+@runtime_checkable
+class PiecewiseWriter(ReportWriter, Protocol):
+    """A writer whose file is as long as the results, and need not be in memory as a whole.
+
+    A report holds at most some thousand pictures, but ``report.inspection.results`` may be millions: they are read
+    again each time that they are gone through.
+    """
+
+    def pieces(self, report: Report) -> Iterator[bytes]:
+        """Yield what `render` returns, piece by piece."""
         ...

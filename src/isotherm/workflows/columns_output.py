@@ -15,26 +15,26 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from isotherm.core.errors import NotFoundError, OutputError
 from isotherm.core.files import sha256
 from isotherm.core.findings import ImageResult
-from isotherm.reports.columns import TABLES, Cells, Column, encode, finding_rows, result_row
+from isotherm.reports.columns import TABLES, Cells, Column, Packed, encode, finding_rows, result_row
 from isotherm.reports.plain import dumps
 from isotherm.store.objects import Objects, open_objects
 
 MARKER = "_isotherm.json"
 FORMAT = "isotherm tables"
 ROWS_PER_PART = 65_536
-"""Inputs of one part: a few megabytes, and the most results that are held at once."""
+"""Inputs of one part: a few megabytes, and the most rows that are held at once, packed."""
 _MARKER_BYTES = 256 * 2**20
 _PART = re.compile(r"[a-z_]+/part-\d{5,}\.parquet")
-T = TypeVar("T")
 Tables = Mapping[str, Sequence[Column]]
-Part = Mapping[str, Iterable[Cells]]
+Rows = Iterator[tuple[str, Cells]]
+"""Rows, each with the name of its table."""
 
 
 @dataclass(frozen=True)
@@ -78,29 +78,27 @@ class ColumnsTarget:
         OutputError, ForbiddenError, UnreachableError
             A part cannot be written; the tables are then marked as unfinished.
         """
-        self._write(TABLES, (_inspection_part(batch) for batch in _batches(results, rows_per_part)))
+        self._write(TABLES, map(_rows_of, results), rows_per_part)
 
     def write_table(
         self, name: str, columns: Sequence[Column], rows: Iterable[Cells], *, rows_per_part: int = ROWS_PER_PART
     ) -> None:
         """Write one table of any columns; raises as `write` does."""
-        self._write({name: columns}, ({name: batch} for batch in _batches(rows, rows_per_part)))
+        self._write({name: columns}, (iter([(name, row)]) for row in rows), rows_per_part)
 
-    def _write(self, tables: Tables, parts: Iterator[Part]) -> None:
+    def _write(self, tables: Tables, inputs: Iterator[Rows], inputs_per_part: int) -> None:
         before = [entry.name for entry in self.objects.entries() if entry.name != MARKER]
         if _complete(self.objects) is not False:
             self._mark(complete=False)
         for name in before:
             self.objects.remove(name)
         written: dict[str, Any] = {}
-        # One empty part where there is no row, so that the columns are told anyway.
-        for number, part in enumerate(_at_least(parts, dict.fromkeys(tables, ()))):
-            for name, columns in tables.items():
-                rows = list(part[name])
-                data = encode(columns, rows)
+        for number, part in enumerate(_parts(tables, inputs, inputs_per_part)):
+            for name, packed in part.items():
+                data = packed.encode()
                 path = f"{name}/part-{number:05d}.parquet"
                 self.objects.write(path, data)
-                written[path] = {"rows": len(rows), "sha256": sha256(data)}
+                written[path] = {"rows": len(packed), "sha256": sha256(data)}
         self._mark(complete=True, parts=written)
 
     def _mark(self, **state: Any) -> None:
@@ -108,22 +106,22 @@ class ColumnsTarget:
         self.objects.write(MARKER, text.encode() + b"\n")
 
 
-def _inspection_part(results: Sequence[ImageResult]) -> Part:
-    return {
-        "results": map(result_row, results),
-        "findings": (row for result in results for row in finding_rows(result)),
-    }
+def _rows_of(result: ImageResult) -> Rows:
+    yield "results", result_row(result)
+    for row in finding_rows(result):
+        yield "findings", row
 
 
-def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    remaining = iter(items)
-    while batch := list(islice(remaining, size)):
-        yield batch
-
-
-def _at_least(parts: Iterator[Part], empty: Part) -> Iterator[Part]:
-    yield next(parts, empty)
-    yield from parts
+def _parts(tables: Tables, inputs: Iterator[Rows], size: int) -> Iterator[Mapping[str, Packed]]:
+    """Yield parts of so many inputs; one empty part where there is no input, so that the columns are told anyway."""
+    first = True
+    while (batch := list(islice(inputs, 1))) or first:
+        part = {name: Packed(columns) for name, columns in tables.items()}
+        for rows in chain(batch, islice(inputs, size - 1)):
+            for name, row in rows:
+                part[name].add(row)
+        yield part
+        first = False
 
 
 def _refuse_others(objects: Objects, *, overwrite: bool) -> None:
