@@ -156,7 +156,7 @@ def test_killed_anywhere_an_upgrade_is_not_begun_or_done(old: tuple[Database, Ro
     done = subprocess.run([sys.executable, "-c", KILLED, url], capture_output=True, text=True, check=True, timeout=100)
     lines = done.stdout.splitlines()
     assert lines == [f"False {version}"] * (len(lines) - 1) + [f"True {newest()}"]
-    assert len(lines) > 5
+    assert len(lines) > 3
     assert version_of(database) == newest()
     assert_same(database, rows)
 

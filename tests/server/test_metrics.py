@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -11,10 +12,12 @@ from typing import Any
 import pytest
 from api_cases import Caller, picture
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import event
 
 from isotherm.cli.formats import cards
 from isotherm.core.errors import FormatError
 from isotherm.jobs import queue
+from isotherm.server import readiness as readiness_of
 from isotherm.server.metrics import OTHER, SUFFIXES, Metrics
 from isotherm.server.metrics_stored import OTHERS, _Once
 from isotherm.server.readiness import readiness
@@ -122,7 +125,7 @@ def test_jobs_are_timed_once_each_time_they_end(folder: Service, watched: Caller
     assert one(found, "isotherm_jobs_ended_total", kind="train", outcome="failed") == 0, "told before it is needed"
     assert one(found, "isotherm_job_seconds_sum", kind="inspect") == pytest.approx(20, abs=0.01)
     assert one(found, "isotherm_queue_wait_seconds_sum", kind="inspect") == pytest.approx(3, abs=0.01)
-    assert one(found, "isotherm_jobs", kind="inspect", state="succeeded") == 1
+    assert "isotherm_jobs" not in found, "none waits or runs"
     with folder.database.write() as session:
         job = session.get(Job, job_id)
         assert job is not None
@@ -135,7 +138,39 @@ def test_the_oldest_waiting_job_has_its_age_told(folder: Service, watched: Calle
         job = queue.enqueue(session, "train", payload={})
         job.created_at = now() - timedelta(seconds=100)
         queue.enqueue(session, "train", payload={})
-    assert one(scrape(watched), "isotherm_queue_age_seconds", kind="train") == pytest.approx(100, abs=20)
+    found = scrape(watched)
+    assert one(found, "isotherm_queue_age_seconds", kind="train") == pytest.approx(100, abs=20)
+    assert one(found, "isotherm_jobs", kind="train", state="queued") == 2
+
+
+def test_no_figure_needs_all_jobs_images_or_inspections_to_be_read(folder: Service) -> None:
+    metrics, said = Metrics(folder), list[tuple[str, Any]]()
+
+    def remember(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
+        said.append((statement, parameters))
+
+    event.listen(folder.database.engine, "before_cursor_execute", remember)
+    metrics.text()
+    event.remove(folder.database.engine, "before_cursor_execute", remember)
+    asked = [each for each in said if each[0].startswith("SELECT") and "FROM" in each[0]]
+    with folder.database.read() as session:
+        connection = session.connection()
+        steps = [
+            row[-1] for each in asked for row in connection.exec_driver_sql("EXPLAIN QUERY PLAN " + each[0], each[1])
+        ]
+    assert any("ix_job_finished_at" in step for step in steps)
+    assert [step for step in steps if re.match(r"SCAN (job|image|inspection|finding)\b", step)] == []
+
+
+def test_workers_and_disk_are_asked_once_for_all_figures(folder: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[str]()
+    for name in ("workers_alive", "has_room"):
+        own = getattr(readiness_of, name)
+        monkeypatch.setattr(readiness_of, name, lambda *given, own=own, name=name: (asked.append(name), own(*given))[1])
+    queue.beat(folder.database, "worker")
+    found = figures(Metrics(folder).text())
+    assert (one(found, "isotherm_workers"), one(found, "isotherm_ready", check="workers")) == (1, 1)
+    assert sorted(asked) == ["has_room", "workers_alive"]
 
 
 def test_what_happened_before_the_start_is_not_counted(folder: Service, caller_for: Callable[..., Caller]) -> None:

@@ -215,9 +215,10 @@ def paused(session: Session) -> set[str]:
     return set(session.scalars(select(JobPause.kind)))
 
 
-def counts(session: Session) -> dict[tuple[str, str], int]:
-    """Return how many jobs there are by (kind, state)."""
-    rows = session.execute(select(Job.kind, Job.state, func.count()).group_by(Job.kind, Job.state))
+def active_counts(session: Session) -> dict[tuple[str, str], int]:
+    """Return how many jobs wait or run, by (kind, state)."""
+    active = select(Job.kind, Job.state, func.count()).where(Job.state.in_(ACTIVE))
+    rows = session.execute(active.group_by(Job.kind, Job.state))
     return {(kind, state): number for kind, state, number in rows}
 
 
@@ -229,7 +230,7 @@ def log_lines(session: Session, job_id: str, after: int = 0, most: int = 1000) -
 
 def purge(session: Session, before: datetime, most: int = 500) -> int:
     """Remove up to `most` jobs that ended before a time, with their items and logs; returns how many."""
-    old = select(Job.id).where(Job.state.in_(FINISHED), Job.finished_at < before).order_by(Job.id).limit(most)
+    old = select(Job.id).where(Job.finished_at < before).order_by(Job.finished_at).limit(most)
     ids = list(session.scalars(old))
     _remove(session, ids)
     return len(ids)

@@ -6,7 +6,6 @@ Every server tells the same of these; where several stand at one database, take 
 from __future__ import annotations
 
 import logging
-import shutil
 import threading
 import time
 from collections.abc import Hashable, Iterator, Mapping
@@ -23,8 +22,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from isotherm.core.errors import IsothermError, one_line
-from isotherm.jobs.queue import FINISHED, counts, workers_alive
-from isotherm.server.readiness import readiness
+from isotherm.jobs.queue import FINISHED, active_counts
+from isotherm.server.readiness import Condition, condition_of
 from isotherm.store.ids import first_id
 from isotherm.store.tables import Inspection, Job, Site, now
 from isotherm.workflows.service.drift import latest_drift
@@ -125,7 +124,7 @@ class Stored(Collector):
     def _count_jobs(self, session: Session) -> None:
         since = datetime.fromtimestamp(self._jobs.since, UTC)
         wanted = select(Job.id, Job.kind, Job.state, Job.created_at, Job.started_at, Job.finished_at)
-        rows = session.execute(wanted.where(Job.state.in_(FINISHED), Job.finished_at >= since)).all()
+        rows = session.execute(wanted.where(Job.finished_at >= since)).all()
         # One that was tried again ends more than once.
         ended = {(row.id, row.finished_at): row for row in rows}
         for key in self._jobs.new({key: row.finished_at.timestamp() for key, row in ended.items()}):
@@ -167,16 +166,9 @@ class Stored(Collector):
         """Return figures of the database and of the disk as they are now."""
         with _as_far_as_possible(), self._service.database.read() as session:
             yield from _jobs(session)
-            yield _gauge("workers", "workers that are alive", len(workers_alive(self._service.database, session)))
             yield from _kept(session)
             yield self._drift(session)
-        usage = shutil.disk_usage(self._service.folder)
-        yield _gauge("disk_free_bytes", "room on the disk of the data folder", usage.free)
-        yield _gauge("disk_size_bytes", "size of the disk of the data folder", usage.total)
-        ready = GaugeMetricFamily("isotherm_ready", "whether the server has what it needs", labels=("check",))
-        for check, holds in readiness(self._service).items():
-            ready.add_metric((check,), holds)
-        yield ready
+        yield from _condition(condition_of(self._service))
 
     def _drift(self, session: Session) -> Metric:
         """Return how far the images of sites have moved from what their models learnt, by the latest checks."""
@@ -220,8 +212,8 @@ class _SiteNames:
 
 
 def _jobs(session: Session) -> Iterator[Metric]:
-    jobs = GaugeMetricFamily("isotherm_jobs", "jobs by kind and state", labels=("kind", "state"))
-    for (kind, state), number in sorted(counts(session).items()):
+    jobs = GaugeMetricFamily("isotherm_jobs", "jobs that wait or run", labels=("kind", "state"))
+    for (kind, state), number in sorted(active_counts(session).items()):
         jobs.add_metric((kind, state), number)
     yield jobs
     ages = GaugeMetricFamily("isotherm_queue_age_seconds", "age of the oldest job that waits", labels=("kind",))
@@ -229,6 +221,17 @@ def _jobs(session: Session) -> Iterator[Metric]:
     for kind, created_at in session.execute(oldest):
         ages.add_metric((kind,), _seconds(now(), created_at))
     yield ages
+
+
+def _condition(found: Condition) -> Iterator[Metric]:
+    if found.workers is not None:
+        yield _gauge("workers", "workers that are alive", found.workers)
+    yield _gauge("disk_free_bytes", "room on the disk of the data folder", found.disk_free_bytes)
+    yield _gauge("disk_size_bytes", "size of the disk of the data folder", found.disk_size_bytes)
+    ready = GaugeMetricFamily("isotherm_ready", "whether the server has what it needs", labels=("check",))
+    for check, holds in found.checks.items():
+        ready.add_metric((check,), holds)
+    yield ready
 
 
 def _kept(session: Session) -> Iterator[Metric]:

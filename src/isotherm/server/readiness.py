@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,28 +18,55 @@ from isotherm.store.filesystem import has_room
 from isotherm.store.migrate import check
 from isotherm.workflows.service.service import Service
 
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What was found, asked once for all who want to know.
+
+    Parameters
+    ----------
+    checks
+        What a server needs, and whether it has it. ``database``: it answers, its schema is current, and it takes
+        changes; ``folder``: the stored files can be written, and their bucket has answered lately; ``disk``: there is
+        room on it; ``workers``: one at least has been heard of lately.
+    workers
+        How many are alive; None where the database does not tell.
+    disk_free_bytes, disk_size_bytes
+        Of the disk of the data folder.
+    """
+
+    checks: dict[str, bool]
+    workers: int | None
+    disk_free_bytes: int
+    disk_size_bytes: int
+
+
+def condition_of(service: Service) -> Condition:
+    """Look at a server."""
+    database, workers = service.database, _answer(lambda: _workers(service.database))
+    disk = shutil.disk_usage(service.folder)
+    checks = {
+        "database": bool(_answer(lambda: _current(database) and _takes_changes(database))),
+        "folder": service.blobs.writable(),
+        "disk": has_room(disk.free, disk.total),
+        "workers": bool(workers),
+    }
+    return Condition(checks, workers, disk.free, disk.total)
+
 
 def readiness(service: Service) -> dict[str, bool]:
-    """Return what a server needs, and whether it has it.
-
-    ``database``: it answers, its schema is current, and it takes changes; ``folder``: the stored files can be
-    written, and their bucket has answered lately; ``disk``: there is room on it; ``workers``: one at least has been
-    heard of lately.
-    """
-    return {
-        "database": _holds(lambda: _current(service.database) and _takes_changes(service.database)),
-        "folder": service.blobs.writable(),
-        "disk": has_room(service.folder),
-        "workers": _holds(lambda: _worked_on(service.database)),
-    }
+    """Return the checks of `Condition`."""
+    return condition_of(service).checks
 
 
-def _holds(ask: Callable[[], bool]) -> bool:
+def _answer(ask: Callable[[], T]) -> T | None:
     try:
         return ask()
     except (IsothermError, OSError, SQLAlchemyError):
         # SQLAlchemy's: tables are missing, for somebody has taken the file away and an empty one came in its place.
-        return False
+        return None
 
 
 def _current(database: Database) -> bool:
@@ -52,6 +82,6 @@ def _takes_changes(database: Database) -> bool:
         return not session.scalar(select(func.pg_is_in_recovery()))
 
 
-def _worked_on(database: Database) -> bool:
+def _workers(database: Database) -> int:
     with database.read() as session:
-        return bool(workers_alive(database, session))
+        return len(workers_alive(database, session))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from pathlib import Path
 
 from isotherm.core.errors import OutputError, StorageFullError
@@ -49,10 +48,9 @@ def refuse_network(folder: Path) -> None:
         )
 
 
-def has_room(folder: Path) -> bool:
-    """Say whether at least `LEAST_FREE` of the disk below a folder is free."""
-    usage = shutil.disk_usage(folder)
-    return usage.free >= LEAST_FREE * usage.total
+def has_room(free_bytes: int, size_bytes: int) -> bool:
+    """Say whether at least `LEAST_FREE` of a disk is free."""
+    return free_bytes >= LEAST_FREE * size_bytes
 
 
 def failed(what: str, error: OSError) -> OutputError:

@@ -352,13 +352,20 @@ class Job(_Made, Table):
     ``most_attempts``). ``fence`` grows with each claim; a worker writes only while it is its own. Times of leases are
     milliseconds since 1970 by the clock of the database. ``exclusive`` names what only one running job may hold
     (``train:<site>``); ``turn`` lets sites take turns within a priority. ``attempts`` counts the claims since an item
-    was last finished. ``row_version`` grows with each change, for event streams.
+    was last finished. ``finished_at`` is set while the state is one of an end. ``row_version`` grows with each change,
+    for event streams.
     """
 
     __tablename__ = "job"
     __table_args__ = (
         Index(None, "state", "priority", "turn", "id"),
         Index(None, "site_id", "id"),
+        Index(
+            "ix_job_finished_at",
+            "finished_at",
+            sqlite_where=text("finished_at IS NOT NULL"),
+            postgresql_where=text("finished_at IS NOT NULL"),
+        ),
         Index(
             "uq_job_exclusive_running",
             "exclusive",

@@ -59,6 +59,7 @@ def _folder(folder: Path) -> list[Finding]:
         return [Finding("folder", True, f"{folder}: not there yet; isotherm serve makes it")]
     from isotherm.store.filesystem import LEAST_FREE, has_room
 
-    usage, sound = shutil.disk_usage(folder), has_room(folder)
+    usage = shutil.disk_usage(folder)
+    sound = has_room(usage.free, usage.total)
     room = f"{folder}: {usage.free / 1e9:.1f} GB free, {usage.free / max(1, usage.total):.0%}"
     return [Finding("folder", sound, room if sound else f"{room}; the server is not ready below {LEAST_FREE:.0%}")]
