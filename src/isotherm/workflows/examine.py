@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float
 
 from isotherm.anomaly.inputs import visible
-from isotherm.core.errors import DataError
 from isotherm.core.files import npz_of, write_whole
-from isotherm.core.findings import AnomalyResult, Finding, ImageResult
-from isotherm.core.regions import label
+from isotherm.core.findings import Finding, ImageResult
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats.overlays import OverlayModel, find
-from isotherm.hotspots.measure import HotspotSettings, hot_regions, measure_mask
+from isotherm.hotspots.measure import HotspotSettings, hot_regions
 from isotherm.hotspots.method import HotspotMethod
 from isotherm.measurement.severity import SeverityTable
 from isotherm.reports.content import facts
 from isotherm.reports.drawing import Span
 from isotherm.reports.panels import Expectation, View, draw_panel
 from isotherm.reports.png import encode_png
+from isotherm.workflows.anomaly_findings import map_at, regions, verdict
 from isotherm.workflows.image_result import image_result, known_values
 from isotherm.workflows.models import Scored, TrainedModel
 
@@ -88,8 +86,10 @@ class Examiner:
             if drawn is not None and self.model is not None and self.model.inputs.overlays is not None:
                 # A model that was told to read what is drawn may say so.
                 mask &= ~drawn
-            anomaly = self._verdict(scored, mask)
-            findings += self._anomalies(thermogram, scored, expectation.map, mask)
+            assert self.model is not None
+            anomaly = verdict(self.model, scored, mask)
+            found = regions(self.model, thermogram, expectation.map, mask, settings=self.hotspots, table=self.table)
+            findings += found if scored.anomalous else _unjudged(found)
         result = image_result(name, thermogram, values=values, findings=findings, anomaly=anomaly)
         return Examination(result, values, mask, expectation)
 
@@ -102,53 +102,16 @@ class Examiner:
 
     def _expectation(self, scored: Scored, thermogram: Thermogram) -> Expectation:
         assert self.model is not None
-        if not math.isfinite(scored.score):
-            raise DataError("the model gave no finite score for this picture")
         return Expectation(
-            map=self.model.restore(scored, thermogram.size),
+            map=map_at(self.model, scored, thermogram.size),
             threshold=self.model.calibration.pixel_threshold,
             reference=scored.reference,
             reference_name=_REFERENCES.get(self.model.method, "Expected"),
         )
 
-    def _verdict(self, scored: Scored, mask: Bool[np.ndarray, "H W"]) -> AnomalyResult:
-        assert self.model is not None
-        return AnomalyResult(
-            score=scored.score,
-            percentile=scored.percentile,
-            threshold=self.model.calibration.threshold,
-            prediction="Anomaly" if scored.anomalous else "Normal",
-            area_px=int(mask.sum()),
-        )
-
-    def _anomalies(
-        self,
-        thermogram: Thermogram,
-        scored: Scored,
-        values: Float32[np.ndarray, "H W"],
-        mask: Bool[np.ndarray, "H W"],
-    ) -> tuple[Finding, ...]:
-        assert self.model is not None
-        found = measure_mask(
-            thermogram, mask, kind="anomaly", origin=self.model.method, settings=self.hotspots, table=self.table
-        )
-        return _scored(found if scored.anomalous else _unjudged(found), values, mask)
-
 
 def _unjudged(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     return tuple(replace(finding, severity=None) for finding in findings)
-
-
-def _scored(
-    findings: tuple[Finding, ...], values: Float32[np.ndarray, "H W"], mask: Bool[np.ndarray, "H W"]
-) -> tuple[Finding, ...]:
-    """Give each finding the highest map value of its region."""
-    labels, count = label(mask)
-    highest = np.full(count + 1, -np.inf, dtype=np.float32)
-    np.maximum.at(highest, labels[mask], values[mask])
-    peaks = (finding.region.peak for finding in findings)
-    scores = [float(highest[labels[y, x]]) for x, y in peaks]
-    return tuple(replace(finding, score=score) for finding, score in zip(findings, scores, strict=True))
 
 
 @dataclass(frozen=True)
