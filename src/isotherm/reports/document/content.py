@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -25,12 +25,16 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture with the words for those who do not see it; SVG has to need nothing else."""
+    """A picture with the words for those who do not see it; SVG has to need nothing else.
+
+    ``raster`` draws the same as PNG, for forms that cannot hold SVG.
+    """
 
     data: bytes = field(repr=False)
     kind: Literal["jpeg", "png", "svg"]
     alt: str
     caption: str = ""
+    raster: Callable[[], bytes] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,33 @@
-"""``report.docx``: the report as a document to edit further; a user's document gives styles and header."""
+"""``report.docx``: the report as a document to edit further; a user's document gives styles, header and footer."""
 
 from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from isotherm.core.errors import MissingExtraError
 from isotherm.core.files import sha256
-from isotherm.reports.document.content import Badge, Document, Facts, Fault, Figure, ReportSection, Table
+from isotherm.reports.document.content import Badge, Document, Facts, Fault, FaultPictures, Figure, ReportSection, Table
+from isotherm.reports.document.docx_parts import (
+    NAMESPACE,
+    POINTS,
+    add,
+    field_run,
+    gap,
+    paragraph,
+    run,
+    set_language,
+    show_title,
+    side_by_side,
+    text_table,
+)
 from isotherm.reports.document.layout import (
     MOST_TEMPLATE_BYTES,
     Rendered,
@@ -23,13 +38,31 @@ from isotherm.reports.document.layout import (
 )
 
 MADE = datetime(1980, 1, 1)
-WIDTH_MM, PAIR_MM = 174.0, 84.0
-HEIGHT_MM = 62.0
+MARGIN_MM, TOP_MM = 17.0, 15.0
+WIDTH_MM = 210 - 2 * MARGIN_MM
+"""Between the margins of our own page; one of a user's template may be narrower."""
+PICTURE_MM = 54.0
+"""The height of a fault's pictures: its page has to hold the rest."""
+PLOT_MM = 76.0
+FAULT_POINTS = 7.5
+"""Size of the letters in the tables of a fault [pt]."""
+CELL_GAP_MM = 2.0
+"""What keeps things apart that stand side by side."""
+COVER_PT = 100.0
+"""Space above the title."""
 FIRST_SHAPE = 10_000
 """Numbers of pictures begin above those of a template."""
+STYLES = {
+    "Normal": (9.0, 0.0, 3.0),
+    "Title": (24.0, 6.0, 10.0),
+    "Heading 1": (14.0, 12.0, 4.0),
+    "Heading 2": (10.0, 6.0, 2.0),
+    "List Bullet": (9.0, 0.0, 1.0),
+    "Footer": (8.0, 0.0, 0.0),
+}
+"""Size of the letters, and the space above and below [pt]."""
+_INK = "1C2026"
 _INKS = {"high": "9C1026", "mid": "7A3F00", "low": "545000", "none": "24592F", "open": "4C5560"}
-_QUIET, _LINE, _MARK = "5D6672", "D5DAE0", "FFF0DB"
-_W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 
 
 @dataclass(frozen=True)
@@ -54,8 +87,10 @@ class DocxLayout:
             if template.path is None:
                 raise
             raise TemplateError(template.path, f"the document lacks what a report needs: {error.args[0]}") from error
-        left_out = ("pictures in SVG are left out of the document: its format cannot hold them",) if writer.svg else ()
-        return Rendered(_bytes_of(target), left_out)
+        notes = (
+            ("pictures in SVG are left out of the document: its format cannot hold them",) if writer.left_out else ()
+        )
+        return Rendered(_bytes_of(target), notes)
 
 
 def _docx() -> Any:
@@ -67,25 +102,38 @@ def _docx() -> Any:
 
 
 def _new() -> Any:
-    """Return an empty document on A4 in our styles."""
+    """Return an empty document on A4 in our styles; its foot shows its title and the number of the page."""
     from docx.shared import Mm, Pt, RGBColor
 
     made = _docx().Document()
     page = made.sections[0]
     page.page_width, page.page_height = Mm(210), Mm(297)
-    page.left_margin = page.right_margin = Mm(18)
-    page.top_margin = page.bottom_margin = Mm(17)
-    for name, size in (("Normal", 9.5), ("Title", 24), ("Heading 1", 15), ("Heading 2", 12), ("Heading 3", 10)):
+    page.left_margin = page.right_margin = Mm(MARGIN_MM)
+    page.top_margin = page.bottom_margin = Mm(TOP_MM)
+    page.footer_distance = Mm(8)
+    for name, (size, before, after) in STYLES.items():
         style = made.styles[name]
         style.font.name, style.font.size = "Arial", Pt(size)
-        style.font.color.rgb = RGBColor.from_string("1C2026")
-        fonts = style.element.get_or_add_rPr().get_or_add_rFonts()
-        for theme in ("asciiTheme", "hAnsiTheme", "eastAsiaTheme", "cstheme"):
-            fonts.attrib.pop(f"{{{_W}}}{theme}", None)
-        for script in ("ascii", "hAnsi", "cs"):
-            fonts.set(f"{{{_W}}}{script}", "Arial")
-    made.styles["Normal"].paragraph_format.space_after = Pt(3)
+        style.font.color.rgb = RGBColor.from_string(_INK)
+        style.paragraph_format.space_before, style.paragraph_format.space_after = Pt(before), Pt(after)
+        style.paragraph_format.line_spacing = 1.0
+        _in_arial(style.element.get_or_add_rPr().get_or_add_rFonts())
+    _foot(page.footer.paragraphs[0])
     return made
+
+
+def _in_arial(fonts: Any) -> None:
+    """Make a style use Arial, and for Chinese what Word has beside it."""
+    for theme in ("asciiTheme", "hAnsiTheme", "eastAsiaTheme", "cstheme"):
+        fonts.attrib.pop(f"{{{NAMESPACE}}}{theme}", None)
+    for script in ("ascii", "hAnsi", "cs"):
+        fonts.set(f"{{{NAMESPACE}}}{script}", "Arial")
+    fonts.set(f"{{{NAMESPACE}}}eastAsia", "Microsoft YaHei")
+
+
+def _foot(line: Any) -> None:
+    parts = [field_run("PAGE", "1"), run(" / ", quiet=True), field_run("NUMPAGES", "1"), run(" · ", quiet=True)]
+    line._p.extend([*parts, field_run("TITLE", "")])
 
 
 def _opened(path: Path) -> Any:
@@ -115,84 +163,114 @@ def _bytes_of(target: Any) -> bytes:
     return fixed.getvalue()
 
 
+def _width_mm(section: Any) -> float:
+    """Return what the margins of a page leave; ours where a template does not say."""
+    sides = section.page_width, section.left_margin, section.right_margin
+    return WIDTH_MM if None in sides else float((sides[0] - sides[1] - sides[2]) / 36_000)
+
+
 class _Writer:
     """Appends a report to a document."""
 
     def __init__(self, target: Any, document: Document) -> None:
         self.target, self.document, self.w = target, document, document.wording
-        self.svg = False
+        self.left_out = False
         self.styles: dict[str, str] = {}
         self.links: dict[str, tuple[str, Any]] = {}
         self.end = target.element.body.get_or_add_sectPr()
-        target.core_properties.title = shown_text(f"{self.w('report_kind')}: {document.title}")[:255]
+        self.cell: Any = None
+        self.points = POINTS
+        self.width_mm = _width_mm(target.sections[-1])
+        title = shown_text(f"{self.w('report_kind')}: {document.title}")[:255]
+        target.core_properties.title = title
         target.core_properties.author = "isotherm"
-        target.core_properties.language = document.wording.language
+        target.core_properties.language = self.w.language
+        set_language(target, self.w.language)
+        show_title(target, title)
 
     def standard(self) -> None:
         """Write all of the report."""
         document = self.document
         self.cover()
-        self.page_break()
-        self.summary()
-        self.page_break()
-        self.not_covered()
+        self.summary(new_page=True)
+        self.not_covered(new_page=True)
         for fault in document.faults:
-            self.page_break()
             self.fault(fault)
         for section in document.sections:
-            self.page_break()
-            self.section(section)
-        self.page_break()
-        if document.without_fault.rows:
-            self.titled(document.without_fault, 1)
-        self.method()
+            self.section(section, new_page=True)
+        clear = document.without_fault
+        if clear.rows:
+            self.titled(clear, 1, new_page=True)
+        self.method(new_page=not clear.rows)
         self.disclaimer()
 
     def brief(self) -> None:
         """Write what those need who decide."""
-        self.cover()
+        self.cover(brief=True)
         self.summary()
         for section in self.document.sections:
             self.section(section)
         self.not_covered()
         self.disclaimer()
 
-    def heading(self, text: str, level: int) -> None:
-        self.paragraph("Title" if level == 0 else f"Heading {level}").append(_run(text))
+    def heading(self, text: str, level: int, *, new_page: bool = False) -> None:
+        made = self.paragraph("Title" if level == 0 else f"Heading {level}", new_page=new_page)
+        made.append(run(text))
 
     def text(self, text: str, *, quiet: bool = False, bold: bool = False, style: str = "Normal") -> None:
-        self.paragraph(style).append(_run(text, quiet=quiet, bold=bold))
+        points = self.points if self.cell is not None else None
+        self.paragraph(style).append(run(text, quiet=quiet, bold=bold, points=points))
 
-    def paragraph(self, style: str = "Normal") -> Any:
+    def paragraph(self, style: str = "Normal", *, new_page: bool = False, before_pt: float | None = None) -> Any:
         """Append an empty paragraph and return its XML; raises KeyError where the document has no such style."""
         if style not in self.styles:
             self.styles[style] = self.target.styles[style].style_id
-        made = _element("p")
-        _add(_add(made, "pPr"), "pStyle", val=self.styles[style])
+        made = paragraph(self.styles[style], new_page=new_page, before_pt=before_pt)
         self.put(made)
         return made
 
-    def put(self, element: Any) -> None:
-        """Append XML to the text; what describes the last section stays at its end."""
-        self.end.addprevious(element)
+    def put(self, made: Any) -> None:
+        """Append XML to the cell that is being filled, or to the text; what describes the section stays at its end."""
+        if self.cell is not None:
+            self.cell.append(made)
+        else:
+            self.end.addprevious(made)
 
-    def page_break(self) -> None:
-        _add(_add(self.paragraph(), "r"), "br", type="page")
+    def beside(self, *parts: Callable[[], None]) -> None:
+        """Write parts side by side."""
+        table, cells = side_by_side(self.width_mm, len(parts))
+        self.put(table)
+        for cell, part in zip(cells, parts, strict=True):
+            with self._inside(cell, self.width_mm / len(parts) - CELL_GAP_MM):
+                part()
+        self.put(gap(2))
 
-    def cover(self) -> None:
-        self.text(self.w("report_kind").upper(), quiet=True)
+    @contextmanager
+    def _inside(self, cell: Any, width_mm: float) -> Iterator[None]:
+        before = self.cell, self.width_mm
+        self.cell, self.width_mm = cell, width_mm
+        try:
+            yield
+        finally:
+            self.cell, self.width_mm = before
+
+    def cover(self, *, brief: bool = False) -> None:
+        kind = self.paragraph(before_pt=None if brief else COVER_PT)
+        kind.append(run(self.w("report_kind").upper(), quiet=True))
         self.heading(self.document.title, 0)
         for row in self.document.grades:
             self.badge(row.badge, f": {row.count}")
+        self.put(gap(8))
         self.facts((*self.document.cover, *self.document.remarks))
-        self.text(f"{self.w('signature')}: ______________________________", quiet=True)
+        signature = self.paragraph(before_pt=24)
+        signature.append(run(f"{self.w('signature')}: ______________________________", quiet=True))
 
     def badge(self, badge: Badge, after: str = "") -> None:
-        self.paragraph().extend([_run(badge.text, ink=_INKS[badge.level], bold=True), _run(after)])
+        self.paragraph().extend([run(badge.text, ink=_INKS[badge.level], bold=True), run(after)])
 
-    def summary(self) -> None:
+    def summary(self, *, new_page: bool = False) -> None:
         w, document = self.w, self.document
-        self.heading(w("summary"), 1)
+        self.heading(w("summary"), 1, new_page=new_page)
         self.text(document.lead, bold=True)
         self.facts(document.counts)
         if document.grades:
@@ -206,9 +284,9 @@ class _Writer:
         elif document.read:
             self.text(w("no_faults"))
 
-    def not_covered(self) -> None:
+    def not_covered(self, *, new_page: bool = False) -> None:
         w, document = self.w, self.document
-        self.heading(w("not_covered"), 1)
+        self.heading(w("not_covered"), 1, new_page=new_page)
         for table, nothing in ((document.not_inspected, "none_left_out"), (document.unread, "all_read")):
             self.heading(table.title, 2)
             self.table(table) if table.rows else self.text(w(nothing))
@@ -216,27 +294,30 @@ class _Writer:
             self.titled(document.unjudged, 2)
 
     def fault(self, fault: Fault) -> None:
+        """Write the page of a fault, as the PDF does."""
         w = self.w
-        self.heading(f"{fault.number}. {fault.title}", 1)
+        self.heading(f"{fault.number}. {fault.title}", 1, new_page=True)
         self.badge(fault.badge, f" · {fault.place}" + (f" · {fault.image}" if fault.place != fault.image else ""))
-        self.pictures([fault.pictures.thermal, fault.pictures.photo])
-        if fault.pictures.missing:
-            self.text(fault.pictures.missing, quiet=True)
-        self.heading(w("finding"), 2)
-        self.facts(fault.facts)
-        self.heading(w("cause"), 2)
-        self.text(fault.cause)
-        self.heading(w("action"), 2)
-        self.text(fault.action, bold=True)
-        self.criterion(fault)
+        self.points = FAULT_POINTS
+        self.pictures(fault.pictures)
+        self.beside(partial(self.finding, fault), partial(self.criterion, fault))
+        self.beside(
+            partial(self.said, w("cause"), fault.cause), partial(self.said, w("action"), fault.action, bold=True)
+        )
         if fault.regions.rows:
             self.titled(fault.regions, 2)
-        self.heading(fault.parameters.title, 2)
-        self.table(fault.parameters) if fault.parameters.rows else self.text(w("no_parameters"))
-        self.heading(w("confidence"), 2)
-        self.items(fault.confidence or (w("nothing_more_known"),))
+        self.beside(partial(self.parameters, fault.parameters), partial(self.confidence, fault.confidence))
         self.heading(w("origin"), 2)
         self.facts(fault.origin)
+        self.points = POINTS
+
+    def finding(self, fault: Fault) -> None:
+        self.heading(self.w("finding"), 2)
+        self.facts(fault.facts)
+
+    def said(self, title: str, text: str, *, bold: bool = False) -> None:
+        self.heading(title, 2)
+        self.text(text, bold=bold)
 
     def criterion(self, fault: Fault) -> None:
         self.heading(self.w("criterion"), 2)
@@ -246,23 +327,37 @@ class _Writer:
         for text in (fault.criterion_source, *fault.criterion_remarks):
             self.text(text, quiet=True)
 
-    def section(self, section: ReportSection) -> None:
-        self.heading(section.title, 1)
+    def parameters(self, table: Table) -> None:
+        self.heading(table.title, 2)
+        self.table(table) if table.rows else self.text(self.w("no_parameters"))
+
+    def confidence(self, texts: Sequence[str]) -> None:
+        self.heading(self.w("confidence"), 2)
+        self.items(texts or (self.w("nothing_more_known"),))
+
+    def section(self, section: ReportSection, *, new_page: bool = False) -> None:
+        self.heading(section.title, 1, new_page=new_page)
         for text in section.paragraphs:
             self.text(text)
         for figure in section.figures:
-            if figure.kind == "svg":
-                self.svg = True
-                self.text(f"{figure.alt} {figure.caption}".strip(), quiet=True)
-            else:
-                self.picture(self.paragraph(), figure, WIDTH_MM, 2 * HEIGHT_MM)
-                self.text(figure.caption, quiet=True)
+            self.plot(figure)
         for table in section.tables:
             self.titled(table, 2)
 
-    def method(self) -> None:
+    def plot(self, figure: Figure) -> None:
+        """Write a figure of a section; of a drawing, what it looks like, or its words where nobody can tell."""
+        if figure.kind == "svg" and figure.raster is None:
+            self.left_out = True
+            self.text(f"{figure.alt} {figure.caption}".strip(), quiet=True)
+            return
+        shown = figure if figure.raster is None else replace(figure, data=figure.raster(), kind="png")
+        if figure.caption:
+            self.text(figure.caption, quiet=True)
+        self.picture(self.paragraph(), shown, self.width_mm, PLOT_MM)
+
+    def method(self, *, new_page: bool = False) -> None:
         w, method = self.w, self.document.method
-        self.heading(w("method"), 1)
+        self.heading(w("method"), 1, new_page=new_page)
         for text in method.paragraphs:
             self.text(text)
         if method.criteria is not None:
@@ -291,26 +386,43 @@ class _Writer:
 
     def facts(self, rows: Facts) -> None:
         if rows:
-            self.put(_table_element([], rows, None))
-            self.paragraph()
+            self.put(text_table([], rows, width_mm=self.width_mm, points=self.points))
+            self.put(gap())
 
-    def titled(self, table: Table, level: int) -> None:
-        self.heading(table.title, level)
+    def titled(self, table: Table, level: int, *, new_page: bool = False) -> None:
+        self.heading(table.title, level, new_page=new_page)
         self.table(table)
 
     def table(self, table: Table) -> None:
-        self.put(_table_element(table.head, table.rows, table.marked))
-        self.paragraph()
+        self.put(
+            text_table(
+                table.head,
+                table.rows,
+                width_mm=self.width_mm,
+                marked=table.marked,
+                title=table.title,
+                points=self.points,
+            )
+        )
+        self.put(gap())
 
-    def pictures(self, figures: Sequence[Figure | None]) -> None:
-        shown = [figure for figure in figures if figure is not None]
-        if not shown:
-            return
-        paragraph = self.paragraph()
-        for figure in shown:
-            self.picture(paragraph, figure, PAIR_MM if len(shown) > 1 else WIDTH_MM / 1.5, HEIGHT_MM)
-            paragraph.append(_run(" "))
-        self.text(" · ".join(figure.caption for figure in shown), quiet=True)
+    def pictures(self, pictures: FaultPictures) -> None:
+        """Write the thermal picture and the photo side by side, each with its words below."""
+        if pictures.thermal is not None:
+            self.beside(partial(self.shown, pictures.thermal), partial(self.photo, pictures.photo))
+        if pictures.missing:
+            self.text(pictures.missing, quiet=True)
+
+    def photo(self, photo: Figure | None) -> None:
+        if photo is None:
+            self.text(self.w("no_photo"), quiet=True)
+        else:
+            self.shown(photo)
+
+    def shown(self, figure: Figure) -> None:
+        self.picture(self.paragraph(), figure, self.width_mm, PICTURE_MM)
+        if figure.caption:
+            self.text(figure.caption, quiet=True)
 
     def picture(self, paragraph: Any, figure: Figure, width_mm: float, height_mm: float) -> None:
         """Add a picture as large as fits into width and height, with its words for those who do not see it."""
@@ -323,7 +435,9 @@ class _Writer:
             width, height = round(width * Mm(height_mm) / height), Mm(height_mm)
         inline = CT_Inline.new_pic_inline(FIRST_SHAPE + len(self.links), link, image.filename, width, height)
         inline.docPr.set("descr", shown_text(figure.alt))
-        _add(_add(paragraph, "r"), "drawing").append(inline)
+        for side in ("distT", "distB", "distL", "distR"):
+            inline.set(side, "0")
+        add(add(paragraph, "r"), "drawing").append(inline)
 
     def linked(self, figure: Figure) -> tuple[str, Any]:
         """Return the link to a picture that is kept in the document once, and the picture.
@@ -341,80 +455,6 @@ class _Writer:
             part = ImagePart.from_image(image, PackURI(f"/word/media/isotherm{len(self.links) + 1}.{figure.kind}"))
             self.links[digest] = self.target.part.relate_to(part, RELATIONSHIP_TYPE.IMAGE), image
         return self.links[digest]
-
-
-def _element(tag: str) -> Any:
-    from lxml import etree  # type: ignore[import-untyped]
-
-    return etree.Element(f"{{{_W}}}{tag}", nsmap={"w": _W})
-
-
-def _add(parent: Any, tag: str, **attributes: str) -> Any:
-    """Append an element: python-docx's own take ten times as long."""
-    from lxml import etree
-
-    return etree.SubElement(parent, f"{{{_W}}}{tag}", {f"{{{_W}}}{name}": value for name, value in attributes.items()})
-
-
-def _run(text: str, *, quiet: bool = False, bold: bool = False, ink: str = "", half_points: str = "") -> Any:
-    run = _element("r")
-    style = _add(run, "rPr")
-    if bold:
-        _add(style, "b")
-    if quiet or ink:
-        _add(style, "color", val=ink or _QUIET)
-    if quiet or half_points:
-        _add(style, "sz", val=half_points or "16")
-    for number, line in enumerate(shown_text(text).split("\n")):
-        if number:
-            _add(run, "br")
-        shown = _add(run, "t")
-        # The blanks at the ends of a text count.
-        shown.set("{http://www.w3.org/XML/1998/namespace}space", "preserve")
-        shown.text = line
-    return run
-
-
-def _table_element(head: Sequence[str], rows: Sequence[Sequence[str]], marked: int | None) -> Any:
-    """Return a table as XML."""
-    table = _element("tbl")
-    properties = _add(table, "tblPr")
-    _add(properties, "tblW", w="5000", type="pct")
-    borders = _add(properties, "tblBorders")
-    for side in ("bottom", "insideH"):
-        _add(borders, side, val="single", sz="4", color=_LINE)
-    grid = _add(table, "tblGrid")
-    for _ in head or rows[0]:
-        _add(grid, "gridCol")
-    if head:
-        _row(table, head, bold=True, header=True)
-    for place, row in enumerate(rows):
-        _row(table, row, bold=place == marked, mark=place == marked, names=not head)
-    return table
-
-
-def _row(
-    table: Any,
-    cells: Sequence[str],
-    *,
-    bold: bool = False,
-    header: bool = False,
-    mark: bool = False,
-    names: bool = False,
-) -> None:
-    row = _add(table, "tr")
-    properties = _add(row, "trPr")
-    _add(properties, "cantSplit")
-    if header:
-        _add(properties, "tblHeader")
-    for column, text in enumerate(cells):
-        cell = _add(row, "tc")
-        if mark:
-            _add(_add(cell, "tcPr"), "shd", val="clear", color="auto", fill=_MARK)
-        paragraph = _add(cell, "p")
-        _add(_add(paragraph, "pPr"), "spacing", after="0")
-        ink = _QUIET if header or (names and column == 0) else ""
-        paragraph.append(_run(text, bold=bold, ink=ink, half_points="17"))
 
 
 LAYOUT = DocxLayout()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from isotherm.reports.document.content import Document
 MOST_TEMPLATE_BYTES = 50_000_000
 BUILT_IN = ("standard", "brief")
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
+_UNIT = re.compile(r"(?<=\d) (?=[°K%])")
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,11 @@ def _shown_letter(letter: str, missing: frozenset[str]) -> str:
     if letter == "\n" or (letter.isprintable() and letter not in missing):
         return letter
     return " " if letter == "\t" or unicodedata.category(letter) == "Zs" else UNKNOWN
+
+
+def units_kept(text: str) -> str:
+    """Return a text in which no line ends between a number and its unit."""
+    return _UNIT.sub("\N{NO-BREAK SPACE}", text)
 
 
 def check_built_in(name: str) -> str:

@@ -29,6 +29,7 @@ from isotherm.reports.document.layout import (
     check_built_in,
     shown_text,
     template_text,
+    units_kept,
 )
 from isotherm.reports.document.plain_document import plain
 
@@ -37,8 +38,6 @@ _BESIDE = (".png", ".jpg", ".jpeg", ".svg", ".typ")
 BREAK = "\N{ZERO WIDTH SPACE}"
 _LONG, _JOINT = re.compile(r"\S{28,}"), re.compile(r"[/_\\\-.]")
 """Long names break behind what joins their words."""
-_UNIT = re.compile(r"(?<=\d) (?=[°K%])")
-"""Between a number and its unit no line ends."""
 _PLACE = re.compile(r"┌─ ([^\n]+?):(\d+):\d+")
 _PACKAGE = re.compile(r"#?import\s+\"@")
 
@@ -152,7 +151,7 @@ def _shown(fonts: FontSet) -> Callable[[str], str]:
     missing = frozenset(fonts.missing)
 
     def shown(text: str) -> str:
-        letters = _UNIT.sub("\N{NO-BREAK SPACE}", shown_text(text, missing))
+        letters = units_kept(shown_text(text, missing))
         return _LONG.sub(lambda word: _JOINT.sub(f"\\g<0>{BREAK}", word[0]), letters)
 
     return shown
