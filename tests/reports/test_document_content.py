@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from isotherm.core.capture import Annotation
 from isotherm.core.errors import ConfigError, UnknownNameError
-from isotherm.core.findings import Finding
+from isotherm.core.findings import Finding, ImageResult
 from isotherm.measurement.severity import SEVERITY_TABLES, load_table
 from isotherm.reports.document.building import DocumentSettings, build_document
 from isotherm.reports.document.content import Document
@@ -23,6 +24,7 @@ from isotherm.reports.document.particulars import (
     particulars_from_toml,
 )
 from isotherm.reports.document.wording import LANGUAGES, Wording, wording
+from isotherm.reports.plain import dumps, from_plain
 from isotherm.testing.reports import sample_reports
 
 SAMPLES = sample_reports()
@@ -124,6 +126,23 @@ def test_parameters_stand_with_their_source_and_uncertainty() -> None:
     assert rows[0] == ("emissivity", "0.95", "file", "± 0.06")
     assert rows[1][:3] == ("reflected temperature", "20.0 °C", "assumed")
     assert rows[3][:3] == ("distance", "2 m", "rangefinder")
+
+
+def test_what_people_wrote_into_the_file_stands_with_the_parameters() -> None:
+    inspection = SAMPLES["hotspots"].inspection
+    texts = (
+        Annotation("FLIR text annotation", "Motor 7", "Equipment"),
+        Annotation("EXIF UserComment", "x" * 400),
+        Annotation("EXIF XPKeywords", "single", automatic=True),
+    )
+    results = tuple(replace(result, annotations=texts) for result in inspection.results)
+    document = build_document(replace(inspection, results=results), DocumentSettings("de", Particulars()))
+
+    assert document.faults[0].parameters.rows[-2:] == (
+        ("Equipment", "Motor 7", "FLIR text annotation", ""),
+        ("Text in der Datei", "x" * 300 + "…", "EXIF UserComment", ""),
+    )
+    assert from_plain(ImageResult, json.loads(dumps(results[0]))) == results[0]
 
 
 def test_a_report_says_what_it_does_not_cover() -> None:

@@ -279,6 +279,20 @@ def test_codes_are_not_looked_for_unless_the_site_says_so(folder: Service) -> No
     assert taken.image.asset_id is None
 
 
+def test_a_flir_file_finds_its_asset_by_a_text_annotation_without_any_setting(folder: Service) -> None:
+    record = b"\0" * 12 + b'.0.label text "Equipment"\n.0.value text "see MOTOR 7, left"\n'
+    data = FlirFile(counts=ramp(24, 32), extra_records=[(0x23, record)]).jpeg()
+    site = create_site(folder, LOCAL, "plant")
+    asset = create_asset(folder, LOCAL, site.id, "motor", details={"tag": "Motor 7"})
+    create_asset(folder, LOCAL, site.id, "other", details={"tag": "Equipment"})
+    (taken,) = take_in(folder, LOCAL, site.id, [Upload("x.jpg", data)])
+    assert taken.image is not None
+    assert (taken.image.asset_id, taken.image.matched_by) == (asset.id, "tag")
+    assert taken.image.facts["texts"] == [
+        {"source": "FLIR text annotation", "text": "see MOTOR 7, left", "label": "Equipment", "automatic": False}
+    ]
+
+
 def test_without_the_reader_the_setting_names_the_extra(folder: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("isotherm.formats.tags.find_spec", lambda _name: None)
     with pytest.raises(MissingExtraError, match=r"pip install 'isotherm\[tags\]'"):

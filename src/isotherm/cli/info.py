@@ -119,6 +119,10 @@ def _extras(row: dict[str, Any]) -> Iterator[str]:
         numbers = {name: value for name, value in region.items() if name not in ("label", "origin", "shape")}
         place = ", ".join(f"{name} {value}" for name, value in numbers.items())
         yield f"  {region['shape']:<12} {region['label']} ({region['origin']}): {place}"
+    for annotation in row["annotations"]:
+        label = f"{annotation['label']}: " if annotation["label"] else ""
+        source = annotation["source"] + (", by the camera itself" if annotation["automatic"] else "")
+        yield f"  text         {label}{annotation['text']} ({source})"
 
 
 def _camera(row: dict[str, Any]) -> Iterator[str]:

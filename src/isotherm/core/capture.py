@@ -1,4 +1,4 @@
-"""What else a camera stores beside the temperatures: the photo, its alignment, the palette, the pose."""
+"""What else a camera stores beside the temperatures: the photo, its alignment, the palette, the pose, texts."""
 
 from __future__ import annotations
 
@@ -54,3 +54,28 @@ class CameraPalette:
 
     name: str
     colours: UInt8[np.ndarray, "K 3"]
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """A text that stands in a file beside the picture.
+
+    Parameters
+    ----------
+    source
+        Where it stands: "FLIR text annotation", "EXIF ImageDescription", "XMP dc:title", "JPEG comment" ...
+    text
+        One line of printable letters.
+    label
+        What it is about, where the file says so ("Equipment").
+    automatic
+        Whether the camera's program writes it into every file, whatever the picture shows.
+    """
+
+    source: str
+    text: str
+    label: str = ""
+    automatic: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.label}: {self.text}" if self.label else self.text

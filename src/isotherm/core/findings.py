@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Literal, overload
 
+from isotherm.core.capture import Annotation
 from isotherm.core.scene import Param
 from isotherm.core.shapes import Box
 from isotherm.core.thermogram import Camera
@@ -162,11 +163,17 @@ class ImageResult:
     notes: tuple[str, ...] = ()
     panel: str = ""
     mask: str = ""
+    annotations: tuple[Annotation, ...] = ()
 
     @property
     def hotspots(self) -> list[Finding]:
         """The findings that a hotspot method made, hottest first."""
         return [finding for finding in self.findings if finding.kind == "hotspot"]
+
+    @property
+    def texts(self) -> list[Annotation]:
+        """What people wrote into the file: its annotations without those that the camera writes into every file."""
+        return [annotation for annotation in self.annotations if not annotation.automatic]
 
 
 @dataclass(frozen=True)

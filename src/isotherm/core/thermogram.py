@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Num, UInt8
 
-from isotherm.core.capture import CameraPalette, Pose, VisualPhoto
+from isotherm.core.capture import Annotation, CameraPalette, Pose, VisualPhoto
 from isotherm.core.errors import DataError
 from isotherm.core.scene import EDGE_NAMES, ZERO_CELSIUS_K, Scene, SceneEdit, Source
 from isotherm.core.shapes import Marked
@@ -113,6 +113,8 @@ class Thermogram:
         How a drone's camera looked.
     sensor_size
         Height and width of the sensor where the array is larger than that (enlarged by the camera); else None.
+    annotations
+        The texts that people, or the camera's program, wrote into the file.
     """
 
     counts: Counts
@@ -133,6 +135,7 @@ class Thermogram:
     palette: CameraPalette | None = field(default=None, repr=False)
     pose: Pose | None = None
     sensor_size: tuple[int, int] | None = None
+    annotations: tuple[Annotation, ...] = ()
 
     def __post_init__(self) -> None:
         self.counts.setflags(write=False)

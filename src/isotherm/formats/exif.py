@@ -20,8 +20,10 @@ from isotherm.formats.ifd import (
 
 DESCRIPTION, MAKE, MODEL, ORIENTATION, EXIF_IFD, GPS_IFD = 0x010E, 0x010F, 0x0110, 0x0112, 0x8769, 0x8825
 _TAKEN_AT, _OFFSET_TIME, _SERIAL, _LENS, _DIGITAL_ZOOM = 0x9003, 0x9011, 0xA431, 0xA434, 0xA404
+# Texts of Windows' file properties (as in Exiftool's Exif.pm): title, comment, keywords, subject.
+XP_TEXTS = {0x9C9B: "XPTitle", 0x9C9C: "XPComment", 0x9C9E: "XPKeywords", 0x9C9F: "XPSubject"}
 # Besides those: software, date, artist, copyright. All describe the capture, not the pixels.
-_SHARED_TAGS = (DESCRIPTION, MAKE, MODEL, ORIENTATION, 0x0131, 0x0132, 0x013B, 0x8298)
+_SHARED_TAGS = (DESCRIPTION, MAKE, MODEL, ORIENTATION, 0x0131, 0x0132, 0x013B, 0x8298, *XP_TEXTS)
 # A maker's note holds offsets that break when it moves; interoperability and pixel sizes belong to the old picture.
 _LEFT_OUT = (0x927C, 0xA005, 0xA002, 0xA003)
 

@@ -1,7 +1,7 @@
-"""What a FLIR frame holds beside temperatures: photo, alignment, palette, the camera user's measurement tools.
+"""What a FLIR frame holds beside temperatures: photo, alignment, palette, the user's measurement tools and texts.
 
-Records 0x0E, 0x2A, 0x22 and 0x21 as in Exiftool's FLIR.pm. None of them decides a temperature, so that a damaged one is
-left out.
+Records 0x0E, 0x2A, 0x22, 0x21 and 0x23 as in Exiftool's FLIR.pm. None of them decides a temperature, so that a damaged
+one is left out.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from isotherm.core.capture import Alignment, CameraPalette, VisualPhoto
+from isotherm.core.capture import Alignment, Annotation, CameraPalette, VisualPhoto
 from isotherm.core.errors import FormatError
 from isotherm.core.shapes import Box, Ellipse, Line, Marked, Shape, Spot
 from isotherm.formats import fff, jpeg
 from isotherm.formats.colours import rgb_of_ycrcb
 from isotherm.formats.cursor import Cursor
+from isotherm.formats.file_texts import texts_of_flir_record
 
 _PHOTO, _PHOTO_DATA = 0x0E, 32
-_TOOLS, _PALETTE, _PICTURE_IN_PICTURE = 0x21, 0x22, 0x2A
+_TOOLS, _PALETTE, _TEXTS, _PICTURE_IN_PICTURE = 0x21, 0x22, 0x23, 0x2A
 _MOST_TOOLS = 100
 
 
@@ -73,6 +74,12 @@ def palette(container: fff.Container) -> CameraPalette | None:
         return CameraPalette(record.text(0x50, 32) or record.text(0x30, 32), rgb_of_ycrcb(levels))
     except FormatError:
         return None
+
+
+def texts(container: fff.Container) -> tuple[Annotation, ...]:
+    """Return the text annotations of the camera's user."""
+    record = container.get(_TEXTS)
+    return texts_of_flir_record(record) if record is not None else ()
 
 
 def tools(container: fff.Container, size: tuple[int, int]) -> tuple[Marked, ...]:

@@ -22,7 +22,7 @@ CARD = FormatCard(
     hints=("formula",),
     changeable=ALL_PARAMETERS,
     frames=True,
-    extras=("photo", "alignment", "position", "camera regions", "palette", "sensor size"),
+    extras=("photo", "alignment", "position", "camera regions", "palette", "texts", "sensor size"),
     source="Exiftool's FLIR.pm; FLIR's user manuals",
 )
 
@@ -82,6 +82,7 @@ def _decoded(cursor: Cursor, exif_block: bytes, hints: ReadHints) -> Thermogram:
         regions=flir_extras.tools(container, size),
         palette=flir_extras.palette(container),
         sensor_size=sensor,
+        annotations=flir_extras.texts(container),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 SIGNATURE = b"\xff\xd8\xff"
-APP1, APP2, APP3, APP4 = 0xE1, 0xE2, 0xE3, 0xE4
+APP1, APP2, APP3, APP4, COMMENT = 0xE1, 0xE2, 0xE3, 0xE4, 0xFE
 _START_OF_SCAN, _END = 0xDA, 0xD9
 _ALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 EXIF_PREFIX = b"Exif\0\0"

@@ -9,6 +9,7 @@ from isotherm.core.errors import DataError, FormatError, TooLargeError
 from isotherm.core.files import sha256
 from isotherm.core.registry import Registry, Row
 from isotherm.core.thermogram import Thermogram
+from isotherm.formats.file_texts import texts_of_file
 from isotherm.formats.frames import chosen_frame
 from isotherm.formats.reader import MAX_FILE_BYTES, ImageReader, ReadHints
 from isotherm.formats.sequences import HEAD_BYTES, SEQUENCES, head_of, one_frame, sequence_reader
@@ -117,4 +118,5 @@ def _decoded(reader: ImageReader, data: bytes, hints: ReadHints) -> Thermogram:
     found = reader.decode(data, hints)
     asked = () if reader.card.frames else chosen_frame(hints, 1)[1]
     unused = unused_notes(found, reader.card, hints)
-    return replace(found, digest=sha256(data), notes=(*found.notes, *asked, *unused))
+    texts = (*found.annotations, *texts_of_file(data, found.exif))
+    return replace(found, digest=sha256(data), notes=(*found.notes, *asked, *unused), annotations=texts)

@@ -1,4 +1,4 @@
-"""What a label in a picture says (QR and bar codes, by zxing-cpp), and the description in its file (EXIF)."""
+"""What tells the thing that a picture shows: QR and bar codes in it (by zxing-cpp), and texts in its file."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from jaxtyping import UInt8
 
 from isotherm.core.errors import FormatError, MissingExtraError
 from isotherm.core.thermogram import Thermogram
-from isotherm.formats.exif import DESCRIPTION, read_capture
 from isotherm.formats.photos import photo_pixels
 
-MOST_TAGS, LONGEST_TAG = 16, 256
+MOST_TAGS, LONGEST_TAG = 32, 256
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
-def tags_of(thermogram: Thermogram) -> tuple[str, ...]:
-    """Return the texts of all codes in the photo and in the picture, and the description in the file; none twice.
+def tags_of(thermogram: Thermogram, *, codes: bool = True) -> tuple[str, ...]:
+    """Return the texts that may be the tag of an asset; none twice.
 
     Parameters
     ----------
     thermogram
-        A thermal picture seldom shows a code; the photo of the same view does.
+        A thermal picture seldom shows a code; the photo of the same view does. What the camera's program writes into
+        every file is no tag.
+    codes
+        Whether QR and bar codes are looked for, beside the texts in the file.
 
     Raises
     ------
     MissingExtraError
         zxing-cpp is not installed.
     """
-    found = [text for plane in _planes(thermogram) for text in _codes(plane)]
-    description = read_capture(thermogram.exif).main.get(DESCRIPTION)
-    if description is not None:
-        found.append(description.text())
+    found = [text for plane in _planes(thermogram) for text in _codes(plane)] if codes else []
+    found += [annotation.text for annotation in thermogram.annotations if not annotation.automatic]
     cleaned = (_clean(text) for text in found)
     return tuple(dict.fromkeys(text for text in cleaned if text))[:MOST_TAGS]
 
@@ -78,5 +78,7 @@ def _codes(plane: UInt8[np.ndarray, "_ _"]) -> list[str]:
 
 
 def _clean(text: str) -> str:
-    """Return a text of a stranger's file without what no database or page can hold."""
-    return "".join(letter for letter in text[:LONGEST_TAG] if letter.isprintable()).strip()
+    """Return a text of a stranger's file without what no database or page can hold, cut between two words."""
+    plain = "".join(letter for letter in text if letter.isprintable()).strip()
+    # Half a word could be the tag of another asset.
+    return plain if len(plain) <= LONGEST_TAG else plain[: LONGEST_TAG + 1].rpartition(" ")[0]

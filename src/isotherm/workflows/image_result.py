@@ -52,6 +52,7 @@ def image_result(
         camera=thermogram.camera,
         scene=_honoured(thermogram),
         notes=(*thermogram.notes, *_cautions(thermogram, findings)),
+        annotations=thermogram.annotations,
     )
 
 

@@ -96,6 +96,7 @@ def _extras(thermogram: Thermogram) -> dict[str, Any]:
         "pose": asdict(pose) if pose else None,
         "photo": {"bytes": len(photo.data), "origin": photo.origin} if photo else None,
         "regions": [_region(marked) for marked in thermogram.regions],
+        "annotations": [asdict(annotation) for annotation in thermogram.annotations],
     }
 
 

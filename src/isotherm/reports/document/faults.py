@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from isotherm.core.capture import Annotation
 from isotherm.core.findings import Finding, ImageResult, Verdict
 from isotherm.core.scene import Param
 from isotherm.measurement.operation import Operation
@@ -20,6 +21,8 @@ from isotherm.reports.view_data import COVERAGE
 
 REGIONS = 8
 """Regions of one picture that are listed."""
+TEXTS, LONGEST_TEXT = 8, 300
+"""Texts of a file that are listed with its parameters, and how many letters of each."""
 FaultPer = Literal["picture", "region"]
 
 
@@ -169,8 +172,14 @@ class FaultWriter:
 
     def _parameters(self, result: ImageResult) -> Table:
         w = self.wording
-        rows = tuple(self._parameter(name, param) for name, param in result.scene.items())
-        return Table(w("parameters"), (w("parameter"), w("value"), w("source"), w("uncertainty")), rows)
+        rows = [self._parameter(name, param) for name, param in result.scene.items()]
+        rows += [self._text(annotation) for annotation in result.texts[:TEXTS]]
+        return Table(w("parameters"), (w("parameter"), w("value"), w("source"), w("uncertainty")), tuple(rows))
+
+    def _text(self, annotation: Annotation) -> tuple[str, str, str, str]:
+        title = annotation.label or self.wording("text_in_file")
+        text = annotation.text
+        return title, text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…", annotation.source, ""
 
     def _parameter(self, name: str, param: Param) -> tuple[str, str, str, str]:
         w = self.wording

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -71,7 +71,8 @@ class Examined:
         number), ``severity_rank`` (the worst; -1 where nothing is judged), ``grade`` and ``action`` of that verdict,
         ``camera``, ``taken_at`` (ISO 8601; UTC where the file knows its zone; else ""), ``digest`` (sha256),
         ``numbers`` (see `isotherm.measurement.picture_numbers`), ``position`` (latitude, longitude [deg]; None),
-        ``tags`` (texts).
+        ``tags`` (texts that may be the tag of an asset), ``texts`` (those that stand in the file: ``source``, ``text``,
+        ``label``, ``automatic``).
     packed
         The `ImageResult` as JSON.
     parts
@@ -232,7 +233,8 @@ def _place(thermogram: Thermogram, settings: ExaminationSettings) -> dict[str, A
     place = thermogram.position
     return {
         "position": None if place is None else [place.latitude_deg, place.longitude_deg],
-        "tags": list(tags_of(thermogram)) if settings.tags else [],
+        "tags": list(tags_of(thermogram, codes=settings.tags)),
+        "texts": [asdict(annotation) for annotation in thermogram.annotations],
     }
 
 
