@@ -11,7 +11,7 @@ import pytest
 from api_cases import Caller, picture
 from sqlalchemy import select, update
 
-from isotherm.store.idempotency import KEPT, Answer, keep, known
+from isotherm.store.idempotency import KEPT, Answer, forget_old, keep, known
 from isotherm.store.tables import Idempotency, now
 from isotherm.workflows.service import sites
 from isotherm.workflows.service.service import Service
@@ -89,5 +89,21 @@ def test_keys_are_kept_for_a_day_on_each_database(database: Any) -> None:
     with database.write() as session:
         session.execute(update(Idempotency).values(created_at=now() - KEPT - timedelta(seconds=1)))
         assert known(session, "me", "k") is None
-        keep(session, "other", "k", answer)
-        assert session.scalars(select(Idempotency.token_id)).all() == ["other"]
+        keep(session, "me", "k", answer)
+        assert known(session, "me", "k") == answer
+
+
+def test_old_answers_go_with_the_house_keeping_and_young_ones_stay(database: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("isotherm.store.idempotency._AT_ONCE", 2)
+    answer = Answer("a" * 64, 201, {}, "{}")
+    with database.write() as session:
+        for number in range(5):
+            keep(session, "me", f"old {number}", answer)
+        session.execute(update(Idempotency).values(created_at=now() - KEPT - timedelta(seconds=1)))
+        keep(session, "me", "young", answer)
+        keep(session, "you", "old 1", answer)
+    assert forget_old(database) == 5
+    assert forget_old(database) == 0
+    with database.read() as session:
+        left = session.execute(select(Idempotency.token_id, Idempotency.key).order_by(Idempotency.token_id))
+        assert left.all() == [("me", "young"), ("you", "old 1")]

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import time
+from datetime import timedelta
 from pathlib import Path
 
 from service_cases import hot_csv
+from sqlalchemy import update
 
 from isotherm.jobs import queue
 from isotherm.jobs.running import work_off
+from isotherm.store import idempotency
+from isotherm.store.idempotency import Answer
+from isotherm.store.tables import Idempotency, now
 from isotherm.workflows.service.access import LOCAL
 from isotherm.workflows.service.images import take_in
 from isotherm.workflows.service.kinds import KINDS
@@ -39,11 +44,14 @@ def test_what_nobody_needs_goes_after_a_day_and_nothing_else(service: Service) -
         make_old(path)
     with service.database.write() as session:
         job = queue.enqueue(session, "tidy", payload={})
+        idempotency.keep(session, "me", "old", Answer("a" * 64, 201, {}, "{}"))
+        session.execute(update(Idempotency).values(created_at=now() - timedelta(days=2)))
     assert work_off(service.database, KINDS(service)) == 1
     with service.database.read() as session:
         ended = queue.get(session, job.id)
     assert ended.state == "succeeded", ended.error
     assert ended.result["files_without_row_removed"] == 1
+    assert ended.result["old_answers_removed"] == 1
     assert ended.result["scratch_entries_removed"] == 2
     assert {path.name for path in scratch.iterdir()} >= {"young", "train-young"}
     assert not (scratch / "old").exists()

@@ -10,14 +10,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, delete, or_
+from sqlalchemy import ColumnElement, delete, or_, select, tuple_
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from isotherm.core.errors import ConflictError
+from isotherm.store.database import Database
 from isotherm.store.tables import Idempotency, now
 
 KEPT = timedelta(hours=24)
+_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -40,15 +42,15 @@ def known(session: Session, client: str, key: str) -> Answer | None:
 
 
 def keep(session: Session, client: str, key: str, answer: Answer) -> None:
-    """Write an answer down within the transaction of its work, and forget those that are too old.
+    """Write an answer down within the transaction of its work, in place of one that is too old.
 
     Raises
     ------
     ConflictError
         Another request with this key has been answered meanwhile.
     """
-    old = or_(Idempotency.created_at < now() - KEPT, _under(client, [key]) & (Idempotency.status == 0))
-    session.execute(delete(Idempotency).where(old))
+    void = or_(Idempotency.created_at < now() - KEPT, Idempotency.status == 0)
+    session.execute(delete(Idempotency).where(_under(client, [key]), void))
     session.add(
         Idempotency(
             token_id=client,
@@ -70,6 +72,18 @@ def keep(session: Session, client: str, key: str, answer: Answer) -> None:
 def forget(session: Session, client: str, keys: Iterable[str]) -> None:
     """Remove answers."""
     session.execute(delete(Idempotency).where(_under(client, keys)))
+
+
+def forget_old(database: Database) -> int:
+    """Remove the answers that are too old, some at a time so that others may write between; returns how many."""
+    place = (Idempotency.token_id, Idempotency.key)
+    some = select(*place).where(Idempotency.created_at < now() - KEPT).limit(_AT_ONCE)
+    forgotten, last = 0, _AT_ONCE
+    while last == _AT_ONCE:
+        with database.write() as session:
+            last = int(session.execute(delete(Idempotency).where(tuple_(*place).in_(some))).rowcount)  # type: ignore[attr-defined]
+        forgotten += last
+    return forgotten
 
 
 def _under(client: str, keys: Iterable[str]) -> ColumnElement[bool]:

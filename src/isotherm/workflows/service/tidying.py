@@ -1,4 +1,4 @@
-"""House-keeping, once an hour: files that nothing refers to, and what killed processes left in ``scratch``."""
+"""House-keeping, once an hour: files that nothing refers to, answers under old keys, what killed processes left."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from isotherm.jobs.context import JobContext
+from isotherm.store import idempotency
 from isotherm.store.blob_rows import collect
 from isotherm.store.blobs import KEEP_S
 from isotherm.workflows.service.service import Service
@@ -21,6 +22,8 @@ def tidy(service: Service, context: JobContext) -> Mapping[str, Any]:
     """Do a house-keeping job; nothing younger than a day is touched."""
     found = collect(service.database, service.blobs)
     context.check()
+    answers = idempotency.forget_old(service.database)
+    context.check()
     left = [path for path in (service.folder / "scratch").iterdir() if _age_s(path) > KEEP_S]
     for path in left:
         _remove(path)
@@ -29,6 +32,7 @@ def tidy(service: Service, context: JobContext) -> Mapping[str, Any]:
         "unused_files_removed": found.removed,
         "files_without_row_removed": found.orphans,
         "unfinished_files_removed": found.unfinished,
+        "old_answers_removed": answers,
         "scratch_entries_removed": len(left),
     }
 
