@@ -18,6 +18,13 @@ WIDTH, HEIGHT = 560, 230
 _LEFT, _RIGHT, _TOP, _BOTTOM = 50, 14, 28, 32
 _LINE, _ALARM = "#3a7ca5", "#d1495b"
 _STEPS = (1, 2, 2.5, 5, 10)
+_FORMS = (
+    (timedelta(days=2), "%Y-%m-%d"),
+    (timedelta(hours=1), "%m-%d %H:%M"),
+    (timedelta(seconds=2), "%H:%M:%S"),
+    (timedelta(0), "%m-%d %H:%M:%S"),
+)
+"""From which time on how a moment is written."""
 
 
 def trend_svg(series: Series, name: str = "") -> str:
@@ -85,13 +92,15 @@ def _grid(ticks: Sequence[float], up: _Axis) -> Iterator[str]:
 
 
 def _dates(first: datetime, last: datetime, across: _Axis) -> Iterator[str]:
-    """Give the days below the drawing, at most five; of a single day, the times."""
+    """Give the days below the drawing, at most five; of a few days, the times. None stands there twice."""
     span = last - first
-    form = "%Y-%m-%d" if span > timedelta(days=2) else "%m-%d %H:%M"
+    form = next(form for least, form in _FORMS if span >= least)
     places = {0: "start", 1: "middle", 2: "middle", 3: "middle", 4: "end"} if span else {0: "middle"}
+    told = ""
     for place, anchor in places.items():
         at = first + span * (place / 4)
-        yield _text(across(at.timestamp()), HEIGHT - 10, at.strftime(form), anchor=anchor)
+        if told != (told := at.strftime(form)):
+            yield _text(across(at.timestamp()), HEIGHT - 10, told, anchor=anchor)
 
 
 def _points(series: Series, across: _Axis, up: _Axis) -> Iterator[str]:
