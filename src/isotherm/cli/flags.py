@@ -92,6 +92,15 @@ def add_overwrite(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_parquet(parser: argparse.ArgumentParser) -> None:
+    """Add ``--parquet`` of the commands that write a row for each input; see `isotherm.workflows.columns_output`."""
+    parser.add_argument(
+        "--parquet",
+        metavar="PLACE",
+        help="write the rows as Parquet files too, into a folder or s3://bucket/prefix (extras scale, s3)",
+    )
+
+
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add ``--device``; `isotherm.cli.main` computes there while the command runs."""
     parser.add_argument(

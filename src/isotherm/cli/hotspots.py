@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from isotherm.cli.flags import add_flags, chosen, from_flags
+from isotherm.cli.flags import add_flags, add_parquet, chosen, from_flags
 from isotherm.cli.main import EXIT_FAILED, EXIT_SOME_FAILED
 from isotherm.cli.progress import bar
 from isotherm.core.findings import ImageResult, Inspection
@@ -68,11 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         help=f"colours of temperatures in the panels: {', '.join(palette.FOR_TEMPERATURES)} (default iron)",
     )
     parser.add_argument("--maps", action="store_true", help="store anomaly maps and temperatures as NPZ")
-    parser.add_argument(
-        "--parquet",
-        metavar="PLACE",
-        help="write the rows as Parquet files too, into a folder or s3://bucket/prefix (extras scale, s3)",
-    )
+    add_parquet(parser)
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--resume", action="store_true", help="continue an interrupted run in OUT")
     existing.add_argument("--overwrite", action="store_true", help="replace an earlier inspection in OUT")

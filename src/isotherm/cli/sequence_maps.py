@@ -8,15 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from isotherm.cli.flags import add_flags, chosen, from_flags
+from isotherm.cli.flags import add_flags, add_parquet, chosen, from_flags
 from isotherm.cli.progress import bar
 from isotherm.cli.recording_flags import add_recordings
 from isotherm.sequences import MAP_METHODS
 from isotherm.workflows.reading import exit_status
+from isotherm.workflows.recordings_output import SUMMARY, RecordingsOutput
 from isotherm.workflows.scaled import ScaleSettings
-from isotherm.workflows.sequence_batch import SUMMARY, places_of
+from isotherm.workflows.sequence_batch import places_of
 from isotherm.workflows.sequence_maps import make_maps, write_maps
-from isotherm.workflows.sequence_maps_batch import MapSettings, MapsRow, map_recordings
+from isotherm.workflows.sequence_maps_batch import MapSettings, MapsRow, map_recordings, maps_row
 from isotherm.workflows.sequence_opening import PrepareSettings
 
 METHODS = "pct,ppt,tsr"
@@ -29,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     parser.add_argument(
         "--methods", default=METHODS, metavar="NAMES", help=f"with commas between: {known} (default {METHODS})"
     )
+    add_parquet(parser)
     add_flags(parser, PrepareSettings, "the recording")
     add_flags(parser, ScaleSettings, "many recordings, several processes or machines")
     for name in _names(chosen(list(argv), "--methods", METHODS)):
@@ -43,19 +45,22 @@ def run(arguments: argparse.Namespace) -> int:
     }
     settings = MapSettings(tuple(names), configs, from_flags(PrepareSettings, arguments))
     places, scale = places_of(arguments.paths), from_flags(ScaleSettings, arguments)
+    out = RecordingsOutput(arguments.output, arguments.parquet)
     if len(places) == 1 and places[0].named and not scale.asked:
-        return _one(places[0].path, arguments.output, settings)
+        return _one(places[0].path, out, settings)
     with bar() as progress:
-        rows = map_recordings(places, arguments.output, settings, scale=scale, progress=progress)
+        rows = map_recordings(places, out, settings, scale=scale, progress=progress)
     return _tell(rows, arguments.output)
 
 
-def _one(path: Path, folder: Path, settings: MapSettings) -> int:
+def _one(path: Path, out: RecordingsOutput, settings: MapSettings) -> int:
+    summary = out.open()
     with bar() as progress:
         result = make_maps(
             path, settings.methods, configs=settings.configs, settings=settings.prepare, progress=progress
         )
-    written = write_maps(result, folder, configs=settings.configs)
+    written = write_maps(result, out.folder, configs=settings.configs)
+    summary.write_tables([maps_row(result.name, "", result)])
     frames, height, width = result.shape
     print(f"{result.name}: {frames} frames of {width} x {height} px")
     for stack in result.stacks:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from isotherm.cli.flags import add_flags, chosen, from_flags
+from isotherm.cli.flags import add_flags, add_parquet, chosen, from_flags
 from isotherm.cli.progress import bar
 from isotherm.cli.recording_flags import add_recordings
 from isotherm.core.config import settings_of
@@ -17,9 +17,10 @@ from isotherm.sequences.defects import Defect, DefectRules
 from isotherm.sequences.features import FeaturesConfig
 from isotherm.sequences.segment import SEGMENT_METHODS
 from isotherm.workflows.reading import exit_status
+from isotherm.workflows.recordings_output import SUMMARY, RecordingsOutput
 from isotherm.workflows.scaled import ScaleSettings
 from isotherm.workflows.scaled_segment import segment_in_chunks
-from isotherm.workflows.sequence_batch import SUMMARY, Batch, SummaryRow, places_of, segment_recordings
+from isotherm.workflows.sequence_batch import Batch, SummaryRow, places_of, segment_recordings, summary_row
 from isotherm.workflows.sequence_opening import PrepareSettings
 from isotherm.workflows.sequence_segment import (
     METHOD,
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         metavar="MODEL",
         help=f"a taught network in place of a method: a folder of isotherm sequence train{known}",
     )
+    add_parquet(parser)
     add_flags(parser, LearnedConfig, "the network (--model)")
     add_flags(parser, PrepareSettings, "the recording")
     add_flags(parser, FeaturesConfig, "maps (a network brings its own)", prefix="maps")
@@ -56,16 +58,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Find, measure, write, and say what was found; 3 where some of several recordings could not be used, 1 if all."""
     settings = _settings(arguments)
     places = places_of(arguments.paths)
-    scale = from_flags(ScaleSettings, arguments)
+    scale, out = from_flags(ScaleSettings, arguments), RecordingsOutput(arguments.output, arguments.parquet)
     if len(places) == 1 and places[0].named and not scale.asked:
-        return _one(places[0].path, arguments.output, settings)
+        return _one(places[0].path, out, settings)
     with bar() as progress:
         if scale.asked:
-            batch = segment_in_chunks(
-                places, arguments.output, settings, scale=scale, model=arguments.model, progress=progress
-            )
+            batch = segment_in_chunks(places, out, settings, scale=scale, model=arguments.model, progress=progress)
         else:
-            batch = segment_recordings(places, arguments.output, settings, progress=progress)
+            batch = segment_recordings(places, out, settings, progress=progress)
     return _tell(batch, arguments.output)
 
 
@@ -105,10 +105,12 @@ def _given(arguments: argparse.Namespace, config_type: type, prefix: str) -> lis
     return ["--" + name.replace("_", "-") for name in names if getattr(arguments, name) is not None]
 
 
-def _one(path: Path, folder: Path, settings: SegmentSettings) -> int:
+def _one(path: Path, out: RecordingsOutput, settings: SegmentSettings) -> int:
+    summary = out.open()
     with bar() as progress:
         result = segment_recording(path, settings, progress=progress)
-    written = write_segmentation(result, folder, settings)
+    written = write_segmentation(result, out.folder, settings)
+    summary.write_tables([summary_row(result.name, "", result)])
     print(f"{result.name}: {len(result.defects)} defects")
     for defect in result.defects:
         print(f"  {_line(defect)}")

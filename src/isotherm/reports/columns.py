@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args, get_type_hints
 
 from isotherm.core.errors import MissingExtraError
 from isotherm.core.findings import Finding, ImageResult, TemperatureStats
@@ -25,6 +25,23 @@ class Column:
 
     name: str
     kind: Kind
+
+
+def columns_of(rows: type) -> tuple[Column, ...]:
+    """Return the columns for rows that are dataclasses of texts, numbers and flags, each of which may be missing."""
+    hints = get_type_hints(rows)
+    return tuple(Column(item.name, _kind_of(hints[item.name])) for item in fields(rows))
+
+
+def _kind_of(hint: Any) -> Kind:
+    known: dict[Any, Kind] = {str: "text", int: "whole", float: "number", bool: "flag"}
+    (kind,) = (known[part] for part in get_args(hint) or (hint,) if part in known)
+    return kind
+
+
+def cells_of(row: Any) -> Cells:
+    """Return the cells of a dataclass for `columns_of`; an empty text is none."""
+    return {item.name: None if (value := getattr(row, item.name)) == "" else value for item in fields(row)}
 
 
 def _columns(**kinds: Kind) -> tuple[Column, ...]:

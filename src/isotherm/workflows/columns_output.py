@@ -44,7 +44,7 @@ class ColumnsTarget:
     objects: Objects
 
     @classmethod
-    def open(cls, url: str | Path, *, overwrite: bool = False) -> ColumnsTarget:
+    def open(cls, url: str | Path, *, overwrite: bool | None = False) -> ColumnsTarget:
         """Open an address before the work begins, so that nobody waits for what cannot be written.
 
         Parameters
@@ -52,7 +52,8 @@ class ColumnsTarget:
         url
             A folder, which is made where it is missing, or ``s3://bucket/prefix``.
         overwrite
-            Replace tables that an earlier run has finished; what an interrupted one left is always replaced.
+            Replace tables that an earlier run has finished; what an interrupted one left is always replaced. None: they
+            are not replaced, and nobody can ask for that.
 
         Raises
         ------
@@ -106,6 +107,11 @@ class ColumnsTarget:
         self.objects.write(MARKER, text.encode() + b"\n")
 
 
+def open_tables(url: str | None, *, overwrite: bool | None = False) -> ColumnsTarget | None:
+    """Open the place for tables where one is asked for; see `ColumnsTarget.open`."""
+    return None if url is None else ColumnsTarget.open(url, overwrite=overwrite)
+
+
 def _rows_of(result: ImageResult) -> Rows:
     yield "results", result_row(result)
     for row in finding_rows(result):
@@ -124,7 +130,7 @@ def _parts(tables: Tables, inputs: Iterator[Rows], size: int) -> Iterator[Mappin
         first = False
 
 
-def _refuse_others(objects: Objects, *, overwrite: bool) -> None:
+def _refuse_others(objects: Objects, *, overwrite: bool | None) -> None:
     names = [entry.name for entry in objects.entries()]
     strange = [name for name in names if name != MARKER and not _PART.fullmatch(name)]
     complete = _complete(objects)
@@ -132,7 +138,8 @@ def _refuse_others(objects: Objects, *, overwrite: bool) -> None:
         shown = ", ".join((strange or names)[:3])
         raise OutputError(f"{objects.url} holds other things than tables of isotherm ({shown}); name another place")
     if complete and not overwrite:
-        raise OutputError(f"{objects.url} holds tables already: replace them (--overwrite), or name another place")
+        way = "remove them" if overwrite is None else "replace them (--overwrite)"
+        raise OutputError(f"{objects.url} holds tables already: {way}, or name another place")
 
 
 def _complete(objects: Objects) -> bool | None:

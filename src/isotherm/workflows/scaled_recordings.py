@@ -15,6 +15,7 @@ from isotherm.core.progress import Progress
 from isotherm.scaleout.driving import Task
 from isotherm.scaleout.plan import OtherRunError
 from isotherm.workflows.reading import fingerprint
+from isotherm.workflows.recordings_output import RecordingsOutput, Summary
 from isotherm.workflows.run_folder import LEDGER
 from isotherm.workflows.scaled import RunFile, ScaleSettings, work_through
 from isotherm.workflows.sequence_batch import Place, named
@@ -38,27 +39,28 @@ def place_of(item: str) -> tuple[Place, str]:
 def work_through_recordings(
     task: Task,
     places: Sequence[Place],
-    folder: Path,
+    out: RecordingsOutput,
     *,
     settings: Mapping[str, Any],
     scale: ScaleSettings,
     progress: Progress,
-) -> Iterator[list[Any]]:
-    """Do what is missing of a run, and give its rows to the block, read from JSON; see `work_through`.
+) -> Iterator[tuple[list[Any], Summary]]:
+    """Do what is missing of a run, and give its rows, read from JSON, and where to sum them up to the block.
 
     Parameters
     ----------
     task
         Its items are those of `items_of`.
-    folder
-        Where the results go; the ledger lies there too.
+    out
+        Where the results go; the ledger lies in its folder.
     settings
         What rows depend on beside the recordings, as plain values.
 
     Raises
     ------
     OutputError
-        The folder cannot be written, or holds a run that was begun with other recordings or settings.
+        The folder cannot be written, there are tables already, or it holds a run that was begun with other recordings
+        or settings.
     IsothermError
         As `isotherm.workflows.scaled.work_through` does.
     """
@@ -67,10 +69,12 @@ def work_through_recordings(
         "recordings": fingerprint((place.name, place.path) for place in places),
         "isotherm": version("isotherm"),
     }
-    run = RunFile(scale, make_folder(folder) / LEDGER, chunk=CHUNK)
+    folder = make_folder(out.folder)
+    run = RunFile(scale, folder / LEDGER, chunk=CHUNK)
+    summary = out.open(begun=run.begun())
     try:
         with work_through(run, task, identity=identity, about={}, progress=progress) as held:
             remove_unfinished(folder, *(folder / name for _, name in named(places)))
-            yield [json.loads(row) for row in held.rows()]
+            yield [json.loads(row) for row in held.rows()], summary
     except OtherRunError as error:
         raise OutputError(f"{folder} was begun with other recordings or settings; name another folder") from error

@@ -17,6 +17,7 @@ from isotherm.sequences.defect_model import DefectModel, LearnedConfig
 from isotherm.sequences.defects import DefectRules
 from isotherm.sequences.features import FeaturesConfig
 from isotherm.sequences.segment import SEGMENT_METHODS
+from isotherm.workflows.recordings_output import RecordingsOutput
 from isotherm.workflows.scaled import ScaleSettings
 from isotherm.workflows.scaled_recordings import items_of, place_of, work_through_recordings
 from isotherm.workflows.sequence_batch import Batch, Place, SummaryRow, segment_place, summed
@@ -28,7 +29,7 @@ FUNCTION = f"{__name__}:segment_chunk"
 
 def segment_in_chunks(
     places: Sequence[Place],
-    folder: Path,
+    out: RecordingsOutput,
     settings: SegmentSettings,
     *,
     scale: ScaleSettings,
@@ -49,11 +50,12 @@ def segment_in_chunks(
     IsothermError
         As `segment_recordings` does, and as `isotherm.workflows.scaled.work_through` does.
     """
-    task = Task(FUNCTION, _set_up(settings, folder, model), items_of(places), _failed, "recordings")
-    with work_through_recordings(
-        task, places, folder, settings=settings.described(), scale=scale, progress=progress
-    ) as rows:
-        return summed(places, [row and from_plain(SummaryRow, row) for row in rows], folder)
+    task = Task(FUNCTION, _set_up(settings, out.folder, model), items_of(places), _failed, "recordings")
+    with work_through_recordings(task, places, out, settings=settings.described(), scale=scale, progress=progress) as (
+        rows,
+        summary,
+    ):
+        return summed(places, [row and from_plain(SummaryRow, row) for row in rows], summary)
 
 
 def _set_up(settings: SegmentSettings, folder: Path, model: str | None) -> str:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 from isotherm.core.errors import DataError, IsothermError, OutputError, UsageError, one_line
-from isotherm.core.files import csv_of, make_folder, write_whole
+from isotherm.core.files import make_folder
 from isotherm.core.progress import Progress, silent
 from isotherm.datasets.label_table import some
 from isotherm.workflows.output_names import output_names
 from isotherm.workflows.reading import printable
+from isotherm.workflows.recordings_output import RecordingsOutput, Summary
 from isotherm.workflows.sequence_data import is_no_recording, opens, recordings_in
-from isotherm.workflows.sequence_segment import Segmented, SegmentSettings, segment_recording, short, write_segmentation
+from isotherm.workflows.sequence_segment import Segmented, SegmentSettings, segment_recording, write_segmentation
 
-SUMMARY = "summary.csv"
 _LOOKED_AT = 3
 """Files of a folder that are tried before it is taken for one recording, a file for each frame."""
 
@@ -79,9 +79,9 @@ def _places(path: Path) -> list[Place]:
 
 
 def segment_recordings(
-    places: Sequence[Place], folder: Path, settings: SegmentSettings, *, progress: Progress = silent
+    places: Sequence[Place], out: RecordingsOutput, settings: SegmentSettings, *, progress: Progress = silent
 ) -> Batch:
-    """Segment recordings into a folder each, and write ``summary.csv``.
+    """Segment recordings into a folder each, and write ``summary.csv`` and the tables.
 
     Files in a folder that are no recordings at all are left out with a note.
 
@@ -90,16 +90,17 @@ def segment_recordings(
     ConfigError, UnknownNameError
         A setting or a name is wrong.
     OutputError
-        The folder cannot be written.
+        The folder cannot be written, or there are tables already.
     DataError
         No file is a recording.
     """
-    make_folder(folder)
+    make_folder(out.folder)
+    summary = out.open()
     found = list[SummaryRow | None]()
     for place, name in named(places):
-        found.append(segment_place(place, name, folder, settings))
+        found.append(segment_place(place, name, out.folder, settings))
         progress(len(found), len(places), "recordings")
-    return summed(places, found, folder)
+    return summed(places, found, summary)
 
 
 def named(places: Sequence[Place]) -> list[tuple[Place, str]]:
@@ -118,7 +119,7 @@ def segment_place(place: Place, name: str, folder: Path, settings: SegmentSettin
     try:
         found = segment_recording(place.path, settings)
         write_segmentation(found, folder / name, settings)
-        return _row(place, name, found)
+        return summary_row(place.name, name, found)
     except (UsageError, OutputError):
         raise
     except IsothermError as error:
@@ -132,24 +133,25 @@ def reason_of(error: IsothermError, place: Place) -> str:
     return one_line(error).removeprefix(f"{place.path}: ").removeprefix(f"{place.name}: ")
 
 
-def summed(places: Sequence[Place], found: Sequence[SummaryRow | None], folder: Path) -> Batch:
-    """Write ``summary.csv`` and return what came of all; raises DataError where no file is a recording."""
+def summed(places: Sequence[Place], found: Sequence[SummaryRow | None], summary: Summary) -> Batch:
+    """Write the rows and return what came of all; raises DataError where no file is a recording."""
     rows = [row for row in found if row is not None]
     others = [place.name for place, row in zip(places, found, strict=True) if row is None]
     if not rows:
         raise DataError(f"no recording among {len(places)} files: {some(others)}")
-    write_whole(folder / SUMMARY, _table(rows))
+    summary.write(rows)
     notes = (f"{len(others)} files are no recordings: {some(others)}",) if others else ()
     return Batch(tuple(rows), notes)
 
 
-def _row(place: Place, name: str, found: Segmented) -> SummaryRow:
+def summary_row(recording: str, folder: str, found: Segmented) -> SummaryRow:
+    """Return the row of a recording that was segmented."""
     defects = found.defects
     scores = [defect.score for defect in defects if defect.score is not None]
     diameters = [defect.diameter_mm for defect in defects if defect.diameter_mm is not None]
     return SummaryRow(
-        recording=place.name,
-        folder=name,
+        recording=recording,
+        folder=folder,
         status="done",
         defects=len(defects),
         rejected=sum(defect.verdict == "reject" for defect in defects),
@@ -158,7 +160,3 @@ def _row(place: Place, name: str, found: Segmented) -> SummaryRow:
         largest_diameter_mm=max(diameters, default=None),
         highest_score=max(scores, default=None),
     )
-
-
-def _table(rows: Sequence[SummaryRow]) -> bytes:
-    return csv_of([item.name for item in fields(SummaryRow)], (short(asdict(row)) for row in rows))

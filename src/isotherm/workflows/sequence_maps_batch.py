@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from isotherm.core.config import from_mapping, to_mapping
 from isotherm.core.device import on_device, wanted
 from isotherm.core.errors import DataError, IsothermError, OutputError, UsageError
-from isotherm.core.files import csv_of, make_folder, write_whole
+from isotherm.core.files import make_folder
 from isotherm.core.progress import Progress, silent
 from isotherm.reports.plain import dumps, from_plain
 from isotherm.scaleout.driving import Task
 from isotherm.sequences import MAP_METHODS
+from isotherm.workflows.recordings_output import RecordingsOutput, Summary
 from isotherm.workflows.scaled import ScaleSettings
 from isotherm.workflows.scaled_recordings import items_of, place_of, work_through_recordings
-from isotherm.workflows.sequence_batch import SUMMARY, Place, named, reason_of
+from isotherm.workflows.sequence_batch import Place, named, reason_of
 from isotherm.workflows.sequence_data import is_no_recording
-from isotherm.workflows.sequence_maps import make_maps, write_maps
+from isotherm.workflows.sequence_maps import MapsResult, make_maps, write_maps
 from isotherm.workflows.sequence_opening import PrepareSettings
 
 FUNCTION = f"{__name__}:map_chunk"
@@ -69,31 +70,33 @@ class MapsRow:
 
 def map_recordings(
     places: Sequence[Place],
-    folder: Path,
+    out: RecordingsOutput,
     settings: MapSettings,
     *,
     scale: ScaleSettings,
     progress: Progress = silent,
 ) -> list[MapsRow]:
-    """Make maps of recordings in a folder each, and write ``summary.csv``; in chunks, where `scale` asks for that.
+    """Make maps of recordings in a folder each, and write ``summary.csv`` and the tables; in chunks, where asked for.
 
     Raises
     ------
     ConfigError, UnknownNameError, OutputError
-        A setting is wrong, or the folder cannot be written or holds a run with other settings.
+        A setting is wrong, the folder cannot be written or holds a run with other settings, or there are tables
+        already.
     DataError
         No file is a recording.
     IsothermError
         As `isotherm.workflows.scaled.work_through` does.
     """
-    make_folder(folder)
     if scale.asked:
-        return _in_chunks(places, folder, settings, scale, progress)
+        return _in_chunks(places, out, settings, scale, progress)
+    make_folder(out.folder)
+    summary = out.open()
     rows = list[MapsRow]()
     for place, name in named(places):
-        rows.append(map_place(place, name, folder, settings))
+        rows.append(map_place(place, name, out.folder, settings))
         progress(len(rows), len(places), "recordings")
-    _write_summary(rows, folder)
+    _sum_up(rows, summary)
     return rows
 
 
@@ -107,19 +110,24 @@ def map_place(place: Place, name: str, folder: Path, settings: MapSettings) -> M
     except IsothermError as error:
         status = "skipped" if is_no_recording(error) and not place.named else "failed"
         return MapsRow(place.name, "", status, reason=reason_of(error, place))
+    return maps_row(place.name, name, result)
+
+
+def maps_row(recording: str, folder: str, result: MapsResult) -> MapsRow:
+    """Return the row of a recording that has maps."""
     failed = "; ".join(f"no {method}: {why}" for method, why in result.failed.items())
-    return MapsRow(place.name, name, "done", sum(len(stack.names) for stack in result.stacks), failed)
+    return MapsRow(recording, folder, "done", sum(len(stack.names) for stack in result.stacks), failed)
 
 
 def _in_chunks(
-    places: Sequence[Place], folder: Path, settings: MapSettings, scale: ScaleSettings, progress: Progress
+    places: Sequence[Place], out: RecordingsOutput, settings: MapSettings, scale: ScaleSettings, progress: Progress
 ) -> list[MapsRow]:
     described = settings.described()
-    setup = json.dumps({**described, "folder": str(folder.resolve()), "device": wanted()})
+    setup = json.dumps({**described, "folder": str(out.folder.resolve()), "device": wanted()})
     task = Task(FUNCTION, setup, items_of(places), _failed, "recordings")
-    with work_through_recordings(task, places, folder, settings=described, scale=scale, progress=progress) as found:
-        rows = [from_plain(MapsRow, row) for row in found]
-        _write_summary(rows, folder)
+    with work_through_recordings(task, places, out, settings=described, scale=scale, progress=progress) as held:
+        rows, summary = [from_plain(MapsRow, row) for row in held[0]], held[1]
+        _sum_up(rows, summary)
     return rows
 
 
@@ -135,8 +143,8 @@ def map_chunk(setup: str, items: Sequence[str]) -> list[str]:
         return [dumps(map_place(*place_of(item), folder, settings)) for item in items]
 
 
-def _write_summary(rows: Sequence[MapsRow], folder: Path) -> None:
+def _sum_up(rows: Sequence[MapsRow], summary: Summary) -> None:
     used = [row for row in rows if row.status != "skipped"]
     if not used:
         raise DataError(f"no recording among {len(rows)} files")
-    write_whole(folder / SUMMARY, csv_of([item.name for item in fields(MapsRow)], map(asdict, used)))
+    summary.write(used)
