@@ -93,7 +93,8 @@ class Site(_Edited, Table):
     """A place with cameras; it has categories, images and models of its own.
 
     ``settings`` is a mapping of `isotherm.workflows.service.sites.SiteSettings`. ``active_model`` is the one pointer
-    that says which model version judges new images. The counters save a count over millions of rows.
+    that says which model version judges new images; ``active_anomaly_model`` scores them beside it. The counters save
+    a count over millions of rows.
     ``assets_version`` grows with each change of its assets; 0: it has never had any.
     """
 
@@ -102,6 +103,7 @@ class Site(_Edited, Table):
     note: Mapped[str] = mapped_column(Text, default="")
     settings: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
     active_model: Mapped[str | None] = mapped_column(Id, default=None)
+    active_anomaly_model: Mapped[str | None] = mapped_column(Id, default=None)
     images: Mapped[int] = mapped_column(Integer, default=0)
     findings: Mapped[int] = mapped_column(Integer, default=0)
     bytes: Mapped[int] = mapped_column(BigInteger, default=0)
@@ -180,6 +182,7 @@ class Image(_Edited, Table):
     ``common`` images belong to no site. ``label`` is the verdict of the latest inspection, for filters. ``matched_by``
     says how its asset was found (``hand``, ``tag``, ``name``, ``position``), ``match_note`` why none was, or what
     speaks against it. ``load_percent`` is the load of the asset when it was taken [% of its rated current].
+    ``anomalous`` says whether the latest inspection's score is above its threshold; None without one.
     """
 
     __tablename__ = "image"
@@ -199,6 +202,14 @@ class Image(_Edited, Table):
             "id",
             sqlite_where=text("match_note <> ''"),
             postgresql_where=text("match_note <> ''"),
+        ),
+        Index("ix_image_anomalous", "id", sqlite_where=text("anomalous = 1"), postgresql_where=text("anomalous")),
+        Index(
+            "ix_image_site_id_anomalous",
+            "site_id",
+            "id",
+            sqlite_where=text("anomalous = 1"),
+            postgresql_where=text("anomalous"),
         ),
     )
     site_id: Mapped[str | None] = mapped_column(ForeignKey("site.id"), default=None)
@@ -221,6 +232,7 @@ class Image(_Edited, Table):
     severity_rank: Mapped[int] = mapped_column(Integer, default=-1)
     latest_inspection: Mapped[str | None] = mapped_column(Id, default=None)
     label: Mapped[str | None] = mapped_column(Name, default=None)
+    anomalous: Mapped[bool | None] = mapped_column(Boolean, default=None)
     thumbnail: Mapped[str | None] = mapped_column(Digest, default=None, index=True)
 
 
@@ -247,7 +259,10 @@ class ModelVersion(_Made, Table):
 
 
 class Activation(_Made, Table):
-    """One switch of a site's active model; rolling back is one more. ``number`` counts those of a site from 1."""
+    """One switch of a site's active model; rolling back is one more. ``number`` counts those of a site from 1.
+
+    ``kind`` is that of the version.
+    """
 
     __tablename__ = "activation"
     __table_args__ = (UniqueConstraint("site_id", "number"),)
@@ -256,12 +271,14 @@ class Activation(_Made, Table):
     model_id: Mapped[str | None] = mapped_column(Id, default=None)
     previous: Mapped[str | None] = mapped_column(Id, default=None)
     actor: Mapped[str] = mapped_column(Name, default="")
+    kind: Mapped[str] = mapped_column(String(16), default="classifier")
 
 
 class Inspection(_Made, Table):
     """What was said of an image once, by rules and perhaps by a model version.
 
-    ``label`` is the verdict of a classifier (``probabilities`` by category), ``score`` that of an anomaly model.
+    ``label`` is the verdict of a classifier (``probabilities`` by category), ``score`` that of the anomaly model
+    ``anomaly_model_id``.
     Where no category was given (``rejected``), ``reason`` says why; ``distance`` is that to what was learnt.
     ``result`` is the whole `isotherm.core.findings.ImageResult`, plain. ``status`` is ``ok`` or ``failed`` (``error``).
     """
@@ -281,6 +298,7 @@ class Inspection(_Made, Table):
     distance: Mapped[float | None] = mapped_column(Float, default=None)
     probabilities: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
     score: Mapped[float | None] = mapped_column(Float, default=None)
+    anomaly_model_id: Mapped[str | None] = mapped_column(Id, default=None)
     severity_rank: Mapped[int] = mapped_column(Integer, default=-1)
     result: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
 
