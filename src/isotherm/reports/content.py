@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from heapq import heappush, heappushpop
 from typing import Any
 
 from isotherm.core.findings import Finding, ImageResult, Inspection, Verdict
@@ -14,6 +16,9 @@ CAUTION = "caution: "
 """How notes begin that say why a temperature may be wrong."""
 DETAILS = 50
 """How many pictures get a block of their own in a report for people; the tables have all of them."""
+_Use = tuple[int, str, str, str]
+LISTED = 5_000
+"""How many pictures the report of a run lists; of more it lists the worst. The tables have all of them."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +70,17 @@ class Report:
     totals, grades
         The summary.
     ranked
-        What could be read, worst first.
+        What could be read, worst first; only the worst where there is more than a report can hold.
     failed
-        What could not be read, in input order.
+        What could not be read, in input order; only the first where there is more than a report can hold.
     parameters
         The scene's parameters with their sources, most used first.
     limits
         What the model never saw and cannot know, one sentence each; empty without a model.
+    attention, unjudged
+        How many pictures need attention, and how many have a finding that the severity table cannot judge.
+    hottest_c
+        The highest temperature of all pictures [°C], None where there is none.
     pictures
         Image name -> JPEG for a report that shows pictures.
     """
@@ -83,6 +92,9 @@ class Report:
     failed: tuple[ImageResult, ...]
     parameters: tuple[ParameterUse, ...]
     limits: tuple[str, ...]
+    attention: int
+    unjudged: int
+    hottest_c: float | None
     pictures: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     @property
@@ -90,21 +102,114 @@ class Report:
         """The worst pictures, which a report for people shows one by one."""
         return self.ranked[:DETAILS]
 
+    @property
+    def complete(self) -> bool:
+        """Whether `ranked` holds every picture that could be read."""
+        return len(self.ranked) == self.totals.read
+
 
 def build_report(inspection: Inspection, pictures: Mapping[str, bytes] | None = None) -> Report:
     """Count, rank and word what an inspection found."""
-    results = inspection.results
-    read = [result for result in results if result.status == "ok"]
-    return Report(
-        inspection=inspection,
-        totals=_totals(results, judged=inspection.model is not None),
-        grades=tuple(_grades(read)),
-        ranked=ranked(read),
-        failed=tuple(result for result in results if result.status == "failed"),
-        parameters=tuple(_parameters(read)),
-        limits=tuple(_limits(inspection)),
-        pictures=pictures or {},
-    )
+    gathering = Gathering(inspection.model)
+    for result in inspection.results:
+        gathering.add(result)
+    return gathering.report(inspection, pictures)
+
+
+class Gathering:
+    """What a report says, from results that are shown one after the other.
+
+    Parameters
+    ----------
+    model
+        What the run was judged with, None for nothing.
+    most
+        How many of the worst and of the failed pictures are held; None for all.
+    """
+
+    def __init__(self, model: Mapping[str, Any] | None, *, most: int | None = None) -> None:
+        self._model, self._most = model, most
+        self._counts = Counter[str]()
+        self._grades = Counter[tuple[int, str, str]]()
+        self._uses = Counter[_Use]()
+        self._worst: list[tuple[tuple[float, ...], int, ImageResult]] = []
+        self._failed: list[ImageResult] = []
+        self._hottest_c: float | None = None
+
+    def add(self, result: ImageResult) -> None:
+        """Count one result; results come in input order."""
+        self._counts["images"] += 1
+        if result.status == "failed":
+            self._counts["failed"] += 1
+            if self._most is None or len(self._failed) < self._most:
+                self._failed.append(result)
+            return
+        self._counts.update({name: int(count(result)) for name, count in _COUNTS.items()})
+        if verdict := verdict_of(result):
+            self._grades[verdict.rank, verdict_label(verdict), verdict.action] += 1
+        self._uses.update(_uses(result))
+        self._see_temperatures(result)
+        self._rank(result)
+
+    def _see_temperatures(self, result: ImageResult) -> None:
+        stats = result.temperatures
+        if stats is None:
+            return
+        self._hottest_c = stats.max_c if self._hottest_c is None else max(self._hottest_c, stats.max_c)
+        low, high = _span_of(self._model)
+        self._counts["beyond"] += stats.min_c < low or stats.max_c > high
+
+    def _rank(self, result: ImageResult) -> None:
+        # Of equals the first one is the worst; its number settles it before results are compared.
+        entry = (_badness(result), -self._counts["images"], result)
+        if self._most is None or len(self._worst) < self._most:
+            heappush(self._worst, entry)
+        else:
+            heappushpop(self._worst, entry)
+
+    @property
+    def totals(self) -> Totals:
+        """The counts so far."""
+        counts = self._counts
+        return Totals(
+            images=counts["images"],
+            failed=counts["failed"],
+            judged=self._model is not None,
+            anomalies=counts["anomalies"],
+            hotspots=counts["hotspots"],
+            with_hotspots=counts["with_hotspots"],
+            without_temperatures=counts["without_temperatures"],
+        )
+
+    @property
+    def ranked(self) -> tuple[ImageResult, ...]:
+        """The pictures that are held, worst first."""
+        return tuple(result for _, _, result in sorted(self._worst, key=lambda entry: entry[:2], reverse=True))
+
+    @property
+    def failed(self) -> tuple[ImageResult, ...]:
+        """What could not be read and is held, in input order."""
+        return tuple(self._failed)
+
+    def report(self, inspection: Inspection, pictures: Mapping[str, bytes] | None = None) -> Report:
+        """Return the report on what was shown."""
+        counts = self._counts
+        return Report(
+            inspection=inspection,
+            totals=self.totals,
+            grades=tuple(
+                GradeCount(label=label, rank=rank, action=action, images=images)
+                for (rank, label, action), images in sorted(self._grades.items(), reverse=True)
+            ),
+            ranked=self.ranked,
+            failed=self.failed,
+            parameters=tuple(_parameters(self._uses)),
+            limits=tuple(_limits(self._model, known=counts["with_temperatures"], beyond=counts["beyond"])),
+            attention=counts["attention"],
+            unjudged=counts["unjudged"],
+            hottest_c=self._hottest_c,
+            pictures=pictures or {},
+        )
 
 
 def ranked(results: Iterable[ImageResult]) -> tuple[ImageResult, ...]:
@@ -195,26 +300,16 @@ def cautions(result: ImageResult) -> list[str]:
     return [note for note in result.notes if note.startswith(CAUTION)]
 
 
-def _totals(results: tuple[ImageResult, ...], *, judged: bool) -> Totals:
-    read = [result for result in results if result.status == "ok"]
-    return Totals(
-        images=len(results),
-        failed=len(results) - len(read),
-        judged=judged,
-        anomalies=sum(map(is_anomaly, read)),
-        hotspots=sum(len(result.hotspots) for result in read),
-        with_hotspots=sum(bool(result.hotspots) for result in read),
-        without_temperatures=sum(not result.radiometric for result in read),
-    )
-
-
-def _grades(read: list[ImageResult]) -> list[GradeCount]:
-    verdicts = [verdict for result in read if (verdict := verdict_of(result))]
-    counts = Counter((verdict.rank, verdict_label(verdict), verdict.action) for verdict in verdicts)
-    return [
-        GradeCount(label=label, rank=rank, action=action, images=images)
-        for (rank, label, action), images in sorted(counts.items(), reverse=True)
-    ]
+_COUNTS: Mapping[str, Callable[[ImageResult], int]] = {
+    "anomalies": is_anomaly,
+    "hotspots": lambda result: len(result.hotspots),
+    "with_hotspots": lambda result: bool(result.hotspots),
+    "without_temperatures": lambda result: not result.radiometric,
+    "with_temperatures": lambda result: result.temperatures is not None,
+    "attention": needs_attention,
+    "unjudged": cannot_judge,
+}
+"""What is counted of the pictures that could be read."""
 
 
 _PARAMETERS = {
@@ -238,19 +333,19 @@ def parameter_text(name: str, param: Param) -> tuple[str, str]:
     return title, f"{param.value:.4g}" + ("" if param.unit == "1" else f" {param.unit}")
 
 
-def _parameters(read: list[ImageResult]) -> list[ParameterUse]:
+def _uses(result: ImageResult) -> Iterator[_Use]:
     order = list(_PARAMETERS)
-    uses = Counter(
-        (order.index(name) if name in order else len(order), *parameter_text(name, param), str(param.source))
-        for result in read
-        for name, param in result.scene.items()
-    )
+    for name, param in result.scene.items():
+        place = order.index(name) if name in order else len(order)
+        yield place, *parameter_text(name, param), str(param.source)
+
+
+def _parameters(uses: Counter[_Use]) -> list[ParameterUse]:
     rows = sorted(uses.items(), key=lambda item: (item[0][0], item[0][1], -item[1], item[0][2:]))
     return [ParameterUse(name, value, source, images) for (_, name, value, source), images in rows]
 
 
-def _limits(inspection: Inspection) -> list[str]:
-    model = inspection.model
+def _limits(model: Mapping[str, Any] | None, *, known: int, beyond: int) -> list[str]:
     if model is None:
         return []
     data: dict[str, Any] = model.get("data", {})
@@ -261,17 +356,18 @@ def _limits(inspection: Inspection) -> list[str]:
         "there can score high without being faulty.",
         "What differs from normal less than the normal images differ from one another cannot be found.",
     ]
-    return [*said, *_beyond_span(inspection)]
+    low, high = _span_of(model)
+    if low > -math.inf:
+        said.append(
+            f"Its normal images lie between {low:.1f} and {high:.1f} °C; {beyond} of {known} inspected pictures have "
+            "temperatures beyond that."
+        )
+    return said
 
 
-def _beyond_span(inspection: Inspection) -> list[str]:
-    inputs: dict[str, Any] = (inspection.model or {}).get("inputs", {})
+def _span_of(model: Mapping[str, Any] | None) -> tuple[float, float]:
+    """Return the temperatures that a model has seen [°C]; without bounds where it looks at none."""
+    inputs: dict[str, Any] = (model or {}).get("inputs", {})
     if inputs.get("kind") != "temperature":
-        return []
-    low, high = inputs["low"], inputs["high"]
-    known = [result.temperatures for result in inspection.results if result.temperatures]
-    beyond = sum(stats.min_c < low or stats.max_c > high for stats in known)
-    return [
-        f"Its normal images lie between {low:.1f} and {high:.1f} °C; {beyond} of {len(known)} inspected pictures have "
-        "temperatures beyond that."
-    ]
+        return -math.inf, math.inf
+    return inputs["low"], inputs["high"]

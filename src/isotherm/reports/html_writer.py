@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from isotherm.core.findings import ImageResult
 from isotherm.reports.content import (
     Report,
-    cannot_judge,
     facts,
     foremost,
-    needs_attention,
     parameter_text,
 )
 from isotherm.reports.describing import label_of, level_of, model_card, plain_text, settings_groups
@@ -44,11 +43,12 @@ class HtmlWriter:
             card=model_card(inspection.model or {}),
             settings=settings_groups(inspection.settings),
             lead=_lead(report),
-            hottest_c=max((stats.max_c for result in report.ranked if (stats := result.temperatures)), default=None),
+            hottest_c=report.hottest_c,
             style=style(),
             first=FIRST,
             regions=REGIONS,
             uses=USES,
+            listed=_listed(report),
             many=_many,
             level=lambda verdict: level_of(verdict, inspection.severity_table),
             label=label_of,
@@ -66,14 +66,23 @@ class HtmlWriter:
         return page.encode("utf-8", "backslashreplace")
 
 
+def _listed(report: Report) -> Sequence[ImageResult]:
+    """Return the pictures of the table of all, in input order; where they are too many the worst, worst first."""
+    if not report.complete:
+        return report.ranked
+    return [result for result in report.inspection.results if result.status == "ok"]
+
+
 def _lead(report: Report) -> str:
     totals = report.totals
     if not totals.read:
         return "None of the files could be inspected."
     sentences = [_verdict(report)]
-    if unjudged := sum(map(cannot_judge, report.ranked)):
-        have = "has" if unjudged == 1 else "have"
-        sentences.append(f"{_many(unjudged, 'picture')} {have} hot regions that the severity table cannot judge.")
+    if report.unjudged:
+        have = "has" if report.unjudged == 1 else "have"
+        sentences.append(
+            f"{_many(report.unjudged, 'picture')} {have} hot regions that the severity table cannot judge."
+        )
     if totals.failed:
         sentences.append(f"{totals.failed} could not be inspected.")
     return " ".join(sentences)
@@ -84,10 +93,9 @@ def _verdict(report: Report) -> str:
     pictures = _many(totals.read, "picture")
     if not totals.judged and report.inspection.severity_table is None:
         return f"{_many(totals.hotspots, 'hot region')} in {pictures}, judged by no table of severity."
-    attention = sum(map(needs_attention, report.ranked))
-    if attention == 0:
+    if report.attention == 0:
         return f"None of {pictures} was found to need attention by the criteria below."
-    return f"{attention} of {pictures} {'needs' if attention == 1 else 'need'} attention."
+    return f"{report.attention} of {pictures} {'needs' if report.attention == 1 else 'need'} attention."
 
 
 def _uncertain(result: ImageResult) -> bool:
@@ -152,6 +160,7 @@ def _origin(result: ImageResult) -> str:
         for name, param in result.scene.items()
         for title, value in (parameter_text(name, param),)
     ]
+    parts += [f"{annotation} ({annotation.source})" for annotation in result.texts]
     return " · ".join([*parts, f"sha256 {result.digest}"])
 
 
