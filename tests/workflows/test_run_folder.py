@@ -10,6 +10,7 @@ from isotherm.core.errors import OutputError
 from isotherm.core.findings import ImageResult
 from isotherm.testing.reports import sample_reports
 from isotherm.workflows.run_folder import JOURNAL, Existing, Journal, open_run
+from isotherm.workflows.run_place import FolderPlace
 
 HEADER: dict[str, Any] = {"started_at": "now", "identity": {"scene": {"emissivity": 0.9}, "input_files": "ab"}}
 RESULTS = [result for result in sample_reports()["a model"].inspection.results if not (result.panel or result.mask)] + [
@@ -18,13 +19,13 @@ RESULTS = [result for result in sample_reports()["a model"].inspection.results i
 
 
 def begun(out: Path, count: int = 3) -> None:
-    journal = open_run(out, HEADER, "refuse")
+    journal = open_run(FolderPlace(out), HEADER, "refuse")
     journal.append(RESULTS[:count])
     journal.close()
 
 
 def again(out: Path, existing: Existing, header: dict[str, Any] = HEADER) -> Journal:
-    journal = open_run(out, header, existing)
+    journal = open_run(FolderPlace(out), header, existing)
     journal.close()
     return journal
 
@@ -52,7 +53,7 @@ def test_what_follows_a_cut_is_appended_behind_it(tmp_path: Path) -> None:
     begun(tmp_path)
     path = tmp_path / JOURNAL
     path.write_bytes(path.read_bytes()[:-5])
-    journal = open_run(tmp_path, HEADER, "resume")
+    journal = open_run(FolderPlace(tmp_path), HEADER, "resume")
     journal.append(RESULTS[2:5])
     journal.close()
 
@@ -137,7 +138,7 @@ def test_overwriting_removes_what_a_run_wrote_and_nothing_else(tmp_path: Path) -
 
 
 def test_results_whose_pictures_have_gone_are_done_again(tmp_path: Path) -> None:
-    journal = open_run(tmp_path, HEADER, "refuse")
+    journal = open_run(FolderPlace(tmp_path), HEADER, "refuse")
     kept = ImageResult("a.jpg", "ok", mask="masks/a.png")
     gone = ImageResult("b.jpg", "ok", mask="masks/b.png")
     journal.append([kept, gone, RESULTS[0]])

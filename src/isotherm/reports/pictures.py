@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Callable, Iterable
 
 from PIL import Image
 
@@ -15,25 +14,25 @@ from isotherm.reports.panels import HEADER, MARGIN
 QUALITY = 82
 
 
-def for_page(out: Path, results: Iterable[ImageResult]) -> dict[str, bytes]:
-    """Return the panels below the folder of a run as JPEG, by the name of their input.
+def for_page(read: Callable[[str], bytes], results: Iterable[ImageResult]) -> dict[str, bytes]:
+    """Return the panels of a run as JPEG, by the name of their input; `read` gives one by its name.
 
     Raises
     ------
     OutputError
         A panel that was written has gone or is damaged.
     """
-    return {result.image: _jpeg(out / result.panel) for result in results if result.panel}
+    return {result.image: _jpeg(result.panel, read(result.panel)) for result in results if result.panel}
 
 
-def _jpeg(path: Path) -> bytes:
+def _jpeg(name: str, data: bytes) -> bytes:
     stream = io.BytesIO()
     try:
-        with Image.open(path, formats=("PNG",)) as picture:
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
             # The page says what the two lines at the top say.
             shown = picture.crop((MARGIN, HEADER, *picture.size))
             # Full colour resolution keeps thin outlines and small print sharp.
             shown.save(stream, "JPEG", quality=QUALITY, subsampling="4:4:4", optimize=True)
     except (OSError, SyntaxError) as error:
-        raise OutputError(f"cannot read {path} again: {error}") from error
+        raise OutputError(f"cannot read {name} again: {error}") from error
     return stream.getvalue()

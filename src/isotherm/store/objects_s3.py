@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from isotherm.core.errors import (
@@ -101,6 +101,18 @@ class BucketObjects:
             found = obstore.get(self._store, checked_name(name))
             check_size(what, found.meta["size"], most_bytes)
             return bytes(found.bytes())
+
+    def read_into(self, name: str, stream: IO[bytes], most_bytes: int | None = None) -> None:
+        """Write an object into a file piece by piece; raises OSError where the file cannot be written."""
+        import obstore
+
+        what = self._what(name)
+        with _told(what):
+            found = obstore.get(self._store, checked_name(name))
+            if most_bytes is not None:
+                check_size(what, found.meta["size"], most_bytes)
+            for piece in found.stream():
+                stream.write(piece)
 
     def write(self, name: str, data: bytes, *, new: bool = False) -> None:
         """Put an object, in one request."""

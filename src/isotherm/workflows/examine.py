@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from isotherm.anomaly.inputs import visible
-from isotherm.core.files import npz_of, write_whole
+from isotherm.core.files import npz_of
 from isotherm.core.findings import Finding, ImageResult
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats.overlays import OverlayModel, find
@@ -24,6 +23,7 @@ from isotherm.reports.png import encode_png
 from isotherm.workflows.anomaly_findings import map_at, regions, verdict
 from isotherm.workflows.image_result import image_result, known_values
 from isotherm.workflows.models import Scored, TrainedModel
+from isotherm.workflows.run_place import RunPlace
 
 _REFERENCES = {"autoencoder": "Reconstruction", "padim": "Mean normal", "patchcore": "Nearest normal"}
 
@@ -116,9 +116,9 @@ def _unjudged(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
 
 @dataclass(frozen=True)
 class PictureFiles:
-    """Writes the pictures of one input below the folder of a run."""
+    """Writes the pictures of one input to the place of a run."""
 
-    out: Path
+    place: RunPlace
     panels: bool
     maps: bool
     span: Span | None = None
@@ -127,12 +127,12 @@ class PictureFiles:
     def write(self, name: str, examination: Examination, thermogram: Thermogram) -> ImageResult:
         """Write mask, panel and map as asked for, and return the result with their places in it."""
         result = replace(examination.result, mask=f"masks/{name}.png")
-        write_whole(self.out / result.mask, encode_png(examination.mask.view(np.uint8) * np.uint8(255)))
+        self.place.write(result.mask, encode_png(examination.mask.view(np.uint8) * np.uint8(255)))
         if self.panels:
             result = replace(result, panel=f"panels/{name}.png")
-            write_whole(self.out / result.panel, draw_panel(self._view(examination, thermogram)))
+            self.place.write(result.panel, draw_panel(self._view(examination, thermogram)))
         if self.maps and (arrays := _arrays(examination, thermogram)):
-            write_whole(self.out / "maps" / f"{name}.npz", npz_of(arrays))
+            self.place.write(f"maps/{name}.npz", npz_of(arrays))
         return result
 
     def _view(self, examination: Examination, thermogram: Thermogram) -> View:

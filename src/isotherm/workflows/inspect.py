@@ -18,7 +18,7 @@ from typing import Any
 
 from isotherm.core.config import to_mapping
 from isotherm.core.errors import ConfigError, DataError
-from isotherm.core.files import make_folder, sha256, write_whole
+from isotherm.core.files import sha256
 from isotherm.core.findings import ImageResult, Inspection
 from isotherm.core.progress import Progress, silent
 from isotherm.core.scene import SceneEdit
@@ -38,8 +38,9 @@ from isotherm.workflows.inspect_pictures import PictureWork
 from isotherm.workflows.models import TrainedModel
 from isotherm.workflows.output_names import output_names
 from isotherm.workflows.reading import fingerprint, list_images, read_many
-from isotherm.workflows.remote_inputs import is_remote, refuse_output, settled
-from isotherm.workflows.run_folder import PICTURES, RUN, Existing, Journal, open_run
+from isotherm.workflows.remote_inputs import is_remote, settled
+from isotherm.workflows.run_folder import JOURNAL, PICTURES, RUN, Existing, Journal, open_run
+from isotherm.workflows.run_place import RunPlace, open_place
 from isotherm.workflows.spans import SpanChoice, fixed_span
 from isotherm.workflows.versions import installed
 
@@ -99,9 +100,9 @@ class InspectSettings:
         """Return the configuration of the hotspot method."""
         return self.config if self.config is not None else HOTSPOT_METHODS.get(self.method).config_type()
 
-    def work(self, root: Path, out: Path, *, model: TrainedModel | None, span: Span | None) -> PictureWork:
+    def work(self, root: Path, place: RunPlace, *, model: TrainedModel | None, span: Span | None) -> PictureWork:
         """Return what is done with each picture below `root`."""
-        files = PictureFiles(out, self.panels, self.maps, span=span, palette=self.palette)
+        files = PictureFiles(place, self.panels, self.maps, span=span, palette=self.palette)
         examiner = Examiner(
             method=HOTSPOT_METHODS.get(self.method),
             config=self.hotspot_config(),
@@ -111,11 +112,9 @@ class InspectSettings:
         )
         return PictureWork(root, files, examiner, edit=self.edit, hints=self.hints, jobs=self.jobs)
 
-    def make_folders(self, out: Path) -> None:
+    def make_folders(self, place: RunPlace) -> None:
         """Make the folders that pictures are written to."""
-        for folder in PICTURES:
-            if folder == "masks" or getattr(self, folder):
-                make_folder(out / folder)
+        place.prepare(folder for folder in PICTURES if folder == "masks" or getattr(self, folder))
 
     def described(self) -> dict[str, Any]:
         """Return what results depend on, as plain values in groups."""
@@ -148,7 +147,7 @@ def inspect(
     path
         A picture, or a folder with all pictures below it.
     out
-        The folder of this run.
+        The folder of this run, or a path that begins with ``s3:``.
     model
         What scores the pictures; without one only hotspots are looked for.
 
@@ -167,6 +166,7 @@ def inspect(
     tables = run.open_tables(replace=settings.existing != "refuse")
     with closing(run.open_journal()) as journal:
         results = run.results(journal, progress)
+    run.place.deliver(JOURNAL)
     inspection = run.inspection(results, journal.header, time.perf_counter() - started)
     run.report(inspection, started=started, images=len(results) - len(journal.done), tables=tables)
     return inspection
@@ -174,29 +174,28 @@ def inspect(
 
 @dataclass(frozen=True, eq=False)
 class InspectRun:
-    """One run: its input, its folder, and what is done at its beginning and its end."""
+    """One run: its input, its place, and what is done at its beginning and its end."""
 
     root: Path
     paths: list[Path]
-    out: Path
+    place: RunPlace
     model: TrainedModel | None
     settings: InspectSettings
 
     @classmethod
     def prepare(cls, path: Path, out: Path, *, model: TrainedModel | None, settings: InspectSettings) -> InspectRun:
         """List the pictures; raises DataError where there is none."""
-        refuse_output(out)
-        below = out.resolve()
+        below = settled(out)
         # A run writes below `out`, which may lie in the folder that is inspected.
         paths = [image for image in list_images(path) if not settled(image).is_relative_to(below)]
         if not paths:
             raise DataError(f"{path}: the folder holds no file")
         root = path if path.is_dir() or (is_remote(path) and paths != [path]) else path.parent
-        return cls(root, paths, out, model, settings)
+        return cls(root, paths, open_place(out), model, settings)
 
     def open_journal(self) -> Journal:
-        """Begin the run's folder, or go on with it."""
-        return open_run(self.out, self.header(), self.settings.existing, self.extra_files())
+        """Begin the run's place, or go on with it."""
+        return open_run(self.place, self.header(), self.settings.existing, self.extra_files())
 
     def open_tables(self, *, replace: bool) -> ColumnsTarget | None:
         """Open the place for tables before the work begins; finished ones that are there may be replaced, or not."""
@@ -227,11 +226,11 @@ class InspectRun:
 
     def results(self, journal: Journal, progress: Progress) -> tuple[ImageResult, ...]:
         """Do what the journal does not hold yet, and return everything."""
-        self.settings.make_folders(self.out)
+        self.settings.make_folders(self.place)
         total, results = len(self.paths), list(journal.done)
         names = self.names()[len(results) :]
         if names:
-            work = self.settings.work(self.root, self.out, model=self.model, span=self.span())
+            work = self.settings.work(self.root, self.place, model=self.model, span=self.span())
             for batch in work.finished(self.paths[len(results) :], names):
                 journal.append(batch)
                 results += batch
@@ -268,12 +267,12 @@ class InspectRun:
             tables.write(inspection.results)
         report = build_report(inspection)
         if "html" in self.settings.reports:
-            report = replace(report, pictures=for_page(self.out, report.detailed))
+            report = replace(report, pictures=for_page(self.place.read, report.detailed))
         digests = {}
         for name in dict.fromkeys((*self.settings.reports, "csv")):
             writer = REPORT_WRITERS.get(name)
             data = writer.render(report)
-            write_whole(self.out / writer.filename, data)
+            self.place.write(writer.filename, data)
             digests[writer.filename] = sha256(data)
         seconds = inspection.timings_s["inspect"]
         work = {
@@ -283,7 +282,7 @@ class InspectRun:
             "images": images,
             "images_per_s": images / seconds,
         }
-        write_whole(self.out / RUN, _run_json(report, work, digests))
+        self.place.write(RUN, _run_json(report, work, digests))
 
 
 def model_card(model: TrainedModel) -> dict[str, Any]:

@@ -30,7 +30,9 @@ from isotherm.reports.document.wording import Wording, wording
 from isotherm.reports.pictures import for_page
 from isotherm.reports.plain import from_plain
 from isotherm.workflows.reading import Input, Outcome, read_inputs
+from isotherm.workflows.remote_inputs import is_remote
 from isotherm.workflows.run_folder import JOURNAL, RUN, read_run
+from isotherm.workflows.run_place import RunPlace, open_place
 from isotherm.workflows.visual import photo_of
 
 MOST_BYTES = 2_000_000_000
@@ -80,14 +82,14 @@ class Stored:
     ----------
     inspection
         All that was found.
-    folder
+    place
         Where its panels are.
     source
         The folder of the pictures; None where it is not known.
     """
 
     inspection: Inspection
-    folder: Path
+    place: RunPlace
     source: Path | None
 
 
@@ -97,7 +99,7 @@ def report(path: Path, form: str, settings: ReportSettings | None = None, *, pro
     Parameters
     ----------
     path
-        The folder of `isotherm inspect` or `isotherm hotspots`, or its ``results.json``.
+        The folder of `isotherm inspect` or `isotherm hotspots`, or its ``results.json``; also in a bucket.
     form
         A name of `isotherm.reports.document.LAYOUTS`: pdf, html, docx, json or csv.
 
@@ -190,45 +192,43 @@ def read_inspection(path: Path) -> Stored:
     DataError
         There is none, it was not finished, or it is damaged.
     """
-    if path.is_dir():
-        return _of_folder(path)
-    if path.is_file():
-        return _of_json(path)
+    if path.is_file() or (is_remote(path) and path.suffix == ".json"):
+        return _of_json(open_place(path.parent), path.name)
+    if path.is_dir() or is_remote(path):
+        return _of_place(open_place(path))
     raise DataError(f"{path}: no such file or folder")
 
 
-def _of_folder(folder: Path) -> Stored:
-    if not (folder / JOURNAL).is_file():
-        raise DataError(f"{folder} holds no inspection: name the folder that isotherm inspect or hotspots has written")
-    if not (folder / RUN).is_file():
-        raise DataError(f"{folder}: this inspection was not finished; continue it with --resume")
-    run = _parsed(folder / RUN)
-    _, results = read_run(folder)
-    return Stored(_inspection(run, results, folder / RUN), folder, _source(run))
+def _of_place(place: RunPlace) -> Stored:
+    if not place.has(JOURNAL):
+        raise DataError(f"{place} holds no inspection: name the folder that isotherm inspect or hotspots has written")
+    if not place.has(RUN):
+        raise DataError(f"{place}: this inspection was not finished; continue it with --resume")
+    run = _parsed(place, RUN)
+    _, results = read_run(place)
+    return Stored(_inspection(run, results, f"{place}/{RUN}"), place, _source(run))
 
 
-def _of_json(path: Path) -> Stored:
-    found = _parsed(path)
+def _of_json(place: RunPlace, name: str) -> Stored:
+    found, path = _parsed(place, name), f"{place}/{name}"
     try:
         results = tuple(_result(row) for row in found["results"])
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise DataError(f"{path} is no results.json of an inspection: {type(error).__name__} {error}") from error
-    folder = path.parent
-    beside = _parsed(folder / RUN) if (folder / RUN).is_file() else {}
-    return Stored(_inspection(found, results, path), folder, _source(beside))
+    beside = _parsed(place, RUN) if place.has(RUN) else {}
+    return Stored(_inspection(found, results, path), place, _source(beside))
 
 
 def _result(row: Mapping[str, Any]) -> ImageResult:
     return from_plain(ImageResult, {**row, "scene": params_from_described(row["scene"])})
 
 
-def _parsed(path: Path) -> dict[str, Any]:
+def _parsed(place: RunPlace, name: str) -> dict[str, Any]:
+    path = f"{place}/{name}"
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise DataError(f"{path}: has more than {MOST_BYTES} bytes")
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+        found = json.loads(place.read(name, MOST_BYTES).decode("utf-8"))
+    except OutputError as error:
+        raise DataError(str(error)) from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is damaged: {error}") from error
     if not isinstance(found, dict):
@@ -236,7 +236,7 @@ def _parsed(path: Path) -> dict[str, Any]:
     return found
 
 
-def _inspection(run: Mapping[str, Any], results: tuple[ImageResult, ...], path: Path) -> Inspection:
+def _inspection(run: Mapping[str, Any], results: tuple[ImageResult, ...], path: str) -> Inspection:
     # Three dots stand for one that is missing: null is a value.
     if wrong := [name for name, kind in _MEMBERS.items() if not isinstance(run.get(name, ...), kind)]:
         raise DataError(f"{path} is damaged: {', '.join(wrong)} missing or of a wrong type")
@@ -290,7 +290,7 @@ def _shown(
     if thermogram is not None and result.digest and thermogram.digest != result.digest:
         thermogram, why = None, "the file has changed since the inspection"
     if thermogram is None:
-        return _panel(stored.folder, words, result, why)
+        return _panel(stored.place, words, result, why)
     try:
         photo, _ = photo_of(thermogram, outcome.path, least_px=BOX)
     except IsothermError:
@@ -300,13 +300,13 @@ def _shown(
     return worded(draw(shown, plane_px=plane_px), result, words)
 
 
-def _panel(folder: Path, words: Wording, result: ImageResult, why: str) -> FaultPictures:
+def _panel(place: RunPlace, words: Wording, result: ImageResult, why: str) -> FaultPictures:
     """Return the panel that the inspection has drawn, and why the picture itself is not shown."""
     missing = words("picture_gone", reason=words.phrase(why))
     try:
-        if not (folder / result.panel).resolve().is_relative_to(folder.resolve()):
+        if result.panel and not place.keeps(result.panel):
             return FaultPictures(missing=missing)
-        panels = for_page(folder, [result])
+        panels = for_page(place.read, [result])
     except OutputError as error:
         return FaultPictures(missing=words("picture_gone", reason=one_line(error)))
     if result.image not in panels:

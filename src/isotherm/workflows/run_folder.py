@@ -1,4 +1,4 @@
-"""The folder of one run: what is in it, who may write there, and the journal that lets an interrupted run go on."""
+"""The files of one run: what there is, who may write there, and the journal that lets an interrupted run go on."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from isotherm.core.errors import OutputError
-from isotherm.core.files import make_folder, remove_unfinished, whole_file
 from isotherm.core.findings import ImageResult
 from isotherm.reports.plain import dumps, from_plain
+from isotherm.workflows.run_place import RunPlace
 
 JOURNAL, RUN = "journal.jsonl", "run.json"
 PICTURES = {"panels": ".png", "masks": ".png", "maps": ".npz"}
@@ -30,7 +30,8 @@ Existing = Literal["refuse", "resume", "overwrite"]
 class Journal:
     """The results of a run so far, in input order: a header, then one JSON line for each finished input.
 
-    Lines reach the disk batch by batch, each batch whole or cut off at a line; what is cut off is done again.
+    Lines reach the disk batch by batch, each batch whole or cut off at a line; what is cut off is done again. The
+    file lies on a disk of this machine; `RunPlace.deliver` brings it to a bucket.
     """
 
     path: Path
@@ -41,7 +42,7 @@ class Journal:
     def append(self, results: Iterable[ImageResult]) -> None:
         """Add finished inputs and wait until they are on the disk."""
         lines = "".join(dumps(result) + "\n" for result in results)
-        _write(self.path, self.stream, lines)
+        _write(self.path, self.stream, lines.encode("utf-8", "backslashreplace"))
 
     def close(self) -> None:
         """Close the file; the journal stays, so that a finished run can be recognised."""
@@ -52,54 +53,52 @@ class Journal:
             raise OutputError(f"cannot write {self.path}: {error.strerror}") from error
 
 
-def folders_of(out: Path) -> list[Path]:
-    """Return the folders that a run writes to; not all of them need be there."""
-    return [out, *(out / name for name in PICTURES)]
-
-
-def open_run(out: Path, header: Mapping[str, Any], existing: Existing, extra: Iterable[str] = ()) -> Journal:
-    """Prepare the folder of a run and return its journal.
+def open_run(place: RunPlace, header: Mapping[str, Any], existing: Existing, extra: Iterable[str] = ()) -> Journal:
+    """Prepare the place of a run and return its journal.
 
     Parameters
     ----------
-    out
-        The folder; it is created where it is missing.
+    place
+        A folder, which is created where it is missing, or a bucket.
     header
         What the results depend on, as plain values: the same ``identity`` means the same results.
     existing
-        What to do where `out` holds an inspection: refuse, continue it, or replace it.
+        What to do where `place` holds an inspection: refuse, continue it, or replace it.
     extra
         Names of other files that this run will write (reports of plug-ins).
 
     Raises
     ------
     OutputError
-        The folder cannot be written, holds something else, or holds an inspection with other settings.
+        The place cannot be written, holds something else, or holds an inspection with other settings.
+    IsothermError
+        What `isotherm.store.objects_s3` says of a bucket.
     """
-    if (out / LEDGER).is_file():
+    if place.local(LEDGER).is_file() and place.claimed(JOURNAL):
         raise OutputError(
-            f"{out} holds an inspection that was begun with --executor: continue it or replace it (--overwrite) with "
+            f"{place} holds an inspection that was begun with --executor: continue it or replace it (--overwrite) with "
             "--executor, or name another folder"
         )
-    ours = _is_ours(out, extra, begun=False)
+    ours = _is_ours(place, extra, begun=False)
     if ours and existing == "refuse":
         raise OutputError(
-            f"{out} holds an inspection already: continue it (--resume), replace it (--overwrite), or name another "
+            f"{place} holds an inspection already: continue it (--resume), replace it (--overwrite), or name another "
             "folder"
         )
     if ours and existing == "resume":
-        return _continued(out / JOURNAL, header)
+        return _continued(place, header)
     if ours:
-        _clear(out, extra)
-    return _begun(make_folder(out) / JOURNAL, header)
+        _clear(place, extra)
+    place.prepare()
+    return _begun(place, header)
 
 
-def prepare_chunks(out: Path, existing: Existing, extra: Iterable[str], *, begun: bool) -> None:
-    """Prepare the folder of a run that is worked through in chunks.
+def prepare_chunks(place: RunPlace, existing: Existing, extra: Iterable[str], *, begun: bool) -> None:
+    """Prepare the place of a run that is worked through in chunks.
 
     Parameters
     ----------
-    out, existing, extra
+    place, existing, extra
         As `open_run` takes them; a run that was begun is continued, if it is not to be replaced.
     begun
         Whether a ledger knows this run.
@@ -107,52 +106,69 @@ def prepare_chunks(out: Path, existing: Existing, extra: Iterable[str], *, begun
     Raises
     ------
     OutputError
-        The folder cannot be written, or holds something else.
+        The place cannot be written, or holds something else.
+    IsothermError
+        What `isotherm.store.objects_s3` says of a bucket.
     """
     # A ledger's file is there from the very beginning, before the run is known to it.
-    ours = _is_ours(out, extra, begun=begun or (out / LEDGER).is_file())
+    ours = _is_ours(place, extra, begun=begun or place.local(LEDGER).is_file())
     if ours and existing == "overwrite":
-        _clear(out, extra)
-    elif (out / JOURNAL).is_file() and not begun:
+        _clear(place, extra)
+    elif place.has(JOURNAL) and not begun:
         raise OutputError(
-            f"{out} holds an inspection already, finished or begun without --executor: replace it (--overwrite), "
+            f"{place} holds an inspection already, finished or begun without --executor: replace it (--overwrite), "
             "continue it without --executor (--resume), or name another folder"
         )
-    make_folder(out)
+    place.prepare()
 
 
-def _is_ours(out: Path, extra: Iterable[str], *, begun: bool) -> bool:
-    """Say whether a folder holds an inspection; raises OutputError where it holds something else."""
-    if not out.is_dir() and out.exists():
-        raise OutputError(f"{out} is not a folder")
-    found = [name for name in (*FILES, *PICTURES, *extra) if (out / name).exists()]
-    ours = begun or (out / JOURNAL).is_file()
+def claim(place: RunPlace, header: Mapping[str, Any]) -> None:
+    """Show that a place is taken by a run whose journal will be written at its end; see `RunPlace.claim`."""
+    place.claim(JOURNAL, _first_line(header))
+
+
+def _is_ours(place: RunPlace, extra: Iterable[str], *, begun: bool) -> bool:
+    """Say whether a place holds an inspection; raises OutputError where it holds something else."""
+    found = [name for name in (*FILES, *PICTURES, *extra) if place.taken(name)]
+    ours = begun or place.has(JOURNAL)
     if found and not ours:
-        raise OutputError(f"{out} holds {', '.join(found)} of something else than an inspection; name another folder")
+        raise OutputError(f"{place} holds {', '.join(found)} of something else than an inspection; name another folder")
     return ours
 
 
-def write_journal(out: Path, header: Mapping[str, Any], lines: Iterable[str]) -> None:
+def write_journal(place: RunPlace, header: Mapping[str, Any], lines: Iterable[str]) -> None:
     """Write the journal of a finished run, whole; each line is a result as JSON."""
-    whole = {"format_version": FORMAT_VERSION, **header}
-    with whole_file(out / JOURNAL) as stream:
-        for line in chain([dumps(whole)], lines):
+    with place.opened(JOURNAL) as stream:
+        stream.write(_first_line(header))
+        for line in lines:
             stream.write(f"{line}\n".encode("utf-8", "backslashreplace"))
         stream.flush()
         os.fsync(stream.fileno())
 
 
-def _begun(path: Path, header: Mapping[str, Any]) -> Journal:
+def _whole(header: Mapping[str, Any]) -> dict[str, Any]:
+    return {"format_version": FORMAT_VERSION, **header}
+
+
+def _first_line(header: Mapping[str, Any]) -> bytes:
+    return f"{dumps(_whole(header))}\n".encode("utf-8", "backslashreplace")
+
+
+def _begun(place: RunPlace, header: Mapping[str, Any]) -> Journal:
+    first = _first_line(header)
+    place.claim(JOURNAL, first)
+    path = place.local(JOURNAL)
     try:
         stream = path.open("xb")
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
-    whole = {"format_version": FORMAT_VERSION, **header}
-    _write(path, stream, dumps(whole) + "\n")
-    return Journal(path, whole, (), stream)
+    _write(path, stream, first)
+    return Journal(path, _whole(header), (), stream)
 
 
-def _continued(path: Path, header: Mapping[str, Any]) -> Journal:
+def _continued(place: RunPlace, header: Mapping[str, Any]) -> Journal:
+    place.fetch(JOURNAL)
+    path = place.local(JOURNAL)
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -160,13 +176,13 @@ def _continued(path: Path, header: Mapping[str, Any]) -> Journal:
     # A last line without its end was being written when the run was interrupted.
     lines = data[: data.rfind(b"\n") + 1].splitlines(keepends=True)
     if not lines:
-        path.unlink()
-        return _begun(path, header)
+        place.remove([JOURNAL], {})
+        return _begun(place, header)
     stored, done = _parsed(path, lines)
-    _check_same(path.parent, stored, header)
-    kept = _with_their_files(path.parent, done)
+    _check_same(place, stored, header)
+    kept = _with_their_files(place, done)
+    place.remove_unfinished(PICTURES)
     try:
-        remove_unfinished(*folders_of(path.parent))
         stream = path.open("r+b")
         stream.truncate(sum(map(len, lines[: 1 + len(kept)])))
         stream.seek(0, os.SEEK_END)
@@ -175,19 +191,16 @@ def _continued(path: Path, header: Mapping[str, Any]) -> Journal:
     return Journal(path, stored, kept, stream)
 
 
-def read_run(out: Path) -> tuple[dict[str, Any], tuple[ImageResult, ...]]:
+def read_run(place: RunPlace) -> tuple[dict[str, Any], tuple[ImageResult, ...]]:
     """Return the header and the results of a run; raises OutputError where its journal is damaged."""
-    path = out / JOURNAL
-    try:
-        lines = path.read_bytes().splitlines(keepends=True)
-    except OSError as error:
-        raise OutputError(f"cannot read {path}: {error.strerror}") from error
+    path = f"{place}/{JOURNAL}"
+    lines = place.read(JOURNAL).splitlines(keepends=True)
     if not lines:
         raise OutputError(f"{path} is empty")
     return _parsed(path, lines)
 
 
-def _parsed(path: Path, lines: list[bytes]) -> tuple[dict[str, Any], tuple[ImageResult, ...]]:
+def _parsed(path: Path | str, lines: list[bytes]) -> tuple[dict[str, Any], tuple[ImageResult, ...]]:
     try:
         header = json.loads(lines[0])
         if header["format_version"] != FORMAT_VERSION:
@@ -198,17 +211,17 @@ def _parsed(path: Path, lines: list[bytes]) -> tuple[dict[str, Any], tuple[Image
     return header, done
 
 
-def _check_same(out: Path, stored: Mapping[str, Any], header: Mapping[str, Any]) -> None:
+def _check_same(place: RunPlace, stored: Mapping[str, Any], header: Mapping[str, Any]) -> None:
     before, now = stored.get("identity"), json.loads(dumps(header["identity"]))
     if before != now:
-        raise other_run(out, before, now)
+        raise other_run(place, before, now)
 
 
-def other_run(out: Path, before: Any, now: Mapping[str, Any]) -> OutputError:
+def other_run(place: RunPlace, before: Any, now: Mapping[str, Any]) -> OutputError:
     """Return the error of a run that was begun with another identity; it says what has changed."""
     changed = sorted(_differences(before, now)) if isinstance(before, dict) else ["everything"]
     return OutputError(
-        f"{out} was begun with other input or settings ({', '.join(changed)}): overwrite it or name another folder"
+        f"{place} was begun with other input or settings ({', '.join(changed)}): overwrite it or name another folder"
     )
 
 
@@ -221,33 +234,24 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterable[
             yield name.replace("_", " ")
 
 
-def _with_their_files(out: Path, done: tuple[ImageResult, ...]) -> tuple[ImageResult, ...]:
+def _with_their_files(place: RunPlace, done: tuple[ImageResult, ...]) -> tuple[ImageResult, ...]:
     """Return the results up to the first one whose pictures have gone."""
-    for place, result in enumerate(done):
-        if not all((out / name).is_file() for name in (result.panel, result.mask) if name):
-            return done[:place]
+    there = set(chain(place.names("panels"), place.names("masks"))) if done else set()
+    for number, result in enumerate(done):
+        if not there.issuperset(name for name in (result.panel, result.mask) if name):
+            return done[:number]
     return done
 
 
-def _clear(out: Path, extra: Iterable[str]) -> None:
+def _clear(place: RunPlace, extra: Iterable[str]) -> None:
     """Remove what an earlier run wrote, the journal last, and nothing else."""
-    try:
-        remove_unfinished(*folders_of(out))
-        for name, suffix in PICTURES.items():
-            folder = out / name
-            for path in folder.glob(f"*{suffix}"):
-                path.unlink()
-            if folder.is_dir() and not any(folder.iterdir()):
-                folder.rmdir()
-        for name in (*FILES[1:], *extra, JOURNAL):
-            (out / name).unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot clear {out}: {error.strerror}") from error
+    place.remove_unfinished(PICTURES)
+    place.remove((*FILES[1:], *extra, JOURNAL), PICTURES)
 
 
-def _write(path: Path, stream: IO[bytes], text: str) -> None:
+def _write(path: Path, stream: IO[bytes], data: bytes) -> None:
     try:
-        stream.write(text.encode("utf-8", "backslashreplace"))
+        stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())
     except OSError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,19 +67,22 @@ class RunFile:
     settings
         May name a database; by default the ledger is `file`, which goes when the run is over.
     file
-        A file beside the results.
+        A file beside the results, or what stands for it where these are in a bucket.
+    known_as
+        What the run is called; by default by the path of `file`.
     chunk
         Items of a chunk, where the settings do not say.
     """
 
     settings: ScaleSettings
     file: Path
+    known_as: str | None = None
     chunk: int = CHUNK
 
     @property
     def name(self) -> str:
         """Return the run's name: the place of its results."""
-        return str(self.file.resolve())
+        return self.known_as or str(self.file.resolve())
 
     def begun(self) -> bool:
         """Say whether the run was begun and is not over."""
@@ -128,6 +131,7 @@ def work_through(
     identity: Mapping[str, Any],
     about: Mapping[str, Any],
     progress: Progress,
+    first: Callable[[], None] | None = None,
 ) -> Iterator[Held]:
     """Do what is missing of a run, and give its rows to the block; the run is forgotten when the block ends well.
 
@@ -139,6 +143,8 @@ def work_through(
         What the rows depend on; a run is only continued where it is the same.
     about
         What the run keeps from its beginning.
+    first
+        What is done when the run is ours and before any work; where that fails the run was never begun.
 
     Raises
     ------
@@ -152,6 +158,8 @@ def work_through(
         held = ledger.hold(Plan(run.name, identity, about, len(task.items), settings.chunk or run.chunk))
         try:
             with renewing(held):
+                if first is not None:
+                    _do_first(run, held, first)
                 executor = open_executor(settings.executor_name, settings.workers)
                 try:
                     drive(held, executor, task, progress)
@@ -165,3 +173,12 @@ def work_through(
                 held.release()
             raise
     run.remove_file()
+
+
+def _do_first(run: RunFile, held: Held, first: Callable[[], None]) -> None:
+    try:
+        first()
+    except BaseException:
+        held.remove()
+        run.remove_file()
+        raise

@@ -6,13 +6,12 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from isotherm.core.config import from_mapping, to_mapping
 from isotherm.core.device import on_device, wanted
-from isotherm.core.files import remove_unfinished
 from isotherm.core.findings import ImageResult, Inspection
 from isotherm.core.progress import Progress, silent
 from isotherm.core.scene import SceneEdit
@@ -29,7 +28,8 @@ from isotherm.workflows.inspect_pictures import PictureWork
 from isotherm.workflows.models import load_model
 from isotherm.workflows.reading import printable
 from isotherm.workflows.remote_inputs import settled
-from isotherm.workflows.run_folder import LEDGER, folders_of, other_run, prepare_chunks, write_journal
+from isotherm.workflows.run_folder import JOURNAL, LEDGER, PICTURES, claim, other_run, prepare_chunks, write_journal
+from isotherm.workflows.run_place import open_place
 from isotherm.workflows.scaled import RunFile, ScaleSettings, work_through
 
 FUNCTION = f"{__name__}:inspect_chunk"
@@ -63,27 +63,37 @@ def inspect_in_chunks(
     """
     started, settings = time.perf_counter(), settings or InspectSettings()
     run = InspectRun.prepare(path, out, model=load_model(model) if model else None, settings=settings)
-    file = RunFile(scale, out / LEDGER)
-    begun = file.begun()
+    file = RunFile(scale, run.place.local(LEDGER), known_as=run.place.known_as)
+    begun = _begun(run, file)
     tables = run.open_tables(replace=begun or settings.existing == "overwrite")
     if settings.existing == "overwrite":
         # First, because it is refused while another process works on the run.
         file.forget()
-    prepare_chunks(out, settings.existing, run.extra_files(), begun=begun)
+    prepare_chunks(run.place, settings.existing, run.extra_files(), begun=begun)
     begun_now = run.header()
     identity = begun_now.pop("identity")
+    first = None if begun and settings.existing != "overwrite" else partial(claim, run.place, run.header())
     task = Task(FUNCTION, _set_up(run, model, scale), _items(run), _failed, "inspecting")
     try:
-        with work_through(file, task, identity=identity, about=begun_now, progress=progress) as held:
-            remove_unfinished(*folders_of(out))
+        with work_through(file, task, identity=identity, about=begun_now, progress=progress, first=first) as held:
+            run.place.remove_unfinished(PICTURES)
             header = {**held.plan.about, "identity": identity}
-            write_journal(out, header, held.rows())
+            write_journal(run.place, header, held.rows())
             results = tuple(from_plain(ImageResult, json.loads(row)) for row in held.rows())
             inspection = run.inspection(results, header, time.perf_counter() - started)
             run.report(inspection, started=started, images=len(results), tables=tables)
     except OtherRunError as error:
-        raise other_run(out, error.stored, json.loads(dumps(identity))) from error
+        raise other_run(run.place, error.stored, json.loads(dumps(identity))) from error
     return inspection
+
+
+def _begun(run: InspectRun, file: RunFile) -> bool:
+    """Say whether the run was begun; who has emptied a bucket since then wants it from the beginning."""
+    begun = file.begun()
+    if begun and not run.place.claimed(JOURNAL):
+        file.forget()
+        return False
+    return begun
 
 
 def _items(run: InspectRun) -> list[str]:
@@ -103,7 +113,7 @@ def _set_up(run: InspectRun, model: Path | None, scale: ScaleSettings) -> str:
     return json.dumps(
         {
             "root": str(settled(run.root)),
-            "out": str(run.out.resolve()),
+            "out": str(settled(run.place.path)),
             "model": model and str(model.resolve()),
             "device": wanted(),
             "method": settings.method,
@@ -143,8 +153,8 @@ def _work(setup: str) -> PictureWork:
         **said["pictures"],
         jobs=said["jobs"],
     )
-    out = Path(said["out"])
-    settings.make_folders(out)
+    place = open_place(Path(said["out"]))
+    settings.make_folders(place)
     model = load_model(Path(said["model"])) if said["model"] else None
     span = Span(*said["span"]) if said["span"] else None
-    return settings.work(Path(said["root"]), out, model=model, span=span)
+    return settings.work(Path(said["root"]), place, model=model, span=span)
