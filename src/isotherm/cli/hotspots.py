@@ -22,6 +22,7 @@ from isotherm.reports import REPORT_WRITERS, palette
 from isotherm.reports.content import cautions, facts, ranked
 from isotherm.workflows.inspect import SEVERITY, InspectSettings, inspect
 from isotherm.workflows.models import load_model
+from isotherm.workflows.remote_inputs import address_of, path_of
 from isotherm.workflows.run_folder import Existing
 from isotherm.workflows.scaled import ScaleSettings
 from isotherm.workflows.scaled_inspect import inspect_in_chunks
@@ -40,9 +41,16 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     method = HOTSPOT_METHODS.get(chosen(list(argv), "--method", METHOD))
     methods, tables = ", ".join(HOTSPOT_METHODS.names()), ", ".join(SEVERITY_TABLES)
     parser.add_argument(
-        "path", type=Path, metavar="PATH", help="a picture, or a folder or s3://bucket/prefix of pictures"
+        "path", type=path_of, metavar="PATH", help="a picture, or a folder or s3://bucket/prefix of pictures"
     )
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for the results")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=path_of,
+        required=True,
+        metavar="OUT",
+        help="folder or s3://bucket/prefix for the results",
+    )
     parser.add_argument(
         "--method", default=METHOD, metavar="NAME", help=f"hotspot method, one of {methods} (default {METHOD})"
     )
@@ -143,7 +151,10 @@ def _tell(inspection: Inspection, out: Path, settings: InspectSettings) -> None:
     for result in failed[:TOLD]:
         print(f"isotherm: {_line(result.image)}: {_line(result.error)}", file=sys.stderr)
     if len(failed) > TOLD:
-        print(f"isotherm: {len(failed) - TOLD} more files failed; {out}/results.csv has all reasons", file=sys.stderr)
+        print(
+            f"isotherm: {len(failed) - TOLD} more files failed; {address_of(out)}/results.csv has all reasons",
+            file=sys.stderr,
+        )
     print(f"{len(read)} of {len(inspection.results)} pictures inspected")
     if inspection.model is not None:
         anomalies = sum(result.anomaly is not None and result.anomaly.prediction == "Anomaly" for result in read)
@@ -158,7 +169,7 @@ def _tell(inspection: Inspection, out: Path, settings: InspectSettings) -> None:
         for caution in cautions(result):
             print(f"    {_line(caution)}")
     names = [REPORT_WRITERS.get(name).filename for name in dict.fromkeys((*settings.reports, "csv"))]
-    places = [str(out / name) for name in names] + ([settings.tables] if settings.tables else [])
+    places = [address_of(out / name) for name in names] + ([settings.tables] if settings.tables else [])
     print(f"written   {', '.join(places)}")
 
 

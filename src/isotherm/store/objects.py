@@ -131,7 +131,7 @@ def open_objects(url: str | Path, *, create: bool = False) -> Objects:
     if not marked:
         return LocalObjects.open(Path(address), create=create)
     if scheme == "file":
-        return LocalObjects.open(_folder_of(address), create=create)
+        return LocalObjects.open(folder_of(address), create=create)
     if scheme == "s3":
         from isotherm.store.objects_s3 import BucketObjects
 
@@ -145,7 +145,8 @@ def is_remote(url: str | Path) -> bool:
     return bool(marked) and scheme != "file"
 
 
-def _folder_of(address: str) -> Path:
+def folder_of(address: str) -> Path:
+    """Return the folder of ``file:///folder``; raises UsageError where it names none of this machine."""
     parts = urlsplit(address)
     if parts.netloc not in ("", "localhost") or not parts.path:
         raise UsageError(f"{address} must name a folder of this machine: file:///folder")

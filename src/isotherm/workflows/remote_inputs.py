@@ -7,6 +7,7 @@ it is told apart and turned back. Sidecars are not looked for in buckets.
 from __future__ import annotations
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,12 +17,29 @@ from tempfile import TemporaryDirectory
 
 from isotherm.core.errors import DataError, UsageError
 from isotherm.store.filesystem import failed
-from isotherm.store.objects import Objects, open_objects
+from isotherm.store.objects import Objects, folder_of, open_objects
 from isotherm.workflows.sidecar import is_sidecar
 
 SCHEME = "s3:"
+_IS_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 MOST_BYTES = 4 << 30
 """Of one file: a bound for what is no picture."""
+
+
+def path_of(text: str) -> Path:
+    """Return the path that a user means by a path, ``file:///folder`` or ``s3://bucket/prefix``.
+
+    Raises
+    ------
+    UsageError
+        It is an address of another kind.
+    """
+    scheme, marked, _ = text.partition("://")
+    if not marked or not _IS_SCHEME.fullmatch(scheme) or f"{scheme}:" == SCHEME:
+        return Path(text)
+    if scheme == "file":
+        return folder_of(text)
+    raise UsageError(f"{text} cannot be opened; known: a path, file:///folder, s3://bucket/prefix")
 
 
 def is_remote(path: Path) -> bool:
@@ -56,8 +74,8 @@ def listed(path: Path) -> list[Path]:
 
 
 def address_of(path: Path) -> str:
-    """Return the address of a path in a bucket, as people write it."""
-    return f"{SCHEME}//{'/'.join(path.parts[1:])}"
+    """Return a path as people write it: that of a bucket as an address."""
+    return f"{SCHEME}//{'/'.join(path.parts[1:])}" if is_remote(path) else str(path)
 
 
 def versions_of(paths: Sequence[Path]) -> dict[Path, str]:
