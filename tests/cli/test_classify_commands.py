@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pyarrow import dataset
 
 from isotherm.cli.main import main
 from isotherm.core.errors import OutputError
@@ -64,16 +65,41 @@ def test_answers_in_chunks_are_the_same_table(model: Path, data: Path, tmp_path:
     assert f"there is no folder {tmp_path / 'absent'}" in capsys.readouterr().err
 
 
+def test_answers_as_parquet_are_those_of_the_table(model: Path, data: Path, tmp_path: Path, capsys: Tell) -> None:
+    (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    words = ["classify", "predict", str(model), str(data / "test"), str(tmp_path / "torn.png")]
+    table, place = tmp_path / "answers.csv", tmp_path / "tables"
+    assert main([*words, "-o", str(table), "--parquet", str(place)]) == 3
+    assert f"{table}, {place}: 10 images, 1 could not be judged" in capsys.readouterr().out
+    found = dataset.dataset(place / "answers", format="parquet").to_table()
+    assert [str(kind) for kind in found.schema.types] == [
+        *("string", "string", "double", "string", "double", "bool", "string", "string"),
+        *("double", "double", "double"),
+    ]
+    shown = list(csv.DictReader(table.read_text().splitlines()))
+    assert found.schema.names == list(shown[0])
+    for cells, texts in zip(found.to_pylist(), shown, strict=True):
+        said = {name: str(value).lower() if isinstance(value, bool) else value for name, value in cells.items()}
+        numbers = {name: float(texts[name]) for name, value in said.items() if isinstance(value, float)}
+        assert numbers == pytest.approx({name: said[name] for name in numbers}, abs=6e-5)
+        assert {name: value or "" for name, value in said.items() if name not in numbers} == {
+            name: text for name, text in texts.items() if name not in numbers
+        }
+    assert main([*words, "--parquet", str(place)]) == 1
+    assert "holds tables already: replace them (--overwrite)" in capsys.readouterr().err
+    assert main([*words, "--parquet", str(place), "--overwrite", "--executor", "in-process", "-o", str(table)]) == 3
+
+
 def test_a_table_that_was_begun_with_other_images_is_told(
     model: Path, data: Path, tmp_path: Path, capsys: Tell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = ["classify", "predict", str(model), "-o", str(tmp_path / "a.csv"), "--executor", "in-process"]
 
-    def full(path: Path, data: bytes) -> None:
+    def full(path: Path) -> None:
         raise OutputError("no room left")
 
     with monkeypatch.context() as patch:
-        patch.setattr("isotherm.cli.classify_predict.write_whole", full)
+        patch.setattr("isotherm.workflows.classify_answers.whole_file", full)
         assert main([*words, str(data / "test" / "bar")]) == 1
     capsys.readouterr()
     assert main([*words, str(data / "test")]) == 1

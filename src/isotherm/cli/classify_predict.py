@@ -5,23 +5,24 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from isotherm.cli.classify_evaluate import add_rejection, rejection_of
-from isotherm.cli.flags import add_device, add_flags, add_overwrite, from_flags
+from isotherm.cli.flags import add_device, add_flags, add_overwrite, add_parquet, from_flags
 from isotherm.cli.progress import bar
 from isotherm.core.errors import OutputError, UsageError
-from isotherm.core.files import csv_of, write_whole
 from isotherm.core.progress import Progress
 from isotherm.core.scene import SceneEdit
 from isotherm.formats import ReadHints
-from isotherm.workflows.classify_evaluate import ANSWER_COLUMNS, answer_row
+from isotherm.workflows.classify_answers import Answer, write_answers
 from isotherm.workflows.classify_model import Classified, TrainedClassifier, load_classifier
 from isotherm.workflows.classify_predict import PredictSettings, predict
+from isotherm.workflows.columns_output import open_tables
 from isotherm.workflows.reading import Input, exit_status, list_inputs
 from isotherm.workflows.remote_inputs import refuse_output
 from isotherm.workflows.scaled import ScaleSettings
-from isotherm.workflows.scaled_classify import predict_in_chunks
+from isotherm.workflows.scaled_classify import ledger_of, predict_in_chunks
 
 
 def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:  # noqa: ARG001
@@ -30,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     parser.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="images, folders, s3://bucket/prefix")
     parser.add_argument("-o", "--output", type=Path, metavar="CSV", help="table of all answers and probabilities")
     add_overwrite(parser)
+    add_parquet(parser)
     add_rejection(parser)
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="threads that decode images (default 2)")
     add_device(parser)
@@ -48,18 +50,33 @@ def run(arguments: argparse.Namespace) -> int:
     )
     model, inputs = load_classifier(arguments.model), list_inputs(arguments.paths)
     _check_output(arguments, [item.path for item in inputs])
-    rows, failures = list[dict[str, object]](), 0
+    out, scale = arguments.output, from_flags(ScaleSettings, arguments)
+    if scale.asked and out is None:
+        raise UsageError("--executor and --chunk need -o, beside which the ledger of the run is kept")
+    begun = scale.asked and ledger_of(out, scale).begun()
+    tables = open_tables(arguments.parquet, overwrite=arguments.overwrite or begun)
+    seen = _Seen(shown=out is None)
     with bar() as progress, _answers(arguments, model, inputs, settings, progress) as answers:
-        for name, answer in answers:
-            rows.append(answer_row(name, answer))
-            failures += bool(answer.error)
-            if arguments.output is None:
-                print(_line(name, answer))
-        if arguments.output is not None:
-            columns = ["name", *ANSWER_COLUMNS, *(f"p {label}" for label in model.labels)]
-            write_whole(arguments.output, csv_of(columns, rows))
-            print(f"{arguments.output}: {len(rows)} images, {failures} could not be judged")
-    return exit_status(failures, len(rows))
+        write_answers(map(seen.see, answers), model.labels, table=out, tables=tables)
+    if places := [str(place) for place in (out, arguments.parquet) if place]:
+        print(f"{', '.join(places)}: {seen.images} images, {seen.failures} could not be judged")
+    return exit_status(seen.failures, seen.images)
+
+
+@dataclass
+class _Seen:
+    """What has gone by; answers are printed where they are not written."""
+
+    shown: bool
+    images: int = 0
+    failures: int = 0
+
+    def see(self, found: Answer) -> Answer:
+        self.images += 1
+        self.failures += bool(found[1].error)
+        if self.shown:
+            print(_line(*found))
+        return found
 
 
 @contextmanager
@@ -69,20 +86,16 @@ def _answers(
     inputs: Sequence[Input],
     settings: PredictSettings,
     progress: Progress,
-) -> Iterator[Iterator[tuple[str, Classified]]]:
+) -> Iterator[Iterator[Answer]]:
     scale, out = from_flags(ScaleSettings, arguments), arguments.output
     if not scale.asked:
         yield _counted(predict(model, inputs, settings), len(inputs), progress)
         return
-    if out is None:
-        raise UsageError("--executor and --chunk need -o, beside which the ledger of the run is kept")
     with predict_in_chunks(arguments.model, inputs, settings, scale=scale, out=out, progress=progress) as answers:
         yield answers
 
 
-def _counted(
-    answers: Iterator[tuple[str, Classified]], total: int, progress: Progress
-) -> Iterator[tuple[str, Classified]]:
+def _counted(answers: Iterator[Answer], total: int, progress: Progress) -> Iterator[Answer]:
     for number, answer in enumerate(answers, 1):
         progress(number, total, "images")
         yield answer

@@ -68,13 +68,18 @@ def predict_in_chunks(
         "isotherm": version("isotherm"),
     }
     items = [json.dumps([str(settled(item.path)), item.name, item.error]) for item in inputs]
-    run = RunFile(scale, out.with_name(f"{out.name}.ledger.sqlite"))
+    run = ledger_of(out, scale)
     task = Task(FUNCTION, setup, items, _failed, "images")
     try:
         with work_through(run, task, identity=identity, about={}, progress=progress) as held:
             yield (_named(row) for row in held.rows())
     except OtherRunError as error:
         raise OutputError(f"{out} was begun with other images, model or settings; choose another -o") from error
+
+
+def ledger_of(out: Path, scale: ScaleSettings) -> RunFile:
+    """Return the ledger of a run that writes the file `out`; it lies beside it."""
+    return RunFile(scale, out.with_name(f"{out.name}.ledger.sqlite"))
 
 
 def _described(folder: Path, settings: PredictSettings) -> dict[str, Any]:
