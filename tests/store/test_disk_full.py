@@ -7,7 +7,7 @@ import resource
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -106,6 +106,37 @@ def test_a_full_disk(tmp_path: Path, kilobytes: int) -> None:
         ballast.unlink()
         acknowledged += [take_in(database, blobs, site, number) for number in range(5)]
         assert_whole(database, blobs, acknowledged)
+
+
+@pytest.mark.parametrize("there_already", [False, True])
+def test_a_database_without_room_to_be_opened_says_so(tmp_path: Path, there_already: bool) -> None:
+    url = f"sqlite:///{tmp_path / 'isotherm.db'}"
+    if there_already:
+        with store(tmp_path) as (database, _):
+            site_of(database)
+    # Less than the first page of a new file, and than the memory beside an old one.
+    with small_files(1000), pytest.raises(StorageFullError, match=r"cannot be opened: .*; free some room"):
+        Database.open(url)
+    with store(tmp_path) as (database, _), database.read() as session:
+        assert len(session.scalars(select(Site)).all()) == there_already
+
+
+@pytest.mark.parametrize("left_bytes", [0, 12_000, 30_000])
+def test_a_disk_that_is_full_when_a_server_starts(tmp_path: Path, left_bytes: int) -> None:
+    folder = tmp_path / "small"
+    with small_disk(folder, 2000):
+        with store(folder) as (database, _):
+            site_of(database)
+        ballast = folder / "ballast"
+        with suppress(OSError), ballast.open("wb", buffering=0) as stream:
+            while True:
+                stream.write(bytes(4096))
+        os.truncate(ballast, ballast.stat().st_size - left_bytes)
+        with pytest.raises(StorageFullError), store(folder) as (database, _):
+            write_much(database, site_of(database), [])
+        ballast.unlink()
+        with store(folder) as (database, _), database.read() as session:
+            assert session.scalar(text("PRAGMA integrity_check")) == "ok"
 
 
 def write_much(database: Database, site: Site, names: list[str]) -> None:

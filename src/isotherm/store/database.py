@@ -7,6 +7,7 @@ COMMITTED, and who reads a row in order to change it asks ``with_for_update()`` 
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,8 +18,8 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session
 
-from isotherm.core.errors import ConfigError, MissingExtraError, OutputError, one_line
-from isotherm.store.failures import translated
+from isotherm.core.errors import ConfigError, MissingExtraError, OutputError, StorageFullError, one_line
+from isotherm.store.failures import is_full, translated
 from isotherm.store.filesystem import refuse_network
 
 BUSY_TIMEOUT_S = 30
@@ -55,6 +56,8 @@ class Database:
         ------
         ConfigError
             The URL is neither.
+        StorageFullError
+            There is no room for it, or for what SQLite keeps beside it.
         OutputError
             The database cannot be opened, or lies on a network file system.
         """
@@ -64,9 +67,10 @@ class Database:
                 connection.exec_driver_sql("SELECT 1")
         except DBAPIError as error:
             engine.dispose()
-            raise OutputError(
-                f"the database {engine.url!r} cannot be opened: {one_line(error.orig or error)}"
-            ) from error
+            said = f"the database {engine.url!r} cannot be opened: {one_line(error.orig or error)}"
+            if is_full(error):
+                raise StorageFullError(f"{said}; free some room, nothing stored is hurt") from error
+            raise OutputError(said) from error
         return cls(engine)
 
     @contextmanager
@@ -212,7 +216,10 @@ def _settle(connection: Any, record: object) -> None:  # noqa: ARG001 (the event
     cursor = connection.cursor()
     # The wait first: changing the journal of a new file needs a lock of its own.
     cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000}")
-    cursor.execute("PRAGMA journal_mode = WAL")
+    if cursor.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
+        # It does not say what kept it from that; a write does, for it fails the same way.
+        cursor.execute("PRAGMA user_version = 0")
+        raise sqlite3.OperationalError("SQLite cannot keep its log (WAL) beside it")
     # With NORMAL, the last commits may be gone after a loss of power.
     cursor.execute("PRAGMA synchronous = FULL")
     # A log that has grown in a busy hour is cut back afterwards.

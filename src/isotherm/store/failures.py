@@ -34,6 +34,11 @@ def translated() -> Iterator[None]:
         raise BusyError("all connections to the database are in use") from error
 
 
+def is_full(error: DBAPIError) -> bool:
+    """Say whether a database lacks room."""
+    return _code(error.orig) in _FULL
+
+
 def _meaning(error: DBAPIError | sqlite3.Error) -> IsothermError | None:
     """Return what an error means; None for what is a mistake of ours."""
     cause = error.orig if isinstance(error, DBAPIError) else error
