@@ -350,3 +350,18 @@ def test_an_unknown_template_names_the_known_ones() -> None:
     for form in ("pdf", "html", "docx"):
         with pytest.raises(IsothermError, match="a template is standard or brief, or a file of your own; not 'x'"):
             rendered(form, built(), Template("x"))
+
+
+def test_a_drawing_is_painted_for_the_document() -> None:
+    png = io.BytesIO()
+    Image.new("RGB", (40, 20)).save(png, "PNG")
+    figure = Figure(SVG, "svg", "a red line", "Pressure [bar]", raster=png.getvalue)
+    document = replace(built(), sections=(ReportSection("Trend", (), (figure,)),))
+
+    found = LAYOUTS.get("docx").render(document, Template())
+    assert found.notes == ()
+    with zipfile.ZipFile(io.BytesIO(found.data)) as parts:
+        assert png.getvalue() in [parts.read(name) for name in parts.namelist() if name.endswith(".png")]
+        text = parts.read("word/document.xml").decode()
+    assert 'descr="a red line"' in text
+    assert "Pressure [bar]" in text

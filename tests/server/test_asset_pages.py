@@ -70,7 +70,7 @@ def test_a_trend_with_its_alarm_loads_and_drawing(call: Caller) -> None:
     assert 0 < trend["series"][0]["last"]["expanded"] < 50
     drawing = call("GET", f"assets/{asset}/trend/max_c.svg", 200)
     assert drawing.headers["content-type"] == "image/svg+xml"
-    assert (drawing.text.count("<circle"), drawing.text.count("<path")) == (1, 1)
+    assert (drawing.text.count("<circle"), drawing.text.count("<polygon")) == (1, 1)
     call.problem("GET", f"assets/{asset}/trend/score.svg", 404)
     call.problem("GET", f"assets/{asset}/trend/x.svg", 422)
     call.problem("PUT", f"images/{ids[0]}/load", 428, json={})

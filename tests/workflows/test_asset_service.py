@@ -24,6 +24,7 @@ from isotherm.workflows.service.assets import create_asset
 from isotherm.workflows.service.drift import check_drift, latest_drift, list_checks, site_drift
 from isotherm.workflows.service.images import Upload, delete_image, take_in
 from isotherm.workflows.service.kinds import KINDS
+from isotherm.workflows.service.reporting import Wanted, inspection_report
 from isotherm.workflows.service.service import LOCAL, Service
 from isotherm.workflows.service.sites import create_site, delete_site
 from isotherm.workflows.service.trends import asset_trend, change_png, report_sections, same_views
@@ -299,3 +300,24 @@ def test_a_site_takes_its_checks_along(folder: Service) -> None:
     delete_site(folder, LOCAL, site)
     with folder.database.read() as session:
         assert session.query(DriftCheck).count() == 0
+
+
+def test_the_report_of_an_inspection_has_the_trend_of_its_asset_up_to_then(folder: Service) -> None:
+    site, _, ids = followed(folder, (1500, 0), (1520, 0), (3500, 0))
+    newest = {image: reported(folder, image) for image in ids}
+    assert "Verlauf: motor 7" not in newest[ids[0]], "one look is no trend"
+    assert "ist über die Unsicherheit hinaus gestiegen" not in newest[ids[1]]
+    assert "ist über die Unsicherheit hinaus gestiegen" in newest[ids[2]]
+    assert newest[ids[1]].count("data:image/svg") == newest[ids[2]].count("data:image/svg") == 2
+    (other,) = take_in(folder, LOCAL, site, [Upload("other.csv", hot_csv(90.0))])
+    assert other.image is not None
+    assert "Verlauf" not in reported(folder, other.image.id)
+    with pytest.raises(NotFoundError):
+        reported(folder, ids[2], Actor("x", frozenset({"read"}), frozenset()))
+
+
+def reported(service: Service, image_id: str, actor: Actor = LOCAL) -> str:
+    with service.database.read() as session:
+        latest = session.get_one(Image, image_id).latest_inspection
+    assert latest is not None
+    return inspection_report(service, actor, latest, Wanted("html", "de")).data.decode()

@@ -1,33 +1,107 @@
-"""A trend as SVG that needs nothing else: points with their uncertainty over time, the latest one marked by an alarm.
+"""A trend as a drawing: points with their uncertainty over time, the latest one marked by an alarm.
 
-Lines and letters take the colour of the text around them, so that one drawing serves light and dark pages and paper.
-There is no style in it, because the pages allow none.
+As SVG it needs nothing else: lines and letters take the colour of the text around them, so that one drawing serves
+light and dark pages and paper, and there is no style in it, because the pages allow none.
+`isotherm.reports.trend_picture` paints the same for what cannot hold SVG.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from html import escape
+from typing import Literal
 
 from isotherm.measurement.trend import Sample, Series
 from isotherm.reports.view_data import COVERAGE
 
 WIDTH, HEIGHT = 560, 230
-_LEFT, _RIGHT, _TOP, _BOTTOM = 50, 14, 28, 32
-_LINE, _ALARM = "#3a7ca5", "#d1495b"
+TITLE_PX = 18
+"""So much of the height is the title's."""
+LEFT, RIGHT, BOTTOM = 50, WIDTH - 14, HEIGHT - 32
+_TOP = 28
+LINE, ALARM = "#3a7ca5", "#d1495b"
+LETTERS_PX, BAR_PX, POINT_PX, END_PX = 12, 1.2, 3.5, 3
+"""Size of letters; width of bars; radius of points; half the width of a bar's ends [px]."""
 _STEPS = (1, 2, 2.5, 5, 10)
-_FORMS = (
-    (timedelta(days=2), "%Y-%m-%d"),
-    (timedelta(hours=1), "%m-%d %H:%M"),
-    (timedelta(seconds=2), "%H:%M:%S"),
-    (timedelta(0), "%m-%d %H:%M:%S"),
-)
-"""From which time on how a moment is written."""
+Anchor = Literal["start", "middle", "end"]
 
 
-def trend_svg(series: Series, name: str = "") -> str:
+@dataclass(frozen=True)
+class Labels:
+    """How numbers and moments are written: the day, and that day of the year with its time."""
+
+    decimal: str = "."
+    day: str = "%Y-%m-%d"
+    day_time: str = "%m-%d %H:%M"
+
+    def forms(self) -> tuple[tuple[timedelta, str], ...]:
+        """Return from which length of time on how a moment is written."""
+        return (
+            (timedelta(days=2), self.day),
+            (timedelta(hours=1), self.day_time),
+            (timedelta(seconds=2), "%H:%M:%S"),
+            (timedelta(0), f"{self.day_time}:%S"),
+        )
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where a sample lies, from where to where its bar goes up and down, and what it says."""
+
+    x: float
+    y: float
+    bar: tuple[float, float] | None
+    alarm: bool
+    told: str
+
+    @property
+    def colour(self) -> str:
+        """The colour of its mark and its bar."""
+        return ALARM if self.alarm else LINE
+
+
+@dataclass(frozen=True)
+class TrendPlot:
+    """Where everything lies in a drawing of `WIDTH` x `HEIGHT` px.
+
+    Parameters
+    ----------
+    title
+        Name and unit.
+    ticks
+        Height and text of each line of the grid.
+    days
+        Where a date is written, which, and what of it lies there.
+    points
+        Oldest first.
+    """
+
+    title: str
+    ticks: tuple[tuple[float, str], ...]
+    days: tuple[tuple[float, str, Anchor], ...]
+    points: tuple[Point, ...]
+
+
+def plot_of(series: Series, name: str = "", labels: Labels | None = None) -> TrendPlot:
+    """Return where the points of a series (at least one sample) and its scales lie; bars show twice the uncertainty."""
+    labels = labels or Labels()
+    name = name or series.name.removesuffix("_c").removesuffix("_k").replace("_", " ")
+    low, high, ticks = _scale(series.samples)
+    first, last = series.samples[0].at, series.samples[-1].at
+    across = _Axis(first.timestamp(), last.timestamp(), LEFT + 8, RIGHT - 8)
+    up = _Axis(low, high, BOTTOM, _TOP)
+    return TrendPlot(
+        f"{name} [{series.unit}]" if series.unit else name,
+        tuple((up(tick), f"{tick:g}".replace(".", labels.decimal)) for tick in ticks),
+        tuple(_days(first, last, across, labels)),
+        tuple(_points(series, across, up, labels)),
+    )
+
+
+def trend_svg(series: Series, name: str = "", *, labels: Labels | None = None, titled: bool = True) -> str:
     """Return the drawing of one series.
 
     Parameters
@@ -36,21 +110,20 @@ def trend_svg(series: Series, name: str = "") -> str:
         At least one sample; bars show twice the standard uncertainty.
     name
         What it is called above the drawing and when it is read aloud; its own name, if empty.
+    labels
+        How numbers and days are written.
+    titled
+        Whether the name stands above it.
     """
-    name = name or series.name.removesuffix("_c").removesuffix("_k").replace("_", " ")
-    title = f"{name} [{series.unit}]" if series.unit else name
-    low, high, ticks = _scale(series.samples)
-    first, last = series.samples[0].at, series.samples[-1].at
-    across = _Axis(first.timestamp(), last.timestamp(), _LEFT + 8, WIDTH - _RIGHT - 8)
-    up = _Axis(low, high, HEIGHT - _BOTTOM, _TOP)
+    plot = plot_of(series, name, labels)
+    title, top = escape(plot.title), 0 if titled else TITLE_PX
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-label="{escape(title)}" font-family="sans-serif" font-size="12" color="currentColor">',
-        f"<title>{escape(title)}</title>",
-        _text(_LEFT, 14, title, anchor="start", bold=True),
-        *_grid(ticks, up),
-        *_dates(first, last, across),
-        *_points(series, across, up),
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 {top} {WIDTH} {HEIGHT - top}" role="img" '
+        f'aria-label="{title}" font-family="sans-serif" font-size="{LETTERS_PX}" color="currentColor">',
+        f"<title>{title}</title>",
+        *([_text(LEFT, 14, plot.title, anchor="start", bold=True)] if titled else []),
+        *_grid(plot),
+        *_drawn(plot.points),
         "</svg>",
     ]
     return "\n".join(parts)
@@ -82,58 +155,75 @@ def _scale(samples: Sequence[Sample]) -> tuple[float, float, list[float]]:
     return below * step, above * step, [round(place * step, 10) for place in range(below, above + 1)]
 
 
-def _grid(ticks: Sequence[float], up: _Axis) -> Iterator[str]:
-    for tick in ticks:
-        y = up(tick)
-        yield (
-            f'<line x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y}" y2="{y}" stroke="currentColor" stroke-opacity="0.18"/>'
-        )
-        yield _text(_LEFT - 6, y + 4, f"{tick:g}", anchor="end")
-
-
-def _dates(first: datetime, last: datetime, across: _Axis) -> Iterator[str]:
+def _days(first: datetime, last: datetime, across: _Axis, labels: Labels) -> Iterator[tuple[float, str, Anchor]]:
     """Give the days below the drawing, at most five; of a few days, the times. None stands there twice."""
     span = last - first
-    form = next(form for least, form in _FORMS if span >= least)
-    places = {0: "start", 1: "middle", 2: "middle", 3: "middle", 4: "end"} if span else {0: "middle"}
+    form = next(form for least, form in labels.forms() if span >= least)
+    anchors: tuple[Anchor, ...] = ("start", "middle", "middle", "middle", "end")
     told = ""
-    for place, anchor in places.items():
+    for place, anchor in enumerate(anchors if span else ("middle",)):
         at = first + span * (place / 4)
         if told != (told := at.strftime(form)):
-            yield _text(across(at.timestamp()), HEIGHT - 10, told, anchor=anchor)
+            yield across(at.timestamp()), told, anchor
 
 
-def _points(series: Series, across: _Axis, up: _Axis) -> Iterator[str]:
-    places = [(across(sample.at.timestamp()), up(sample.value)) for sample in series.samples]
-    path = " ".join(f"{x},{y}" for x, y in places)
-    yield f'<polyline points="{path}" fill="none" stroke="{_LINE}" stroke-width="1.5" stroke-opacity="0.7"/>'
-    for number, (sample, (x, y)) in enumerate(zip(series.samples, places, strict=True), start=1):
-        alarm = series.alarm and number == len(places)
-        colour = _ALARM if alarm else _LINE
-        if sample.uncertainty:
-            reach = COVERAGE * sample.uncertainty
-            yield from _bar(x, up(sample.value - reach), up(sample.value + reach), colour)
-        yield _mark(x, y, colour, _told(sample, series.unit), alarm=alarm)
+def _points(series: Series, across: _Axis, up: _Axis, labels: Labels) -> Iterator[Point]:
+    for number, sample in enumerate(series.samples, start=1):
+        reach = COVERAGE * sample.uncertainty if sample.uncertainty else None
+        bar = None if reach is None else (up(sample.value - reach), up(sample.value + reach))
+        alarm = series.alarm and number == len(series.samples)
+        told = _told(sample, series.unit, labels)
+        yield Point(across(sample.at.timestamp()), up(sample.value), bar, alarm, told)
 
 
-def _bar(x: float, low: float, high: float, colour: str) -> Iterator[str]:
-    for x1, x2, y1, y2 in ((x, x, high, low), (x - 3, x + 3, high, high), (x - 3, x + 3, low, low)):
-        yield f'<line x1="{x1:g}" x2="{x2:g}" y1="{y1:g}" y2="{y2:g}" stroke="{colour}" stroke-width="1.2"/>'
+def _told(sample: Sample, unit: str, labels: Labels) -> str:
+    value = f"{sample.value:.4g} {unit}".rstrip()
+    spread = f" ± {COVERAGE * sample.uncertainty:.2g}" if sample.uncertainty else ""
+    return f"{sample.at.strftime(labels.day)} {sample.at:%H:%M}: " + f"{value}{spread}".replace(".", labels.decimal)
 
 
-def _mark(x: float, y: float, colour: str, told: str, *, alarm: bool) -> str:
-    """Return a point; an alarm has another form too, for those who see no colours."""
-    title = f"<title>{escape(told)}</title>"
-    if alarm:
-        return f'<path d="M{x:g} {y - 7:g} l6 11 h-12 z" fill="{colour}">{title}</path>'
-    return f'<circle cx="{x:g}" cy="{y:g}" r="3.5" fill="{colour}">{title}</circle>'
+def _grid(plot: TrendPlot) -> Iterator[str]:
+    for y, text in plot.ticks:
+        yield f'<line x1="{LEFT}" x2="{RIGHT}" y1="{y}" y2="{y}" stroke="currentColor" stroke-opacity="0.18"/>'
+        yield _text(LEFT - 6, y + 4, text, anchor="end")
+    for x, text, anchor in plot.days:
+        yield _text(x, HEIGHT - 10, text, anchor=anchor)
 
 
-def _told(sample: Sample, unit: str) -> str:
-    told = f"{sample.at:%Y-%m-%d %H:%M}: {sample.value:.4g} {unit}".rstrip()
-    return told + (f" ± {COVERAGE * sample.uncertainty:.2g}" if sample.uncertainty else "")
+def _drawn(points: Sequence[Point]) -> Iterator[str]:
+    path = " ".join(f"{point.x},{point.y}" for point in points)
+    yield f'<polyline points="{path}" fill="none" stroke="{LINE}" stroke-width="1.5" stroke-opacity="0.7"/>'
+    for point in points:
+        for x1, y1, x2, y2 in bar_lines(point):
+            yield (
+                f'<line x1="{x1:g}" x2="{x2:g}" y1="{y1:g}" y2="{y2:g}" '
+                f'stroke="{point.colour}" stroke-width="{BAR_PX}"/>'
+            )
+        yield _mark(point)
 
 
-def _text(x: float, y: float, text: str, *, anchor: str, bold: bool = False) -> str:
+def bar_lines(point: Point) -> Iterator[tuple[float, float, float, float]]:
+    """Yield the lines (x1, y1, x2, y2) of a point's bar: from end to end, and both ends."""
+    if point.bar is not None:
+        low, high = point.bar
+        yield point.x, high, point.x, low
+        for y in (high, low):
+            yield point.x - END_PX, y, point.x + END_PX, y
+
+
+def triangle(point: Point) -> tuple[tuple[float, float], ...]:
+    """Return the mark of an alarm, which has a form of its own for those who see no colours."""
+    return (point.x, point.y - 7), (point.x + 6, point.y + 4), (point.x - 6, point.y + 4)
+
+
+def _mark(point: Point) -> str:
+    title = f"<title>{escape(point.told)}</title>"
+    if point.alarm:
+        corners = " ".join(f"{x:g},{y:g}" for x, y in triangle(point))
+        return f'<polygon points="{corners}" fill="{point.colour}">{title}</polygon>'
+    return f'<circle cx="{point.x:g}" cy="{point.y:g}" r="{POINT_PX}" fill="{point.colour}">{title}</circle>'
+
+
+def _text(x: float, y: float, text: str, *, anchor: Anchor, bold: bool = False) -> str:
     weight = ' font-weight="600"' if bold else ""
     return f'<text x="{x}" y="{y}" text-anchor="{anchor}" fill="currentColor"{weight}>{escape(text)}</text>'

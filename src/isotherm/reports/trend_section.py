@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from isotherm.measurement.asset_trend import DELTA, MAX, RATED, SCORE, AssetTrend
 from isotherm.measurement.trend import Change, Sample, Series
 from isotherm.reports.document.content import Figure, ReportSection, Table
 from isotherm.reports.document.wording import Wording, wording
-from isotherm.reports.trend_plot import trend_svg
+from isotherm.reports.trend_picture import trend_png
+from isotherm.reports.trend_plot import Labels, trend_svg
 from isotherm.reports.view_data import COVERAGE
 
 MOST_ROWS = 24
@@ -59,14 +62,18 @@ def _change(w: Wording, series: Series) -> str:
 
 
 def _difference(w: Wording, change: Change, unit: str) -> str:
-    text = f"{_number(w, change.difference, unit, sign=True)} {w('trend_since')} {change.since:%Y-%m-%d}"
+    text = f"{_number(w, change.difference, unit, sign=True)} {w('trend_since')} {w.day(change.since)}"
     reach = w("trend_unknown") if change.expanded is None else f"± {_number(w, change.expanded, unit)}"
     return f"{text} ({reach})"
 
 
 def _figure(series: Series, asset: str, w: Wording) -> Figure:
-    svg = trend_svg(series, w(NAMES[series.name])).replace("currentColor", "#222222")
-    return Figure(svg.encode(), "svg", f"{asset}: {_change(w, series)}")
+    labels = Labels(w("decimal"), w("day"), w("day_time"))
+    name = w(NAMES[series.name])
+    svg = trend_svg(series, name, labels=labels, titled=False).replace("currentColor", "#222222")
+    caption = f"{name} [{series.unit}]" if series.unit else name
+    alt = f"{asset}: {_change(w, series)}"
+    return Figure(svg.encode(), "svg", alt, caption, raster=partial(trend_png, series, labels))
 
 
 def _table(trend: AssetTrend, w: Wording) -> Table:
@@ -77,7 +84,7 @@ def _table(trend: AssetTrend, w: Wording) -> Table:
     for row in trend.rows[-MOST_ROWS:]:
         load = row.look.load_percent
         cells = (_cell(getattr(row, name), units[name], w) for name in names)
-        rows.append((f"{row.look.at:%Y-%m-%d}", "" if load is None else f"{load:.0f} %", *cells))
+        rows.append((w.day(row.look.at), "" if load is None else f"{load:.0f} %", *cells))
     return Table(w("trend"), head, tuple(rows))
 
 

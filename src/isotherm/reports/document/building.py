@@ -128,7 +128,7 @@ class _Builder:
         yield from self._given("reviewer")
         inspection = self.report.inspection
         version = inspection.versions.get("isotherm", "")
-        yield w("made_with"), f"isotherm {version}, {inspection.started_at}".strip()
+        yield w("made_with"), f"isotherm {version}, {w.days(inspection.started_at)}".strip()
 
     def _given(self, name: str) -> Facts:
         value = getattr(self.particulars, name)
@@ -140,8 +140,9 @@ class _Builder:
     def _when(self) -> str:
         days = sorted({result.camera.taken_at[:10] for result in self.report.ranked if result.camera.taken_at})
         if not days:
-            return self.report.inspection.started_at[:10]
-        return days[0] if len(days) == 1 else f"{days[0]} – {days[-1]}"
+            return self.wording.days(self.report.inspection.started_at[:10])
+        first, last = (self.wording.days(day) for day in (days[0], days[-1]))
+        return first if len(days) == 1 else f"{first} – {last}"
 
     def _cameras(self) -> str:
         w = self.wording

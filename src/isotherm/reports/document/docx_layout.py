@@ -43,7 +43,8 @@ WIDTH_MM = 210 - 2 * MARGIN_MM
 """Between the margins of our own page; one of a user's template may be narrower."""
 PICTURE_MM = 54.0
 """The height of a fault's pictures: its page has to hold the rest."""
-PLOT_MM = 76.0
+PLOT_MM = 50.0
+"""The height of a figure of a section."""
 FAULT_POINTS = 7.5
 """Size of the letters in the tables of a fault [pt]."""
 CELL_GAP_MM = 2.0
@@ -221,11 +222,11 @@ class _Writer:
         points = self.points if self.cell is not None else None
         self.paragraph(style).append(run(text, quiet=quiet, bold=bold, points=points))
 
-    def paragraph(self, style: str = "Normal", *, new_page: bool = False, before_pt: float | None = None) -> Any:
+    def paragraph(self, style: str = "Normal", **placed: Any) -> Any:
         """Append an empty paragraph and return its XML; raises KeyError where the document has no such style."""
         if style not in self.styles:
             self.styles[style] = self.target.styles[style].style_id
-        made = paragraph(self.styles[style], new_page=new_page, before_pt=before_pt)
+        made = paragraph(self.styles[style], **placed)
         self.put(made)
         return made
 
@@ -352,7 +353,8 @@ class _Writer:
             return
         shown = figure if figure.raster is None else replace(figure, data=figure.raster(), kind="png")
         if figure.caption:
-            self.text(figure.caption, quiet=True)
+            caption = self.paragraph(keep_next=True)
+            caption.append(run(figure.caption, quiet=True))
         self.picture(self.paragraph(), shown, self.width_mm, PLOT_MM)
 
     def method(self, *, new_page: bool = False) -> None:

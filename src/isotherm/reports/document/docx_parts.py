@@ -62,11 +62,13 @@ def run(text: str, *, quiet: bool = False, bold: bool = False, ink: str = "", po
     return made
 
 
-def paragraph(style_id: str, *, new_page: bool = False, before_pt: float | None = None) -> Any:
-    """Return an empty paragraph, at the top of a new page or below that much space."""
+def paragraph(style_id: str, *, new_page: bool = False, keep_next: bool = False, before_pt: float | None = None) -> Any:
+    """Return an empty paragraph: at the top of a new page, on the page of the next one, or below that much space."""
     made = element("p")
     properties = add(made, "pPr")
     add(properties, "pStyle", val=style_id)
+    if keep_next:
+        add(properties, "keepNext")
     if new_page:
         add(properties, "pageBreakBefore")
     if before_pt is not None:

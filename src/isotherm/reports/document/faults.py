@@ -239,7 +239,7 @@ class FaultWriter:
         rows = (
             (w("picture"), result.image),
             (w("camera"), (model or w("not_known")) + serial),
-            (w("taken"), camera.taken_at),
+            (w("taken"), w.days(camera.taken_at)),
             (w("size"), f"{result.width} × {result.height} px"),
             ("SHA-256", result.digest),
         )

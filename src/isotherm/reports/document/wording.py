@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cache, cached_property
 from importlib.resources import files
 
@@ -18,6 +19,9 @@ from isotherm.core.errors import UnknownNameError
 
 LANGUAGES = {"en": "English", "de": "Deutsch", "es": "Español", "pt": "Português", "zh": "中文"}
 _POINT = frozenset({"en", "zh"})
+_MOMENT = re.compile(
+    r"(?<!\d)(?P<day>\d{4}-\d\d-\d\d)(?:T(?P<time>\d\d:\d\d:\d\d)(?:\.\d+)?(?P<zone>Z|[+-]\d\d:\d\d)?)?(?!\d)"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +58,22 @@ class Wording:
         """Return a number with at most that many significant digits."""
         text = f"{value:.{digits}g}"
         return text if self.language in _POINT else text.replace(".", ",")
+
+    def day(self, at: date) -> str:
+        """Return a date as the language writes it."""
+        return at.strftime(self.words["day"])
+
+    def days(self, text: str) -> str:
+        """Return a text with its ISO dates and moments (2026-05-06T07:08:09+00:00) written as the language does."""
+        return _MOMENT.sub(self._moment, text)
+
+    def _moment(self, found: re.Match[str]) -> str:
+        try:
+            at = date.fromisoformat(found["day"])
+        except ValueError:
+            return found[0]
+        zone = {"Z": " UTC", "+00:00": " UTC"}.get(found["zone"] or "", f" UTC{found['zone']}" if found["zone"] else "")
+        return self.day(at) + (f" {found['time']}{zone}" if found["time"] else "")
 
     def phrase(self, text: str) -> str:
         """Return an English phrase in this language; as it is where nobody has translated it."""

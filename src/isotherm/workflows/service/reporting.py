@@ -32,7 +32,7 @@ from isotherm.workflows.service.inspections import image_part
 from isotherm.workflows.service.paging import id_at
 from isotherm.workflows.service.service import Service
 from isotherm.workflows.service.sites import NO_TABLE, settings_of
-from isotherm.workflows.service.trends import report_sections
+from isotherm.workflows.service.trends import report_sections, taken_at
 from isotherm.workflows.versions import installed
 
 MOST_IMAGES = 2000
@@ -114,11 +114,19 @@ def site_report(service: Service, actor: Actor, site_id: str, wanted: Wanted) ->
 
 
 def inspection_report(service: Service, actor: Actor, inspection_id: str, wanted: Wanted) -> Written:
-    """Return a report of one inspection."""
+    """Return a report of one inspection; for people with the trend of its asset up to then."""
     with service.database.read() as session:
-        site_id = fetch(session, actor, Inspection, inspection_id).site_id
-    query = _rows().join(Inspection, Inspection.image_id == Image.id)
-    return _written(service, actor, site_id, wanted, query.where(Inspection.id == inspection_id))
+        inspection = fetch(session, actor, Inspection, inspection_id)
+        image = session.get(Image, inspection.image_id)
+    sections = () if image is None or wanted.form in FOR_PROGRAMS else _trend(service, actor, image, wanted.language)
+    query = _rows().join(Inspection, Inspection.image_id == Image.id).where(Inspection.id == inspection_id)
+    return _written(service, actor, inspection.site_id, wanted, query, sections=sections)
+
+
+def _trend(service: Service, actor: Actor, image: Image, language: str) -> tuple[ReportSection, ...]:
+    if image.asset_id is None or image.site_id is None:
+        return ()
+    return report_sections(service, actor, image.site_id, [image.asset_id], language, until=taken_at(image))
 
 
 def _rows() -> Select[Image, Inspection, Asset]:
@@ -154,7 +162,7 @@ def _written(
     if wanted.form in FOR_PROGRAMS:
         writer = REPORT_WRITERS.get(wanted.form)
         return Written(writer.filename, LAYOUTS.get(wanted.form).media_type, writer.render(build_report(run)))
-    used = {row.inspection.model_id for row in rows}
+    used = {model_id for row in rows for model_id in (row.inspection.model_id, row.inspection.anomaly_model_id)}
     words = wording(wanted.language)
     cards = [_card(model, words) for model in models if model.id in used]
     named = dict(zip(names, rows, strict=True))
@@ -243,12 +251,20 @@ def _result(name: str, inspection: Inspection, numbers: Mapping[str, int]) -> Im
 
 
 def _verdict(inspection: Inspection, numbers: Mapping[str, int]) -> list[str]:
-    """Return one sentence about what the classifier said."""
-    if inspection.label is None:
-        return []
-    number = numbers.get(inspection.model_id or "")
-    sure = "" if inspection.confidence is None else f", {100 * inspection.confidence:.0f} %"
-    return [f"category by model version {number}: {inspection.label}{sure}"]
+    """Return a sentence about what each model said."""
+    said = []
+    if inspection.label is not None:
+        number = numbers.get(inspection.model_id or "")
+        sure = "" if inspection.confidence is None else f", {100 * inspection.confidence:.0f} %"
+        said.append(f"category by model version {number}: {inspection.label}{sure}")
+    anomaly = inspection.result.get("anomaly")
+    if anomaly is not None:
+        number = numbers.get(inspection.anomaly_model_id or "")
+        said.append(
+            f"anomaly model version {number}: score {anomaly['score']:.3g}, threshold {anomaly['threshold']:.3g}, "
+            f"{anomaly['prediction'].lower()}"
+        )
+    return said
 
 
 def _pictures(

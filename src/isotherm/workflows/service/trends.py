@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from isotherm.core.errors import ConfigError, DataError, IsothermError, NotFoundError, one_line
@@ -69,22 +69,31 @@ class Views:
     earlier: tuple[View, ...]
 
 
-def asset_trend(service: Service, actor: Actor, asset_id: str, settings: TrendSettings | None = None) -> AssetTrend:
-    """Return the trend of an asset from the latest inspections of its images.
+def asset_trend(
+    service: Service,
+    actor: Actor,
+    asset_id: str,
+    settings: TrendSettings | None = None,
+    *,
+    until: datetime | None = None,
+) -> AssetTrend:
+    """Return the trend of an asset from the latest inspections of its images, up to a time.
 
     An image that was sent twice counts once. A picture's time is when it was taken, or, where the file does not say,
     when it was sent.
     """
     with service.database.read() as session:
         rise = fetch(session, actor, Asset, asset_id).rated_rise_k
-        looks = [_look(image, inspection, rise) for image, inspection in _inspected(session, asset_id)]
+        looks = [_look(image, inspection, rise) for image, inspection in _inspected(session, asset_id, until)]
     return trend_of(looks, settings)
 
 
-def _inspected(session: Session, asset_id: str) -> list[tuple[Image, Inspection]]:
+def _inspected(session: Session, asset_id: str, until: datetime | None = None) -> list[tuple[Image, Inspection]]:
     """Return the newest images of an asset with their latest inspections, none with the content of another."""
     query = select(Image, Inspection).join(Inspection, Inspection.id == Image.latest_inspection)
     query = query.where(Image.asset_id == asset_id, Inspection.status == "ok").order_by(Image.id.desc())
+    if until is not None:
+        query = query.where(func.coalesce(Image.taken_at, Image.created_at) <= until)
     rows = session.execute(query.limit(MOST_LOOKS)).all()
     return list({image.digest: (image, inspection) for image, inspection in rows}.values())
 
@@ -101,7 +110,7 @@ def _look(image: Image, inspection: Inspection, rated_rise_k: float | None) -> L
         result,
         image.load_percent,
         inspection.score,
-        model=inspection.model_id or "",
+        model=inspection.anomaly_model_id or "",
         key=image.id,
         rated_rise_k=rated_rise_k,
     )
@@ -211,7 +220,13 @@ def change_png(service: Service, actor: Actor, image_id: str, earlier_id: str) -
 
 
 def report_sections(
-    service: Service, actor: Actor, site_id: str, asset_ids: Sequence[str] | None = None, language: str = "en"
+    service: Service,
+    actor: Actor,
+    site_id: str,
+    asset_ids: Sequence[str] | None = None,
+    language: str = "en",
+    *,
+    until: datetime | None = None,
 ) -> tuple[ReportSection, ...]:
     """Return a section of a report for each asset that was inspected more than once, those with an alarm first.
 
@@ -221,11 +236,13 @@ def report_sections(
         Which assets of the site; None for the first `MOST_SECTIONS` by name that have images.
     language
         A code of `isotherm.reports.document.wording.LANGUAGES`.
+    until
+        Images that were taken later are left out.
     """
     demand(actor, "read", site_id)
     found = []
     for asset in _assets(service, actor, site_id, asset_ids):
-        trend = asset_trend(service, actor, asset.id)
+        trend = asset_trend(service, actor, asset.id, until=until)
         if len(trend.rows) > 1:
             found.append((not trend.alarms, asset.name, trend_section(asset.name, _about(asset), trend, language)))
     return tuple(section for _, _, section in sorted(found, key=lambda item: item[:2]))
