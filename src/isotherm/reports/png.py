@@ -8,19 +8,20 @@ import zlib
 import numpy as np
 from jaxtyping import UInt8
 
-_GREY, _RGB = 0, 2
+_KINDS = {1: 0, 3: 2, 4: 6}
+"""Channels -> the standard's number for grey, RGB and RGB with opacity."""
 _UP = 2
 
 
 def encode_png(pixels: UInt8[np.ndarray, "H W *C"]) -> bytes:
-    """Return 8-bit grey (H W) or RGB (H W 3) pixels as PNG (ISO/IEC 15948), filter "up", fast compression."""
+    """Return 8-bit grey (H W), RGB (H W 3) or RGB with opacity (H W 4) as PNG (ISO/IEC 15948), quickly compressed."""
     height, width = pixels.shape[:2]
     rows = pixels.reshape(height, -1)
     filtered = np.empty((height, 1 + rows.shape[1]), dtype=np.uint8)
     filtered[:, 0] = _UP
     filtered[0, 1:] = rows[0]
     np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
-    header = struct.pack(">IIBBBBB", width, height, 8, _GREY if pixels.ndim == 2 else _RGB, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 8, _KINDS[rows.shape[1] // width], 0, 0, 0)
     data = zlib.compress(filtered.data, 1)
     return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
 

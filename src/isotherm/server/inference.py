@@ -33,7 +33,7 @@ from isotherm.server.security import actor_of_request
 from isotherm.store.ids import is_id
 from isotherm.store.tables import ModelVersion, Site
 from isotherm.workflows.service.access import Actor, demand
-from isotherm.workflows.service.models import active_classifier, load
+from isotherm.workflows.service.models import CLASSIFIER, active_classifier, load
 from isotherm.workflows.service.predicting import predict
 from isotherm.workflows.service.service import Service
 from isotherm.workflows.service.sites import get_site, site_named
@@ -51,6 +51,7 @@ ERRORS = {
     413: "The request is larger than is taken",
     422: "An image or a value cannot be used",
     429: "There is too much to do now",
+    503: "The bucket of the stored models does not answer",
     507: "There is no room left",
 }
 _ERROR_SCHEMA = {
@@ -274,7 +275,7 @@ def _found(service: Service, actor: Actor, name: str, version: str | None, scope
 def _numbered(service: Service, site_id: str, number: str) -> ModelVersion:
     known = number.isascii() and number.isdecimal() and len(number) < 10
     with service.database.read() as session:
-        query = select(ModelVersion).where(ModelVersion.site_id == site_id, ModelVersion.kind == "classifier")
+        query = select(ModelVersion).where(ModelVersion.site_id == site_id, ModelVersion.kind == CLASSIFIER)
         row = session.scalar(query.where(ModelVersion.number == int(number))) if known else None
     if row is None:
         raise NotFoundError("version of this model", number[:16])
@@ -283,7 +284,9 @@ def _numbered(service: Service, site_id: str, number: str) -> ModelVersion:
 
 def _versions(service: Service, site_id: str) -> list[str]:
     """Return the numbers of the versions that can be used, as texts."""
-    ready = select(ModelVersion.number).where(ModelVersion.site_id == site_id, ModelVersion.state == "ready")
+    ready = select(ModelVersion.number).where(
+        ModelVersion.site_id == site_id, ModelVersion.state == "ready", ModelVersion.kind == CLASSIFIER
+    )
     with service.database.read() as session:
         return [str(number) for number in session.scalars(ready.order_by(ModelVersion.number))]
 

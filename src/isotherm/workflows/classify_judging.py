@@ -113,18 +113,18 @@ class Judged:
         intervals = resampled_metrics(counts, seed=seed)
         return {
             "images": len(self.truth),
-            "accuracy": _share(accuracy(counts)),
-            **{name: _metric(value, intervals[name]) for name, value in averages(counts).items()},
+            "accuracy": plain_share(accuracy(counts)),
+            **{name: plain_metric(value, intervals[name]) for name, value in averages(counts).items()},
             "categories": {
                 label: _class(each) for label, each in zip(self.labels, self.by_class(seed=seed), strict=True)
             },
             "confusion": counts.tolist(),
             "expected_calibration_error": _calibration(found),
-            "rejected": _share(self.rejected(known=True)),
-            "accuracy_of_answers": _share(self.answered()),
+            "rejected": plain_share(self.rejected(known=True)),
+            "accuracy_of_answers": plain_share(self.answered()),
             "unknown": {
                 "categories": sorted({label for label, known in zip(self.truth, self.known, strict=True) if not known}),
-                "rejected": _share(self.rejected(known=False)),
+                "rejected": plain_share(self.rejected(known=False)),
             },
         }
 
@@ -148,11 +148,13 @@ def judged(
     return Judged(model.labels, tuple(truth), tuple(model.judge(values, rejection)), known)
 
 
-def _share(share: Share) -> dict[str, Any]:
-    return {**_metric(share.value, share.interval), "hits": share.hits, "count": share.count}
+def plain_share(share: Share) -> dict[str, Any]:
+    """Return a share with its interval and what it counts, ready for JSON."""
+    return {**plain_metric(share.value, share.interval), "hits": share.hits, "count": share.count}
 
 
-def _metric(value: float | Undefined, interval: Interval | Undefined) -> dict[str, Any]:
+def plain_metric(value: float | Undefined, interval: Interval | Undefined) -> dict[str, Any]:
+    """Return a metric with its interval, ready for JSON; one that is undefined has its reason."""
     if isinstance(value, Undefined):
         return {"value": None, "reason": value.reason}
     if isinstance(interval, Undefined):
@@ -162,9 +164,9 @@ def _metric(value: float | Undefined, interval: Interval | Undefined) -> dict[st
 
 def _class(found: ClassResult) -> Mapping[str, Any]:
     return {
-        "precision": _share(found.precision),
-        "recall": _share(found.recall),
-        "f1": _metric(found.f1, found.f1_interval),
+        "precision": plain_share(found.precision),
+        "recall": plain_share(found.recall),
+        "f1": plain_metric(found.f1, found.f1_interval),
         "support": found.support,
     }
 
@@ -172,4 +174,4 @@ def _class(found: ClassResult) -> Mapping[str, Any]:
 def _calibration(found: Reliability | Undefined) -> dict[str, Any]:
     if isinstance(found, Undefined):
         return {"value": None, "reason": found.reason}
-    return _metric(found.error, found.interval) | {"brier": found.brier}
+    return plain_metric(found.error, found.interval) | {"brier": found.brier}

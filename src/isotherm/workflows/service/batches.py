@@ -20,12 +20,13 @@ from isotherm.workflows.service.inspections import add_inspection
 from isotherm.workflows.service.labelled import labelled_images
 from isotherm.workflows.service.looking import edit_of, look
 from isotherm.workflows.service.matching import rules_of
-from isotherm.workflows.service.models import load, training_data
+from isotherm.workflows.service.models import ANOMALY, load, load_detector, training_data
 from isotherm.workflows.service.names import check_name, file_name
 from isotherm.workflows.service.service import Service
-from isotherm.workflows.service.sites import settings_of
+from isotherm.workflows.service.sites import SiteSettings, settings_of
 from isotherm.workflows.service.taking import Target, Upload, check_split, may_name, prepared, write_image
-from isotherm.workflows.service.testing_models import fair_tests, tested_metrics
+from isotherm.workflows.service.testing_detectors import tested_detector
+from isotherm.workflows.service.testing_models import Tested, fair_tests, tested_metrics
 from isotherm.workflows.service.training import check_room
 
 INSPECT, EVALUATE, IMPORT = "inspect", "evaluate", "import"
@@ -175,15 +176,25 @@ def evaluate(service: Service, context: JobContext) -> Mapping[str, Any]:
         site, data = session.get(Site, version.site_id), labelled_images(session, version.site_id, use_feedback=False)
     assert site is not None
     learnt = training_data(service, version)
-    tested = fair_tests(data.test, (row[1] for row in learnt["train"]), learnt["groups"])
+    # What is common to all sites says nothing of how this one looks when all is well.
+    images = [each for each in data.test if version.kind != ANOMALY or not each.common]
+    tested = fair_tests(images, (row[1] for row in learnt["train"]), learnt["groups"])
+    found = _numbers(service, context, version, tested, settings_of(site))
+    notes = [*tested.notes, *(["there is no test image of a category that the model knows"] if found is None else [])]
+    return {"model_id": version.id, "metrics": found, "notes": notes}
 
+
+def _numbers(
+    service: Service, context: JobContext, version: ModelVersion, tested: Tested, settings: SiteSettings
+) -> dict[str, Any] | None:
     def step(done: int, total: int) -> None:
         context.check()
         context.progress(done, total, "test images")
 
-    found = tested_metrics(service, load(service, version), tested, settings_of(site), step)
-    notes = [*tested.notes, *(["there is no test image of a category that the model knows"] if found is None else [])]
-    return {"model_id": version.id, "metrics": found, "notes": notes}
+    if version.kind == ANOMALY:
+        normal = version.card["normal"]
+        return tested_detector(service, load_detector(service, version), tested, normal, settings, step=step)
+    return tested_metrics(service, load(service, version), tested, settings, step)
 
 
 def take_in_batch(service: Service, context: JobContext) -> Mapping[str, Any]:

@@ -1,8 +1,9 @@
 """The drift watch: whether a site's newest images, and what its model says of them, still are as those of the training.
 
 Compared are numbers of whole images (mean, contrast, sharpness, highest temperature, largest delta-T) with those of the
-images that the active model learnt from, and its scores with those that it gave first. Who looks at a shift finds the
-images that lie farthest out.
+images that the active model learnt from; what the classifier says, with what it said first; and the scores of the
+anomaly model, with those of the normal images that were held out while it learnt. Who looks at a shift finds the images
+that lie farthest out.
 """
 
 from __future__ import annotations
@@ -68,6 +69,8 @@ class Drift:
         What the newest images are compared with, in words.
     model_id
         The model whose training it is; None without a model.
+    anomaly_model_id
+        The anomaly model whose scores are compared; None without one.
     shifts
         One for each quantity, the worst first.
     """
@@ -78,6 +81,7 @@ class Drift:
     reference: str
     model_id: str | None = None
     shifts: tuple[WatchedShift, ...] = field(default=())
+    anomaly_model_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,20 @@ class _Seen:
     distance: float | None
     score: float | None
     judged: bool
+    scored: bool
+
+
+@dataclass(frozen=True)
+class _Models:
+    """The models of a site: one whose training the newest images are compared with, and that which gives scores."""
+
+    judge: ModelVersion | None
+    scorer: ModelVersion | None
+
+    @property
+    def trained(self) -> ModelVersion | None:
+        """The one whose training images are the reference: the classifier, or else the anomaly model."""
+        return self.judge or self.scorer
 
 
 _QUANTITIES: dict[str, Callable[[_Seen], Any]] = {
@@ -103,8 +121,11 @@ _QUANTITIES: dict[str, Callable[[_Seen], Any]] = {
 _SCORES: dict[str, Callable[[_Seen], Any]] = {
     "confidence": lambda seen: seen.confidence if seen.judged else None,
     "distance": lambda seen: seen.distance if seen.judged else None,
-    "score": lambda seen: seen.score if seen.judged else None,
 }
+
+
+def _score(seen: _Seen) -> float | None:
+    return seen.score if seen.scored else None
 
 
 def site_drift(service: Service, actor: Actor, site_id: str, *, window: int = WINDOW) -> Drift:
@@ -124,12 +145,16 @@ def site_drift(service: Service, actor: Actor, site_id: str, *, window: int = WI
         raise ConfigError(f"window must be from {LEAST_COUNT} to {MOST_WINDOW} images, not {window}")
     with service.database.read() as session:
         site = fetch(session, actor, Site, site_id)
-        model = session.get(ModelVersion, site.active_model) if site.active_model else None
-        ids, told = _training(service, session, site, model)
-        reference = _of_ids(session, ids, model)
-        current = _newest(session, site, model, leave_out=set(ids), most=window)
-        first = _first_judged(session, model)
-    return _compared(told, model, reference, current, first)
+        models = _Models(_version(session, site.active_model), _version(session, site.active_anomaly_model))
+        ids, told = _training(service, session, site, models.trained)
+        reference = _of_ids(session, ids, models)
+        current = _newest(session, site, models, leave_out=set(ids), most=window)
+        first = _first_judged(session, models)
+    return _compared(told, models, reference, current, first)
+
+
+def _version(session: Session, model_id: str | None) -> ModelVersion | None:
+    return session.get(ModelVersion, model_id) if model_id else None
 
 
 def _training(service: Service, session: Session, site: Site, model: ModelVersion | None) -> tuple[list[str], str]:
@@ -153,11 +178,12 @@ _COLUMNS = (
     Inspection.distance,
     Inspection.score,
     Inspection.model_id,
+    Inspection.anomaly_model_id,
 )
 
 
-def _seen(rows: Iterable[Any], model: ModelVersion | None) -> list[_Seen]:
-    judge = None if model is None else model.id
+def _seen(rows: Iterable[Any], models: _Models) -> list[_Seen]:
+    judge, scorer = (None if model is None else model.id for model in (models.judge, models.scorer))
     return [
         _Seen(
             row.id,
@@ -167,43 +193,52 @@ def _seen(rows: Iterable[Any], model: ModelVersion | None) -> list[_Seen]:
             row.distance,
             row.score,
             judge is not None and row.model_id == judge,
+            scorer is not None and row.anomaly_model_id == scorer,
         )
         for row in rows
     ]
 
 
-def _of_ids(session: Session, ids: Sequence[str], model: ModelVersion | None) -> list[_Seen]:
+def _of_ids(session: Session, ids: Sequence[str], models: _Models) -> list[_Seen]:
     query = select(*_COLUMNS).outerjoin(Inspection, Inspection.id == Image.latest_inspection)
     pieces = (ids[start : start + _PIECE] for start in range(0, len(ids), _PIECE))
-    return [seen for piece in pieces for seen in _seen(session.execute(query.where(Image.id.in_(piece))), model)]
+    return [seen for piece in pieces for seen in _seen(session.execute(query.where(Image.id.in_(piece))), models)]
 
 
-def _newest(session: Session, site: Site, model: ModelVersion | None, *, leave_out: set[str], most: int) -> list[_Seen]:
+def _newest(session: Session, site: Site, models: _Models, *, leave_out: set[str], most: int) -> list[_Seen]:
     """Return the newest images of a site that are not learnt from."""
     query = select(*_COLUMNS).outerjoin(Inspection, Inspection.id == Image.latest_inspection)
     query = query.where(Image.site_id == site.id, Image.split != "train").order_by(Image.id.desc())
     rows = session.execute(query.limit(most + len(leave_out)))
-    return [seen for seen in _seen(rows, model) if seen.id not in leave_out][:most]
+    return [seen for seen in _seen(rows, models) if seen.id not in leave_out][:most]
 
 
-def _first_judged(session: Session, model: ModelVersion | None) -> list[_Seen]:
-    """Return the images that a model judged first: what it says of images that it has learnt from is too good."""
+def _first_judged(session: Session, models: _Models) -> list[_Seen]:
+    """Return the images that a classifier judged first: what it says of images that it has learnt from is too good."""
+    model = models.judge
     if model is None:
         return []
     query = select(*_COLUMNS).join(Inspection, Inspection.image_id == Image.id)
     query = query.where(Image.site_id == model.site_id, Inspection.model_id == model.id, Image.split == "")
-    return _seen(session.execute(query.order_by(Inspection.id).limit(WINDOW)), model)
+    return _seen(session.execute(query.order_by(Inspection.id).limit(WINDOW)), models)
+
+
+def _held_out(models: _Models) -> np.ndarray:
+    """Return the scores of the normal images that the anomaly model had not seen while it learnt."""
+    scores = (models.scorer.metrics.get("held_out") or {}).get("scores", ()) if models.scorer else ()
+    return np.asarray(scores, np.float64)
 
 
 def _compared(
-    told: str, model: ModelVersion | None, reference: Sequence[_Seen], current: Sequence[_Seen], first: Sequence[_Seen]
+    told: str, models: _Models, reference: Sequence[_Seen], current: Sequence[_Seen], first: Sequence[_Seen]
 ) -> Drift:
     # The first verdicts are no past of themselves.
     early = {seen.id for seen in first}
     later = [seen for seen in current if seen.id not in early]
-    pairs = {name: (reference, current, get) for name, get in _QUANTITIES.items()}
-    pairs |= {name: (first, later, get) for name, get in _SCORES.items()}
-    numbers = {name: (_numbers(then, get), _numbers(since, get)) for name, (then, since, get) in pairs.items()}
+    pairs = {name: (_numbers(reference, get), current, get) for name, get in _QUANTITIES.items()}
+    pairs |= {name: (_numbers(first, get), later, get) for name, get in _SCORES.items()}
+    pairs["score"] = (_held_out(models), current, _score)
+    numbers = {name: (then, _numbers(since, get)) for name, (then, since, get) in pairs.items()}
     known = {name: both for name, both in numbers.items() if both[0].size and both[1].size}
     found = shifts(
         {name: then for name, (then, _) in known.items()}, {name: since for name, (_, since) in known.items()}
@@ -212,7 +247,8 @@ def _compared(
     watched.sort(key=lambda each: -(each.shift.psi or 0.0))
     largest = max((shift.psi for shift in found if shift.psi is not None), default=None)
     state = worst([shift.state for shift in found])
-    return Drift(now(), state, largest, told, None if model is None else model.id, tuple(watched))
+    judge, scorer = (None if model is None else model.id for model in (models.trained, models.scorer))
+    return Drift(now(), state, largest, told, judge, tuple(watched), scorer)
 
 
 def _numbers(seen: Sequence[_Seen], get: Callable[[_Seen], Any]) -> np.ndarray:
@@ -221,12 +257,12 @@ def _numbers(seen: Sequence[_Seen], get: Callable[[_Seen], Any]) -> np.ndarray:
 
 
 def _watched(
-    shift: Shift, reference: Sequence[_Seen], current: Sequence[_Seen], get: Callable[[_Seen], Any]
+    shift: Shift, reference: np.ndarray, current: Sequence[_Seen], get: Callable[[_Seen], Any]
 ) -> WatchedShift:
     """Return a shift with the images that lie outside of nearly all of the reference, the farthest first."""
     if shift.state not in ("watch", "drift"):
         return WatchedShift(shift)
-    low, high = np.quantile(_numbers(reference, get), (_TAIL, 1 - _TAIL))
+    low, high = np.quantile(reference, (_TAIL, 1 - _TAIL))
     values = [(float(get(seen)), seen) for seen in current if get(seen) is not None]
     outside = [(max(low - value, value - high), value, seen) for value, seen in values if not low <= value <= high]
     outside.sort(key=lambda item: -item[0])

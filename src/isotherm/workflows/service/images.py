@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-from sqlalchemy import select
+from sqlalchemy import select, true
 
 from isotherm.core.errors import ConfigError, NotFoundError
 from isotherm.store.blob_rows import remember
@@ -55,6 +55,8 @@ class ImageFilter:
         The least rank of the worst finding.
     unsure
         Those whose latest verdict was refused for lack of confidence.
+    anomalous
+        Those whose latest score is above the threshold of its anomaly model.
     no_feedback
         Those that nobody has said anything about.
     since, until
@@ -72,6 +74,7 @@ class ImageFilter:
     digest: str = ""
     min_severity: int | None = None
     unsure: bool = False
+    anomalous: bool = False
     no_feedback: bool = False
     since: datetime | None = None
     until: datetime | None = None
@@ -126,6 +129,9 @@ def _verdicts(wanted: ImageFilter) -> Iterator[Any]:
         yield Image.label == wanted.label
     if wanted.unsure:
         yield Image.label == NO_CATEGORY
+    if wanted.anomalous:
+        # Written so, both databases know that the partial index holds these rows.
+        yield Image.anomalous == true()
     if wanted.no_feedback:
         yield ~select(Feedback.id).where(Feedback.image_id == Image.id).exists()
 

@@ -111,10 +111,11 @@ def say(image: Image, looked: Looked, *, job_id: str | None = None) -> Said:
     assert image.site_id is not None
     inspection = _inspection(image, looked, job_id)
     kept = {EDIT: image.facts[EDIT]} if EDIT in (image.facts or {}) else {}
-    image.facts = {**looked.examined.facts, **kept}
+    image.facts = {**looked.facts, **kept}
     image.severity_rank, image.latest_inspection = inspection.severity_rank, inspection.id
     image.label = inspection.label
-    found = enumerate(looked.examined.result["findings"])
+    image.anomalous = looked.standing.anomalous if looked.standing else None
+    found = enumerate(looked.result["findings"])
     return Said(inspection, [_finding(inspection, number, finding) for number, finding in found])
 
 
@@ -127,7 +128,7 @@ def write_said(session: Session, said: Said) -> None:
 
 
 def _inspection(image: Image, looked: Looked, job_id: str | None) -> Inspection:
-    said = looked.said
+    said, standing = looked.said, looked.standing
     verdict = {} if said is None else _verdict(said)
     return Inspection(
         id=new_id(),
@@ -135,8 +136,10 @@ def _inspection(image: Image, looked: Looked, job_id: str | None) -> Inspection:
         image_id=image.id,
         model_id=looked.active.version.id if looked.active else None,
         job_id=job_id,
+        anomaly_model_id=standing.model_id if standing else None,
+        score=standing.score if standing else None,
         severity_rank=looked.examined.facts["severity_rank"],
-        result=looked.examined.result,
+        result=looked.result,
         **verdict,
     )
 

@@ -1,9 +1,10 @@
-"""One file looked at as its site wants it: hot spots found in a child, and the verdict of the site's model."""
+"""One file looked at as its site wants it: hot spots found in a child, and what the site's models say of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from isotherm.core.config import from_mapping, to_mapping
@@ -13,6 +14,7 @@ from isotherm.formats.tags import can_read_codes
 from isotherm.store.tables import Image, Site
 from isotherm.workflows.service.examination import ExaminationSettings, Examined, Want
 from isotherm.workflows.service.models import Active, active_classifier
+from isotherm.workflows.service.scoring import Standing, detector_of
 from isotherm.workflows.service.service import Service
 from isotherm.workflows.service.sites import NO_TABLE, SiteSettings, settings_of
 
@@ -25,11 +27,41 @@ EDIT = "edit"
 
 @dataclass(frozen=True)
 class Looked:
-    """What was found in a file, by which model, and its verdict (both None where the site has no model)."""
+    """What was found in a file.
+
+    Parameters
+    ----------
+    examined
+        What the rules say.
+    active, said
+        The classifier and its verdict; None where the site has none.
+    standing
+        What the anomaly model says; None where the site has none.
+    """
 
     examined: Examined
     active: Active | None = None
     said: Classified | None = None
+    standing: Standing | None = None
+
+    @cached_property
+    def result(self) -> dict[str, Any]:
+        """The plain `isotherm.core.findings.ImageResult` of rules and anomaly model together."""
+        plain, standing = self.examined.result, self.standing
+        if standing is None:
+            return plain
+        notes = [f"no anomaly score: {standing.error}"] if standing.error else []
+        return {
+            **plain,
+            "anomaly": standing.result,
+            "findings": [*plain["findings"], *standing.findings],
+            "notes": [*plain["notes"], *notes],
+        }
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a gallery shows, with the findings of both."""
+        return {**self.examined.facts, "findings": len(self.result["findings"])}
 
 
 def look(
@@ -41,7 +73,7 @@ def look(
     edit: SceneEdit | None = None,
     want: Sequence[Want] = (),
 ) -> Looked:
-    """Examine a file in a child and let the active model of its site judge it.
+    """Examine a file in a child and let the active models of its site judge it.
 
     Parameters
     ----------
@@ -63,17 +95,16 @@ def look(
     """
     settings = settings_of(site) if site else SiteSettings()
     active = active_classifier(service, site.id) if site and site.active_model else None
-    wanted = (*want, "values") if active else tuple(want)
+    detector = detector_of(service, site)
+    wanted = (*want, "values") if active or detector else tuple(want)
     examined = service.examinations.examine(data, name, examination_settings(settings, edit), want=wanted)
     if examined.facts["width"] * examined.facts["height"] > service.limits.pixels:
         raise TooLargeError(f"the image has more than {service.limits.pixels} pixels, the most that are taken")
-    said = judged(service, active, examined, settings) if active else None
-    return Looked(examined, active, said)
-
-
-def judged(service: Service, active: Active, examined: Examined, settings: SiteSettings) -> Classified:
-    """Return what a model says about a picture whose values were asked for."""
-    return active.answers(service, [active.prepare(examined.thermogram())], settings)[0]
+    if active is None and detector is None:
+        return Looked(examined)
+    picture = examined.thermogram()
+    said = active.answers(service, [active.prepare(picture)], settings)[0] if active else None
+    return Looked(examined, active, said, detector.stands(service, picture) if detector else None)
 
 
 def examination_settings(settings: SiteSettings, edit: SceneEdit | None = None) -> ExaminationSettings:

@@ -8,10 +8,10 @@ import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, defer
@@ -29,8 +29,14 @@ from isotherm.workflows.service.watching import Predicted
 if TYPE_CHECKING:
     from isotherm.core.thermogram import Thermogram
     from isotherm.workflows.classify_model import Classified, Row, TrainedClassifier
+    from isotherm.workflows.models import TrainedModel
     from isotherm.workflows.service.sites import SiteSettings
 
+ModelKind = Literal["classifier", "anomaly"]
+"""What a version does: give a category, or say how far an image is from what is normal. A site may have one of each."""
+CLASSIFIER: ModelKind = "classifier"
+ANOMALY: ModelKind = "anomaly"
+_POINTERS: Mapping[str, str] = {CLASSIFIER: "active_model", ANOMALY: "active_anomaly_model"}
 TRAINING_DATA = "training-data.json"
 """Of the files of a version, the one that says what it has learnt from; the model itself does not need it."""
 MOST_BYTES = 4 << 30
@@ -75,16 +81,25 @@ class Active:
         return said
 
 
+def active_id(site: Site, kind: str) -> str | None:
+    """Return which version of a kind is at work at a site; None where none is."""
+    found: str | None = getattr(site, _POINTERS[kind])
+    return found
+
+
 def list_models(
     service: Service,
     actor: Actor,
     site_id: str | None = None,
     *,
+    kind: ModelKind | None = None,
     after: Sequence[object] | None = None,
     limit: int = USUAL,
 ) -> Page[ModelVersion]:
-    """Return model versions, newest first."""
+    """Return model versions (of one kind, where one is named), newest first."""
     query = select(ModelVersion).where(at_sites(actor, ModelVersion.site_id, site_id))
+    if kind is not None:
+        query = query.where(ModelVersion.kind == kind)
     with service.database.read() as session:
         return read_page(session, query, [ModelVersion.id], after=after, limit=limit)
 
@@ -98,7 +113,7 @@ def get_model(service: Service, actor: Actor, model_id: str) -> ModelVersion:
 def list_activations(
     service: Service, actor: Actor, site_id: str, *, after: Sequence[object] | None = None, limit: int = USUAL
 ) -> Page[Activation]:
-    """Return the switches of a site's active model, newest first."""
+    """Return the switches of a site's active models, newest first."""
     demand(actor, "read", site_id)
     query = select(Activation).where(at_sites(actor, Activation.site_id, site_id))
     with service.database.read() as session:
@@ -109,7 +124,7 @@ _ANY = object()
 
 
 def activate(service: Service, actor: Actor, model_id: str, *, expected: str | object | None = _ANY) -> ModelVersion:
-    """Let a model version judge the images of its site from now on; needs the scope train.
+    """Let a model version judge the images of its site from now on; needs the scope train. One of each kind may do so.
 
     It is loaded and checked first, so that a damaged one never takes over; one that was refused and is whole again (its
     files were restored) is good again. Whoever asks after this has returned gets
@@ -133,18 +148,18 @@ def activate(service: Service, actor: Actor, model_id: str, *, expected: str | o
     _checked(service, version)
     with service.database.write() as session:
         site = fetch(session, actor, Site, version.site_id, "train", lock=True)
-        if expected is not _ANY and site.active_model != expected:
+        if expected is not _ANY and active_id(site, version.kind) != expected:
             raise ChangedError("another model has been made active since this was read; read it again")
         version = fetch(session, actor, ModelVersion, model_id, "train", lock=True)
         if version.state != "ready" and not mended:
             raise ModelError(f"version {version.number} is refused: {version.reason}")
         version.state, version.reason = "ready", ""
-        switch(session, actor, site, version.id)
+        switch(session, actor, site, version.id, version.kind)
     return version
 
 
-def roll_back(service: Service, actor: Actor, site_id: str) -> ModelVersion:
-    """Let the version that judged before the active one judge again; needs the scope train.
+def roll_back(service: Service, actor: Actor, site_id: str, *, kind: ModelKind = CLASSIFIER) -> ModelVersion:
+    """Let the version of a kind that judged before the active one judge again; needs the scope train.
 
     Raises
     ------
@@ -153,35 +168,37 @@ def roll_back(service: Service, actor: Actor, site_id: str) -> ModelVersion:
     """
     with service.database.read() as session:
         site = fetch(session, actor, Site, site_id, "train")
-        earlier = _earlier(session, site)
+        earlier = _earlier(session, site, kind)
     if earlier is None:
         raise ConflictError("no other model of this site was active before that could be gone back to")
-    return activate(service, actor, earlier.id, expected=site.active_model)
+    return activate(service, actor, earlier.id, expected=active_id(site, kind))
 
 
-def switch(session: Session, actor: Actor, site: Site, model_id: str | None) -> None:
-    """Move the one pointer of a site and write down that it moved; the site's row is locked by the caller."""
-    previous, site.active_model = site.active_model, model_id
+def switch(session: Session, actor: Actor, site: Site, model_id: str | None, kind: str) -> None:
+    """Move a site's one pointer of a kind and write down that it moved; the site's row is locked by the caller."""
+    previous = active_id(site, kind)
+    setattr(site, _POINTERS[kind], model_id)
     number = session.scalar(select(func.max(Activation.number)).where(Activation.site_id == site.id)) or 0
-    session.add(Activation(site_id=site.id, number=number + 1, model_id=model_id, previous=previous, actor=actor.name))
+    moved = {"model_id": model_id, "previous": previous, "kind": kind}
+    session.add(Activation(site_id=site.id, number=number + 1, actor=actor.name, **moved))
     session.flush()
     record(session, actor, "model.activated", site.id, {"model": model_id, "previous": previous})
 
 
-def _earlier(session: Session, site: Site) -> ModelVersion | None:
-    """Return the good version that the site would go back to.
+def _earlier(session: Session, site: Site, kind: str) -> ModelVersion | None:
+    """Return the good version of a kind that the site would go back to.
 
     Going to the one below is taken as going back: after 1, 2, 3 and back to 2, the next one back is 1.
     """
-    switches = select(Activation.model_id).where(Activation.site_id == site.id).order_by(Activation.number)
+    switches = select(Activation.model_id).where(Activation.site_id == site.id, Activation.kind == kind)
     stack: list[str | None] = []
-    for model_id in session.scalars(switches):
+    for model_id in session.scalars(switches.order_by(Activation.number)):
         if len(stack) > 1 and stack[-2] == model_id:
             stack.pop()
         elif not stack or stack[-1] != model_id:
             stack.append(model_id)
     for model_id in reversed(stack):
-        found = session.get(ModelVersion, model_id) if model_id and model_id != site.active_model else None
+        found = session.get(ModelVersion, model_id) if model_id and model_id != active_id(site, kind) else None
         if found is not None and found.state == "ready":
             return found
     return None
@@ -192,21 +209,34 @@ def active_classifier(service: Service, site_id: str) -> Active | None:
 
     One that turns out to be damaged is refused and the last good one before it takes its place.
     """
-    while True:
-        with service.database.read() as session:
-            # It is asked for each image; the answers to all test images, which nobody needs then, are large.
-            version = session.scalar(
-                select(ModelVersion)
-                .options(defer(ModelVersion.metrics, raiseload=True))
-                .join(Site, Site.active_model == ModelVersion.id)
-                .where(Site.id == site_id)
-            )
-        if version is None:
-            return None
+    while (version := _version_at_work(service, site_id, CLASSIFIER)) is not None:
         try:
             return Active(version, load(service, version))
         except ModelError as error:
             _log.error("site %s, model version %d: %s", site_id, version.number, error)
+    return None
+
+
+def active_detector(service: Service, site_id: str) -> tuple[ModelVersion, TrainedModel] | None:
+    """Return the anomaly model that scores a site's images now; see `active_classifier`."""
+    while (version := _version_at_work(service, site_id, ANOMALY)) is not None:
+        try:
+            return version, load_detector(service, version)
+        except ModelError as error:
+            _log.error("site %s, model version %d: %s", site_id, version.number, error)
+    return None
+
+
+def _version_at_work(service: Service, site_id: str, kind: str) -> ModelVersion | None:
+    pointer = getattr(Site, _POINTERS[kind])
+    with service.database.read() as session:
+        # It is asked for each image; the answers to all test images, which nobody needs then, are large.
+        return session.scalar(
+            select(ModelVersion)
+            .options(defer(ModelVersion.metrics, raiseload=True))
+            .join(Site, pointer == ModelVersion.id)
+            .where(Site.id == site_id)
+        )
 
 
 def load(service: Service, version: ModelVersion) -> TrainedClassifier:
@@ -216,14 +246,29 @@ def load(service: Service, version: ModelVersion) -> TrainedClassifier:
     ------
     ModelError
         A file is missing or damaged. The version is marked as refused, and no longer active.
+    ConflictError
+        It is a model of the other kind.
     """
+    found: TrainedClassifier = _whole(service, version, CLASSIFIER)
+    return found
+
+
+def load_detector(service: Service, version: ModelVersion) -> TrainedModel:
+    """Return a version's anomaly model; see `load`."""
+    found: TrainedModel = _whole(service, version, ANOMALY)
+    return found
+
+
+def _whole(service: Service, version: ModelVersion, kind: ModelKind) -> Any:
+    if version.kind != kind:
+        raise ConflictError(f"version {version.number} is a model of the kind {version.kind}, not {kind}")
     if version.state != "ready":
         refuse(service, version, version.reason)
         raise ModelError(f"version {version.number} is refused: {version.reason}")
     return _checked(service, version)
 
 
-def _checked(service: Service, version: ModelVersion) -> TrainedClassifier:
+def _checked(service: Service, version: ModelVersion) -> TrainedClassifier | TrainedModel:
     try:
         return service.loaded.get(version.id, lambda: _loaded(service, version))
     except ModelError as error:
@@ -231,18 +276,26 @@ def _checked(service: Service, version: ModelVersion) -> TrainedClassifier:
         raise
 
 
-def _loaded(service: Service, version: ModelVersion) -> TrainedClassifier:
-    from isotherm.workflows.classify_model import load_classifier
-
+def _loaded(service: Service, version: ModelVersion) -> TrainedClassifier | TrainedModel:
     folder = Path(tempfile.mkdtemp(dir=service.folder / "scratch", prefix="model-"))
     try:
         write_files(service, version, folder)
-        classifier = load_classifier(folder)
+        model = _read(folder, version.kind)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     # As long as a site has training images, in each model in memory; nobody asks them for it (see `training_data`).
-    classifier.manifest.get("data", {}).pop("image_digests", None)
-    return classifier
+    model.manifest.get("data", {}).pop("image_digests", None)
+    return model
+
+
+def _read(folder: Path, kind: str) -> TrainedClassifier | TrainedModel:
+    if kind == ANOMALY:
+        from isotherm.workflows.models import load_model
+
+        return load_model(folder)
+    from isotherm.workflows.classify_model import load_classifier
+
+    return load_classifier(folder)
 
 
 def training_data(service: Service, version: ModelVersion) -> dict[str, Any]:
@@ -293,9 +346,9 @@ def refuse(service: Service, version: ModelVersion, reason: str) -> None:
             return
         marked = update(ModelVersion).where(ModelVersion.id == version.id, ModelVersion.state == "ready")
         fresh = session.execute(marked.values(state="refused", reason=reason)).rowcount  # type: ignore[attr-defined]
-        if site.active_model == version.id:
-            earlier = _earlier(session, site)
-            switch(session, SYSTEM, site, None if earlier is None else earlier.id)
+        if active_id(site, version.kind) == version.id:
+            earlier = _earlier(session, site, version.kind)
+            switch(session, SYSTEM, site, None if earlier is None else earlier.id, version.kind)
         if fresh:
             record(session, SYSTEM, "model.refused", version.id, {"reason": reason})
 

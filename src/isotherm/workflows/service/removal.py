@@ -38,7 +38,7 @@ def remove_site(session: Session, site: Site) -> None:
     jobs = select(Job.id).where(Job.site_id == site.id)
     if session.scalar(jobs.where(Job.state.in_(("queued", "running"))).limit(1)) is not None:
         raise ConflictError(f"a job of the site {site.name!r} is not finished; cancel it first")
-    site.active_model = None
+    site.active_model = site.active_anomaly_model = None
     for table in _OWNED:
         session.execute(delete(table).where(table.site_id == site.id))
     session.execute(delete(ModelVersion).where(ModelVersion.site_id == site.id))

@@ -263,7 +263,7 @@ def write_image(
 
 
 def _image(actor: Actor, target: Target, ready: Ready) -> Image:
-    facts = ready.looked.examined.facts
+    facts = ready.looked.facts
     matched = Match(target.asset_id, HAND) if target.asset_id else match(target.rules, ready.name, facts)
     return Image(
         id=new_id(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from isotherm.classification import CLASSIFIERS
 from isotherm.core.config import from_mapping, setting, to_mapping, validate
 from isotherm.core.errors import BusyError, ConflictError, NotFoundError
+from isotherm.core.progress import Progress
 from isotherm.jobs import queue
 from isotherm.jobs.context import JobContext
 from isotherm.runtime.backbones import BACKBONES
@@ -27,7 +28,7 @@ from isotherm.workflows.classify_model import TrainedClassifier
 from isotherm.workflows.service.access import LOCAL, Actor, fetch, hold_site
 from isotherm.workflows.service.audit import record
 from isotherm.workflows.service.labelled import LabelledImages, labelled_images
-from isotherm.workflows.service.models import TRAINING_DATA, active_classifier, stored_files, switch
+from isotherm.workflows.service.models import CLASSIFIER, TRAINING_DATA, active_classifier, stored_files, switch
 from isotherm.workflows.service.service import Service
 from isotherm.workflows.service.sites import SiteSettings, settings_of
 from isotherm.workflows.service.testing_models import Tested, fair_tests, model_metrics, tested_metrics
@@ -93,16 +94,23 @@ def request_training(
     """
     settings = settings or TrainSettings()
     with service.database.read() as session:
-        fetch(session, actor, Site, site_id, "train")
+        site = fetch(session, actor, Site, site_id, "train")
         labelled_images(session, site_id, use_feedback=settings.use_feedback).check()
+    method = settings.method or settings_of(site).method
+    asked = {"settings": to_mapping(settings), "config": _config(method, config or {})}
+    return enqueue_training(service, actor, site_id, asked, files_to=files_to)
+
+
+def enqueue_training(
+    service: Service, actor: Actor, site_id: str, asked: Mapping[str, Any], *, files_to: str = ""
+) -> Job:
+    """Queue a training that was asked for, of whichever kind; see `request_training`."""
     with service.database.write() as session:
         site = fetch(session, actor, Site, site_id, "train", lock=True)
         running = queue.holder(session, exclusive(site_id))
         if running is not None:
             raise ConflictError(f"the site {site.name!r} is already training (job {running.id})")
         check_room(service, session, site_id)
-        method = settings.method or settings_of(site).method
-        asked = {"settings": to_mapping(settings), "config": _config(method, config or {})}
         payload = {**asked, FILES_TO: files_to}
         job = queue.enqueue(
             session, TRAIN, payload=payload, site_id=site_id, exclusive=exclusive(site_id), created_by=actor.name
@@ -167,8 +175,10 @@ def train(service: Service, context: JobContext) -> Mapping[str, Any]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     version = _version(context, task, classifier, tested=tested, test=test, files=files)
-    better = _is_better(service, context, task, version, tested)
-    context.commit_item(MODEL, lambda session: _written(session, context, task, version, files, better=better))
+    takes_over = task.activate == "always" or _is_better(service, context, task, version, tested)
+    feedback = tuple(each.feedback_id for each in task.data.train if each.feedback_id)
+    made = Made(version, files, feedback, takes_over)
+    context.commit_item(MODEL, lambda session: written(session, context, made))
     return context.item_result(MODEL)
 
 
@@ -190,10 +200,6 @@ def _learnt(service: Service, context: JobContext, task: _Task, out: Path) -> Tr
     from isotherm.workflows.classify import ClassifySettings, train_classifier
     from isotherm.workflows.classify_data import LabelledPicture
     from isotherm.workflows.classify_rows import Reading
-
-    def progress(done: int, total: int, message: str) -> None:
-        context.check()
-        context.progress(done, total, message)
 
     # Each of these files has been decoded by a child with limits when it was taken in.
     pictures = [
@@ -221,9 +227,19 @@ def _learnt(service: Service, context: JobContext, task: _Task, out: Path) -> Tr
             reject_unknown=task.own.open_set,
             seed=task.settings.seed,
         ),
-        progress=progress,
+        progress=telling(context),
         reading=Reading(edit=task.own.scene(), jobs=1, features=features),
     )
+
+
+def telling(context: JobContext) -> Progress:
+    """Return what tells a job's progress, and ends its work where the job was cancelled or lost."""
+
+    def progress(done: int, total: int, message: str) -> None:
+        context.check()
+        context.progress(done, total, message)
+
+    return progress
 
 
 def _fair(task: _Task) -> Tested:
@@ -258,6 +274,7 @@ def _version(
     return ModelVersion(
         id=new_id(),
         site_id=task.site.id,
+        kind=CLASSIFIER,
         method=classifier.method,
         files={name: stored.digest for name, stored in files.items()},
         card={
@@ -303,39 +320,44 @@ def _is_better(service: Service, context: JobContext, task: _Task, version: Mode
         context.log("no fair test: the new version does not take over by itself")
         return False
     before = tested_metrics(service, active.classifier, tested, task.own, lambda _done, _total: context.check())
-    right = _right(version.metrics["images"])
-    return before is None or right > _right(before["answers"])
+    return before is None or right(version.metrics["images"]) > right(before["answers"])
 
 
-def _right(answers: Mapping[str, Any]) -> int:
+def right(answers: Mapping[str, Any]) -> int:
+    """Return how many answers to test images are right."""
     return sum(each["label"] == each["truth"] for each in answers.values())
 
 
-def _written(
-    session: Session,
-    context: JobContext,
-    task: _Task,
-    version: ModelVersion,
-    files: Mapping[str, Stored],
-    *,
-    better: bool,
-) -> dict[str, Any]:
+@dataclass(frozen=True, eq=False)
+class Made:
+    """A version that a training has made and that is not written down yet.
+
+    ``files`` are kept already; ``feedback`` holds the corrections that it has learnt from.
+    """
+
+    version: ModelVersion
+    files: Mapping[str, Stored]
+    feedback: Sequence[str]
+    takes_over: bool
+
+
+def written(session: Session, context: JobContext, made: Made) -> dict[str, Any]:
     """Write a version, mark the feedback that it has learnt from and switch to it, within the job's transaction."""
-    site = hold_site(session, task.site.id)
+    version = made.version
+    site = hold_site(session, version.site_id)
     if site is None:
-        raise NotFoundError("site", task.site.id)
+        raise NotFoundError("site", version.site_id)
     actor = Actor(context.created_by, LOCAL.scopes)
-    for stored in sorted(files.values(), key=lambda stored: stored.digest):
+    for stored in sorted(made.files.values(), key=lambda stored: stored.digest):
         remember(session, stored)
     last = session.scalar(select(func.max(ModelVersion.number)).where(ModelVersion.site_id == site.id)) or 0
     version.number = last + 1
     session.add(version)
     session.flush()
-    for each in task.data.train:
-        if each.feedback_id:
-            session.execute(update(Feedback).where(Feedback.id == each.feedback_id).values(used_in=version.id))
-    takes_over = task.activate == "always" or better
-    if takes_over:
-        switch(session, actor, site, version.id)
+    for feedback_id in made.feedback:
+        session.execute(update(Feedback).where(Feedback.id == feedback_id).values(used_in=version.id))
+    if made.takes_over:
+        switch(session, actor, site, version.id, version.kind)
     record(session, actor, "model.trained", version.id, {"site": site.id, "number": version.number})
-    return {"model_id": version.id, "number": version.number, "activated": takes_over, "notes": version.card["notes"]}
+    told = {"model_id": version.id, "number": version.number, "activated": made.takes_over}
+    return {**told, "notes": version.card["notes"]}
