@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from isotherm.cli.flags import add_flags, add_parquet, chosen, from_flags
-from isotherm.cli.main import EXIT_FAILED, EXIT_SOME_FAILED
 from isotherm.cli.progress import bar
 from isotherm.core.findings import ImageResult, Inspection
 from isotherm.core.memory import keep_freed_memory
@@ -19,10 +18,12 @@ from isotherm.hotspots import HOTSPOT_METHODS
 from isotherm.hotspots.measure import HotspotSettings
 from isotherm.measurement.severity import SEVERITY_TABLES, load_table
 from isotherm.reports import REPORT_WRITERS, palette
-from isotherm.reports.content import cautions, facts, ranked
+from isotherm.reports.content import Gathering, cautions, facts
 from isotherm.workflows.inspect import SEVERITY, InspectSettings, inspect
 from isotherm.workflows.models import load_model
+from isotherm.workflows.reading import exit_status
 from isotherm.workflows.remote_inputs import address_of, path_of
+from isotherm.workflows.run_end import Taker
 from isotherm.workflows.run_folder import Existing
 from isotherm.workflows.scaled import ScaleSettings
 from isotherm.workflows.scaled_inspect import inspect_in_chunks
@@ -96,13 +97,28 @@ def run_inspection(arguments: argparse.Namespace, model: Path | None = None) -> 
     """Run the inspection that the arguments describe, say what came out, and return the exit status."""
     settings, scale = settings_from(arguments), from_flags(ScaleSettings, arguments)
     keep_freed_memory()
+    seen = _Seen()
     with bar() as progress:
-        inspection = _inspected(arguments, settings, scale, model, progress)
-    _tell(inspection, arguments.output, settings)
-    failed = sum(result.status == "failed" for result in inspection.results)
-    if failed == len(inspection.results):
-        return EXIT_FAILED
-    return EXIT_SOME_FAILED if failed else 0
+        inspection = _inspected(arguments, settings, scale, model, progress, seen.add)
+    _tell(inspection, seen, arguments.output, settings)
+    totals = seen.gathering.totals
+    return exit_status(totals.failed, totals.images)
+
+
+class _Seen:
+    """What is told of the results, which go by once."""
+
+    def __init__(self) -> None:
+        self.gathering = Gathering(None, most=TOLD)
+        self.sidecars: list[tuple[str, str]] = []
+        self.more_sidecars = 0
+
+    def add(self, result: ImageResult) -> None:
+        self.gathering.add(result)
+        notes = [(result.image, note) for note in sidecar_notes(result.notes)]
+        room = TOLD - len(self.sidecars)
+        self.sidecars += notes[:room]
+        self.more_sidecars += len(notes[room:])
 
 
 def _inspected(
@@ -111,11 +127,13 @@ def _inspected(
     scale: ScaleSettings,
     model: Path | None,
     progress: Progress,
+    look: Taker,
 ) -> Inspection:
     path, out = arguments.path, arguments.output
     if scale.asked:
-        return inspect_in_chunks(path, out, scale=scale, model=model, settings=settings, progress=progress)
-    return inspect(path, out, model=load_model(model) if model else None, settings=settings, progress=progress)
+        return inspect_in_chunks(path, out, scale=scale, model=model, settings=settings, progress=progress, look=look)
+    learnt = load_model(model) if model else None
+    return inspect(path, out, model=learnt, settings=settings, progress=progress, look=look)
 
 
 def settings_from(arguments: argparse.Namespace) -> InspectSettings:
@@ -145,26 +163,21 @@ def _existing(arguments: argparse.Namespace) -> Existing:
     return "overwrite" if arguments.overwrite else "refuse"
 
 
-def _tell(inspection: Inspection, out: Path, settings: InspectSettings) -> None:
-    failed = [result for result in inspection.results if result.status == "failed"]
-    read = [result for result in inspection.results if result.status == "ok"]
-    for result in failed[:TOLD]:
+def _tell(inspection: Inspection, seen: _Seen, out: Path, settings: InspectSettings) -> None:
+    totals, worst = seen.gathering.totals, seen.gathering.ranked[:WORST]
+    for result in seen.gathering.failed:
         print(f"isotherm: {_line(result.image)}: {_line(result.error)}", file=sys.stderr)
-    if len(failed) > TOLD:
-        print(
-            f"isotherm: {len(failed) - TOLD} more files failed; {address_of(out)}/results.csv has all reasons",
-            file=sys.stderr,
-        )
-    print(f"{len(read)} of {len(inspection.results)} pictures inspected")
+    if totals.failed > TOLD:
+        print(f"isotherm: {totals.failed - TOLD} more files failed; {out}/results.csv has all reasons", file=sys.stderr)
+    print(f"{totals.read} of {totals.images} pictures inspected")
     if inspection.model is not None:
-        anomalies = sum(result.anomaly is not None and result.anomaly.prediction == "Anomaly" for result in read)
         threshold = inspection.model["calibration"]["threshold"]
-        print(f"  anomalies {anomalies} (score above {threshold:.4g})")
-    print(f"  hotspots  {sum(len(result.hotspots) for result in read)}")
-    _tell_sidecars(read)
-    if read:
+        print(f"  anomalies {totals.anomalies} (score above {threshold:.4g})")
+    print(f"  hotspots  {totals.hotspots}")
+    _tell_sidecars(seen)
+    if worst:
         print("worst first")
-    for result in ranked(read)[:WORST]:
+    for result in worst:
         print(f"  {_line(result.image)}  {facts(result)}")
         for caution in cautions(result):
             print(f"    {_line(caution)}")
@@ -173,13 +186,12 @@ def _tell(inspection: Inspection, out: Path, settings: InspectSettings) -> None:
     print(f"written   {', '.join(places)}")
 
 
-def _tell_sidecars(read: Sequence[ImageResult]) -> None:
+def _tell_sidecars(seen: _Seen) -> None:
     """Say which pictures were changed by a file beside them: their temperatures are not what the camera's file says."""
-    changed = [(result.image, note) for result in read for note in sidecar_notes(result.notes)]
-    for image, note in changed[:TOLD]:
+    for image, note in seen.sidecars:
         print(f"note: {_line(image)}: {_line(note)}")
-    if len(changed) > TOLD:
-        print(f"note: {len(changed) - TOLD} more sidecars; results.json has them all")
+    if seen.more_sidecars:
+        print(f"note: {seen.more_sidecars} more sidecars; results.json has them all")
 
 
 def _line(text: str) -> str:

@@ -178,9 +178,12 @@ class ImageResult:
 
 @dataclass(frozen=True)
 class Inspection:
-    """Everything one run found, in input order, with what is needed to repeat and to judge it."""
+    """Everything one run found, in input order, with what is needed to repeat and to judge it.
 
-    results: tuple[ImageResult, ...]
+    Many results are not in memory: they are read again each time that they are gone through.
+    """
+
+    results: Sequence[ImageResult]
     title: str
     started_at: str
     settings: dict[str, Any] = field(default_factory=dict)

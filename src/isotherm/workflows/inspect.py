@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,8 @@ from isotherm.hotspots import HOTSPOT_METHODS
 from isotherm.hotspots.measure import HotspotSettings
 from isotherm.measurement.severity import SeverityTable, load_table
 from isotherm.reports import REPORT_WRITERS
-from isotherm.reports.content import Report, build_report
 from isotherm.reports.drawing import Span
 from isotherm.reports.palette import check_for_temperatures
-from isotherm.reports.pictures import for_page
 from isotherm.reports.plain import dumps
 from isotherm.workflows.columns_output import ColumnsTarget
 from isotherm.workflows.examine import Examiner, PictureFiles
@@ -39,9 +38,11 @@ from isotherm.workflows.models import TrainedModel
 from isotherm.workflows.output_names import output_names
 from isotherm.workflows.reading import fingerprint, list_images, read_many
 from isotherm.workflows.remote_inputs import is_remote, settled
-from isotherm.workflows.run_folder import JOURNAL, PICTURES, RUN, Existing, Journal, open_run
+from isotherm.workflows.run_end import RunEnd, Taker
+from isotherm.workflows.run_folder import JOURNAL, PICTURES, Existing, Journal, journal_lines, open_run
 from isotherm.workflows.run_place import RunPlace, open_place
 from isotherm.workflows.spans import SpanChoice, fixed_span
+from isotherm.workflows.stored_results import stored_results
 from isotherm.workflows.versions import installed
 
 SEVERITY = "neta-similar"
@@ -139,6 +140,7 @@ def inspect(
     model: TrainedModel | None = None,
     settings: InspectSettings | None = None,
     progress: Progress = silent,
+    look: Taker | None = None,
 ) -> Inspection:
     """Inspect a file or a folder and write results, pictures and reports below `out`.
 
@@ -150,6 +152,8 @@ def inspect(
         The folder of this run, or a path that begins with ``s3:``.
     model
         What scores the pictures; without one only hotspots are looked for.
+    look
+        Is shown each result once, in input order, when all are there: going through many of them again takes time.
 
     Raises
     ------
@@ -165,10 +169,10 @@ def inspect(
     run = InspectRun.prepare(path, out, model=model, settings=settings)
     tables = run.open_tables(replace=settings.existing != "refuse")
     with closing(run.open_journal()) as journal:
-        results = run.results(journal, progress)
+        images = run.work(journal, progress)
     run.place.deliver(JOURNAL)
-    inspection = run.inspection(results, journal.header, time.perf_counter() - started)
-    run.report(inspection, started=started, images=len(results) - len(journal.done), tables=tables)
+    inspection = run.inspection(run.results(), journal.header, time.perf_counter() - started)
+    run.report(inspection, started=started, images=images, tables=tables, look=look)
     return inspection
 
 
@@ -224,18 +228,22 @@ class InspectRun:
         """Return what the pictures of each input are called."""
         return output_names([path.relative_to(self.root).as_posix() for path in self.paths])
 
-    def results(self, journal: Journal, progress: Progress) -> tuple[ImageResult, ...]:
-        """Do what the journal does not hold yet, and return everything."""
+    def work(self, journal: Journal, progress: Progress) -> int:
+        """Do what the journal does not hold yet, and return how many pictures that were."""
         self.settings.make_folders(self.place)
-        total, results = len(self.paths), list(journal.done)
-        names = self.names()[len(results) :]
+        total, done = len(self.paths), len(journal.done)
+        names = self.names()[done:]
         if names:
             work = self.settings.work(self.root, self.place, model=self.model, span=self.span())
-            for batch in work.finished(self.paths[len(results) :], names):
+            for batch in work.finished(self.paths[done:], names):
                 journal.append(batch)
-                results += batch
-                progress(len(results), total, "inspecting")
-        return tuple(results)
+                done += len(batch)
+                progress(done, total, "inspecting")
+        return len(names)
+
+    def results(self) -> Sequence[ImageResult]:
+        """Return what the journal of the finished run holds; many results are read again whenever they are wanted."""
+        return stored_results(partial(journal_lines, self.place), len(self.paths))
 
     def span(self) -> Span | None:
         """Return the span of the colours in all panels, None for each its own; reads all pictures where asked."""
@@ -245,7 +253,7 @@ class InspectRun:
         outcomes = read_many(self.paths, root=self.root, edit=settings.edit, hints=settings.hints, jobs=settings.jobs)
         return fixed_span(settings.span, (outcome.thermogram for outcome in outcomes if outcome.thermogram))
 
-    def inspection(self, results: tuple[ImageResult, ...], header: Mapping[str, Any], seconds: float) -> Inspection:
+    def inspection(self, results: Sequence[ImageResult], header: Mapping[str, Any], seconds: float) -> Inspection:
         """Return the results with what is needed to judge them."""
         table = self.settings.table
         return Inspection(
@@ -260,29 +268,27 @@ class InspectRun:
         )
 
     def report(
-        self, inspection: Inspection, *, started: float, images: int, tables: ColumnsTarget | None = None
+        self,
+        inspection: Inspection,
+        *,
+        started: float,
+        images: int,
+        tables: ColumnsTarget | None = None,
+        look: Taker | None = None,
     ) -> None:
-        """Write tables, reports and ``run.json``."""
-        if tables is not None:
-            tables.write(inspection.results)
-        report = build_report(inspection)
-        if "html" in self.settings.reports:
-            report = replace(report, pictures=for_page(self.place.read, report.detailed))
-        digests = {}
-        for name in dict.fromkeys((*self.settings.reports, "csv")):
-            writer = REPORT_WRITERS.get(name)
-            data = writer.render(report)
-            self.place.write(writer.filename, data)
-            digests[writer.filename] = sha256(data)
+        """Write tables, reports and ``run.json``; `look` is shown each result."""
         seconds = inspection.timings_s["inspect"]
-        work = {
-            # A report reads the pictures once more.
-            "source": str(settled(self.root)),
-            "timings_s": {**inspection.timings_s, "total": time.perf_counter() - started},
-            "images": images,
-            "images_per_s": images / seconds,
-        }
-        self.place.write(RUN, _run_json(report, work, digests))
+
+        def work() -> dict[str, Any]:
+            return {
+                # A report reads the pictures once more.
+                "source": str(settled(self.root)),
+                "timings_s": {**inspection.timings_s, "total": time.perf_counter() - started},
+                "images": images,
+                "images_per_s": images / seconds,
+            }
+
+        RunEnd(self.place, inspection, self.settings.reports, tables, look).write(work)
 
 
 def model_card(model: TrainedModel) -> dict[str, Any]:
@@ -311,25 +317,3 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         **installed("numpy", "pillow", "openvino"),
     }
-
-
-def _run_json(report: Report, work: Mapping[str, Any], digests: Mapping[str, str]) -> bytes:
-    inspection = report.inspection
-    return (
-        dumps(
-            {
-                "title": inspection.title,
-                "started_at": inspection.started_at,
-                "totals": asdict(report.totals),
-                "settings": inspection.settings,
-                "model": inspection.model,
-                "severity_table": inspection.severity_table,
-                "versions": inspection.versions,
-                **work,
-                "inputs": {result.image: result.digest for result in inspection.results},
-                "outputs": digests,
-            },
-            indent=1,
-        ).encode("utf-8", "backslashreplace")
-        + b"\n"
-    )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -198,6 +198,13 @@ def read_run(place: RunPlace) -> tuple[dict[str, Any], tuple[ImageResult, ...]]:
     if not lines:
         raise OutputError(f"{path} is empty")
     return _parsed(path, lines)
+
+
+def journal_lines(place: RunPlace) -> Iterator[str]:
+    """Yield the results of a run that is over, each as JSON; raises OutputError where its journal cannot be read."""
+    with place.reading(JOURNAL) as stream:
+        for line in islice(stream, 1, None):
+            yield line.decode("utf-8")
 
 
 def _parsed(path: Path | str, lines: list[bytes]) -> tuple[dict[str, Any], tuple[ImageResult, ...]]:

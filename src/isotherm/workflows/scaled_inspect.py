@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,11 @@ from isotherm.workflows.inspect_pictures import PictureWork
 from isotherm.workflows.models import load_model
 from isotherm.workflows.reading import printable
 from isotherm.workflows.remote_inputs import settled
+from isotherm.workflows.run_end import Taker
 from isotherm.workflows.run_folder import JOURNAL, LEDGER, PICTURES, claim, other_run, prepare_chunks, write_journal
 from isotherm.workflows.run_place import open_place
 from isotherm.workflows.scaled import RunFile, ScaleSettings, work_through
+from isotherm.workflows.stored_results import stored_results
 
 FUNCTION = f"{__name__}:inspect_chunk"
 
@@ -43,6 +45,7 @@ def inspect_in_chunks(
     model: Path | None = None,
     settings: InspectSettings | None = None,
     progress: Progress = silent,
+    look: Taker | None = None,
 ) -> Inspection:
     """Do what `isotherm.workflows.inspect.inspect` does, in chunks that an executor works through.
 
@@ -79,12 +82,13 @@ def inspect_in_chunks(
             run.place.remove_unfinished(PICTURES)
             header = {**held.plan.about, "identity": identity}
             write_journal(run.place, header, held.rows())
-            results = tuple(from_plain(ImageResult, json.loads(row)) for row in held.rows())
+            results = stored_results(held.rows, held.plan.items)
             inspection = run.inspection(results, header, time.perf_counter() - started)
-            run.report(inspection, started=started, images=len(results), tables=tables)
+            run.report(inspection, started=started, images=len(results), tables=tables, look=look)
     except OtherRunError as error:
         raise other_run(run.place, error.stored, json.loads(dumps(identity))) from error
-    return inspection
+    # The ledger has gone; the journal stays.
+    return inspection if isinstance(results, tuple) else replace(inspection, results=run.results())
 
 
 def _begun(run: InspectRun, file: RunFile) -> bool:
