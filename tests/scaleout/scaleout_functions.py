@@ -27,6 +27,8 @@ def double(setup: str, items: Sequence[str]) -> list[str]:
             os.kill(os.getpid(), signal.SIGKILL)
         if item == said.get("raises_at"):
             raise ERRORS[said["error"]]
+    if "begun" in said:
+        Path(said["begun"]).touch()
     time.sleep(said.get("seconds", 0))
     if "calls" in said:
         with Path(said["calls"]).open("a") as stream:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -18,21 +20,16 @@ import pytest
 from isotherm.core.errors import ConfigError, UnreachableError, UsageError
 from isotherm.scaleout.driving import Task, drive
 from isotherm.scaleout.executor import open_executor
-from isotherm.scaleout.ledger import Held, Ledger
+from isotherm.scaleout.ledger import Ledger
 from isotherm.scaleout.plan import Plan
+from isotherm.scaleout.ray_leash import users_of
 from isotherm.scaleout.ray_tasks import _task
 from isotherm.scaleout.work import rows_of
 
 pytest.importorskip("ray")
 HERE = Path(__file__).parent
 ITEMS = [str(number) for number in range(200)]
-
-
-@pytest.fixture
-def held(tmp_path: Path) -> Iterator[Held]:
-    ledger = Ledger.open(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
-    yield ledger.hold(Plan("run", {}, {}, len(ITEMS), 4))
-    ledger.close()
+DOUBLED = [str(2 * int(item)) for item in ITEMS]
 
 
 def free_port() -> int:
@@ -69,19 +66,44 @@ def test_who_listens_and_never_answers_is_given_up_within_fifteen_seconds() -> N
         assert time.monotonic() - began < 15
 
 
-def in_a_process(script: str, tmp_path: Path, *arguments: str) -> str:
-    """Run a driver apart from the tests: Ray leaves threads, and warnings that are errors here."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(HERE),
-        "RAY_AUTH_MODE": "disabled",
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_TMPDIR": str(tmp_path),
-    }
-    command = [sys.executable, "-c", script, *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=240)
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-4000:]}"
-    return done.stdout
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Give a folder for Ray, whose names of sockets must be short."""
+    found = Path(tempfile.mkdtemp(prefix="r-", dir="/tmp"))
+    yield found
+    shutil.rmtree(found, ignore_errors=True)
+
+
+def ray_environment(folder: Path) -> dict[str, str]:
+    """Return the environment of drivers and nodes that look for a cluster, and keep their files, in a folder."""
+    own = {"PYTHONPATH": str(HERE), "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+    return {**os.environ, **own, "RAY_TMPDIR": str(folder)}
+
+
+def driver(folder: Path, *arguments: str | Path) -> subprocess.Popen[str]:
+    """Start a driver apart from the tests: Ray leaves threads, and warnings that are errors here."""
+    command = [sys.executable, "-c", DRIVER, *arguments]
+    return subprocess.Popen(command, env=ray_environment(folder), stdout=subprocess.PIPE, text=True)
+
+
+def rows_from(driven: subprocess.Popen[str]) -> list[str]:
+    """Return the rows that a driver ends with."""
+    said, _ = driven.communicate(timeout=240)
+    assert driven.returncode == 0
+    rows: list[str] = json.loads(said.splitlines()[-1])
+    return rows
+
+
+def wait_until(found: Callable[[], object], what: str, within_s: float = 90) -> None:
+    """Wait for something; fails where it does not come."""
+    end = time.monotonic() + within_s
+    while not found():
+        assert time.monotonic() < end, what
+        time.sleep(0.1)
+
+
+def calls_in(file: Path) -> list[str]:
+    return file.read_text().splitlines() if file.is_file() else []
 
 
 DRIVER = """
@@ -108,21 +130,34 @@ def work(address: str, ledger: str, setup: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_a_local_ray_does_all_items_once_though_a_worker_is_killed(tmp_path: Path) -> None:
+def test_a_local_ray_does_all_items_once_though_a_worker_is_killed(tmp_path: Path, folder: Path) -> None:
     setup = json.dumps({"at": "57", "marker": str(tmp_path / "died")})
-    said = in_a_process(DRIVER, Path("/tmp"), "ray-local", f"sqlite:///{tmp_path / 'l.sqlite'}", setup)
-    assert json.loads(said.splitlines()[-1]) == [str(2 * int(item)) for item in ITEMS]
+    assert rows_from(driver(folder, "ray-local", f"sqlite:///{tmp_path / 'l.sqlite'}", setup)) == DOUBLED
     assert (tmp_path / "died").is_file()
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.slow
+def test_a_local_ray_goes_with_its_driver_even_where_that_is_killed(tmp_path: Path, folder: Path) -> None:
+    setup = json.dumps({"seconds": 60, "calls": str(tmp_path / "calls"), "begun": str(tmp_path / "begun")})
+    driven = driver(folder, "ray-local", f"sqlite:///{tmp_path / 'l.sqlite'}", setup)
+    wait_until((tmp_path / "begun").exists, "no worker began")
+    (session,) = folder.iterdir()
+    assert len(list(users_of(str(session)))) >= 6
+    driven.kill()
+    driven.communicate()
+    # Ray's agents alone would stay for more than a minute.
+    wait_until(lambda: not list(users_of(str(session))), "processes of Ray are left", within_s=20)
+    wait_until(lambda: not list(folder.iterdir()), "files of Ray are left", within_s=20)
 
 
 @contextmanager
-def node(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+def node(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """Give a Ray node whose processes all end with the block."""
     command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--num-cpus=1", "--disable-usage-stats"]
-    environment = {**os.environ, "PYTHONPATH": str(HERE), "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
     process = subprocess.Popen(
         [*command, "--object-store-memory=100000000", *arguments],
-        env=environment,
+        env=ray_environment(folder),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -140,41 +175,26 @@ def end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def wait_for(port: int) -> None:
-    for _ in range(120):
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        time.sleep(0.5)
-    raise AssertionError("Ray does not start")
-
-
 @pytest.mark.slow
-def test_a_cluster_of_two_nodes_loses_one_and_no_row(tmp_path: Path) -> None:
+def test_a_cluster_of_two_nodes_is_joined_and_loses_one_node_and_no_row(tmp_path: Path, folder: Path) -> None:
     port, client = free_port(), free_port()
-    with (
-        node("--head", f"--port={port}", f"--ray-client-server-port={client}", "--include-dashboard=false"),
-        node_after(client, f"--address=127.0.0.1:{port}") as second,
-    ):
-        setup = json.dumps({"seconds": 0.3, "calls": str(tmp_path / "calls")})
-        environment = {**os.environ, "PYTHONPATH": str(HERE), "RAY_AUTH_MODE": "disabled"}
-        command = [sys.executable, "-c", DRIVER, f"ray://127.0.0.1:{client}", f"sqlite:///{tmp_path / 'l'}", setup]
-        driver = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-        calls = tmp_path / "calls"
-        for _ in range(900):
-            if calls.is_file() and len(calls.read_text().splitlines()) >= 8:
-                break
-            time.sleep(0.1)
-        workers_before = {line.split()[0] for line in calls.read_text().splitlines()}
-        end(second)
-        said, _ = driver.communicate(timeout=240)
-    assert driver.returncode == 0
-    assert json.loads(said.splitlines()[-1]) == [str(2 * int(item)) for item in ITEMS]
+    head = ("--head", f"--port={port}", f"--ray-client-server-port={client}", "--include-dashboard=false")
+    with node(folder, *head):
+        wait_until(lambda: answers(client), "Ray does not start")
+        with node(folder, f"--address=127.0.0.1:{port}") as second:
+            joined = json.dumps({"calls": str(tmp_path / "joined")})
+            assert rows_from(driver(folder, "ray://auto", f"sqlite:///{tmp_path / 'a'}", joined)) == DOUBLED
+            calls = tmp_path / "calls"
+            setup = json.dumps({"seconds": 0.3, "calls": str(calls)})
+            driven = driver(folder, f"ray://127.0.0.1:{client}", f"sqlite:///{tmp_path / 'l'}", setup)
+            wait_until(lambda: len(calls_in(calls)) >= 8, "no chunk is done")
+            workers_before = {line.split()[0] for line in calls_in(calls)}
+            end(second)
+            assert rows_from(driven) == DOUBLED
     assert len(workers_before) == 2
 
 
-@contextmanager
-def node_after(port: int, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Give another node, once the head answers."""
-    wait_for(port)
-    with node(*arguments) as found:
-        yield found
+def answers(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False

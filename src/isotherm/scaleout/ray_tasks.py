@@ -9,10 +9,15 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import subprocess
+import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from isotherm import __version__
@@ -23,7 +28,9 @@ from isotherm.core.errors import (
     UsageError,
     one_line,
 )
+from isotherm.core.memory import keep_freed_memory
 from isotherm.core.processes import cores
+from isotherm.scaleout import ray_leash
 from isotherm.scaleout.work import Finished, Work, WorkerError, answer, rows_of, told
 
 RETRIES = 3
@@ -36,6 +43,8 @@ _ASK = (
 STORE_BYTES = 128 << 20
 """Memory of a local Ray for what tasks give and get; ours are texts [bytes]."""
 COUNT_AGAIN_S = 5.0
+LEAVE_S = 5.0
+"""How long the end of what a local Ray has left may take [s]."""
 
 
 class RayTasks:
@@ -59,15 +68,18 @@ class RayTasks:
 
     def __init__(self, address: str, workers: int | None = None) -> None:
         self._ray = _ray()
+        self._local: _Leash | None = None
+        self._under_way: dict[Any, Work] = {}
         if address == "ray-local":
-            self._start(address="local", num_cpus=workers or cores(), object_store_memory=STORE_BYTES)
+            self._local = _Leash()
+            options = {"_temp_dir": self._local.folder, "object_store_memory": STORE_BYTES}
+            self._start(address="local", num_cpus=workers or cores(), **options)
         elif address == "ray://auto":
             self._start(address="auto")
         else:
             _check_answers(address)
             self._start(address=address)
         self._remote = self._ray.remote(max_retries=RETRIES, num_cpus=1)(_task)
-        self._under_way: dict[Any, Work] = {}
         self._counted, self._workers = -COUNT_AGAIN_S, 0
 
     def _start(self, *, address: str, **options: Any) -> None:
@@ -77,7 +89,8 @@ class RayTasks:
             options["include_dashboard"] = False
         try:
             self._ray.init(address=address, **options)
-        except (ConnectionError, RuntimeError) as error:
+        except (OSError, RuntimeError) as error:
+            self.close()
             raise UnreachableError(
                 f"no Ray lets this process in at {address}: {one_line(error)} (is it of the same version, and does it "
                 "ask for a token: RAY_AUTH_TOKEN, RAY_AUTH_MODE?)"
@@ -121,6 +134,35 @@ class RayTasks:
             self._ray.cancel(reference, force=True)
         self._under_way.clear()
         self._ray.shutdown()
+        if self._local is not None:
+            self._local.end()
+
+
+class _Leash:
+    """A folder for a local Ray, and a process that ends all of it when this process is gone: see `ray_leash`.
+
+    (Ray's own place, ``/tmp/ray``, fills with the logs of ended runs.)
+    """
+
+    def __init__(self) -> None:
+        # Resolved, as the system tells it where it lists open files.
+        root = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()).resolve()
+        self.folder = tempfile.mkdtemp(prefix="isotherm-ray-", dir=root)
+        watched, self._alive = os.pipe()
+        command = [sys.executable, "-I", "-S", ray_leash.__file__, str(watched), str(os.getpid()), self.folder]
+        try:
+            # In a session of its own: who kills the driver's whole group does not mean this.
+            self._process = subprocess.Popen(  # noqa: S603 (our own program)
+                command, pass_fds=[watched], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
+            )
+        finally:
+            os.close(watched)
+
+    def end(self) -> None:
+        """End what is left, and remove the folder."""
+        os.close(self._alive)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(LEAVE_S)
 
 
 def _task(expected: str, function: str, setup: str, items: tuple[str, ...]) -> str:
@@ -129,6 +171,7 @@ def _task(expected: str, function: str, setup: str, items: tuple[str, ...]) -> s
         return told(
             ConfigError(f"a node has isotherm {__version__}, the driver {expected}; install the same on all nodes")
         )
+    keep_freed_memory()
     return answer(function, setup, items)
 
 
