@@ -6,8 +6,13 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from api_cases import Caller
 from described import operations, tried
+from schemathesis.specs.openapi.checks import content_type_conformance, status_code_conformance
+
+from isotherm.core.errors import UnreachableError
+from isotherm.workflows.service.service import Service
 
 
 def test_no_route_answers_what_it_does_not_say(call: Caller) -> None:
@@ -20,6 +25,33 @@ def test_no_route_answers_what_it_does_not_say(call: Caller) -> None:
     assert sum(statuses.values()) > 150, statuses
     assert statuses[200] > 15, statuses
     assert not [status for status in statuses if status >= 500], statuses
+
+
+def test_routes_over_stored_files_say_that_the_bucket_may_not_answer(
+    call: Caller, folder: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = call.site()
+    asset = call.json("POST", f"sites/{site}/assets", 201, json={"name": "motor"})["id"]
+    taken = call.image(site, asset_id=asset)
+    known = {
+        "site_id": site,
+        "image_id": taken["image"]["id"],
+        "inspection_id": taken["inspection"]["id"],
+        "digest": taken["image"]["digest"],
+        "asset_id": asset,
+    }
+
+    def away(*_given: object, **_named: object) -> None:
+        raise UnreachableError("the bucket does not answer")
+
+    for name in ("put", "read", "open", "has", "size", "fetched"):
+        monkeypatch.setattr(folder.blobs, name, away)
+    unreachable = set[str]()
+    for operation in operations(call.client.app):
+        found = tried(operation, known, examples=2, checks=[status_code_conformance, content_type_conformance])
+        if found[503]:
+            unreachable.add(operation.path.rpartition("}")[2])
+    assert unreachable >= {"/thumbnail", "/content", "/images", "/report.", "/inspections", "/picture"}
 
 
 def test_the_description_that_is_checked_in_is_the_one_that_is_served(call: Caller) -> None:

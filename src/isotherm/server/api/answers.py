@@ -27,6 +27,7 @@ _WORDS = {
     422: "The request is not right; `errors` says where.",
     428: "`If-Match` is needed.",
     429: "There is too much to do now; `Retry-After` says when to come again.",
+    503: "The bucket of the stored files does not answer.",
     507: "The disk of the server is full.",
 }
 _RETRY = {"Retry-After": {"description": "When to come again [s].", "schema": {"type": "integer"}}}
@@ -66,4 +67,6 @@ CHANGE = problems(409, 412, 428, 507)
 """What a route that changes a row may answer."""
 CREATE = problems(409, 415, 507)
 """What a route that makes something may answer."""
+STORED = problems(503, 507)
+"""What a route that keeps or reads stored files may answer, for they may lie in a bucket."""
 PathId = Annotated[str, Path(min_length=1, max_length=64, description="An id (UUIDv7).")]

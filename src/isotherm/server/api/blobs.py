@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from isotherm.core.errors import BusyError, ConflictError, DataError, TooLargeError, UsageError
-from isotherm.server.api.answers import body_of, problems
+from isotherm.server.api.answers import STORED, body_of, problems
 from isotherm.server.schemas import BlobState, Digests, Missing
 from isotherm.server.security import CurrentActor
 from isotherm.server.settings import MIB
@@ -35,11 +35,18 @@ def router(service: Service) -> APIRouter:
     """Return the routes of contents."""
     routes = APIRouter(tags=["images"])
 
-    @routes.post("/blobs/missing", response_model=Missing, summary="Ask which contents must still be sent")
+    @routes.post(
+        "/blobs/missing", response_model=Missing, responses=STORED, summary="Ask which contents must still be sent"
+    )
     def missing(digests: Digests, actor: CurrentActor) -> Missing:
         return Missing(missing=images.missing_blobs(service, actor, digests.digests))
 
-    @routes.get("/blobs/sha256/{digest}", response_model=BlobState, summary="Ask how much of a content has come")
+    @routes.get(
+        "/blobs/sha256/{digest}",
+        response_model=BlobState,
+        responses=STORED,
+        summary="Ask how much of a content has come",
+    )
     def state(digest: PathDigest, actor: CurrentActor) -> BlobState:
         demand(actor, "write")
         complete = not images.missing_blobs(service, actor, [digest])
@@ -49,7 +56,7 @@ def router(service: Service) -> APIRouter:
     @routes.put(
         "/blobs/sha256/{digest}",
         response_model=BlobState,
-        responses=problems(409, 507),
+        responses={**problems(409), **STORED},
         openapi_extra=body_of({"application/octet-stream": {"type": "string", "format": "binary"}}),
         summary="Send a content, whole or from where it broke off to its end",
     )

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from isotherm.core.errors import BusyError, ConfigError, IsothermError, StorageFullError, TooLargeError
 from isotherm.core.messages import clean
-from isotherm.server.api.answers import CHANGE, CREATE, PathId, body_of
+from isotherm.server.api.answers import CHANGE, CREATE, STORED, PathId, body_of
 from isotherm.server.idempotency import documented, once_each, performed
 from isotherm.server.paging import PageAsked
 from isotherm.server.problems import URN, RefusedFilesError, kind_of
@@ -73,6 +73,7 @@ class ImageQuery(BaseModel):
     digest: Annotated[Text, Query(max_length=64, description="The sha256 of the content.")] = ""
     min_severity: Annotated[int | None, Query(ge=-1, le=100)] = None
     unsure: bool = False
+    anomalous: Annotated[bool, Query(description="Those whose latest score is above its threshold.")] = False
     no_feedback: bool = False
     since: Moment | None = None
     until: Moment | None = None
@@ -121,7 +122,7 @@ def _uploads(routes: APIRouter, service: Service) -> None:
     @routes.post(
         "/sites/{site_id}/images",
         response_model=UploadOut,
-        responses=CREATE,
+        responses={**CREATE, **STORED},
         openapi_extra=_UPLOAD_BODY,
         dependencies=[Depends(documented)],
         summary="Send images; each is taken or refused by itself",
@@ -138,7 +139,7 @@ def _uploads(routes: APIRouter, service: Service) -> None:
     @routes.post(
         "/sites/{site_id}/predict",
         response_model=PredictionsOut,
-        responses=CREATE,
+        responses={**CREATE, **STORED},
         openapi_extra=_PREDICT_BODY,
         summary="Ask the site's model about files that are not kept",
     )

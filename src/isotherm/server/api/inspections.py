@@ -8,7 +8,7 @@ from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 
-from isotherm.server.api.answers import CREATE, PathId, problems
+from isotherm.server.api.answers import CREATE, STORED, PathId, problems
 from isotherm.server.idempotency import OnceRoute, documented, with_its_answer
 from isotherm.server.paging import PageAsked
 from isotherm.server.schemas import (
@@ -58,7 +58,7 @@ def router(service: Service) -> APIRouter:
         "/images/{image_id}/inspections",
         response_model=InspectionWhole,
         status_code=201,
-        responses={**CREATE, **problems(412)},
+        responses={**CREATE, **problems(412), **STORED},
         dependencies=[Depends(documented)],
         summary="Look at an image again, perhaps with another emissivity, distance ...",
     )

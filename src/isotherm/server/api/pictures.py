@@ -9,12 +9,13 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from isotherm.reports.palette import FOR_TEMPERATURES
-from isotherm.server.api.answers import PathId, Responses, content, problems
+from isotherm.server.api.answers import STORED, PathId, Responses, content
 from isotherm.server.security import FILE_POLICY, CurrentActor
 from isotherm.server.uploads import in_lane
 from isotherm.server.versions import unchanged
 from isotherm.workflows.service import images
 from isotherm.workflows.service.inspections import image_part
+from isotherm.workflows.service.scoring import heatmap
 from isotherm.workflows.service.service import Service
 from isotherm.workflows.service.thumbnails import PICTURE_TYPE, THUMBNAIL_TYPE
 
@@ -29,7 +30,7 @@ def router(service: Service) -> APIRouter:
     @routes.get(
         "/images/{image_id}/thumbnail",
         response_class=Response,
-        responses={**content(THUMBNAIL_TYPE, "A picture of at most 256 pixels."), **NOT_MODIFIED},
+        responses={**content(THUMBNAIL_TYPE, "A picture of at most 256 pixels."), **NOT_MODIFIED, **STORED},
         summary="A small picture, drawn by the server",
     )
     def thumbnail(image_id: PathId, request: Request, response: Response, actor: CurrentActor) -> Response:
@@ -41,7 +42,7 @@ def router(service: Service) -> APIRouter:
     @routes.get(
         "/images/{image_id}/picture",
         response_class=Response,
-        responses={**content(PICTURE_TYPE, "The whole picture, findings outlined."), **problems(507)},
+        responses={**content(PICTURE_TYPE, "The whole picture, findings outlined."), **STORED},
         summary="The whole picture in a palette, drawn by the server",
     )
     async def picture(
@@ -54,9 +55,24 @@ def router(service: Service) -> APIRouter:
         return Response(data, media_type=PICTURE_TYPE)
 
     @routes.get(
+        "/images/{image_id}/heatmap",
+        response_class=Response,
+        responses={
+            **content("image/png", "A picture of the same size, transparent where nothing is strange."),
+            **STORED,
+        },
+        summary="Where the latest score comes from, to be laid over the picture",
+    )
+    async def heat(image_id: PathId, request: Request, actor: CurrentActor) -> Response:
+        return Response(await in_lane(request, heatmap, service, actor, image_id), media_type="image/png")
+
+    @routes.get(
         "/images/{image_id}/view",
         response_class=Response,
-        responses={200: {"description": "Data of `<thermal-view>`.", "content": {"application/json": {"schema": {}}}}},
+        responses={
+            200: {"description": "Data of `<thermal-view>`.", "content": {"application/json": {"schema": {}}}},
+            **STORED,
+        },
         summary="Temperatures and all else that the element <thermal-view> shows",
     )
     async def view(image_id: PathId, request: Request, actor: CurrentActor) -> Response:
@@ -66,7 +82,7 @@ def router(service: Service) -> APIRouter:
     @routes.get(
         "/images/{image_id}/content",
         response_class=Response,
-        responses={**content("application/octet-stream", "The file as it was sent."), **NOT_MODIFIED},
+        responses={**content("application/octet-stream", "The file as it was sent."), **NOT_MODIFIED, **STORED},
         summary="The file as it was sent, to be saved and not shown",
     )
     def original(image_id: PathId, request: Request, response: Response, actor: CurrentActor) -> Response:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from isotherm.reports.document.html_layout import policy
 from isotherm.reports.document.particulars import Particulars
-from isotherm.server.api.answers import PathId, Responses, problems
+from isotherm.server.api.answers import STORED, PathId, Responses, problems
 from isotherm.server.schemas import Moment
 from isotherm.server.security import REPORT_POLICY, CurrentActor
 from isotherm.server.uploads import in_lane
@@ -71,7 +71,7 @@ def router(service: Service) -> APIRouter:
     @routes.get(
         "/inspections/{inspection_id}/report.{form}",
         response_class=Response,
-        responses={**_FORMS, **problems(409, 507)},
+        responses={**_FORMS, **problems(409), **STORED},
         summary="The report of one inspection",
     )
     async def of_inspection(
@@ -83,7 +83,7 @@ def router(service: Service) -> APIRouter:
     @routes.get(
         "/sites/{site_id}/report.{form}",
         response_class=Response,
-        responses={**_FORMS, **problems(409, 507)},
+        responses={**_FORMS, **problems(409), **STORED},
         summary="The report of the latest inspections of a site",
     )
     async def of_site(

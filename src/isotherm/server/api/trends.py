@@ -11,7 +11,7 @@ from isotherm.evaluation.drift import LEAST_COUNT
 from isotherm.measurement.reference import parse_box
 from isotherm.measurement.trend import TrendSettings
 from isotherm.reports.trend_plot import trend_svg
-from isotherm.server.api.answers import CHANGE, PathId, content, problems
+from isotherm.server.api.answers import CHANGE, STORED, PathId, content, problems
 from isotherm.server.paging import PageAsked
 from isotherm.server.schemas import ImageOut, PageOut
 from isotherm.server.security import FILE_POLICY, CurrentActor
@@ -120,7 +120,7 @@ def _trends(routes: APIRouter, service: Service) -> None:
     @routes.get(
         "/assets/{asset_id}/views",
         response_model=ViewsOut,
-        responses=problems(507),
+        responses=STORED,
         summary="Earlier images of an asset, laid over the newest one",
     )
     async def views(asset_id: PathId, request: Request, actor: CurrentActor, box: BoxText = "") -> object:
@@ -130,7 +130,7 @@ def _trends(routes: APIRouter, service: Service) -> None:
     @routes.get(
         "/images/{image_id}/change/{earlier_id}",
         response_class=Response,
-        responses={**content(PNG, "Red: warmer than in the earlier image; blue: colder."), **problems(507)},
+        responses={**content(PNG, "Red: warmer than in the earlier image; blue: colder."), **STORED},
         summary="What has become warmer since an earlier image of the same view",
     )
     async def change(image_id: PathId, earlier_id: PathId, request: Request, actor: CurrentActor) -> Response:
@@ -138,7 +138,12 @@ def _trends(routes: APIRouter, service: Service) -> None:
 
 
 def _drift(routes: APIRouter, service: Service) -> None:
-    @routes.get("/sites/{site_id}/drift", response_model=DriftOut, summary="How far new images are from the training's")
+    @routes.get(
+        "/sites/{site_id}/drift",
+        response_model=DriftOut,
+        responses=STORED,
+        summary="How far new images are from the training's",
+    )
     def site_drift(site_id: PathId, actor: CurrentActor, window: Window = drift.WINDOW) -> object:
         return drift_out(drift.site_drift(service, actor, site_id, window=window))
 
