@@ -85,10 +85,11 @@ class ThresholdOut(Out):
 
 
 class ActivationOut(Out):
-    """One switch of a site's active model."""
+    """One switch of a site's active model of a kind."""
 
     id: str
     number: int
+    kind: str = "classifier"
     model_id: str | None
     previous: str | None
     actor: str

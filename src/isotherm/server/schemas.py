@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AliasPath, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 T = TypeVar("T")
 Text = Annotated[str, StringConstraints(max_length=10_000, pattern=r"^[^\x00]*$")]
@@ -72,6 +72,7 @@ class SiteOut(Out):
     note: str
     settings: dict[str, Any]
     active_model: str | None
+    active_anomaly_model: str | None = None
     images: int
     findings: int
     bytes: int = 0
@@ -177,6 +178,7 @@ class ImageOut(Out):
     facts: dict[str, Any]
     severity_rank: int
     latest_inspection: str | None
+    anomalous: bool | None = None
     version: int
     created_at: datetime
 
@@ -203,8 +205,18 @@ class ImagesIn(In):
     split: Split = ""
 
 
+class AnomalyOut(Out):
+    """What an anomaly model says of an image; `percentile` of the held-out normal images score lower [%]."""
+
+    score: float
+    threshold: float
+    percentile: float
+    prediction: Literal["Normal", "Anomaly"]
+    area_px: int
+
+
 class InspectionOut(Out):
-    """What was said of an image once."""
+    """What was said of an image once; `anomaly` by the version `anomaly_model_id`, null where it has no score."""
 
     id: str
     site_id: str
@@ -220,6 +232,8 @@ class InspectionOut(Out):
     distance: float | None = None
     probabilities: dict[str, float]
     score: float | None
+    anomaly_model_id: str | None = None
+    anomaly: AnomalyOut | None = Field(None, validation_alias=AliasPath("result", "anomaly"))
     severity_rank: int
     created_at: datetime
 
@@ -300,8 +314,9 @@ class FindingOut(Out):
 
 
 class TrainIn(In):
-    """How a model is trained; settings that are left out are the site's."""
+    """How a model of a kind is trained; settings of that kind that are left out are the site's, or the usual ones."""
 
+    kind: Literal["classifier", "anomaly"] = "classifier"
     settings: dict[str, Any] = Field(default_factory=dict, max_length=50)
     config: dict[str, Any] = Field(default_factory=dict, max_length=50)
 

@@ -180,6 +180,7 @@ class DriftOut(Out):
     psi: float | None
     reference: str
     model_id: str | None
+    anomaly_model_id: str | None = None
     shifts: list[ShiftOut]
 
 

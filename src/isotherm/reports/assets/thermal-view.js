@@ -4,7 +4,8 @@
  * Give it its data (made by isotherm.reports.view_data) as a child `<script type="application/json">`, or call
  * `show(data)`. It fires `ready` when the picture is drawn, and `sidecar` (cancelable, the sidecar in `detail`) before it
  * offers the sidecar as a file, and `scene` (`{before, now}` in the detail) when the scene is changed. `session` holds the regions; `read(x, y)` gives the value of a pixel.
- * A page that knows of findings has them outlined by `mark(findings)`, and brings the cross to a place by `goTo(x, y)`.
+ * A page that knows of findings has them outlined by `mark(findings)`, and brings the cross to a place by `goTo(x, y)`;
+ * `lay(image)` lays another picture of the same view over it, which may be transparent.
  */
 
 import { about, bytesOf, paint, shown, UNITS } from "./plane.js";
@@ -47,6 +48,7 @@ export class ThermalView extends HTMLElement {
   #edges = null;
   #spanName = null;
   #findings = [];
+  #laid = null;
   #due = false;
 
   constructor() {
@@ -93,6 +95,12 @@ export class ThermalView extends HTMLElement {
   mark(findings) {
     this.#findings = findings;
     this.#parts.outlined.hidden = !findings.length;
+    this.#schedule();
+  }
+
+  /** Lay a picture over this one, as a map of what is strange in it; null takes it away. */
+  lay(image) {
+    this.#laid = image;
     this.#schedule();
   }
 
@@ -584,6 +592,7 @@ export class ThermalView extends HTMLElement {
   #drawMarks() {
     const { context } = prepared(this.#parts.marks);
     const scale = this.#scale();
+    if (this.#laid) context.drawImage(this.#laid, 0, 0, this.session.plane.width * scale, this.session.plane.height * scale);
     if (this.#parts.edges?.checked) {
       this.#edges ??= edgesOf(this.#parts.image);
       drawEdges(context, this.#edges, this.#alignment(), scale, this.#parts.strength.valueAsNumber);

@@ -18,7 +18,10 @@ from isotherm.server.schemas import Id, ImportIn, InspectJobIn, JobOut, LogLine,
 from isotherm.server.security import CurrentActor
 from isotherm.store.tables import Job
 from isotherm.workflows.service import batches, jobs, training
+from isotherm.workflows.service.access import Actor
+from isotherm.workflows.service.anomaly_training import AnomalySettings, request_anomaly_training
 from isotherm.workflows.service.batches import Arrival
+from isotherm.workflows.service.models import ANOMALY
 from isotherm.workflows.service.service import Service
 
 State = Literal["", "queued", "running", "succeeded", "failed", "cancelled", "dead"]
@@ -55,8 +58,7 @@ def _starts(routes: APIRouter, service: Service) -> None:
         summary="Train a new model of a site",
     )
     def train(site_id: PathId, wanted: TrainIn, response: Response, actor: CurrentActor) -> JobOut:
-        settings = from_mapping(training.TrainSettings, wanted.settings)
-        return _started(response, training.request_training(service, actor, site_id, settings, config=wanted.config))
+        return _started(response, _training(service, actor, site_id, wanted))
 
     @routes.post(
         "/sites/{site_id}/inspect",
@@ -91,6 +93,14 @@ def _starts(routes: APIRouter, service: Service) -> None:
     )
     def evaluate(model_id: PathId, response: Response, actor: CurrentActor) -> JobOut:
         return _started(response, batches.request_evaluation(service, actor, model_id))
+
+
+def _training(service: Service, actor: Actor, site_id: str, wanted: TrainIn) -> Job:
+    if wanted.kind == ANOMALY:
+        asked = from_mapping(AnomalySettings, wanted.settings)
+        return request_anomaly_training(service, actor, site_id, asked, config=wanted.config)
+    settings = from_mapping(training.TrainSettings, wanted.settings)
+    return training.request_training(service, actor, site_id, settings, config=wanted.config)
 
 
 def _started(response: Response, job: Job) -> JobOut:

@@ -19,6 +19,7 @@ from isotherm.workflows.service.service import Service
 from isotherm.workflows.service.sites import get_site
 from isotherm.workflows.service.thresholds import ThresholdPreview, preview_threshold
 
+Kind = Annotated[models.ModelKind, Query(description="A site may have one of each at work.")]
 Share = Annotated[float, Query(ge=0, le=1, description="A probability.")]
 
 
@@ -45,9 +46,11 @@ def router(service: Service) -> APIRouter:
         responses=CHANGE,
         summary="Let the version judge again that did so before the active one",
     )
-    def roll_back(site_id: PathId, response: Response, actor: CurrentActor, expected: ExpectedModel) -> ModelVersion:
-        expected.check(get_site(service, actor, site_id).active_model)
-        version = models.roll_back(service, actor, site_id)
+    def roll_back(
+        site_id: PathId, response: Response, actor: CurrentActor, expected: ExpectedModel, kind: Kind = "classifier"
+    ) -> ModelVersion:
+        expected.check(models.active_id(get_site(service, actor, site_id), kind))
+        version = models.roll_back(service, actor, site_id, kind=kind)
         return tag_model(response, version.id, version)
 
     return routes
@@ -59,8 +62,9 @@ def _looks(routes: APIRouter, service: Service) -> None:
         actor: CurrentActor,
         page: PageAsked,
         site_id: Id | None = None,
+        kind: Kind | None = None,
     ) -> object:
-        found = models.list_models(service, actor, site_id, after=page.after, limit=page.limit)
+        found = models.list_models(service, actor, site_id, kind=kind, after=page.after, limit=page.limit)
         return page.answer(found.items, found.next)
 
     @routes.get("/models/{model_id}", response_model=ModelWhole, summary="Show a model version with its card")
@@ -72,8 +76,10 @@ def _looks(routes: APIRouter, service: Service) -> None:
         response_model=ModelOut | None,
         summary="Show the version that judges now; its `ETag` goes into `If-Match` of a switch",
     )
-    def active(site_id: PathId, response: Response, actor: CurrentActor) -> ModelVersion | None:
-        model_id = get_site(service, actor, site_id).active_model
+    def active(
+        site_id: PathId, response: Response, actor: CurrentActor, kind: Kind = "classifier"
+    ) -> ModelVersion | None:
+        model_id = models.active_id(get_site(service, actor, site_id), kind)
         found = models.get_model(service, actor, model_id) if model_id else None
         return tag_model(response, model_id, found)
 

@@ -7,9 +7,10 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
+from starlette.concurrency import run_in_threadpool
 
 from isotherm.reports.palette import FOR_TEMPERATURES
-from isotherm.server.api.answers import STORED, PathId, Responses, content
+from isotherm.server.api.answers import STORED, PathId, Responses, content, problems
 from isotherm.server.security import FILE_POLICY, CurrentActor
 from isotherm.server.uploads import in_lane
 from isotherm.server.versions import unchanged
@@ -59,12 +60,18 @@ def router(service: Service) -> APIRouter:
         response_class=Response,
         responses={
             **content("image/png", "A picture of the same size, transparent where nothing is strange."),
+            **NOT_MODIFIED,
+            **problems(409),
             **STORED,
         },
         summary="Where the latest score comes from, to be laid over the picture",
     )
-    async def heat(image_id: PathId, request: Request, actor: CurrentActor) -> Response:
-        return Response(await in_lane(request, heatmap, service, actor, image_id), media_type="image/png")
+    async def heat(image_id: PathId, request: Request, response: Response, actor: CurrentActor) -> Response:
+        image = await run_in_threadpool(images.get_image, service, actor, image_id)
+        if image.latest_inspection and unchanged(request, response, image.latest_inspection):
+            return _with(response, Response(status_code=304))
+        data = await in_lane(request, heatmap, service, actor, image_id)
+        return _with(response, Response(data, media_type="image/png"))
 
     @routes.get(
         "/images/{image_id}/view",

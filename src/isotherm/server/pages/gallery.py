@@ -21,6 +21,8 @@ PAGE = 48
 COMMON = "common"
 SPLITS = {"": "any use", "train": "to learn from", "test": "to test with", "none": "no use"}
 SEVERITIES = {"": "any severity", "0": "judged", "1": "1 or worse", "2": "2 or worse", "3": "3 or worse"}
+STRANGE = "anomalous"
+SCORES = {"": "any score", STRANGE: "above the threshold"}
 ORDERS = {"newest": "newest first", "severity": "most severe first"}
 router = APIRouter(include_in_schema=False)
 
@@ -34,6 +36,7 @@ class Wanted:
     split: str = ""
     severity: str = ""
     verdict: str = ""
+    score: str = ""
     name: str = ""
     since: str = ""
     until: str = ""
@@ -47,6 +50,7 @@ class Wanted:
             category=self.category or None,
             split={"": None, "none": ""}.get(self.split, self.split),
             label=self.verdict or None,
+            anomalous=self.score == STRANGE,
             name=self.name,
             min_severity=_number(self.severity),
             since=_day(self.since),
@@ -66,7 +70,7 @@ def images(visit: Visited, wanted: Annotated[Wanted, Depends()], after: str = ""
     return visit.show(
         "gallery", tiles=page.items, wanted=wanted, parts_of_query=wanted.parts(), after=after,
         more=written(page.next), **_choices(visit, wanted.site),
-        splits=SPLITS, severities=SEVERITIES, orders=ORDERS,
+        splits=SPLITS, severities=SEVERITIES, scores=SCORES, orders=ORDERS,
     )  # fmt: skip
 
 

@@ -17,6 +17,8 @@ from isotherm.workflows.service.categories import list_categories
 from isotherm.workflows.service.feedback import give_feedback, withdraw_feedback
 from isotherm.workflows.service.images import delete_image, label_image
 from isotherm.workflows.service.inspections import inspect_image
+from isotherm.workflows.service.looking import UNSCORED
+from isotherm.workflows.service.models import get_model
 from isotherm.workflows.service.sites import get_site, settings_of
 
 DIGITS = 9
@@ -43,6 +45,7 @@ class Found:
     rank: int
     grade: str
     action: str
+    score: float | None
     contour: Sequence[Sequence[float]]
 
     @property
@@ -71,6 +74,7 @@ def _found(number: int, finding: Mapping[str, Any]) -> Found:
         rank=verdict.get("rank", 0) if judged else -1,
         grade=verdict.get("grade") or "",
         action=verdict.get("action") or verdict.get("reason") or "",
+        score=finding.get("score"),
         contour=region["contour"],
     )
 
@@ -106,6 +110,7 @@ def _shown(visit: Visit, image_id: str) -> dict[str, Any]:
         "history": past,
         "latest": latest,
         "findings": found_in(latest.result) if latest else [],
+        **_score(visit, latest),
         "categories": list_categories(visit.service, visit.actor, site_id),
         "said_before": said,
         "mine": mine,
@@ -114,6 +119,15 @@ def _shown(visit: Visit, image_id: str) -> dict[str, Any]:
         "digits": DIGITS,
         "may_write": visit.actor.may("write"),
     }
+
+
+def _score(visit: Visit, latest: Inspection | None) -> dict[str, Any]:
+    """Return what the anomaly model said, the number of its version, and why it said nothing where it could not."""
+    if latest is None or latest.anomaly_model_id is None:
+        return {"anomaly": None, "scorer": None, "unscored": ""}
+    reasons = [note.removeprefix(UNSCORED) for note in latest.result["notes"] if note.startswith(UNSCORED)]
+    version = get_model(visit.service, visit.actor, latest.anomaly_model_id)
+    return {"anomaly": latest.result.get("anomaly"), "scorer": version.number, "unscored": " ".join(reasons)}
 
 
 def _mine(said: Iterable[Any], latest: Inspection | None, name: str) -> Feedback | None:

@@ -14,7 +14,15 @@ from isotherm.store.tables import ModelVersion
 from isotherm.workflows.service.batches import request_inspection
 from isotherm.workflows.service.browsing import tiles_of
 from isotherm.workflows.service.comparing import compare_models
-from isotherm.workflows.service.models import activate, get_model, list_activations, list_models, roll_back
+from isotherm.workflows.service.models import (
+    ModelKind,
+    activate,
+    active_id,
+    get_model,
+    list_activations,
+    list_models,
+    roll_back,
+)
 from isotherm.workflows.service.sites import get_site
 
 MOST_DIFFERENT = 60
@@ -23,6 +31,18 @@ Text = Annotated[str, Form()]
 
 
 BASES = {"test": "test images", "held-out": "images held out in training", "none": "no images"}
+KINDS: Mapping[str, str] = {"classifier": "classifier", "anomaly": "anomaly model"}
+METRICS = {
+    "accuracy": "Right",
+    "found": "Anomalies found",
+    "false_alarms": "False alarms among normal images",
+    "auroc": "Area under the ROC curve",
+    "macro_f1": "F1, mean of categories",
+    "balanced_accuracy": "Balanced accuracy",
+    "expected_calibration_error": "Calibration error",
+    "rejected": "Answered “no category”",
+    "accuracy_of_answers": "Right of those answered",
+}
 
 
 @dataclass(frozen=True)
@@ -62,7 +82,7 @@ class Judgement:
         if name == "accuracy":
             low, high = metrics.get("interval") or (None, None)
             return {"value": metrics.get("accuracy"), "low": low, "high": high}
-        found = (metrics.get("test") or {}).get(name)
+        found = (metrics.get("test") or metrics.get("held_out") or {}).get(name)
         return {"value": None, "low": None, "high": None, **(found if isinstance(found, Mapping) else {})}
 
 
@@ -76,6 +96,8 @@ def models(visit: Visited, site_id: str) -> Response:
         site=site,
         judgements=[Judgement(version) for version in versions],
         numbers={version.id: version.number for version in versions},
+        at_work={kind: active_id(site, kind) for kind in KINDS},
+        kinds=KINDS,
         switches=list_activations(visit.service, visit.actor, site.id, limit=20).items,
     )
 
@@ -94,6 +116,8 @@ def compare(visit: Visited, site_id: str, a: str, b: str) -> Response:
         site=site,
         found=found,
         pair=[Judgement(found.first), Judgement(found.second)],
+        at_work={active_id(site, kind) for kind in KINDS},
+        metrics=METRICS,
         different=[(item, tiles[item.image_id]) for item in found.differences if item.image_id in tiles],
     )
 
@@ -103,7 +127,9 @@ def card(visit: Visited, model_id: str) -> Response:
     """Show the card of a version: what it learnt from, how it was tested, what it does not know."""
     version = get_model(visit.service, visit.actor, model_id)
     site = get_site(visit.service, visit.actor, version.site_id)
-    return visit.show("model", site=site, version=version, judgement=Judgement(version))
+    judgement, at_work = Judgement(version), active_id(site, version.kind)
+    about: dict[str, Any] = {"at_work": at_work, "kind": KINDS[version.kind], "metrics": METRICS}
+    return visit.show("model", site=site, version=version, judgement=judgement, **about)
 
 
 @router.post("/models/{model_id}/activate")
@@ -121,7 +147,7 @@ def inspect_all(visit: Visited, site_id: str) -> Response:
 
 
 @router.post("/sites/{site_id}/roll-back")
-def back(visit: Visited, site_id: str) -> Response:
-    """Let the version before judge again."""
-    version = roll_back(visit.service, visit.actor, site_id)
+def back(visit: Visited, site_id: str, kind: Annotated[ModelKind, Form()] = "classifier") -> Response:
+    """Let the version of a kind before judge again."""
+    version = roll_back(visit.service, visit.actor, site_id, kind=kind)
     return back_to(f"/sites/{version.site_id}/models", f"Version {version.number} is at work again.")

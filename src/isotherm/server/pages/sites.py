@@ -24,7 +24,7 @@ from isotherm.workflows.service import sites as use
 from isotherm.workflows.service.browsing import category_counts, unlearnt
 from isotherm.workflows.service.categories import create_category, delete_category, rename_category
 from isotherm.workflows.service.images import take_in
-from isotherm.workflows.service.models import get_model
+from isotherm.workflows.service.models import ModelKind, active_id, get_model
 
 COMMON = "common"
 """In an address, what belongs to no site."""
@@ -57,13 +57,15 @@ def overview(visit: Visited, site_id: str) -> Response:
         common=category_counts(visit.service, visit.actor, None),
         unlearnt=unlearnt(visit.service, visit.actor, site.id),
         active=active_of(visit, site),
+        scorer=active_of(visit, site, "anomaly"),
         settings=use.settings_of(site),
     )
 
 
-def active_of(visit: Visit, site: Site) -> ModelVersion | None:
-    """Return the model version that judges a site's images now."""
-    return get_model(visit.service, visit.actor, site.active_model) if site.active_model else None
+def active_of(visit: Visit, site: Site, kind: ModelKind = "classifier") -> ModelVersion | None:
+    """Return the model version of a kind that judges a site's images now."""
+    model_id = active_id(site, kind)
+    return get_model(visit.service, visit.actor, model_id) if model_id else None
 
 
 @router.get("/common")

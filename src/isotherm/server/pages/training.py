@@ -1,4 +1,4 @@
-"""Training a model of a site, and looking on while it is trained."""
+"""Training the models of a site, and looking on while it is trained."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from isotherm.runtime.backbones import BACKBONES
 from isotherm.server.pages.forms import read_settings
 from isotherm.server.pages.rendering import Visit, Visited, back_to
 from isotherm.store.tables import Job
+from isotherm.workflows.service.anomaly_training import AnomalySettings, methods, request_anomaly_training
 from isotherm.workflows.service.browsing import category_counts, unlearnt, workers
 from isotherm.workflows.service.jobs import get_job, job_log, list_jobs
 from isotherm.workflows.service.sites import get_site
@@ -37,6 +38,8 @@ def train_page(visit: Visited, site_id: str, job: str = "") -> Response:
         fields=[(item, item.default) for item in settings_of(TrainSettings)],
         known={"method": ["", *CLASSIFIERS.names()], "backbone": ["", *BACKBONES.names()]},
         own=site_settings(site),
+        anomaly_fields=[(item, item.default) for item in settings_of(AnomalySettings)],
+        anomaly_methods=methods(),
         jobs=jobs,
         job=shown,
         lines=job_log(visit.service, visit.actor, shown.id) if shown else [],
@@ -46,10 +49,23 @@ def train_page(visit: Visited, site_id: str, job: str = "") -> Response:
 
 @router.post("/sites/{site_id}/train")
 async def train(request: Request, visit: Visited, site_id: str) -> Response:
-    """Ask for a new model."""
+    """Ask for a new classifier."""
     form = {name: str(value) for name, value in (await request.form(max_files=0, max_fields=60)).items()}
     job = await run_in_threadpool(_request, visit, site_id, form)
     return back_to(f"/sites/{job.site_id}/train?job={job.id}")
+
+
+@router.post("/sites/{site_id}/train-anomaly")
+async def train_anomaly(request: Request, visit: Visited, site_id: str) -> Response:
+    """Ask for a new anomaly model."""
+    form = {name: str(value) for name, value in (await request.form(max_files=0, max_fields=60)).items()}
+    job = await run_in_threadpool(_request_anomaly, visit, site_id, form)
+    return back_to(f"/sites/{job.site_id}/train?job={job.id}")
+
+
+def _request_anomaly(visit: Visit, site_id: str, form: Mapping[str, str]) -> Job:
+    settings = AnomalySettings(**read_settings(AnomalySettings, form))
+    return request_anomaly_training(visit.service, visit.actor, site_id, settings)
 
 
 def _request(visit: Visit, site_id: str, form: Mapping[str, str]) -> Job:

@@ -1,10 +1,20 @@
 /**
  * <thermal-picture src>: fetches the data of a picture and shows it in <thermal-view>, with the findings outlined.
  *
- * What stands inside is shown until then. Pointing at a row of the findings brings the cross to its hottest place.
+ * What stands inside is shown until then. Pointing at a row of the findings brings the cross to its hottest place. A box
+ * `[data-heatmap]` beside it lays the picture of that address over it, fetched when it is first asked for.
  */
 
 import "./viewer/thermal-view.js";
+
+async function loaded(src) {
+  const answer = await fetch(src);
+  if (!answer.ok) {
+    const data = await answer.json().catch(() => ({}));
+    throw new Error(data.detail ?? `The heatmap cannot be shown (${answer.status}).`);
+  }
+  return createImageBitmap(await answer.blob());
+}
 
 class ThermalPicture extends HTMLElement {
   connectedCallback() {
@@ -27,6 +37,7 @@ class ThermalPicture extends HTMLElement {
     const [first] = findings;
     if (first) view.goTo(...first.peak);
     this.#follow(view, findings);
+    this.#layers(view);
     // Ready is what is on the screen.
     requestAnimationFrame(() => requestAnimationFrame(() => this.setAttribute("ready", "")));
   }
@@ -40,6 +51,28 @@ class ThermalPicture extends HTMLElement {
       });
       row.addEventListener("pointerleave", () => view.mark(findings));
     });
+  }
+
+  #layers(view) {
+    const box = this.closest("[data-image-detail]").querySelector("[data-heatmap]");
+    if (!box) return;
+    const said = box.closest("label").nextElementSibling;
+    let image = null;
+    const lay = async () => {
+      if (!box.checked) return view.lay(null);
+      said.textContent = image ? "" : "The heatmap is being made …";
+      try {
+        image ??= await loaded(box.dataset.heatmap);
+        said.textContent = "";
+        if (box.checked) view.lay(image);
+      } catch (error) {
+        box.checked = false;
+        said.textContent = error.message;
+      }
+    };
+    box.addEventListener("change", lay);
+    box.disabled = false;
+    lay();
   }
 
   #say(text) {

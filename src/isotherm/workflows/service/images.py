@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-from sqlalchemy import select, true
+from sqlalchemy import select
 
 from isotherm.core.errors import ConfigError, NotFoundError
 from isotherm.store.blob_rows import remember
@@ -130,8 +130,7 @@ def _verdicts(wanted: ImageFilter) -> Iterator[Any]:
     if wanted.unsure:
         yield Image.label == NO_CATEGORY
     if wanted.anomalous:
-        # Written so, both databases know that the partial index holds these rows.
-        yield Image.anomalous == true()
+        yield Image.anomalous
     if wanted.no_feedback:
         yield ~select(Feedback.id).where(Feedback.image_id == Image.id).exists()
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 EDIT = "edit"
 """In an image's facts, what its user has changed in its scene."""
+UNSCORED = "no anomaly score: "
+"""How the note of a result begins that says why the anomaly model could not score it."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Looked:
         plain, standing = self.examined.result, self.standing
         if standing is None:
             return plain
-        notes = [f"no anomaly score: {standing.error}"] if standing.error else []
+        notes = [f"{UNSCORED}{standing.error}"] if standing.error else []
         return {
             **plain,
             "anomaly": standing.result,
