@@ -129,7 +129,7 @@ def claim(place: RunPlace, header: Mapping[str, Any]) -> None:
 
 def _is_ours(place: RunPlace, extra: Iterable[str], *, begun: bool) -> bool:
     """Say whether a place holds an inspection; raises OutputError where it holds something else."""
-    found = [name for name in (*FILES, *PICTURES, *extra) if place.taken(name)]
+    found = [name for name in dict.fromkeys((*FILES, *PICTURES, *extra)) if place.taken(name)]
     ours = begun or place.has(JOURNAL)
     if found and not ours:
         raise OutputError(f"{place} holds {', '.join(found)} of something else than an inspection; name another folder")

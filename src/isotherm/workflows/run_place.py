@@ -47,6 +47,11 @@ class RunPlace(Protocol):
         """Return where a file lies while the run goes on that must be on a disk of this machine."""
         ...
 
+    @property
+    def claims(self) -> bool:
+        """Return whether `claim` does anything."""
+        ...
+
     def claim(self, name: str, data: bytes) -> None:
         """Show others, before any work, that the place is taken; raises OutputError where it was taken meanwhile."""
         ...
@@ -124,7 +129,7 @@ def open_place(out: Path) -> RunPlace:
 class FolderPlace:
     """A folder of this machine."""
 
-    known_as = None
+    known_as, claims = None, False
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -229,6 +234,8 @@ class BucketPlace:
     before any work is done, and tells others on other machines that the place is taken.
     """
 
+    claims = True
+
     def __init__(self, path: Path, objects: BucketObjects) -> None:
         self.path, self.objects = path, objects
 
@@ -269,7 +276,7 @@ class BucketPlace:
         path = self.local(name)
         with self.reading(name) as there:
             first = there.readline()
-            if path.is_file() and path.open("rb").readline() == first:
+            if path.is_file() and _first_line(path) == first:
                 return
             there.seek(0)
             with whole_file(path) as here:
@@ -345,6 +352,11 @@ class BucketPlace:
                     list(pool.map(self.objects.remove, batch))
         for name in names:
             self.objects.remove(name)
+
+
+def _first_line(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return stream.readline()
 
 
 def state_folder() -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,6 +84,10 @@ class RunFile:
         """Return the run's name: the place of its results."""
         return self.known_as or str(self.file.resolve())
 
+    def plan(self, items: int, identity: Mapping[str, Any], about: Mapping[str, Any]) -> Plan:
+        """Return what the ledger shall know of the run; see `work_through`."""
+        return Plan(self.name, identity, about, items, self.settings.chunk or self.chunk)
+
     def begun(self) -> bool:
         """Say whether the run was begun and is not over."""
         if self.settings.ledger is None and not self.file.is_file():
@@ -123,6 +127,22 @@ class RunFile:
             self.file.unlink(missing_ok=True)
 
 
+def begin(run: RunFile, plan: Plan, first: Callable[[], None]) -> None:
+    """Write a run into its ledger and do what must come `first`; where that fails the run was never begun.
+
+    Whoever is killed meanwhile has a ledger that knows the run, so that `work_through` goes on with it.
+    """
+    with ExitStack() as afterwards, run.open() as ledger:
+        held = ledger.hold(plan)
+        try:
+            first()
+        except BaseException:
+            held.remove()
+            afterwards.callback(run.remove_file)
+            raise
+        held.release()
+
+
 @contextmanager
 def work_through(
     run: RunFile,
@@ -131,7 +151,6 @@ def work_through(
     identity: Mapping[str, Any],
     about: Mapping[str, Any],
     progress: Progress,
-    first: Callable[[], None] | None = None,
 ) -> Iterator[Held]:
     """Do what is missing of a run, and give its rows to the block; the run is forgotten when the block ends well.
 
@@ -143,8 +162,6 @@ def work_through(
         What the rows depend on; a run is only continued where it is the same.
     about
         What the run keeps from its beginning.
-    first
-        What is done when the run is ours and before any work; where that fails the run was never begun.
 
     Raises
     ------
@@ -155,11 +172,9 @@ def work_through(
     """
     with run.open() as ledger:
         settings = run.settings
-        held = ledger.hold(Plan(run.name, identity, about, len(task.items), settings.chunk or run.chunk))
+        held = ledger.hold(run.plan(len(task.items), identity, about))
         try:
             with renewing(held):
-                if first is not None:
-                    _do_first(run, held, first)
                 executor = open_executor(settings.executor_name, settings.workers)
                 try:
                     drive(held, executor, task, progress)
@@ -173,12 +188,3 @@ def work_through(
                 held.release()
             raise
     run.remove_file()
-
-
-def _do_first(run: RunFile, held: Held, first: Callable[[], None]) -> None:
-    try:
-        first()
-    except BaseException:
-        held.remove()
-        run.remove_file()
-        raise

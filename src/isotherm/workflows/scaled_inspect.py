@@ -31,7 +31,7 @@ from isotherm.workflows.remote_inputs import settled
 from isotherm.workflows.run_end import Taker
 from isotherm.workflows.run_folder import JOURNAL, LEDGER, PICTURES, claim, other_run, prepare_chunks, write_journal
 from isotherm.workflows.run_place import open_place
-from isotherm.workflows.scaled import RunFile, ScaleSettings, work_through
+from isotherm.workflows.scaled import RunFile, ScaleSettings, begin, work_through
 from isotherm.workflows.stored_results import stored_results
 
 FUNCTION = f"{__name__}:inspect_chunk"
@@ -74,11 +74,12 @@ def inspect_in_chunks(
         file.forget()
     prepare_chunks(run.place, settings.existing, run.extra_files(), begun=begun)
     begun_now = run.header()
-    identity = begun_now.pop("identity")
-    first = None if begun and settings.existing != "overwrite" else partial(claim, run.place, run.header())
-    task = Task(FUNCTION, _set_up(run, model, scale), _items(run), _failed, "inspecting")
+    identity, items = begun_now.pop("identity"), _items(run)
     try:
-        with work_through(file, task, identity=identity, about=begun_now, progress=progress, first=first) as held:
+        if run.place.claims and (not begun or settings.existing == "overwrite"):
+            begin(file, file.plan(len(items), identity, begun_now), partial(claim, run.place, run.header()))
+        task = Task(FUNCTION, _set_up(run, model, scale), items, _failed, "inspecting")
+        with work_through(file, task, identity=identity, about=begun_now, progress=progress) as held:
             run.place.remove_unfinished(PICTURES)
             header = {**held.plan.about, "identity": identity}
             write_journal(run.place, header, held.rows())
