@@ -53,6 +53,12 @@ def test_natural_order_is_an_order(names: list[str]) -> None:
     assert natural_key("a10") > natural_key("a9")
 
 
+def test_natural_order_counts_numbers_and_tells_their_zeros_apart() -> None:
+    names = ["07", "7", "7a", "08", "8", "10", "a", "a/b", "a/b9", "a/b10", "A07", "a7", "a100", "b"]
+    order = ["07", "7", "7a", "08", "8", "10", "a", "A07", "a7", "a100", "a/b", "a/b9", "a/b10", "b"]
+    assert sorted(reversed(names), key=natural_key) == order
+
+
 @pytest.mark.parametrize("jobs", [1, 2, 5])
 def test_outcomes_come_in_input_order_and_bad_files_stop_nothing(folder: Path, jobs: int) -> None:
     outcomes = list(read_many(list_images(folder), root=folder, jobs=jobs))
