@@ -13,6 +13,7 @@ from pyarrow import dataset
 from isotherm.cli.main import main
 from isotherm.core.errors import OutputError
 from labelled_pictures import write_pictures
+from s3_servers import Bucket
 
 Tell = pytest.CaptureFixture[str]
 
@@ -65,6 +66,34 @@ def test_answers_in_chunks_are_the_same_table(model: Path, data: Path, tmp_path:
     assert f"there is no folder {tmp_path / 'absent'}" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("flags", [[], ["--executor", "in-process", "--chunk", "2"]])
+def test_answers_in_a_bucket_are_the_same_table(
+    model: Path, data: Path, tmp_path: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, flags: list[str]
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    words = ["classify", "predict", str(model), str(data / "test")]
+    assert main([*words, "-o", str(tmp_path / "plain.csv")]) == 0
+    assert main([*words, "-o", f"{bucket.url}/some/answers.csv", *flags]) == 0
+    assert bucket.names() == ["some/answers.csv"]
+    stored = bucket.server.client().get_object(Bucket=bucket.name, Key="some/answers.csv")["Body"].read()
+    assert stored == (tmp_path / "plain.csv").read_bytes()
+    assert [path for path in tmp_path.rglob("*ledger*") if path.is_file()] == []
+
+
+def test_answers_in_a_bucket_are_not_replaced_unasked(
+    model: Path, data: Path, bucket: Bucket, capsys: Tell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.put("answers.csv", b"mine")
+    words = ["classify", "predict", str(model), str(data / "test"), "-o", f"{bucket.url}/answers.csv"]
+    assert main(words) == 1
+    assert f"{bucket.url}/answers.csv is there already" in capsys.readouterr().err
+    assert main([*words, "--overwrite"]) == 0
+    assert f"{bucket.url}/answers.csv: " in capsys.readouterr().out
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    assert main(words) == 2
+    assert "needs credentials" in capsys.readouterr().err
+
+
 def test_answers_as_parquet_are_those_of_the_table(model: Path, data: Path, tmp_path: Path, capsys: Tell) -> None:
     (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
     words = ["classify", "predict", str(model), str(data / "test"), str(tmp_path / "torn.png")]
@@ -99,7 +128,7 @@ def test_a_table_that_was_begun_with_other_images_is_told(
         raise OutputError("no room left")
 
     with monkeypatch.context() as patch:
-        patch.setattr("isotherm.workflows.classify_answers.whole_file", full)
+        patch.setattr("isotherm.workflows.run_place.whole_file", full)
         assert main([*words, str(data / "test" / "bar")]) == 1
     capsys.readouterr()
     assert main([*words, str(data / "test")]) == 1

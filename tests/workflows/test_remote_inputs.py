@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from isotherm.cli.main import main
-from isotherm.core.errors import DataError, UnreachableError, UsageError
+from isotherm.core.errors import DataError, UnreachableError
 from isotherm.store.objects_s3 import BucketObjects
 from isotherm.workflows import remote_inputs
 from isotherm.workflows.inspect import InspectSettings, inspect
@@ -140,9 +140,3 @@ def test_an_object_that_has_gone_is_one_failed_picture(remote: Path, tmp_path: P
     bucket.server.client().delete_object(Bucket=bucket.name, Key="in/a/IR_9.jpg")
     with pytest.raises(Exception, match=r"there is no object 's3://.*IR_9.jpg'"), here(paths[0]):
         pass
-
-
-def test_results_do_not_go_to_a_folder_called_s3(folder: Path) -> None:
-    with pytest.raises(UsageError, match="not s3://bucket/out; rows go to a bucket with --parquet"):
-        inspect(folder, Path("s3://bucket/out"), settings=QUICK)
-    assert not Path("s3:").exists()

@@ -20,7 +20,8 @@ from isotherm.workflows.classify_model import Classified, TrainedClassifier, loa
 from isotherm.workflows.classify_predict import PredictSettings, predict
 from isotherm.workflows.columns_output import open_tables
 from isotherm.workflows.reading import Input, exit_status, list_inputs
-from isotherm.workflows.remote_inputs import refuse_output
+from isotherm.workflows.remote_inputs import address_of, is_remote, path_of, settled
+from isotherm.workflows.run_place import open_place
 from isotherm.workflows.scaled import ScaleSettings
 from isotherm.workflows.scaled_classify import ledger_of, predict_in_chunks
 
@@ -28,8 +29,14 @@ from isotherm.workflows.scaled_classify import ledger_of, predict_in_chunks
 def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:  # noqa: ARG001
     """Add the command's arguments."""
     parser.add_argument("model", type=Path, metavar="MODEL_DIR", help="a model of `isotherm classify train`")
-    parser.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="images, folders, s3://bucket/prefix")
-    parser.add_argument("-o", "--output", type=Path, metavar="CSV", help="table of all answers and probabilities")
+    parser.add_argument("paths", type=path_of, nargs="+", metavar="PATH", help="images, folders, s3://bucket/prefix")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=path_of,
+        metavar="CSV",
+        help="table of all answers and probabilities, also s3://bucket/name",
+    )
     add_overwrite(parser)
     add_parquet(parser)
     add_rejection(parser)
@@ -58,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     seen = _Seen(shown=out is None)
     with bar() as progress, _answers(arguments, model, inputs, settings, progress) as answers:
         write_answers(map(seen.see, answers), model.labels, table=out, tables=tables)
-    if places := [str(place) for place in (out, arguments.parquet) if place]:
+    if places := [place for place in (out and address_of(out), arguments.parquet) if place]:
         print(f"{', '.join(places)}: {seen.images} images, {seen.failures} could not be judged")
     return exit_status(seen.failures, seen.images)
 
@@ -105,13 +112,14 @@ def _check_output(arguments: argparse.Namespace, inputs: Sequence[Path]) -> None
     out = arguments.output
     if out is None:
         return
-    refuse_output(out)
-    if any(path.resolve() == out.resolve() for path in inputs):
-        raise OutputError(f"{out} is an input and is not overwritten; choose another -o")
-    if not out.parent.is_dir():
+    place, shown = open_place(out.parent), address_of(out)
+    if any(settled(path) == settled(out) for path in inputs):
+        raise OutputError(f"{shown} is an input and is not overwritten; choose another -o")
+    if not is_remote(out) and not out.parent.is_dir():
         raise OutputError(f"there is no folder {out.parent} for {out.name}")
-    if out.exists() and not arguments.overwrite:
-        raise OutputError(f"{out} is there already; choose another -o, or replace it with --overwrite")
+    if place.taken(out.name) and not arguments.overwrite:
+        raise OutputError(f"{shown} is there already; choose another -o, or replace it with --overwrite")
+    place.try_writing()
 
 
 def _line(name: str, answer: Classified) -> str:

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-from isotherm.core.files import csv_encoder, whole_file
+from isotherm.core.files import csv_encoder
 from isotherm.reports.columns import Cells, Column
 from isotherm.workflows.classify_evaluate import ANSWER_COLUMNS, answer_row
 from isotherm.workflows.classify_model import Classified
 from isotherm.workflows.columns_output import ColumnsTarget
+from isotherm.workflows.run_place import open_place
 
 Answer = tuple[str, Classified]
 TABLE = "answers"
@@ -26,7 +27,7 @@ def write_answers(
     labels
         The categories of the classifier.
     table
-        A CSV file; None for none.
+        A CSV file, also in a bucket; None for none.
     tables
         A place for Parquet; None for none.
 
@@ -37,7 +38,7 @@ def write_answers(
     """
     names = ["name", *ANSWER_COLUMNS, *(f"p {label}" for label in labels)]
     line = csv_encoder(names)
-    with whole_file(table) if table else nullcontext() as stream:
+    with open_place(table.parent).opened(table.name) if table else nullcontext() as stream:
 
         def written() -> Iterator[Answer]:
             if stream is not None:

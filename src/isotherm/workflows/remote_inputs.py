@@ -118,14 +118,6 @@ def here(path: Path) -> Iterator[Path]:
         yield copy
 
 
-def refuse_output(path: Path) -> None:
-    """Raise UsageError where results shall go to a bucket as files of a folder do."""
-    if is_remote(path):
-        raise UsageError(
-            f"-o names a folder or a file of this machine, not {address_of(path)}; rows go to a bucket with --parquet"
-        )
-
-
 def _is_hidden(path: Path) -> bool:
     return any(step.startswith(".") for step in path.parts)
 

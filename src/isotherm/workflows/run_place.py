@@ -25,6 +25,7 @@ from isotherm.store.objects import check_size, checked_name
 from isotherm.store.objects_s3 import BucketObjects, endpoint
 from isotherm.workflows.remote_inputs import MOST_BYTES, address_of, is_remote
 
+_TRIAL = ".isotherm-trial"
 AT_ONCE = 16
 """Requests under way when many objects are removed; the servers take one name a request (decision 0015)."""
 
@@ -70,6 +71,10 @@ class RunPlace(Protocol):
 
     def prepare(self, folders: Iterable[str] = ()) -> None:
         """Make the place and folders in it, where they are to be made; raises OutputError."""
+        ...
+
+    def try_writing(self) -> None:
+        """Find out before any work whether a bucket may be written; raises what it says."""
         ...
 
     def opened(self, name: str) -> AbstractContextManager[IO[bytes]]:
@@ -159,6 +164,9 @@ class FolderPlace:
         make_folder(self.path)
         for name in folders:
             make_folder(self.path / name)
+
+    def try_writing(self) -> None:
+        """Do nothing: making the folder shows it."""
 
     def opened(self, name: str) -> AbstractContextManager[IO[bytes]]:
         """Give a file to write; it is not flushed to the disk."""
@@ -284,6 +292,11 @@ class BucketPlace:
 
     def prepare(self, folders: Iterable[str] = ()) -> None:
         """Do nothing: a bucket has no folders."""
+
+    def try_writing(self) -> None:
+        """Put an object and remove it."""
+        self.objects.write(_TRIAL, b"")
+        self.objects.remove(_TRIAL)
 
     @contextmanager
     def opened(self, name: str) -> Iterator[IO[bytes]]:

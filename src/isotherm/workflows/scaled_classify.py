@@ -23,7 +23,8 @@ from isotherm.scaleout.plan import OtherRunError
 from isotherm.workflows.classify_model import Classified, Rejection, TrainedClassifier, load_classifier
 from isotherm.workflows.classify_predict import PredictSettings, predict
 from isotherm.workflows.reading import Input, fingerprint
-from isotherm.workflows.remote_inputs import settled
+from isotherm.workflows.remote_inputs import address_of, settled
+from isotherm.workflows.run_place import open_place
 from isotherm.workflows.scaled import RunFile, ScaleSettings, work_through
 
 FUNCTION = f"{__name__}:classify_chunk"
@@ -74,12 +75,16 @@ def predict_in_chunks(
         with work_through(run, task, identity=identity, about={}, progress=progress) as held:
             yield (_named(row) for row in held.rows())
     except OtherRunError as error:
-        raise OutputError(f"{out} was begun with other images, model or settings; choose another -o") from error
+        raise OutputError(
+            f"{address_of(out)} was begun with other images, model or settings; choose another -o"
+        ) from error
 
 
 def ledger_of(out: Path, scale: ScaleSettings) -> RunFile:
-    """Return the ledger of a run that writes the file `out`; it lies beside it."""
-    return RunFile(scale, out.with_name(f"{out.name}.ledger.sqlite"))
+    """Return the ledger of a run that writes the file `out`; it lies beside it where that is on this machine."""
+    place = open_place(out.parent)
+    known_as = f"{out.name} in {place.known_as}" if place.known_as else None
+    return RunFile(scale, place.local(f"{out.name}.ledger.sqlite"), known_as=known_as)
 
 
 def _described(folder: Path, settings: PredictSettings) -> dict[str, Any]:
