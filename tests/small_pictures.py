@@ -33,3 +33,10 @@ def write(folder: Path, kind: str, seeds: range) -> list[Path]:
     for path, seed in zip(paths, seeds, strict=True):
         path.write_bytes(csv(kind, seed))
     return paths
+
+
+def hot_csv(peak_c: float = 80.0, *, seed: int = 0) -> bytes:
+    """Return a picture of temperatures with one hot spot, as text."""
+    values = 20 + np.random.default_rng(seed).random((24, 24)) * 0.2
+    values[10:14, 10:14] = peak_c
+    return "\n".join(",".join(f"{value:.2f}" for value in row) for row in values).encode()

@@ -5,22 +5,15 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import numpy as np
 import pytest
 from api_cases import Caller, picture
 
 from isotherm.store.tables import DriftCheck
 from isotherm.workflows.service.service import Service
+from small_pictures import hot_csv
 from thermal_files import FlirFile, ramp
 
 HTML = {"accept": "text/html", "origin": "http://127.0.0.1:8000"}
-
-
-def hot_csv(peak_c: float, seed: int) -> bytes:
-    """Return a picture of temperatures with one hot spot, as text."""
-    values = 20 + np.random.default_rng(seed).random((24, 24)) * 0.2
-    values[10:14, 10:14] = peak_c
-    return "\n".join(",".join(f"{value:.2f}" for value in row) for row in values).encode()
 
 
 def motor(call: Caller, **details: Any) -> tuple[str, str]:

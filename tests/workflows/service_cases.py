@@ -32,13 +32,6 @@ def png(level: int, *, side: int = 16, seed: int = 0) -> bytes:
     return stream.getvalue()
 
 
-def hot_csv(peak_c: float = 80.0, *, seed: int = 0) -> bytes:
-    """Return a picture of temperatures with one hot spot, as text."""
-    values = 20 + np.random.default_rng(seed).random((24, 24)) * 0.2
-    values[10:14, 10:14] = peak_c
-    return "\n".join(",".join(f"{value:.2f}" for value in row) for row in values).encode()
-
-
 class Says(TrainedClassifier):
     """A classifier that says the same of every picture; its parts must all be of the same version."""
 

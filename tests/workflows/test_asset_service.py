@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image as Picture
-from service_cases import add_version, hot_csv, png, simple_models
+from service_cases import add_version, png, simple_models
 
 from isotherm.core.errors import ConfigError, DataError, ForbiddenError, NotFoundError, UnknownNameError
 from isotherm.core.shapes import Box
@@ -28,6 +28,7 @@ from isotherm.workflows.service.reporting import Wanted, inspection_report
 from isotherm.workflows.service.service import LOCAL, Service
 from isotherm.workflows.service.sites import create_site, delete_site
 from isotherm.workflows.service.trends import asset_trend, change_png, report_sections, same_views
+from small_pictures import hot_csv
 from thermal_files import FlirFile
 
 __all__ = ["simple_models"]

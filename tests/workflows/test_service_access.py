@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from service_cases import add_version, hot_csv, png
+from service_cases import add_version, png
 
 from isotherm.core.errors import ChangedError, ConfigError, ConflictError, ForbiddenError, IsothermError, NotFoundError
 from isotherm.store.ids import new_id
@@ -50,6 +50,7 @@ from isotherm.workflows.service.sites import create_site, delete_site, get_site,
 from isotherm.workflows.service.thresholds import preview_threshold
 from isotherm.workflows.service.tokens import actor_of, any_token, issue_token, list_tokens, revoke_token
 from isotherm.workflows.service.training import request_training
+from small_pictures import hot_csv
 
 
 def test_a_token_is_good_for_what_it_says(service: Service) -> None:

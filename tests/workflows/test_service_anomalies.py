@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image as Picture
-from service_cases import add_version, damage, hot_csv, png, simple_models  # noqa: F401 (a fixture)
+from service_cases import add_version, damage, png, simple_models  # noqa: F401 (a fixture)
 
 from isotherm.core.errors import ConfigError, ConflictError, DataError, NotFoundError, UnknownNameError
 from isotherm.jobs.running import work_off
@@ -42,6 +42,7 @@ from isotherm.workflows.service.scoring import coloured, heatmap
 from isotherm.workflows.service.service import Service
 from isotherm.workflows.service.sites import create_site, delete_site, get_site
 from isotherm.workflows.service.trends import asset_trend
+from small_pictures import hot_csv
 
 
 def add(service: Service, site: Site, *seeds: int, peak_c: float = 20.1, **options: Any) -> list[Image]:

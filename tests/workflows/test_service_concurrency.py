@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from service_cases import Says, add_version, hot_csv, png, simple_models  # noqa: F401 (a fixture)
+from service_cases import Says, add_version, png, simple_models  # noqa: F401 (a fixture)
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -29,6 +29,7 @@ from isotherm.workflows.service.predicting import predict
 from isotherm.workflows.service.service import Service
 from isotherm.workflows.service.sites import create_site, get_site, update_site
 from isotherm.workflows.service.training import request_training
+from small_pictures import hot_csv
 
 pytestmark = pytest.mark.usefixtures("simple_models")
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from service_cases import hot_csv, png, reopened
+from service_cases import png, reopened
 from sqlalchemy import func, select
 
 from isotherm.core.errors import (
@@ -51,6 +51,7 @@ from isotherm.workflows.service.inspections import (
 )
 from isotherm.workflows.service.service import Limits, Service
 from isotherm.workflows.service.sites import create_site, delete_site, get_site, update_site
+from small_pictures import hot_csv
 
 
 def test_a_file_is_taken_in_whole(service: Service) -> None:

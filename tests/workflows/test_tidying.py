@@ -7,7 +7,6 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
-from service_cases import hot_csv
 from sqlalchemy import update
 
 from isotherm.jobs import queue
@@ -21,6 +20,7 @@ from isotherm.workflows.service.kinds import KINDS
 from isotherm.workflows.service.service import Service
 from isotherm.workflows.service.sites import create_site
 from isotherm.workflows.service.taking import Upload
+from small_pictures import hot_csv
 
 TWO_DAYS_S = 2 * 86_400
 
