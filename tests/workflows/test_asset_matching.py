@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Picture
-from service_cases import hot_csv, png, reopened
+from service_cases import png, reopened
 
 from isotherm.core.errors import ChangedError, ConfigError, ConflictError, MissingExtraError, NotFoundError
 from isotherm.formats import read_bytes
 from isotherm.formats.tags import tags_of
+from isotherm.store.tables import Site
 from isotherm.workflows.service.asset_images import (
     assign_asset,
     assign_by_name,
@@ -26,9 +28,11 @@ from isotherm.workflows.service.asset_images import (
 )
 from isotherm.workflows.service.assets import create_asset, delete_asset, get_asset, update_asset
 from isotherm.workflows.service.images import Upload, get_image, take_in
-from isotherm.workflows.service.matching import Match, Rule, check_rule, distance_m, match
+from isotherm.workflows.service.matching import Match, Rule, Rules, check_rule, distance_m, fold, rules_of
+from isotherm.workflows.service.matching import match as match_by
 from isotherm.workflows.service.service import LOCAL, Limits, Service
 from isotherm.workflows.service.sites import create_site
+from small_pictures import hot_csv
 from thermal_files import FlirFile, ramp
 
 BERLIN = [52.5200, 13.4050]
@@ -36,6 +40,10 @@ BERLIN = [52.5200, 13.4050]
 
 def rule(asset: str, **more: Any) -> Rule:
     return Rule(asset_id=f"id-{asset}", asset=asset, **more)
+
+
+def match(rules: list[Rule], name: str, facts: dict[str, Any]) -> Match:
+    return match_by(Rules(rules), name, facts)
 
 
 @pytest.mark.parametrize(
@@ -111,6 +119,68 @@ def test_any_rule_is_refused_or_answers(name: str, pattern: str) -> None:
     match([rule("a", name_rule=checked)], name, {})
 
 
+@settings(deadline=None, max_examples=150)
+@given(
+    st.lists(st.text(alphabet="abIıſß*?[]!-_1", min_size=1, max_size=8), min_size=1, max_size=6),
+    st.text(alphabet="abiİıSſsßẞ[]!-_1", max_size=10),
+)
+def test_no_rule_is_missed_among_many(patterns: list[str], name: str) -> None:
+    rules = [rule(str(number), name_rule=pattern) for number, pattern in enumerate(patterns)]
+    fit = [one for one in rules if one.names and one.names.match(name)]
+    assert sorted(Rules(rules).named(name), key=rules.index) == fit
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.lists(st.text(alphabet="aB1-# ", min_size=1, max_size=4), max_size=6), st.text(alphabet="Ab1-# ,", max_size=12)
+)
+def test_no_tag_is_missed_among_many(tags: list[str], text: str) -> None:
+    rules = [rule(str(number), tag=tag) for number, tag in enumerate(tags)]
+    said = [rf"(?<![\w-]){re.escape(tag.casefold())}(?![\w-])" for tag in tags]
+    fit = [one for one, pattern in zip(rules, said, strict=True) if re.search(pattern, text.casefold())]
+    assert sorted(Rules(rules).tagged([text]), key=rules.index) == fit
+
+
+def test_letters_that_patterns_take_for_the_same_are_folded_to_the_same() -> None:
+    letters = [chr(code) for code in range(0x250)] + list("ẞſKÅϐϑϖςσﬅﬆΐΐᾳι")
+    for one in letters:
+        pattern = re.compile(re.escape(one), re.IGNORECASE)
+        assert {fold(other) for other in letters if pattern.fullmatch(other)} == {fold(one)}
+
+
+def test_positions_are_found_among_many() -> None:
+    rng = np.random.default_rng(7)
+    places = BERLIN + rng.normal(0, 3e-4, (200, 2))
+    radii = rng.choice([5.0, 40.0], 200)
+    rules = [
+        rule(str(number), latitude_deg=float(place[0]), longitude_deg=float(place[1]), radius_m=float(radius))
+        for number, (place, radius) in enumerate(zip(places, radii, strict=True))
+    ]
+    fit = [
+        one
+        for one, radius in zip(rules, radii, strict=True)
+        if (distance_m(BERLIN, (one.latitude_deg, one.longitude_deg)) <= radius)
+    ]
+    assert len(fit) > 5
+    assert sorted(Rules(rules).near(BERLIN), key=rules.index) == fit
+
+
+def test_letters_count_where_they_are_long_or_hold_a_digit() -> None:
+    rules = [
+        rule("short", tag="k17"),
+        rule("word", tag="motor"),
+        rule("long", tag="motors"),
+        rule("number", tag="M-17"),
+    ]
+    assert match(rules, "x", {"letters": ["K17", "motor"]}) == Match()
+    assert match(rules, "x", {"letters": ["m-17"]}) == Match("id-number", "letters")
+    found = match([*rules, rule("named", name_rule="x*")], "x", {"letters": ["the MOTORS"]})
+    assert (found.asset_id, found.note) == ("id-named", "by its letters it would be 'long'")
+    assert match(rules, "x", {"letters": ["motors", "m-17"]}).note.startswith(
+        "the letters in it fit 'long' and 'number'"
+    )
+
+
 @pytest.mark.parametrize("bad", ["*", "a*; **?", "a\0", "*a" * 9, ";".join("ab"[i % 2] * (i + 1) for i in range(21))])
 def test_rules_that_fit_everything_or_are_too_rich_are_refused(bad: str) -> None:
     with pytest.raises(ConfigError, match=r"rule|pattern"):
@@ -164,6 +234,31 @@ def test_what_people_say_stays(service: Service) -> None:
     elsewhere = create_asset(service, LOCAL, create_site(service, LOCAL, "other").id, "x")
     with pytest.raises(NotFoundError, match="asset"):
         assign_asset(service, LOCAL, taken.image.id, elsewhere.id)
+
+
+def test_rules_that_are_known_are_not_read_again(folder: Service) -> None:
+    site = create_site(folder, LOCAL, "plant")
+    for number in range(3):
+        create_asset(folder, LOCAL, site.id, f"m{number}", details={"name_rule": f"m{number}_*"})
+    before = rules_now(folder, site.id)
+    changed = next(one for one in before.by_asset.values() if one.asset == "m1")
+    # The new name is looked up, and so written down within the transaction, before the new rule is.
+    update_asset(folder, LOCAL, changed.asset_id, name="pump", details={"name_rule": "pump_*"})
+    after = rules_now(folder, site.id)
+    assert [one.asset for one in after.named("pump_1.jpg")] == ["pump"]
+    assert after.named("m1_1.jpg") == []
+    kept = [key for key, one in after.by_asset.items() if before.by_asset[key] is one]
+    assert kept == [key for key in before.by_asset if key != changed.asset_id]
+    delete_asset(folder, LOCAL, kept[0])
+    assert kept[0] not in rules_now(folder, site.id).by_asset
+    with pytest.raises(ConflictError):
+        update_asset(folder, LOCAL, kept[1], details={"name_rule": "pump_1*"})
+    assert [one.asset for one in rules_now(folder, site.id).named("m2_1.jpg")] == ["m2"], "nothing of it is remembered"
+
+
+def rules_now(service: Service, site_id: str) -> Rules:
+    with service.database.read() as session:
+        return rules_of(session, session.get(Site, site_id))
 
 
 def test_images_that_fit_two_are_listed(service: Service) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
 from sqlalchemy import func, select, update
@@ -15,7 +14,7 @@ from isotherm.core.errors import BusyError, ConfigError, ConflictError
 from isotherm.store.tables import Asset, Image, Site
 from isotherm.workflows.service.access import Actor, at_sites, expect_version, fetch, hold_site
 from isotherm.workflows.service.audit import record
-from isotherm.workflows.service.matching import check_rule, patterns_of
+from isotherm.workflows.service.matching import Rule, Rules, check_rule, read_rules
 from isotherm.workflows.service.names import check_name
 from isotherm.workflows.service.paging import USUAL, Page, read_page
 from isotherm.workflows.service.service import Service
@@ -196,30 +195,24 @@ def _check_rules(session: Session, asset: Asset) -> None:
     """Raise ConflictError where a file name or a tag can be shown to fit another asset of the site too."""
     if not asset.name_rule and not asset.tag:
         return
-    some = (Asset.name_rule != "") | (Asset.tag != "")
-    others = select(Asset.id, Asset.name, Asset.name_rule, Asset.tag).where(Asset.site_id == asset.site_id, some)
-    with session.no_autoflush:
-        rows = session.execute(others).all()
-    for other_id, name, rule, tag in rows:
-        if other_id == asset.id:
-            continue
-        if tag and tag.casefold() == asset.tag.casefold():
-            raise ConflictError(f"the tag {tag!r} is that of {name!r} already")
-        for example in common_names(asset.name_rule, rule):
-            raise ConflictError(
-                f"the rule {asset.name_rule!r} and the rule {rule!r} of {name!r} both fit a file called {example!r}; "
-                "make one of them narrower"
-            )
+    rules, own = read_rules(session, asset.site_id, but=asset.id), Rule("", asset.name, asset.name_rule, asset.tag)
+    for other in rules.with_tag(asset.tag):
+        raise ConflictError(f"the tag {other.tag!r} is that of {other.asset!r} already")
+    for other, example in _common_names(own, rules):
+        raise ConflictError(
+            f"the rule {asset.name_rule!r} and the rule {other.name_rule!r} of {other.asset!r} both fit a file "
+            f"called {example!r}; make one of them narrower"
+        )
 
 
-def common_names(first: str, second: str) -> Iterator[str]:
-    """Give names that fit two rules, as far as the shortest name of a pattern shows it; none with [...]."""
-    for one in patterns_of(first.casefold()):
-        for other in patterns_of(second.casefold()):
-            for example, pattern in ((_shortest(one), other), (_shortest(other), one)):
-                if "[" not in one + other and fnmatchcase(example, pattern):
-                    yield example
-
-
-def _shortest(pattern: str) -> str:
-    return pattern.replace("*", "").replace("?", "0")
+def _common_names(own: Rule, rules: Rules) -> Iterator[tuple[Rule, str]]:
+    """Give names that fit a rule and another one, as far as the shortest name of a pattern shows it."""
+    for example in own.examples:
+        for other in rules.named(example):
+            yield other, example
+    if own.names is None:
+        return
+    for other in rules.by_asset.values():
+        for example in other.examples:
+            if own.names.match(example):
+                yield other, example

@@ -32,7 +32,7 @@ from isotherm.workflows.service.audit import record
 from isotherm.workflows.service.categories import may_write, named_category
 from isotherm.workflows.service.inspections import say, write_said
 from isotherm.workflows.service.looking import Looked, look
-from isotherm.workflows.service.matching import HAND, Match, Rule, match, rules_of
+from isotherm.workflows.service.matching import HAND, NO_RULES, Match, Rules, match, rules_of
 from isotherm.workflows.service.names import file_name
 from isotherm.workflows.service.once import OnceFile, Rows
 from isotherm.workflows.service.service import Service
@@ -76,7 +76,7 @@ class Target:
     category_id: str | None
     split: str
     asset_id: str | None
-    rules: tuple[Rule, ...] = ()
+    rules: Rules = NO_RULES
 
 
 def take_in(
@@ -127,7 +127,7 @@ def _target(
         asset = None if asset_id is None else fetch(session, actor, Asset, asset_id)
         if asset is not None and asset.site_id != site_id:
             raise NotFoundError("asset", asset.id)
-        rules = rules_of(session, site) if asset is None else ()
+        rules = rules_of(session, site) if asset is None else NO_RULES
     if category is None:
         return Target(site, None, split, asset_id, rules)
     with service.database.write() as session:
