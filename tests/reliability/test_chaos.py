@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 
+import unmeasured
 from databases import PostgreSQL
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 def run(program: str, *arguments: str) -> None:
+    command = [sys.executable, BENCHMARKS / program, *arguments]
     done = subprocess.run(
-        [sys.executable, BENCHMARKS / program, *arguments], capture_output=True, text=True, check=False, timeout=1200
+        command, capture_output=True, text=True, check=False, timeout=1200, env=unmeasured.environment()
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-4000:]}"
 
