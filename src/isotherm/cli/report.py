@@ -14,6 +14,7 @@ from isotherm.reports.document.layout import BUILT_IN, Template, check_built_in
 from isotherm.reports.document.particulars import Particulars
 from isotherm.reports.document.wording import LANGUAGES
 from isotherm.workflows.report import (
+    MOST_JOBS,
     ReportSettings,
     form_of,
     read_particulars,
@@ -62,6 +63,12 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         metavar="PATH",
         help="a font, or a folder of fonts, for a PDF with other scripts; may be given again",
     )
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help=f"threads that read and draw pictures (default one a core, {MOST_JOBS} at most)",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace FILE where it is there already")
     parser.add_argument(
         "--write-template",
@@ -91,12 +98,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _settings(arguments: argparse.Namespace) -> ReportSettings:
+    jobs = {} if arguments.jobs is None else {"jobs": arguments.jobs}
     return ReportSettings(
         language=arguments.lang,
         template=_template(arguments.template, tuple(arguments.fonts)),
         particulars=Particulars() if arguments.about is None else read_particulars(arguments.about),
         per=arguments.per,
         images=arguments.images,
+        **jobs,
     )
 
 

@@ -3,44 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import UnionType
 from typing import Any
 
-from isotherm.core.config import from_mapping
-from isotherm.core.errors import ConfigError, DataError, IsothermError, OutputError, UsageError, one_line
+from isotherm.core.errors import ConfigError, DataError, OutputError, UsageError
 from isotherm.core.files import write_whole
 from isotherm.core.findings import ImageResult, Inspection
+from isotherm.core.processes import cores
 from isotherm.core.progress import Progress, silent
-from isotherm.core.scene import SceneEdit
-from isotherm.formats.reader import ReadHints
 from isotherm.radiometry.parameters import params_from_described
 from isotherm.reports.document import LAYOUTS
 from isotherm.reports.document.building import DocumentSettings, build_document
-from isotherm.reports.document.content import FaultPictures, Figure, ReportSection
+from isotherm.reports.document.content import ReportSection
 from isotherm.reports.document.faults import FaultPer
 from isotherm.reports.document.layout import Layout, Rendered, Template
 from isotherm.reports.document.particulars import Particulars, particulars_from_toml
-from isotherm.reports.document.pictures import BOX, Pictured, draw, worded
-from isotherm.reports.document.wording import Wording, wording
-from isotherm.reports.pictures import for_page
 from isotherm.reports.plain import from_plain
-from isotherm.workflows.reading import Input, Outcome, read_inputs
 from isotherm.workflows.remote_inputs import is_remote
+from isotherm.workflows.report_pictures import PictureSource, drawn_again
 from isotherm.workflows.run_folder import JOURNAL, RUN, read_run
 from isotherm.workflows.run_place import RunPlace, open_place
-from isotherm.workflows.visual import photo_of
 
 MOST_BYTES = 2_000_000_000
 MOST_ABOUT_BYTES = 5_000_000
-AT_ONCE = 16
-"""Pictures that are held at once while they are drawn."""
-FINE_PX, COARSE_PX, MOST_FINE = 640, 320, 40
-"""Longest side of the temperatures in a page; the second one where more pictures than the third shall stay mailable."""
+MOST_JOBS, MOST_THREADS = 8, 256
+"""More threads than the first wait for one another; more than the second cannot be asked for."""
 
 _MEMBERS: Mapping[str, type | UnionType] = {
     "title": str, "started_at": str, "settings": dict, "model": dict | None, "severity_table": dict | None,
@@ -62,7 +53,7 @@ class ReportSettings:
     sections
         What others add.
     jobs
-        Threads that read and draw pictures.
+        Threads that read and draw pictures; one a core, at most `MOST_JOBS`, unless said.
     """
 
     language: str = "en"
@@ -71,7 +62,11 @@ class ReportSettings:
     per: FaultPer = "picture"
     images: Path | None = None
     sections: tuple[ReportSection, ...] = ()
-    jobs: int = 2
+    jobs: int = field(default_factory=lambda: min(cores(), MOST_JOBS))
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.jobs <= MOST_THREADS:
+            raise ConfigError(f"jobs must be from 1 to {MOST_THREADS}, not {self.jobs}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +109,10 @@ def report(path: Path, form: str, settings: ReportSettings | None = None, *, pro
     layout = LAYOUTS.get(form)
     check_template(layout, settings.template)
     stored = read_inspection(path)
-    pictures = partial(_pictures, stored, settings, live=form == "html", progress=progress)
+    source = PictureSource(stored.inspection.settings, stored.place, settings.images or stored.source)
+    pictures = partial(
+        drawn_again, source, settings.language, live=form == "html", jobs=settings.jobs, progress=progress
+    )
     document = build_document(
         stored.inspection,
         DocumentSettings(settings.language, settings.particulars, settings.per),
@@ -245,71 +243,3 @@ def _inspection(run: Mapping[str, Any], results: tuple[ImageResult, ...], path: 
 
 def _source(run: Mapping[str, Any]) -> Path | None:
     return Path(run["source"]) if isinstance(run.get("source"), str) else None
-
-
-def _pictures(
-    stored: Stored, settings: ReportSettings, results: Sequence[ImageResult], *, live: bool, progress: Progress
-) -> dict[str, FaultPictures]:
-    """Return the pictures of faults by their names, read again; the panel of the run where that cannot be."""
-    words = wording(settings.language)
-    found: dict[str, FaultPictures] = {}
-    unique = list({result.image: result for result in results}.values())
-    plane_px = (FINE_PX if len(unique) <= MOST_FINE else COARSE_PX) if live else None
-    with ThreadPoolExecutor(settings.jobs, thread_name_prefix="isotherm-report") as pool:
-        for start in range(0, len(unique), AT_ONCE):
-            part = unique[start : start + AT_ONCE]
-            outcomes = _read_again(stored, settings, part)
-            drawn = pool.map(partial(_shown, stored, words, plane_px), part, outcomes)
-            found.update(zip([result.image for result in part], drawn, strict=True))
-            progress(len(found), len(unique), "drawing")
-    return found
-
-
-def _read_again(stored: Stored, settings: ReportSettings, results: Iterable[ImageResult]) -> Iterator[Outcome]:
-    run = stored.inspection.settings
-    inputs = [_input(settings.images or stored.source, result.image) for result in results]
-    edit = from_mapping(SceneEdit, run.get("scene", {}))
-    hints = from_mapping(ReadHints, run.get("reading", {}))
-    return read_inputs(inputs, edit=edit, hints=hints, jobs=settings.jobs)
-
-
-def _input(root: Path | None, image: str) -> Input:
-    if root is None:
-        return Input(Path(image), image, "where it lies is not written down; name its folder with --images")
-    path = root / image
-    # Names come from a file that somebody may have changed.
-    if not path.resolve().is_relative_to(root.resolve()):
-        return Input(path, image, "its name leads out of the folder of the pictures")
-    return Input(path, image)
-
-
-def _shown(
-    stored: Stored, words: Wording, plane_px: int | None, result: ImageResult, outcome: Outcome
-) -> FaultPictures:
-    thermogram, why = outcome.thermogram, outcome.error
-    if thermogram is not None and result.digest and thermogram.digest != result.digest:
-        thermogram, why = None, "the file has changed since the inspection"
-    if thermogram is None:
-        return _panel(stored.place, words, result, why)
-    try:
-        photo, _ = photo_of(thermogram, outcome.path, least_px=BOX)
-    except IsothermError:
-        photo = None
-    drawn = stored.inspection.settings.get("pictures", {})
-    shown = Pictured(result, thermogram, photo, palette=drawn.get("palette", "iron"))
-    return worded(draw(shown, plane_px=plane_px), result, words)
-
-
-def _panel(place: RunPlace, words: Wording, result: ImageResult, why: str) -> FaultPictures:
-    """Return the panel that the inspection has drawn, and why the picture itself is not shown."""
-    missing = words("picture_gone", reason=words.phrase(why))
-    try:
-        if result.panel and not place.keeps(result.panel):
-            return FaultPictures(missing=missing)
-        panels = for_page(place.read, [result])
-    except OutputError as error:
-        return FaultPictures(missing=words("picture_gone", reason=one_line(error)))
-    if result.image not in panels:
-        return FaultPictures(missing=missing)
-    alt = words("panel_alt", image=result.image)
-    return FaultPictures(Figure(panels[result.image], "jpeg", alt, alt), missing=missing)

@@ -17,6 +17,8 @@ from isotherm.workflows.run_place import RunPlace
 
 JOURNAL, RUN = "journal.jsonl", "run.json"
 PICTURES = {"panels": ".png", "masks": ".png", "maps": ".npz"}
+DRAWN = {"drawn": ".json"}
+"""Where reports keep what they have drawn (`isotherm.workflows.report_cache`)."""
 """Folder of a run -> suffix of the files in it."""
 FILES = (JOURNAL, RUN, "results.csv", "results.json", "report.html")
 LEDGER = "ledger.sqlite"
@@ -253,7 +255,7 @@ def _with_their_files(place: RunPlace, done: tuple[ImageResult, ...]) -> tuple[I
 def _clear(place: RunPlace, extra: Iterable[str]) -> None:
     """Remove what an earlier run wrote, the journal last, and nothing else."""
     place.remove_unfinished(PICTURES)
-    place.remove((*FILES[1:], *extra, JOURNAL), PICTURES)
+    place.remove((*FILES[1:], *extra, JOURNAL), PICTURES | DRAWN)
 
 
 def _write(path: Path, stream: IO[bytes], data: bytes) -> None:
