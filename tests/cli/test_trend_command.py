@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from isotherm.cli.main import main
+from isotherm.core.thermogram import Thermogram
+from isotherm.workflows import trend
 from thermal_files import FlirFile
 
 START_S, MONTH_S = 1_600_000_000, 30 * 86_400
@@ -46,6 +49,28 @@ def test_a_rise_is_an_alarm(files: list[Path], capsys: pytest.CaptureFixture[str
         rows = list(csv.DictReader(stream))
     assert [row["file"] for row in rows] == [path.name for path in files]
     assert (tmp_path / "out" / "max_c.svg").read_text().startswith("<svg")
+
+
+def test_of_pictures_that_are_read_only_their_views_are_kept(
+    files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, most, own = list[weakref.ref[np.ndarray]](), 0, trend.known_values
+
+    def values_of(thermogram: Thermogram) -> np.ndarray:
+        nonlocal most
+        values = own(thermogram).copy()
+        made.append(weakref.ref(values))
+        most = max(most, sum(one() is not None for one in made))
+        return values
+
+    monkeypatch.setattr(trend, "known_values", values_of)
+    paths = [files[0].with_name(f"more_{number}.jpg") for number in range(12)]
+    for path in paths:
+        path.write_bytes(files[0].read_bytes())
+    found = trend.file_trend(paths)
+    assert len(found.views) == 11
+    assert len(made) == 12
+    assert most <= 2, "the one in hand, and the one before"
 
 
 def test_loads_are_taken_by_the_files_names(files: list[Path], capsys: pytest.CaptureFixture[str]) -> None:

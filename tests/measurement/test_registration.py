@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isotherm.formats import read
-from isotherm.measurement.registration import LEAST_CORRELATION, Registration, moved, register
+from isotherm.measurement.registration import LEAST_CORRELATION, Registration, moved, register, view_of
 
 HEIGHT, WIDTH = 120, 160
 
@@ -113,6 +113,18 @@ def test_what_cannot_be_compared_says_why(picture: np.ndarray, reason: str) -> N
     found = register(view(), picture)
     assert not found.accepted
     assert any(part in found.reason for part in reason.split("|")), found.reason
+
+
+def test_a_view_is_all_that_is_needed_and_a_small_part_of_the_picture() -> None:
+    first, second = np.kron(view(), np.ones((6, 6))), np.kron(view(right=5), np.ones((6, 6)))
+    views = view_of(first), view_of(second)
+    whole, from_views = register(first, second), register(*views)
+    assert np.array_equal(whole.matrix, from_views.matrix)
+    assert (whole.correlation, whole.overlap, whole.reason) == (from_views.correlation, from_views.overlap, "")
+    for one in views:
+        assert one.coarse is not None
+        assert one.fine is not None
+        assert one.coarse.nbytes + one.fine.nbytes < first.nbytes / 20
 
 
 def test_gaps_do_not_matter() -> None:

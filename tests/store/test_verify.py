@@ -83,6 +83,10 @@ DAMAGES: dict[str, tuple[Callable[[Store], object], list[str]]] = {
         lambda store: change(store, update(Site).values(active_model="m")),
         ["site judges with the model m, which it does not have"],
     ),
+    "anomaly model": (
+        lambda store: change(store, update(Site).values(active_anomaly_model="m")),
+        ["site judges with the model m, which it does not have"],
+    ),
     "inspection": (
         lambda store: change(store, update(Image).values(latest_inspection="i")),
         ["image has a latest inspection that is not there"],

@@ -72,13 +72,44 @@ class Registration:
         return float(right), float(down)
 
 
-def register(reference: Picture, picture: Picture) -> Registration:
+@dataclass(frozen=True, eq=False)
+class View:
+    """What of a picture tells where it lies in another: a few per cent of its numbers.
+
+    Parameters
+    ----------
+    size
+        (height, width) of the picture.
+    coarse, fine
+        The picture reduced; None where it cannot be compared.
+    fault
+        Why it cannot be compared; empty where it can.
+    """
+
+    size: tuple[int, int]
+    coarse: Plane | None = None
+    fine: Plane | None = None
+    fault: str = ""
+
+
+def view_of(picture: Picture) -> View:
+    """Return what `register` needs of a picture (H W), in °C or grey levels; NaN where there is no value."""
+    size = (picture.shape[0], picture.shape[1])
+    if min(size) < _SMALLEST_PX:
+        return View(size, fault=f"has fewer than {_SMALLEST_PX} pixels a side")
+    known = picture[np.isfinite(picture)]
+    if known.size < picture.size / 2 or known.std() == 0:
+        return View(size, fault="shows no structure")
+    return View(size, _reduced(picture, _COARSE_PX), _reduced(picture, _FINE_PX))
+
+
+def register(reference: Picture | View, picture: Picture | View) -> Registration:
     """Find where a picture lies in a reference picture.
 
     Parameters
     ----------
     reference, picture
-        (H W) each, in °C or grey levels; NaN where there is no value. Their sizes may differ, their forms may not.
+        (H W) each, as for `view_of`, or what that gave. Their sizes may differ, their forms may not.
 
     Returns
     -------
@@ -86,35 +117,27 @@ def register(reference: Picture, picture: Picture) -> Registration:
         ``accepted`` only where the structure agrees by at least `LEAST_CORRELATION` over at least `LEAST_OVERLAP` of
         the reference.
     """
-    refused = _cannot(reference, picture)
-    if refused:
-        return Registration(_scaling(reference.shape, picture.shape), "translation", 0.0, 0.0, refused)
-    small = _reduced(reference, _COARSE_PX), _reduced(picture, _COARSE_PX)
-    fine = _reduced(reference, _FINE_PX), _reduced(picture, _FINE_PX)
-    matrix, correlation, overlap = _climbed(small, fine)
+    first, second = (one if isinstance(one, View) else view_of(one) for one in (reference, picture))
+    if first.coarse is None or first.fine is None or second.coarse is None or second.fine is None:
+        return _refused(first, second, f"the reference {first.fault}" if first.fault else f"the picture {second.fault}")
+    forms = [size[1] / size[0] for size in (first.size, second.size)]
+    if abs(np.log(forms[0] / forms[1])) > 0.05:
+        return _refused(first, second, "the pictures have different forms (width to height)")
+    fine = first.fine, second.fine
+    matrix, correlation, overlap = _climbed((first.coarse, second.coarse), fine)
     plain = np.allclose(matrix[:, :2], _scaling(fine[0].shape, fine[1].shape)[:, :2])
     kind = "translation" if plain else "affine"
-    whole = _between(matrix, fine, (reference.shape, picture.shape))
+    whole = _between(matrix, fine, (first.size, second.size))
     return Registration(whole, kind, correlation, overlap, _doubt(matrix, correlation, overlap))
+
+
+def _refused(reference: View, picture: View, reason: str) -> Registration:
+    return Registration(_scaling(reference.size, picture.size), "translation", 0.0, 0.0, reason)
 
 
 def moved(picture: Picture, registration: Registration, size: tuple[int, int]) -> Picture:
     """Return a picture as the reference sees it, of the reference's `size` (height, width); NaN beyond its border."""
     return _warped(np.asarray(picture, np.float32), registration.matrix, size)
-
-
-def _cannot(reference: Picture, picture: Picture) -> str:
-    """Return why two pictures cannot be compared at all; empty where they can."""
-    for name, values in (("reference", reference), ("picture", picture)):
-        if min(values.shape) < _SMALLEST_PX:
-            return f"the {name} has fewer than {_SMALLEST_PX} pixels a side"
-        known = values[np.isfinite(values)]
-        if known.size < values.size / 2 or known.std() == 0:
-            return f"the {name} shows no structure"
-    forms = [values.shape[1] / values.shape[0] for values in (reference, picture)]
-    if abs(np.log(forms[0] / forms[1])) > 0.05:
-        return "the pictures have different forms (width to height)"
-    return ""
 
 
 def _doubt(matrix: Matrix, correlation: float, overlap: float) -> str:

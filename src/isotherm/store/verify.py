@@ -92,10 +92,10 @@ def _counter_flaws(session: Session) -> Iterator[Flaw]:
 
 def _pointer_flaws(session: Session) -> Iterator[Flaw]:
     """Find pointers that no foreign key watches and that lead nowhere."""
-    wanted = select(Site.id, Site.active_model).where(Site.active_model.is_not(None))
-    models = select(ModelVersion.id).where(ModelVersion.id == Site.active_model, ModelVersion.site_id == Site.id)
-    for site, model in session.execute(wanted.where(~models.exists())):
-        yield Flaw(f"site {site}", f"judges with the model {model}, which it does not have")
+    for pointer in (Site.active_model, Site.active_anomaly_model):
+        models = select(ModelVersion.id).where(ModelVersion.id == pointer, ModelVersion.site_id == Site.id)
+        for site, model in session.execute(select(Site.id, pointer).where(pointer.is_not(None), ~models.exists())):
+            yield Flaw(f"site {site}", f"judges with the model {model}, which it does not have")
     latest = select(Image.id).where(Image.latest_inspection.is_not(None))
     found = select(Inspection.id).where(Inspection.id == Image.latest_inspection, Inspection.image_id == Image.id)
     for image in session.scalars(latest.where(~found.exists())):

@@ -8,8 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from isotherm.core.config import to_mapping
 from isotherm.core.errors import ConfigError, DataError
 from isotherm.core.files import csv_of, make_folder, write_whole
@@ -19,7 +17,7 @@ from isotherm.formats.reader import ReadHints
 from isotherm.hotspots import HOTSPOT_METHODS
 from isotherm.hotspots.measure import HotspotSettings, hot_regions
 from isotherm.measurement.asset_trend import UNITS, AssetTrend, Look, trend_of
-from isotherm.measurement.registration import register
+from isotherm.measurement.registration import View, register, view_of
 from isotherm.measurement.trend import Series, TrendSettings
 from isotherm.reports.plain import dumps
 from isotherm.reports.trend_plot import trend_svg
@@ -91,7 +89,7 @@ def file_trend(
     DataError
         No picture could be used.
     """
-    pictures, failed = dict[str, tuple[Look, np.ndarray]](), []
+    pictures, failed = dict[str, tuple[Look, View]](), []
     inputs = _told_apart(list_inputs(paths))
     known = _loads(inputs, loads or {})
     for outcome in read_inputs(inputs, edit=edit or SceneEdit(), hints=ReadHints()):
@@ -124,8 +122,8 @@ def _loads(inputs: Sequence[Input], loads: Mapping[str, float]) -> dict[Path, fl
     return found
 
 
-def _look(outcome: Outcome, load_percent: float | None, rated_rise_k: float | None) -> tuple[Look, np.ndarray]:
-    """Return what one picture says, and its values; raises DataError where it cannot be used."""
+def _look(outcome: Outcome, load_percent: float | None, rated_rise_k: float | None) -> tuple[Look, View]:
+    """Return what one picture says, and its view; raises DataError where it cannot be used."""
     if outcome.thermogram is None:
         raise DataError(outcome.error)
     thermogram = outcome.thermogram
@@ -134,7 +132,9 @@ def _look(outcome: Outcome, load_percent: float | None, rated_rise_k: float | No
         thermogram, method, config=method.config_type(), settings=HotspotSettings(), values=values
     )
     result = image_result(outcome.name, thermogram, values=values, findings=findings)
-    return Look(_taken_at(thermogram), result, load_percent, key=outcome.name, rated_rise_k=rated_rise_k), values
+    return Look(_taken_at(thermogram), result, load_percent, key=outcome.name, rated_rise_k=rated_rise_k), view_of(
+        values
+    )
 
 
 def _taken_at(thermogram: Thermogram) -> datetime:
@@ -145,7 +145,7 @@ def _taken_at(thermogram: Thermogram) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def _views(trend: AssetTrend, pictures: Mapping[str, tuple[Look, np.ndarray]]) -> dict[str, str]:
+def _views(trend: AssetTrend, pictures: Mapping[str, tuple[Look, View]]) -> dict[str, str]:
     newest = pictures[trend.rows[-1].look.key][1]
     found = {}
     for row in trend.rows[:-1]:
