@@ -14,6 +14,7 @@ from isotherm.reports.content import (
     cannot_judge,
     facts,
     foremost,
+    is_anomaly,
     needs_attention,
     parameter_text,
     ranked,
@@ -55,6 +56,19 @@ def test_with_a_model_only_its_anomalies_are_judged() -> None:
     assert finding.kind == "hotspot"
     assert verdict_of(mild) is None
     assert not needs_attention(mild)
+
+
+def test_a_hotspot_that_rules_have_judged_stands_before_regions_without_a_verdict() -> None:
+    hot = result(REPORTS["a model"], "hot.jpg")
+    verdict = verdict_of(hot)
+    spot = replace(hot.hotspots[0], severity=verdict)
+    regions = tuple(replace(each, severity=None) for each in hot.findings if each.kind == "anomaly")
+    judged = replace(hot, findings=(spot, *regions))
+
+    assert (foremost(judged), verdict_of(judged)) == (spot, verdict)
+    assert is_anomaly(judged)
+    unjudged = replace(hot, findings=(replace(spot, severity=None), *regions))
+    assert foremost(unjudged) == regions[0]
 
 
 def test_within_one_severity_the_model_decides_and_then_the_margin() -> None:

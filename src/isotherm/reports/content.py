@@ -241,12 +241,15 @@ def is_anomaly(result: ImageResult) -> bool:
 def foremost(result: ImageResult) -> Finding | None:
     """Return the finding that stands for the picture, None where there is none.
 
-    That is the hottest anomalous region of a picture that the model calls an anomaly, else the hottest hotspot.
+    That is the hottest anomalous region of a picture that the model calls an anomaly, else the hottest hotspot. On a
+    server rules judge the hotspots whatever the model says: one with a verdict goes before regions without one.
     """
+    hotspots = result.hotspots
     anomalous = [finding for finding in result.findings if finding.kind == "anomaly"]
-    if is_anomaly(result) and anomalous:
+    judged = bool(hotspots) and hotspots[0].severity is not None
+    if is_anomaly(result) and anomalous and (anomalous[0].severity is not None or not judged):
         return anomalous[0]
-    return result.hotspots[0] if result.hotspots else None
+    return hotspots[0] if hotspots else None
 
 
 def verdict_of(result: ImageResult) -> Verdict | None:
