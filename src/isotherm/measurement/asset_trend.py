@@ -129,8 +129,8 @@ def _hottest(look: Look) -> Sample | None:
 
 
 def _delta(look: Look) -> Sample | None:
-    """Return the largest delta-T of the findings; None where there is none."""
-    known = [finding for finding in look.result.findings if finding.delta_t_c is not None]
+    """Return the largest delta-T of the hot spots, whichever model is at work; None where there is none."""
+    known = [finding for finding in look.result.hotspots if finding.delta_t_c is not None]
     if not known:
         return None
     worst = max(known, key=_delta_of)
