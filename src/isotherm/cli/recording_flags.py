@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+
+from isotherm.workflows.remote_inputs import path_of
 
 
 def add_recordings(parser: argparse.ArgumentParser, results: str) -> None:
     """Add the recordings, one or several, and the folder for the `results`."""
     parser.add_argument(
         "paths",
-        type=Path,
+        type=path_of,
         nargs="+",
         metavar="FILE",
-        help="a recording: a file, or a folder of frames; or several, or a folder of several",
+        help="a recording: a file, or a folder of frames; or several, or a folder or s3://bucket/prefix of several",
     )
     parser.add_argument(
         "-o",
         "--output",
-        type=Path,
+        type=path_of,
         required=True,
         metavar="OUT",
-        help=f"folder for the {results}; of several recordings it gets a folder for each, and summary.csv",
+        help=f"folder or s3://bucket/prefix for the {results}; of several recordings it gets a folder for each, and "
+        "summary.csv",
     )

@@ -14,6 +14,7 @@ from isotherm.cli.recording_flags import add_recordings
 from isotherm.sequences import MAP_METHODS
 from isotherm.workflows.reading import exit_status
 from isotherm.workflows.recordings_output import SUMMARY, RecordingsOutput
+from isotherm.workflows.remote_inputs import address_of
 from isotherm.workflows.scaled import ScaleSettings
 from isotherm.workflows.sequence_batch import places_of
 from isotherm.workflows.sequence_maps import make_maps, write_maps
@@ -67,7 +68,7 @@ def _one(path: Path, out: RecordingsOutput, settings: MapSettings) -> int:
         print(f"  {stack.method:<10} {', '.join(stack.names)}")
     for note in dict.fromkeys((*result.notes, *(note for stack in result.stacks for note in stack.notes))):
         print(f"  note: {note}")
-    print(f"written   {', '.join(map(str, written))}, and a TIFF for each map")
+    print(f"written   {', '.join(map(address_of, written))}, and a TIFF for each map")
     for name, why in result.failed.items():
         print(f"isotherm: no maps of {name}: {why}", file=sys.stderr)
     return exit_status(len(result.failed), len(settings.methods))
@@ -81,7 +82,7 @@ def _tell(rows: Sequence[MapsRow], folder: Path) -> int:
         print(f"{row.recording}: {row.reason if failed else said}", file=sys.stderr if failed else sys.stdout)
     if len(used) < len(rows):
         print(f"  note: {len(rows) - len(used)} files are no recordings")
-    print(f"written   {folder / SUMMARY}")
+    print(f"written   {address_of(folder / SUMMARY)}")
     return exit_status(sum(row.status == "failed" for row in used), len(used))
 
 

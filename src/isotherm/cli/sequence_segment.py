@@ -18,6 +18,7 @@ from isotherm.sequences.features import FeaturesConfig
 from isotherm.sequences.segment import SEGMENT_METHODS
 from isotherm.workflows.reading import exit_status
 from isotherm.workflows.recordings_output import SUMMARY, RecordingsOutput
+from isotherm.workflows.remote_inputs import address_of
 from isotherm.workflows.scaled import ScaleSettings
 from isotherm.workflows.scaled_segment import segment_in_chunks
 from isotherm.workflows.sequence_batch import Batch, SummaryRow, places_of, segment_recordings, summary_row
@@ -116,7 +117,7 @@ def _one(path: Path, out: RecordingsOutput, settings: SegmentSettings) -> int:
         print(f"  {_line(defect)}")
     for note in result.notes:
         print(f"  note: {note}")
-    print(f"written   {', '.join(map(str, written))}")
+    print(f"written   {', '.join(map(address_of, written))}")
     return 0
 
 
@@ -125,7 +126,7 @@ def _tell(batch: Batch, folder: Path) -> int:
         print(_summed(row), file=sys.stderr if row.status == "failed" else sys.stdout)
     for note in batch.notes:
         print(f"  note: {note}")
-    print(f"written   {folder / SUMMARY}")
+    print(f"written   {address_of(folder / SUMMARY)}")
     return exit_status(batch.failed, len(batch.rows))
 
 

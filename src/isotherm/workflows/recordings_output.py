@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from isotherm.core.files import csv_of, write_whole
+from isotherm.core.files import csv_of
 from isotherm.reports.columns import cells_of, columns_of
 from isotherm.workflows.columns_output import ColumnsTarget, open_tables
+from isotherm.workflows.run_place import open_place
 from isotherm.workflows.sequence_segment import short
 
 SUMMARY = "summary.csv"
@@ -23,7 +24,7 @@ class RecordingsOutput:
     Parameters
     ----------
     folder
-        The folder that gets a folder for each recording, and ``summary.csv``.
+        The folder, or a path that begins with ``s3:``, that gets a folder for each recording, and ``summary.csv``.
     tables
         A folder or ``s3://bucket/prefix`` for the rows as Parquet; None for none.
     """
@@ -44,6 +45,7 @@ class RecordingsOutput:
         IsothermError
             As `isotherm.workflows.columns_output.ColumnsTarget.open` does.
         """
+        open_place(self.folder).try_writing()
         tables = open_tables(self.tables, overwrite=True if begun else None)
         return Summary(self.folder, tables)
 
@@ -58,7 +60,9 @@ class Summary:
     def write(self, rows: Sequence[Any]) -> None:
         """Write the rows, dataclasses of one kind; there is at least one."""
         names = [item.name for item in fields(rows[0])]
-        write_whole(self.folder / SUMMARY, csv_of(names, (short(asdict(row)) for row in rows)))
+        place = open_place(self.folder)
+        place.prepare()
+        place.write(SUMMARY, csv_of(names, (short(asdict(row)) for row in rows)))
         self.write_tables(rows)
 
     def write_tables(self, rows: Sequence[Any]) -> None:

@@ -9,21 +9,26 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from isotherm.core.errors import DataError, UsageError
+from isotherm.core.errors import DataError, FormatError, UsageError
+from isotherm.core.files import sha256
 from isotherm.store.filesystem import failed
-from isotherm.store.objects import Objects, folder_of, open_objects
+from isotherm.store.objects import folder_of
+from isotherm.store.objects_s3 import BucketObjects
 from isotherm.workflows.sidecar import is_sidecar
 
 SCHEME = "s3:"
 _IS_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 MOST_BYTES = 4 << 30
-"""Of one file: a bound for what is no picture."""
+"""Of one picture: a bound for what is none."""
+AT_ONCE = 8
+"""Frames of one recording that are fetched at once."""
 
 
 def path_of(text: str) -> Path:
@@ -83,7 +88,13 @@ def versions_of(paths: Sequence[Path]) -> dict[Path, str]:
     folders = defaultdict[str, list[Path]](list)
     for path in paths:
         folders[_parts(path)[0]].append(path.parent)
-    return {path: version for each in folders.values() for path, version in _versions_below(each)}
+    found = {path: version for each in folders.values() for path, version in _versions_below(each)}
+    return found | {path: _version_of_folder(path, found) for path in paths if path not in found}
+
+
+def _version_of_folder(path: Path, found: Mapping[Path, str]) -> str:
+    below = (f"{one} {version}" for one, version in sorted(found.items()) if one.is_relative_to(path))
+    return sha256("\n".join(below).encode("utf-8", "surrogateescape"))
 
 
 def _versions_below(folders: Sequence[Path]) -> Iterator[tuple[Path, str]]:
@@ -91,6 +102,65 @@ def _versions_below(folders: Sequence[Path]) -> Iterator[tuple[Path, str]]:
     bucket, folder = _parts(Path(os.path.commonpath(folders)))
     for entry in _opened(bucket).entries(folder):
         yield Path(SCHEME, bucket, entry.name), f"{entry.size} {entry.version}"
+
+
+def is_folder(path: Path) -> bool:
+    """Say whether a path leads to a folder, or to a prefix with objects below it; raises as `listed` does."""
+    return listed(path) != [path] if is_remote(path) else path.is_dir()
+
+
+def children(path: Path) -> tuple[list[Path], list[Path]]:
+    """Return the folders and the files right below a prefix; raises as `listed` does."""
+    steps = [one.relative_to(path).parts for one in listed(path)]
+    folders = dict.fromkeys(parts[0] for parts in steps if len(parts) > 1)
+    return [path / name for name in folders], [path / parts[0] for parts in steps if len(parts) == 1]
+
+
+@contextmanager
+def recording_here(path: Path) -> Iterator[Path]:
+    """Give a recording on this machine: a file, or a folder of frames; a copy goes when the block ends.
+
+    Raises
+    ------
+    OutputError
+        There is no room for the copy.
+    DataError, FormatError
+        What the block raises, with the address in place of the copy's path.
+    IsothermError
+        As `here` does.
+    """
+    if not is_remote(path):
+        yield path
+        return
+    with TemporaryDirectory(prefix="isotherm-") as folder:
+        copy = Path(folder) / path.name
+        try:
+            if is_folder(path):
+                copy.mkdir()
+                with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="isotherm-fetch") as pool:
+                    list(pool.map(_fetch, frames := children(path)[1], [copy / frame.name for frame in frames]))
+            else:
+                _fetch(path, copy)
+        except OSError as error:
+            raise failed(f"{address_of(path)} cannot be kept while it is read", error) from error
+        with _called(copy, address_of(path)):
+            yield copy
+
+
+def _fetch(path: Path, copy: Path) -> None:
+    bucket, name = _parts(path)
+    with copy.open("wb") as stream:
+        _opened(bucket).read_into(name, stream)
+
+
+@contextmanager
+def _called(copy: Path, address: str) -> Iterator[None]:
+    try:
+        yield
+    except FormatError as error:
+        raise type(error)(error.reason.replace(str(copy), address), error.offset) from error
+    except DataError as error:
+        raise DataError(str(error).replace(str(copy), address)) from error
 
 
 @contextmanager
@@ -127,6 +197,6 @@ def _parts(path: Path) -> tuple[str, str]:
 
 
 @lru_cache(maxsize=4)
-def _opened(bucket: str) -> Objects:
+def _opened(bucket: str) -> BucketObjects:
     """Open a bucket once a process: each opening asks it whether it is there."""
-    return open_objects(f"{SCHEME}//{bucket}")
+    return BucketObjects.open(f"{SCHEME}//{bucket}")

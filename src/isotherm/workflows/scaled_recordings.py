@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from isotherm.core.errors import OutputError
-from isotherm.core.files import make_folder, remove_unfinished
 from isotherm.core.progress import Progress
 from isotherm.scaleout.driving import Task
 from isotherm.scaleout.plan import OtherRunError
 from isotherm.workflows.reading import fingerprint
 from isotherm.workflows.recordings_output import RecordingsOutput, Summary
+from isotherm.workflows.remote_inputs import settled
 from isotherm.workflows.run_folder import LEDGER
+from isotherm.workflows.run_place import open_place
 from isotherm.workflows.scaled import RunFile, ScaleSettings, work_through
 from isotherm.workflows.sequence_batch import Place, named
 
@@ -26,7 +27,7 @@ CHUNK = 1
 
 def items_of(places: Sequence[Place]) -> list[str]:
     """Return what a worker is told of each recording, as JSON."""
-    return [json.dumps([str(place.path.resolve()), place.name, place.named, name]) for place, name in named(places)]
+    return [json.dumps([str(settled(place.path)), place.name, place.named, name]) for place, name in named(places)]
 
 
 def place_of(item: str) -> tuple[Place, str]:
@@ -69,12 +70,16 @@ def work_through_recordings(
         "recordings": fingerprint((place.name, place.path) for place in places),
         "isotherm": version("isotherm"),
     }
-    folder = make_folder(out.folder)
-    run = RunFile(scale, folder / LEDGER, chunk=CHUNK)
+    folder = open_place(out.folder)
+    folder.prepare()
+    run = RunFile(scale, folder.local(LEDGER), known_as=folder.known_as, chunk=CHUNK)
+    if folder.claims and next(folder.names(""), None) is None:
+        # Who has emptied a bucket since a run was begun there wants it from the beginning.
+        run.forget()
     summary = out.open(begun=run.begun())
     try:
         with work_through(run, task, identity=identity, about={}, progress=progress) as held:
-            remove_unfinished(folder, *(folder / name for _, name in named(places)))
+            folder.remove_unfinished(name for _, name in named(places))
             yield [json.loads(row) for row in held.rows()], summary
     except OtherRunError as error:
         raise OutputError(f"{folder} was begun with other recordings or settings; name another folder") from error

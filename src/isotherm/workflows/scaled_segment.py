@@ -18,6 +18,7 @@ from isotherm.sequences.defects import DefectRules
 from isotherm.sequences.features import FeaturesConfig
 from isotherm.sequences.segment import SEGMENT_METHODS
 from isotherm.workflows.recordings_output import RecordingsOutput
+from isotherm.workflows.remote_inputs import settled
 from isotherm.workflows.scaled import ScaleSettings
 from isotherm.workflows.scaled_recordings import items_of, place_of, work_through_recordings
 from isotherm.workflows.sequence_batch import Batch, Place, SummaryRow, segment_place, summed
@@ -63,7 +64,7 @@ def _set_up(settings: SegmentSettings, folder: Path, model: str | None) -> str:
     config = to_mapping(settings.method_config())
     # Workers may have another folder of work; a model that comes with the package goes by its name.
     where = {
-        "folder": str(folder.resolve()),
+        "folder": str(settled(folder)),
         "model": str(Path(model).resolve()) if model and Path(model).exists() else model,
         "device": wanted(),
     }

@@ -6,16 +6,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from isotherm.core.errors import DataError, IsothermError, OutputError, UsageError, one_line
-from isotherm.core.files import make_folder
+from isotherm.core.errors import (
+    DataError,
+    ForbiddenError,
+    IsothermError,
+    OutputError,
+    UnreachableError,
+    UsageError,
+    one_line,
+)
 from isotherm.core.progress import Progress, silent
 from isotherm.datasets.label_table import some
 from isotherm.workflows.output_names import output_names
 from isotherm.workflows.reading import printable
 from isotherm.workflows.recordings_output import RecordingsOutput, Summary
+from isotherm.workflows.remote_inputs import address_of, is_folder, settled
 from isotherm.workflows.sequence_data import is_no_recording, opens, recordings_in
 from isotherm.workflows.sequence_segment import Segmented, SegmentSettings, segment_recording, write_segmentation
 
+ENDS_ALL = (UsageError, OutputError, UnreachableError, ForbiddenError)
+"""Errors that are no matter of one recording: wrong settings, no room, a bucket that fails."""
 _LOOKED_AT = 3
 """Files of a folder that are tried before it is taken for one recording, a file for each frame."""
 
@@ -70,8 +80,8 @@ def places_of(paths: Sequence[Path]) -> list[Place]:
 
 
 def _places(path: Path) -> list[Place]:
-    itself = [Place(path, printable(Path(path.resolve().name)), named=True)]
-    if not path.is_dir():
+    itself = [Place(path, printable(Path(settled(path).name)), named=True)]
+    if not is_folder(path):
         return itself
     inside = recordings_in(path)
     several = any(map(opens, inside[:_LOOKED_AT])) or (not opens(path) and any(map(opens, inside)))
@@ -94,7 +104,6 @@ def segment_recordings(
     DataError
         No file is a recording.
     """
-    make_folder(out.folder)
     summary = out.open()
     found = list[SummaryRow | None]()
     for place, name in named(places):
@@ -120,7 +129,7 @@ def segment_place(place: Place, name: str, folder: Path, settings: SegmentSettin
         found = segment_recording(place.path, settings)
         write_segmentation(found, folder / name, settings)
         return summary_row(place.name, name, found)
-    except (UsageError, OutputError):
+    except ENDS_ALL:
         raise
     except IsothermError as error:
         if is_no_recording(error) and not place.named:
@@ -130,7 +139,7 @@ def segment_place(place: Place, name: str, folder: Path, settings: SegmentSettin
 
 def reason_of(error: IsothermError, place: Place) -> str:
     """Return what was wrong with a recording, for a row that names it anyway."""
-    return one_line(error).removeprefix(f"{place.path}: ").removeprefix(f"{place.name}: ")
+    return one_line(error).removeprefix(f"{address_of(place.path)}: ").removeprefix(f"{place.name}: ")
 
 
 def summed(places: Sequence[Place], found: Sequence[SummaryRow | None], summary: Summary) -> Batch:

@@ -21,13 +21,22 @@ from typing import overload
 
 import numpy as np
 
-from isotherm.core.errors import ConfigError, DataError, FormatError, IsothermError, one_line
+from isotherm.core.errors import (
+    ConfigError,
+    DataError,
+    ForbiddenError,
+    FormatError,
+    IsothermError,
+    UnreachableError,
+    one_line,
+)
 from isotherm.core.progress import Progress, silent
 from isotherm.datasets.label_table import read_table, some
 from isotherm.datasets.plate_dataset import DEFECTS, PLATES
 from isotherm.evaluation.defects import PlateTruth
 from isotherm.sequences.stack import ThermalSequence
 from isotherm.workflows.reading import natural_key, printable
+from isotherm.workflows.remote_inputs import children, is_remote, recording_here
 from isotherm.workflows.sequence_opening import PrepareSettings
 from isotherm.workflows.sequence_truth import (
     FOLDERS,
@@ -224,6 +233,11 @@ def _candidates(folder: Path) -> Iterator[Path]:
 
 def _listed(folder: Path) -> tuple[list[Path], list[Path]]:
     """Return folders (but for those of labels) and files, hidden ones and tables left out."""
+    if is_remote(folder):
+        below, files = children(folder)
+        return [one for one in below if one.name not in _LABEL_FOLDERS], [
+            one for one in files if one.name not in _TABLES
+        ]
     try:
         entries = [Path(entry.path) for entry in os.scandir(folder) if not entry.name.startswith(".")]
     except OSError as error:
@@ -251,7 +265,10 @@ def _is_frames(folder: Path) -> bool:
 def opens(place: Path) -> bool:
     """Say whether a file or folder opens as a recording."""
     try:
-        ThermalSequence.open(place)
+        with recording_here(place) as here:
+            ThermalSequence.open(here)
+    except (UnreachableError, ForbiddenError):
+        raise
     except IsothermError:
         return False
     return True

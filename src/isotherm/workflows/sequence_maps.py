@@ -12,11 +12,13 @@ import numpy as np
 
 from isotherm.core.config import to_mapping
 from isotherm.core.errors import ConfigError, DataError
-from isotherm.core.files import make_folder, npz_of, write_whole
+from isotherm.core.files import npz_of
 from isotherm.core.progress import Progress, silent
 from isotherm.formats.float_tiff import encode_numbers
 from isotherm.reports.figures_sequences import maps_sheet
-from isotherm.sequences import MAP_METHODS, MapStack
+from isotherm.sequences import MAP_METHODS, MapMethod, MapStack
+from isotherm.workflows.remote_inputs import recording_here
+from isotherm.workflows.run_place import open_place
 from isotherm.workflows.sequence_opening import PrepareSettings, open_recording, prepared
 
 
@@ -66,16 +68,20 @@ def make_maps(
     settings = settings or PrepareSettings()
     if not methods:
         raise ConfigError(f"no method asked for; known: {', '.join(MAP_METHODS.names())}")
-    chosen = [MAP_METHODS.get(name) for name in dict.fromkeys(methods)]
+    chosen = {MAP_METHODS.get(name): (configs or {}).get(name) for name in methods}
+    with recording_here(path) as file:
+        return _mapped(file, chosen, settings, progress)
+
+
+def _mapped(path: Path, chosen: Mapping[MapMethod, Any], settings: PrepareSettings, progress: Progress) -> MapsResult:
     recording = open_recording(path, settings)
     stacks, notes = [], dict.fromkeys(recording.notes)
     failed: dict[str, DataError] = {}
-    for number, method in enumerate(chosen):
-        config = (configs or {}).get(method.name) or method.config_type()
+    for number, (method, config) in enumerate(chosen.items()):
         try:
             sequence = prepared(recording, method.wants, settings)
             notes |= dict.fromkeys(sequence.notes)
-            stacks.append(method.maps(sequence, config))
+            stacks.append(method.maps(sequence, config or method.config_type()))
         except DataError as error:
             failed[method.name] = error
         progress(number + 1, len(chosen), method.name)
@@ -93,19 +99,16 @@ def write_maps(result: MapsResult, folder: Path, *, configs: Mapping[str, Any] |
     OutputError
         The folder cannot be written.
     """
-    make_folder(folder)
-    written = [_written(folder / "maps.npz", _npz(result))]
+    place = open_place(folder)
+    place.prepare()
+    place.write("maps.npz", _npz(result))
     for stack in result.stacks:
-        written.append(_written(folder / f"{stack.method}.png", maps_sheet(result.name, stack)))
+        place.write(f"{stack.method}.png", maps_sheet(result.name, stack))
         for name, unit, values in zip(stack.names, stack.units, stack.values, strict=True):
-            _written(folder / f"{name}.tiff", encode_numbers(values, f"{name} [{unit}]"))
+            place.write(f"{name}.tiff", encode_numbers(values, f"{name} [{unit}]"))
     about = json.dumps(_about(result, configs or {}), indent=1, ensure_ascii=False)
-    return [*written, _written(folder / "maps.json", (about + "\n").encode())]
-
-
-def _written(path: Path, data: bytes) -> Path:
-    write_whole(path, data)
-    return path
+    place.write("maps.json", (about + "\n").encode())
+    return [folder / name for name in ("maps.npz", *(f"{stack.method}.png" for stack in result.stacks), "maps.json")]
 
 
 def _npz(result: MapsResult) -> bytes:

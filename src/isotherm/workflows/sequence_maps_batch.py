@@ -10,16 +10,16 @@ from typing import Any
 
 from isotherm.core.config import from_mapping, to_mapping
 from isotherm.core.device import on_device, wanted
-from isotherm.core.errors import DataError, IsothermError, OutputError, UsageError
-from isotherm.core.files import make_folder
+from isotherm.core.errors import DataError, IsothermError
 from isotherm.core.progress import Progress, silent
 from isotherm.reports.plain import dumps, from_plain
 from isotherm.scaleout.driving import Task
 from isotherm.sequences import MAP_METHODS
 from isotherm.workflows.recordings_output import RecordingsOutput, Summary
+from isotherm.workflows.remote_inputs import settled
 from isotherm.workflows.scaled import ScaleSettings
 from isotherm.workflows.scaled_recordings import items_of, place_of, work_through_recordings
-from isotherm.workflows.sequence_batch import Place, named, reason_of
+from isotherm.workflows.sequence_batch import ENDS_ALL, Place, named, reason_of
 from isotherm.workflows.sequence_data import is_no_recording
 from isotherm.workflows.sequence_maps import MapsResult, make_maps, write_maps
 from isotherm.workflows.sequence_opening import PrepareSettings
@@ -90,7 +90,6 @@ def map_recordings(
     """
     if scale.asked:
         return _in_chunks(places, out, settings, scale, progress)
-    make_folder(out.folder)
     summary = out.open()
     rows = list[MapsRow]()
     for place, name in named(places):
@@ -105,7 +104,7 @@ def map_place(place: Place, name: str, folder: Path, settings: MapSettings) -> M
     try:
         result = make_maps(place.path, settings.methods, configs=settings.configs, settings=settings.prepare)
         write_maps(result, folder / name, configs=settings.configs)
-    except (UsageError, OutputError):
+    except ENDS_ALL:
         raise
     except IsothermError as error:
         status = "skipped" if is_no_recording(error) and not place.named else "failed"
@@ -123,7 +122,7 @@ def _in_chunks(
     places: Sequence[Place], out: RecordingsOutput, settings: MapSettings, scale: ScaleSettings, progress: Progress
 ) -> list[MapsRow]:
     described = settings.described()
-    setup = json.dumps({**described, "folder": str(out.folder.resolve()), "device": wanted()})
+    setup = json.dumps({**described, "folder": str(settled(out.folder)), "device": wanted()})
     task = Task(FUNCTION, setup, items_of(places), _failed, "recordings")
     with work_through_recordings(task, places, out, settings=described, scale=scale, progress=progress) as held:
         rows, summary = [from_plain(MapsRow, row) for row in held[0]], held[1]

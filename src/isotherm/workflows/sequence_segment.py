@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from isotherm.core.config import setting, to_mapping, validate
-from isotherm.core.files import csv_of, make_folder, npz_of, write_whole
+from isotherm.core.files import csv_of, npz_of
 from isotherm.core.progress import Progress, silent
 from isotherm.reports.figures_sequences import defects_figure
 from isotherm.reports.plain import dumps
@@ -25,6 +25,8 @@ from isotherm.sequences.region_depths import RegionDepths
 from isotherm.sequences.segment import SEGMENT_METHODS, Segmentation
 from isotherm.sequences.stack import ThermalSequence
 from isotherm.sequences.tsr import Tsr, TsrConfig
+from isotherm.workflows.remote_inputs import recording_here
+from isotherm.workflows.run_place import open_place
 from isotherm.workflows.sequence_opening import PrepareSettings, open_recording, prepared
 
 METHOD = "mahalanobis"
@@ -118,6 +120,11 @@ def segment_recording(path: Path, settings: SegmentSettings, *, progress: Progre
     ConfigError, UnknownNameError
         A setting or a name is wrong.
     """
+    with recording_here(path) as file:
+        return _segmented(file, settings, progress)
+
+
+def _segmented(path: Path, settings: SegmentSettings, progress: Progress) -> Segmented:
     sequence = prepared(open_recording(path, settings.prepare), "cooling", settings.prepare)
     progress(1, 4, "maps")
     maps = Features().maps(sequence, settings.used_features())
@@ -169,7 +176,6 @@ def write_segmentation(result: Segmented, folder: Path, settings: SegmentSetting
     OutputError
         The folder cannot be written.
     """
-    make_folder(folder)
     files = {
         "defects.csv": _table(result),
         "defects.json": _json(result, settings),
@@ -185,8 +191,10 @@ def write_segmentation(result: Segmented, folder: Path, settings: SegmentSetting
     }
     if result.probability:
         files["probability.png"] = encode_png(np.nan_to_num(result.found.score * 255).round().astype(np.uint8))
+    place = open_place(folder)
+    place.prepare()
     for name, data in files.items():
-        write_whole(folder / name, data)
+        place.write(name, data)
     return [folder / name for name in files]
 
 
