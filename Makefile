@@ -8,7 +8,7 @@ export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP_INSTALL := -m pip install --quiet
-WORKERS ?= 2
+WORKERS ?= 3
 
 .PHONY: help demo serve test check format lint types contracts docs docs-tables bench fuzz damage chaos scaleout size lock clean
 
@@ -21,9 +21,11 @@ demo: $(BASE)/installed  ## Install the base and run a simulated inspection (ARG
 serve: $(SERVE)/installed  ## Install the server and start it (ARGS="--data FOLDER --port 8000")
 	$(SERVE)/bin/isotherm serve $(ARGS)
 
+# One thread each: libraries that start one a core in every worker wait for one another.
+test: export OMP_NUM_THREADS := 1
 test: $(DEV)/installed $(DJI)/installed  ## Install everything and run all tests, with coverage
 	rm -f .coverage .coverage.*
-	$(DEV)/bin/coverage run -m pytest -n $(WORKERS) $(ARGS)
+	$(DEV)/bin/coverage run -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 	$(DEV)/bin/coverage combine --quiet
 	$(DEV)/bin/coverage report
 
