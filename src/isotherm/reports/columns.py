@@ -68,10 +68,12 @@ TABLES: Mapping[str, tuple[Column, ...]] = {"results": RESULTS, "findings": FIND
 """The tables of an inspection."""
 _LOOSE_ROWS = 1024
 """How many rows are held as objects."""
+GROUP_ROWS = 16 * _LOOSE_ROWS
+"""How many rows are held as columns, and make a group of the file."""
 
 
 class Packed:
-    """Rows of one table, packed in columns while they come: some ten bytes a cell in place of objects.
+    """Rows of one table, packed into a Parquet file while they come: a few bytes a cell in place of objects.
 
     Raises
     ------
@@ -80,7 +82,7 @@ class Packed:
     """
 
     def __init__(self, columns: Sequence[Column]) -> None:
-        pyarrow, self._parquet = _pyarrow()
+        pyarrow, parquet = _pyarrow()
         types = {
             "text": pyarrow.string(),
             "whole": pyarrow.int64(),
@@ -89,8 +91,10 @@ class Packed:
         }
         self._pyarrow = pyarrow
         self._schema = pyarrow.schema([(column.name, types[column.kind]) for column in columns])
-        self._packed: list[Any] = []
-        self._rows: list[dict[str, object]] = []
+        self._stream = io.BytesIO()
+        self._writer = parquet.ParquetWriter(self._stream, self._schema, compression="zstd")
+        self._loose: list[dict[str, object]] = []
+        self._columns: list[Any] = []
         self._count = 0
 
     def __len__(self) -> int:
@@ -98,23 +102,27 @@ class Packed:
 
     def add(self, row: Cells) -> None:
         """Add a row; a cell that it does not have is null."""
-        self._rows.append(dict(row))
+        self._loose.append(dict(row))
         self._count += 1
-        if len(self._rows) == _LOOSE_ROWS:
-            self._pack()
+        if self._count % _LOOSE_ROWS == 0:
+            self._columns.append(self._pyarrow.RecordBatch.from_pylist(self._loose, schema=self._schema))
+            self._loose = []
+        if self._count % GROUP_ROWS == 0:
+            self._write_group()
 
-    def _pack(self) -> None:
-        self._packed.append(self._pyarrow.RecordBatch.from_pylist(self._rows, schema=self._schema))
-        self._rows = []
+    def _write_group(self) -> None:
+        rest = self._pyarrow.RecordBatch.from_pylist(self._loose, schema=self._schema)
+        # In one piece, so that the file does not tell how the rows came.
+        table = self._pyarrow.Table.from_batches([*self._columns, rest], schema=self._schema).combine_chunks()
+        self._writer.write_table(table)
+        self._loose, self._columns = [], []
 
     def encode(self) -> bytes:
-        """Return the rows as one Parquet file."""
-        self._pack()
-        # In one piece, so that the file does not tell how the rows came.
-        table = self._pyarrow.Table.from_batches(self._packed, schema=self._schema).combine_chunks()
-        stream = io.BytesIO()
-        self._parquet.write_table(table, stream, compression="zstd")
-        return stream.getvalue()
+        """Return the rows as one Parquet file, and take no more."""
+        if self._loose or self._columns or not self._count:
+            self._write_group()
+        self._writer.close()
+        return self._stream.getvalue()
 
 
 def encode(columns: Sequence[Column], rows: Iterable[Cells]) -> bytes:
