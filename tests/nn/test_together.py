@@ -14,6 +14,7 @@ import torch
 from isotherm.core.errors import UsageError
 from isotherm.core.processes import is_first_process, process_count, process_number
 from isotherm.nn.together import Team
+from isotherm.workflows.classify import load_classifier
 from isotherm.workflows.models import load_model
 from thermal_files import FlirFile, ramp
 
@@ -41,6 +42,38 @@ def test_two_processes_learn_as_one_and_agree(tmp_path: Path) -> None:
     # Batch normalisation sees half of a batch: near, and not the same.
     assert not np.array_equal(first["autoencoder"], alone["autoencoder"])
     assert np.corrcoef(first["autoencoder"], alone["autoencoder"])[0, 1] > 0.95
+
+
+@pytest.mark.slow
+def test_flows_and_classifiers_are_learnt_by_two_processes_as_by_one(tmp_path: Path) -> None:
+    exact = ("fastflow", "cflow", "small_cnn without chance", "finetuned without chance")
+    run(*TORCHRUN, PROGRAM, tmp_path, *exact, "small_cnn")
+    first, second = (np.load(tmp_path / f"{number}.npz") for number in range(2))
+    (tmp_path / "alone").mkdir()
+    run(sys.executable, PROGRAM, tmp_path / "alone", *exact, "small_cnn")
+    alone = np.load(tmp_path / "alone" / "0.npz")
+    for name in (*exact, "small_cnn"):
+        np.testing.assert_array_equal(first[name], second[name], err_msg=name)
+    for name in exact:
+        np.testing.assert_allclose(first[name], alone[name], rtol=1e-3, atol=1e-4, err_msg=name)
+    # Each process draws for itself what is left out and how pictures are changed.
+    first_small, alone_small = first["small_cnn"].ravel(), alone["small_cnn"].ravel()
+    assert not np.array_equal(first_small, alone_small)
+    assert np.corrcoef(first_small, alone_small)[0, 1] > 0.8
+
+
+@pytest.mark.slow
+def test_classify_train_under_torchrun_writes_one_model_and_tells_once(tmp_path: Path) -> None:
+    for label, low in (("cold", 10_000), ("hot", 20_000)):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        for number in range(6):
+            file = FlirFile(counts=ramp(low=low, high=low + 4_000 + 50 * number))
+            (tmp_path / "data" / label / f"{number}.jpg").write_bytes(file.jpeg())
+    flags = ["--net", "small_cnn", "--epochs", "1", "--image-size", "16", "--device", "cpu"]
+    told = run(*TORCHRUN, "-m", "isotherm", "classify", "train", tmp_path / "data", "-o", tmp_path / "model", *flags)
+    assert told.count("small_cnn, 2 categories, learnt from 12 images") == 1
+    assert load_classifier(tmp_path / "model").labels == ("cold", "hot")
+    assert {path.name for path in tmp_path.iterdir()} == {"data", "model"}
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ from isotherm.core.progress import Progress
 from isotherm.nn.augment import augmented
 from isotherm.nn.fitting import fitting_device, torch_device
 from isotherm.nn.lessons import Lesson
+from isotherm.nn.together import Team, team_of
 
 AT_ONCE = 256
 Build = Callable[[tuple[int, int], int], Net]
@@ -44,10 +45,15 @@ def fit_classifier(examples: Examples, build: Build, how: Learning, *, seed: int
     folds = held_out_fold(examples.labels, examples.groups, share=how.validation, seed=seed)
     learnt = folds[0].learnt if folds else np.arange(len(examples))
     size = examples.values.shape[2], examples.values.shape[3]
+    device = torch_device(fitting_device())
+    team = team_of(device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        module = build(size, examples.classes).to(torch_device(fitting_device()))
-        course = _Course(module, examples, learnt, how, seed)
+        module = build(size, examples.classes).to(device)
+        if team.count > 1:
+            # What is left out while learning differs between the processes; the first weights do not.
+            torch.manual_seed(team.seed(seed))
+        course = _Course(module, examples, learnt, how, seed=seed, team=team)
         about = _learn(course, folds, progress)
     module.cpu().eval()
     classifier = StoredNetwork(onnx_of(module, size), examples.classes)
@@ -77,12 +83,17 @@ def _learn(course: _Course, folds: tuple[Fold, ...], progress: Progress) -> dict
 class _Course:
     """The network's weights on their way down."""
 
-    def __init__(self, module: Net, examples: Examples, learnt: Places, how: Learning, seed: int) -> None:
-        self.module, self._how = module, how
+    def __init__(
+        self, module: Net, examples: Examples, learnt: Places, how: Learning, *, seed: int, team: Team
+    ) -> None:
+        self.module, self._how, self._team = module, how, team
+        self._learner = team.averaging(module)
         self.passes = how.passes(len(examples)), how.passes_without_gain(len(examples))
         self._examples, self._learnt = examples, learnt
         self._device = next(module.parameters()).device
-        self._generator = torch.Generator().manual_seed(seed)
+        self._generator = torch.Generator().manual_seed(team.seed(seed))
+        # All processes go through the pictures in one order.
+        self._order = self._generator if team.count == 1 else torch.Generator().manual_seed(seed)
         labels = examples.labels[learnt]
         weights = (
             class_weights(labels, examples.classes) if how.class_weight == "balanced" else np.ones(examples.classes)
@@ -93,20 +104,20 @@ class _Course:
 
     def epoch(self) -> float:
         """Pass over the examples once; returns the mean loss."""
-        self.module.train()
-        order = self._learnt[torch.randperm(len(self._learnt), generator=self._generator).numpy()]
+        self._learner.train()
+        order = self._learnt[torch.randperm(len(self._learnt), generator=self._order).numpy()]
         losses = [self._step(places) for places in _parts(order, self._how.batch_size)]
-        mean = float(np.mean(losses))
+        mean = self._team.mean(float(np.mean(losses)))
         if not math.isfinite(mean):
             raise DataError(f"the loss became {mean}; a smaller learning rate would do")
         return mean
 
     def _step(self, places: Places) -> float:
-        pixels, labels = self._taken(places)
+        pixels, labels = self._taken(self._team.share(torch.from_numpy(places), least=1).numpy())
         if self._how.augment:
             keep = torch.ones(len(pixels), 1, *pixels.shape[2:])
             pixels = augmented(Lesson(pixels, pixels, keep), self._generator, mirror=self._how.mirror).shown
-        loss = self._loss(self.module(pixels.to(self._device)), labels.to(self._device))
+        loss = self._loss(self._learner(pixels.to(self._device)), labels.to(self._device))
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self._optimiser.step()
@@ -127,7 +138,7 @@ class _Course:
         for part in _parts(places, AT_ONCE):
             pixels, labels = self._taken(part)
             total += float(self._loss(self.module(pixels.to(self._device)), labels.to(self._device))) * len(part)
-        return total / len(places)
+        return self._team.agreed(total / len(places))
 
 
 def _parts(places: Places, size: int) -> Iterator[Places]:

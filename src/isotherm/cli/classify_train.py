@@ -16,6 +16,7 @@ from isotherm.cli.main import EXIT_SOME_FAILED
 from isotherm.cli.progress import bar
 from isotherm.core.config import settings_of
 from isotherm.core.errors import UsageError
+from isotherm.core.processes import is_first_process
 from isotherm.workflows.classify import METHOD, ClassifySettings, TrainedClassifier, train_classifier
 from isotherm.workflows.classify_data import LabelledPicture, labelled_folder
 from isotherm.workflows.classify_features import read_features
@@ -62,7 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
             reading=reading,
             progress=progress,
         )
-    _tell(model, arguments.output, notes)
+    if is_first_process():
+        _tell(model, arguments.output, notes)
     return EXIT_SOME_FAILED if model.manifest["data"]["skipped"] else 0
 
 

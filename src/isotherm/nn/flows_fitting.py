@@ -12,10 +12,12 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 import torch
 from jaxtyping import Bool, Float16, Float32
+from torch import nn
 
 from isotherm.core.progress import Progress
 from isotherm.nn.fitting import fitting_device, torch_device
 from isotherm.nn.flows import Array, FibreSubnet, Flow, MapSubnet, flow_arrays
+from isotherm.nn.together import Team, team_of
 
 Maps = tuple[Float16[np.ndarray, "_ h w D"], Bool[np.ndarray, "_ h w"]]
 """Feature maps of some pictures, and which of their cells are part of the scene."""
@@ -92,10 +94,33 @@ class Sample:
         condition, kept = (None if each is None else each.to(device) for each in (self.condition, self.kept))
         return Sample(self.values.to(device), condition, kept)
 
-    def surprise(self, flow: Flow) -> torch.Tensor:
+    def shared(self, team: Team) -> Sample:
+        """Return this process's part; alone it is all of it."""
+        if team.count == 1:
+            return self
+        part = team.share(torch.arange(len(self.values)), least=1)
+        condition, kept = (None if each is None else each[part] for each in (self.condition, self.kept))
+        return Sample(self.values[part], condition, kept)
+
+    def surprise(self, flow: Surprise) -> torch.Tensor:
         """Return the negative log-likelihood of each cell that counts, in nats a channel."""
-        surprise = flow.surprise(self.values, self.condition)
+        surprise = flow(self.values, self.condition)
         return surprise if self.kept is None else surprise[self.kept]
+
+
+Surprise = Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]
+"""`Flow.surprise`, or what computes as it does."""
+
+
+class _Surprise(nn.Module):
+    """A flow whose call is its `surprise`, because gradients are only averaged of what is called."""
+
+    def __init__(self, flow: Flow) -> None:
+        super().__init__()
+        self.flow = flow
+
+    def forward(self, values: torch.Tensor, condition: torch.Tensor | None) -> torch.Tensor:
+        return self.flow.surprise(values, condition)
 
 
 Samples = Callable[[Maps, torch.Generator], Iterator[Sample]]
@@ -173,7 +198,7 @@ def _arrays(flow: Flow, judged: list[Sample]) -> dict[str, Array]:
     With them goes ``typical``, mean and standard deviation of the negative log-likelihood of cells that were not learnt
     from: the unit in which depths of different noise can be added.
     """
-    surprises = torch.cat([sample.surprise(flow) for sample in judged]).double()
+    surprises = torch.cat([sample.surprise(flow.surprise) for sample in judged]).double()
     deviation = max(float(surprises.std(correction=0)), LEAST_DEVIATION)
     return {**flow_arrays(flow), "typical": np.array([float(surprises.mean()), deviation], np.float32)}
 
@@ -195,13 +220,16 @@ def fit_flow(
         The plan asks for a GPU that is not there.
     """
     device = torch_device(plan.device)
+    team = team_of(device)
     flow.to(device)
+    learner = team.averaging(_Surprise(flow))
     optimiser = torch.optim.Adam(flow.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda done: _pace(done, plan.steps))
-    best = _Best(flow, [sample.to(device) for sample in _validation(source, samples)])
+    best = _Best(flow, [sample.to(device) for sample in _validation(source, samples)], team)
     every = max(1, plan.steps // CHECKS)
     for step, sample in zip(range(1, plan.steps + 1), _endless(source, samples, generator), strict=False):
-        loss = sample.to(device).surprise(flow).mean()
+        # All processes draw the same batches, because nothing else is drawn.
+        loss = sample.shared(team).to(device).surprise(learner).mean()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(flow.parameters(), MAX_GRADIENT)
@@ -209,7 +237,8 @@ def fit_flow(
         schedule.step()
         if step % every == 0 or step == plan.steps:
             best.check(flow, step)
-            progress(step, plan.steps, f"step {step} loss {loss.item():.4f}, validation {best.last:.4f}")
+            told = f"step {step} loss {team.mean(loss.item()):.4f}, validation {best.last:.4f}"
+            progress(step, plan.steps, told)
             if best.stale >= plan.patience:
                 progress(plan.steps, plan.steps, f"step {step}, stopped early; best was step {best.step}")
                 break
@@ -244,8 +273,8 @@ def _validation(source: MapSource, samples: Samples) -> list[Sample]:
 class _Best:
     """The best state so far, by the likelihood of the validation part."""
 
-    def __init__(self, flow: Flow, judged: list[Sample]) -> None:
-        self._judged = judged
+    def __init__(self, flow: Flow, judged: list[Sample], team: Team) -> None:
+        self._judged, self._team = judged, team
         self.last = self._loss = self._judge(flow)
         self.state, self.step, self.stale = copy.deepcopy(flow.state_dict()), 0, 0
 
@@ -258,4 +287,5 @@ class _Best:
 
     @torch.no_grad()
     def _judge(self, flow: Flow) -> float:
-        return float(torch.cat([sample.surprise(flow) for sample in self._judged]).mean())
+        mean = torch.cat([sample.surprise(flow.surprise) for sample in self._judged]).mean()
+        return self._team.agreed(float(mean))

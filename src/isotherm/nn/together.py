@@ -37,12 +37,12 @@ class Team:
         """Return a seed for what each process draws for itself; alone it is `seed`."""
         return seed + self.number * _APART
 
-    def share(self, members: torch.Tensor) -> torch.Tensor:
-        """Return this process's part of a batch, with at least two, because batch normalisation needs two.
+    def share(self, members: torch.Tensor, *, least: int = 2) -> torch.Tensor:
+        """Return this process's part of a batch, with at least `least`: batch normalisation needs two.
 
         The parts have one length: where a batch cannot be divided so, some pictures are taken twice.
         """
-        size = max(2, -(-len(members) // self.count))
+        size = max(least, -(-len(members) // self.count))
         return members[torch.arange(self.number * size, (self.number + 1) * size) % len(members)]
 
     def share_of(self, count: int) -> int:

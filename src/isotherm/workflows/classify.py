@@ -17,6 +17,7 @@ from isotherm.classification.method import ClassifierMethod, Examples, Fitted, L
 from isotherm.classification.openset import OpenSet, fit_open_set
 from isotherm.core.config import setting, to_mapping
 from isotherm.core.errors import DataError, UsageError
+from isotherm.core.processes import is_first_process
 from isotherm.core.progress import Progress, silent
 from isotherm.runtime.bundle import check_target
 from isotherm.workflows.classify_data import (
@@ -109,6 +110,7 @@ def train_classifier(
 
     Files that cannot be read are left out and listed in the manifest (``data.skipped``). Probabilities are calibrated
     and the limit of the unknown is chosen on pictures that were not learnt from, never on those of the part ``test``.
+    Of processes that learn together (`isotherm.nn.together`) the first one writes.
 
     Parameters
     ----------
@@ -141,7 +143,8 @@ def train_classifier(
     trainer = _Trainer(kind, config, settings, reading or Reading(), progress)
     with scratch() as folder:
         model = trainer.train(pictures, folder)
-        save_classifier(model, out)
+        if is_first_process():
+            save_classifier(model, out)
     return model
 
 
