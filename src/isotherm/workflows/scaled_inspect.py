@@ -74,7 +74,7 @@ def inspect_in_chunks(
         file.forget()
     prepare_chunks(run.place, settings.existing, run.extra_files(), begun=begun)
     begun_now = run.header()
-    identity, items = begun_now.pop("identity"), _items(run)
+    identity, items = begun_now.pop("identity"), items_of(run)
     try:
         if run.place.claims and (not begun or settings.existing == "overwrite"):
             begin(file, file.plan(len(items), identity, begun_now), partial(claim, run.place, run.header()))
@@ -101,7 +101,7 @@ def _begun(run: InspectRun, file: RunFile) -> bool:
     return begun
 
 
-def _items(run: InspectRun) -> list[str]:
+def items_of(run: InspectRun) -> list[str]:
     """Return each picture's path below the root and the name of what is written of it, as JSON."""
     paths = (str(path.relative_to(run.root)) for path in run.paths)
     return [json.dumps(pair) for pair in zip(paths, run.names(), strict=True)]
