@@ -13,6 +13,7 @@ from isotherm.reports.document import LAYOUTS
 from isotherm.reports.document.layout import BUILT_IN, Template, check_built_in
 from isotherm.reports.document.particulars import Particulars
 from isotherm.reports.document.wording import LANGUAGES
+from isotherm.workflows.remote_inputs import address_of, path_of
 from isotherm.workflows.report import (
     MOST_JOBS,
     ReportSettings,
@@ -29,12 +30,14 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     forms = ", ".join(f".{name}" for name in LAYOUTS.names())
     parser.add_argument(
         "inspection",
-        type=Path,
+        type=path_of,
         nargs="?",
         metavar="INSPECTION",
-        help="folder of `isotherm inspect` or `isotherm hotspots`, or its results.json",
+        help="folder or s3://bucket/prefix of `isotherm inspect` or `isotherm hotspots`, or its results.json",
     )
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help=f"the report; its suffix says which: {forms}")
+    parser.add_argument(
+        "-o", "--output", type=path_of, metavar="FILE", help=f"the report; its suffix says which: {forms}"
+    )
     parser.add_argument(
         "--template",
         default=BUILT_IN[0],
@@ -47,7 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         "--about", type=Path, metavar="FILE", help="TOML file with client, inspector, what was left out, causes ..."
     )
     parser.add_argument(
-        "--images", type=Path, metavar="DIR", help="folder of the pictures, where it is not where it was inspected"
+        "--images",
+        type=path_of,
+        metavar="DIR",
+        help="folder or s3://bucket/prefix of the pictures, where it is not where it was inspected",
     )
     parser.add_argument(
         "--per",
@@ -93,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
     write_report(arguments.output, rendered, overwrite=arguments.overwrite)
     for note in rendered.notes:
         print(f"note: {note}", file=sys.stderr)
-    print(f"written   {arguments.output}")
+    print(f"written   {address_of(arguments.output)}")
     return 0
 
 

@@ -11,7 +11,6 @@ from types import UnionType
 from typing import Any
 
 from isotherm.core.errors import ConfigError, DataError, OutputError, UsageError
-from isotherm.core.files import write_whole
 from isotherm.core.findings import ImageResult, Inspection
 from isotherm.core.processes import cores
 from isotherm.core.progress import Progress, silent
@@ -23,7 +22,7 @@ from isotherm.reports.document.faults import FaultPer
 from isotherm.reports.document.layout import Layout, Rendered, Template
 from isotherm.reports.document.particulars import Particulars, particulars_from_toml
 from isotherm.reports.plain import from_plain
-from isotherm.workflows.remote_inputs import is_remote
+from isotherm.workflows.remote_inputs import address_of, is_remote
 from isotherm.workflows.report_pictures import PictureSource, drawn_again
 from isotherm.workflows.run_folder import JOURNAL, RUN, read_run
 from isotherm.workflows.run_place import RunPlace, open_place
@@ -142,9 +141,10 @@ def form_of(path: Path) -> str:
 
 def write_report(path: Path, rendered: Rendered, *, overwrite: bool) -> None:
     """Write a report whole or not at all; raises OutputError where a file is there already."""
-    if path.exists() and not overwrite:
-        raise OutputError(f"{path} is there already: name another file, or replace it with --overwrite")
-    write_whole(path, rendered.data)
+    place = open_place(path.parent)
+    if place.taken(path.name) and not overwrite:
+        raise OutputError(f"{address_of(path)} is there already: name another file, or replace it with --overwrite")
+    place.write(path.name, rendered.data)
 
 
 def write_template(path: Path, name: str, *, overwrite: bool) -> list[Path]:
