@@ -81,9 +81,46 @@ def test_phrases_keep_the_numbers_in_them() -> None:
     german = wording("de")
 
     assert german.sentences("load unknown: the table asks for at least 40 % of rating; load unknown") == (
-        "Last unbekannt: die Tabelle verlangt mindestens 40 % des Nennwerts; Last unbekannt"
+        "Last unbekannt: die Tabelle verlangt mindestens 40 % der Nennlast; Last unbekannt"
     )
     assert german.phrase("something that nobody has translated") == "something that nobody has translated"
+
+
+def test_numbers_in_phrases_have_the_comma_of_their_language() -> None:
+    english = "emissivity 0.3 is below 0.5: mostly the reflection is seen; use tape or paint of known emissivity"
+
+    assert wording("de").phrase(english).startswith("Emissionsgrad 0,3 liegt unter 0,5:")
+    assert wording("zh").phrase(english).startswith("发射率 0.3 低于 0.5")
+    assert "LINE.1" in wording("de").phrase("maximum of the region LINE.1"), "a name stays as it is"
+
+
+@pytest.mark.parametrize(
+    ("language", "moment"),
+    [
+        ("en", "2026-05-06 07:08:09 UTC"),
+        ("de", "06.05.2026 07:08:09 UTC"),
+        ("es", "06/05/2026 07:08:09 UTC"),
+        ("pt", "06/05/2026 07:08:09 UTC"),
+        ("zh", "2026-05-06 07:08:09 UTC"),
+    ],
+)
+def test_moments_are_written_as_the_language_does(language: str, moment: str) -> None:
+    w = wording(language)
+
+    assert w.days("2026-05-06T07:08:09.250+00:00") == w.days("2026-05-06T07:08:09Z") == moment
+    assert w.days("2026-05-06") == moment[:10]
+    assert w.days("2026-05-06T07:08:09+02:00") == moment.replace("UTC", "UTC+02:00")
+    assert w.days("order 2026-99-99, 12026-05-06") == "order 2026-99-99, 12026-05-06"
+
+
+@pytest.mark.parametrize("language", [language for language in LANGUAGES if language != "en"])
+def test_grades_and_titles_of_the_built_in_tables_are_translated(language: str) -> None:
+    w, tables = wording(language), [load_table(name) for name in SEVERITY_TABLES]
+    grades = {str(interval.grade) for table in tables for interval in table.intervals}
+
+    # Numbers and the classes S1 to S3 are names.
+    assert not [grade for grade in grades if w.phrase(grade) == grade and not grade[-1].isdigit()]
+    assert not [table.title for table in tables if w.phrase(table.title) == table.title]
 
 
 @settings(deadline=None, max_examples=40)
@@ -96,7 +133,7 @@ def test_the_words_are_those_that_are_used() -> None:
     folder = files("isotherm.reports.document")
     names = ["building.py", "faults.py", "docx_layout.py", "pictures.py", "plain_document.py"]
     code = "".join((folder / name).read_text() for name in names)
-    others = ("../../workflows/report.py", "../../workflows/service/reporting.py", "../trend_section.py")
+    others = ("../../workflows/report_pictures.py", "../../workflows/service/reporting.py", "../trend_section.py")
     code += "".join((folder / name).read_text() for name in others)
     code += "".join((folder / "templates" / name).read_text() for name in ("parts.typ", "parts.html", "standard.html"))
     words = set(wording("en").words)
@@ -113,7 +150,7 @@ def test_the_faults_are_the_pictures_that_need_attention_worst_first() -> None:
     first = document.faults[0]
     assert first.title == "Hot spot 80.0 °C, ΔT 55.0 K"
     assert (first.badge.text, first.badge.level, first.action) == ("class 1", "high", "repair immediately")
-    assert ("Over the reference", "median of the picture: 25.0 °C") in first.facts
+    assert ("Reference", "median of the picture: 25.0 °C") in first.facts
     assert first.criterion is not None
     assert first.criterion.rows[2] == ("(15, ∞) K", "1", "repair immediately")
     assert first.criterion.marked == 2
@@ -215,7 +252,7 @@ def test_a_model_is_told_with_what_it_never_saw() -> None:
     document = built("a model", "de")
     fault = document.faults[0]
 
-    assert ("Wert des Modells", "4, Schwelle 2") in fault.facts
+    assert ("Modellwert", "4, Schwelle 2") in fault.facts
     assert any("Es hat aus 80 Normalbildern gelernt" in text for text in fault.confidence)
     assert any("Seine Normalbilder liegen zwischen 18.0 und 60.0 °C" in text for text in document.method.limits)
     assert dict(document.method.model)["method"] == "patchcore"

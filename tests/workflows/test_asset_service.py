@@ -162,7 +162,7 @@ def test_a_report_has_a_section_for_each_asset_with_a_past(folder: Service) -> N
     create_asset(folder, LOCAL, site, "never seen")
     (section,) = report_sections(folder, LOCAL, site)
     assert section.title == "Trend: motor 7"
-    assert any("has risen beyond its uncertainty" in text for text in section.paragraphs)
+    assert any("a rise beyond its uncertainty" in text for text in section.paragraphs)
     assert [figure.kind for figure in section.figures] == ["svg", "svg"]
     assert b"<script" not in section.figures[0].data
     assert b"currentColor" not in section.figures[0].data
@@ -307,8 +307,8 @@ def test_the_report_of_an_inspection_has_the_trend_of_its_asset_up_to_then(folde
     site, _, ids = followed(folder, (1500, 0), (1520, 0), (3500, 0))
     newest = {image: reported(folder, image) for image in ids}
     assert "Verlauf: motor 7" not in newest[ids[0]], "one look is no trend"
-    assert "ist über die Unsicherheit hinaus gestiegen" not in newest[ids[1]]
-    assert "ist über die Unsicherheit hinaus gestiegen" in newest[ids[2]]
+    assert "Anstieg größer als die Unsicherheit" not in newest[ids[1]]
+    assert "Anstieg größer als die Unsicherheit" in newest[ids[2]]
     assert newest[ids[1]].count("data:image/svg") == newest[ids[2]].count("data:image/svg") == 2
     (other,) = take_in(folder, LOCAL, site, [Upload("other.csv", hot_csv(90.0))])
     assert other.image is not None

@@ -57,14 +57,14 @@ def _change(w: Wording, series: Series) -> str:
     about = f"{w(NAMES[series.name])}: {_difference(w, change, unit)}"
     if series.slope is not None:
         rise, reach = (_number(w, value, unit) for value in (series.slope.per_year, series.slope.expanded))
-        about += f"; {rise} {w('trend_year')} (± {reach})"
+        about += "; " + w("trend_slope", rise=rise, reach=reach)
     return f"⚠ {about}: {w('trend_alarm')}." if series.alarm else f"{about}."
 
 
 def _difference(w: Wording, change: Change, unit: str) -> str:
-    text = f"{_number(w, change.difference, unit, sign=True)} {w('trend_since')} {w.day(change.since)}"
     reach = w("trend_unknown") if change.expanded is None else f"± {_number(w, change.expanded, unit)}"
-    return f"{text} ({reach})"
+    risen = _number(w, change.difference, unit, sign=True)
+    return w("trend_change", change=risen, day=w.day(change.since), reach=reach)
 
 
 def _figure(series: Series, asset: str, w: Wording) -> Figure:

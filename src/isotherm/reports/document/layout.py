@@ -127,8 +127,8 @@ def _shown_letter(letter: str, missing: frozenset[str]) -> str:
 
 
 def units_kept(text: str) -> str:
-    """Return a text in which no line ends between a number and its unit."""
-    return _UNIT.sub("\N{NO-BREAK SPACE}", text)
+    """Return a text in which no line ends between a number and its unit, or within ``(k = 2)``."""
+    return _UNIT.sub("\N{NO-BREAK SPACE}", text).replace("k = 2", "k\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}2")
 
 
 def check_built_in(name: str) -> str:

@@ -19,6 +19,7 @@ from isotherm.core.errors import UnknownNameError
 
 LANGUAGES = {"en": "English", "de": "Deutsch", "es": "Español", "pt": "Português", "zh": "中文"}
 _POINT = frozenset({"en", "zh"})
+_NUMBER = re.compile(r"-?\d+\.\d+")
 _MOMENT = re.compile(
     r"(?<!\d)(?P<day>\d{4}-\d\d-\d\d)(?:T(?P<time>\d\d:\d\d:\d\d)(?:\.\d+)?(?P<zone>Z|[+-]\d\d:\d\d)?)?(?!\d)"
 )
@@ -81,8 +82,12 @@ class Wording:
             return self.phrases[text]
         for pattern, translated in self._patterns:
             if found := pattern.fullmatch(text):
-                return translated.format(*found.groups())
+                return translated.format(*map(self._localised, found.groups()))
         return text
+
+    def _localised(self, part: str) -> str:
+        """Return what is put into a phrase, a number as the language writes it."""
+        return part.replace(".", self.words["decimal"]) if _NUMBER.fullmatch(part) else part
 
     def sentences(self, text: str) -> str:
         """Return phrases that stand with semicolons between in this language."""
