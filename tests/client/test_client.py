@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
@@ -150,6 +151,48 @@ def test_sites_are_found_by_name(client: Client) -> None:
     assert client.site_named("not there") is None
     with pytest.raises(RefusedError, match="409"):
         client.create_site("named")
+
+
+def matrix(level: float) -> bytes:
+    """Return a text matrix of temperatures [°C] with a hot spot."""
+    values = 20 + 5 * np.sin(np.arange(32)) + 5 * np.cos(np.arange(24))[:, None]
+    values[8:12, 10:14] += level
+    return "\n".join(",".join(f"{value:.2f}" for value in row) for row in values).encode()
+
+
+def test_an_asset_over_time(client: Client, tmp_path: Path) -> None:
+    site = client.create_site("register")
+    asset = client.create_asset(site["id"], "motor 7", kind="motor", name_rule="motor7_*", rated_current_a=200.0)
+    with pytest.raises(RefusedError, match=r"409.*motor 7"):
+        client.create_asset(site["id"], "motor 7")
+    assert [one["name"] for one in client.assets(site["id"])] == ["motor 7"]
+    paths = [tmp_path / name for name in ("motor7_1.csv", "motor7_2.csv", "other.csv")]
+    for level, path in zip((30, 40, 20), paths, strict=True):
+        path.write_bytes(matrix(level))
+    first, second, other = (each.image_id for each in client.upload(site["id"], paths, at_once=1).results)
+    assert [one["id"] for one in client.images_of_asset(asset["id"])] == [second, first]
+    assert client.assign_asset(other, asset["id"])["matched_by"] == "hand"
+    assert client.assign_asset(other, None)["asset_id"] is None
+    assert client.set_load(first, current_a=100.0)["load_percent"] == 50.0
+    assert client.match_again(site["id"])["changed"] == 0
+    rows = client.trend(asset["id"], coverage=3.0)["rows"]
+    assert [row["load_percent"] for row in rows] == [50.0, None]
+    (earlier,) = client.same_views(asset["id"], box=(10, 8, 4, 4))["earlier"]
+    assert earlier["same"] is True
+    assert client.drift(site["id"])["state"] == "unknown"
+    assert client.drift_checks(site["id"]) == []
+
+
+def test_reports_come_as_files(client: Client, tmp_path: Path) -> None:
+    site = client.create_site("reported")
+    path = tmp_path / "motor.csv"
+    path.write_bytes(matrix(40))
+    (taken,) = client.upload(site["id"], [path]).results
+    assert b"motor.csv" in client.site_report(site["id"], "csv")
+    page = client.inspection_report(taken.inspection_id, "html", {"lang": "de", "inspector": "E. Müller"})
+    assert "E. Müller".encode() in page
+    with pytest.raises(RefusedError, match="422"):
+        client.site_report(site["id"], "html", {"lang": "xx"})
 
 
 @pytest.mark.parametrize("where", ["missing", "empty"])

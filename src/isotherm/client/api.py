@@ -1,4 +1,4 @@
-"""Sites, pictures, verdicts, trainings and feedback of a server, by its API (``/api/v1``)."""
+"""Sites, pictures, verdicts, trainings, feedback, assets and reports of a server, by its API (``/api/v1``)."""
 
 from __future__ import annotations
 
@@ -262,6 +262,95 @@ class Client:
         """Say what a verdict should have been."""
         body = {"category": category, "note": note}
         return dict(self._json("POST", f"/inspections/{inspection_id}/feedback", json=body))
+
+    def assets(self, site_id: str) -> Iterator[dict[str, Any]]:
+        """Yield the assets of a site, newest first."""
+        yield from self.rows(f"/sites/{site_id}/assets")
+
+    def create_asset(self, site_id: str, name: str, **details: Any) -> dict[str, Any]:
+        """Make an asset.
+
+        Parameters
+        ----------
+        details
+            ``kind``, ``place``, ``rating``, ``name_rule``, ``tag`` and what else the API knows of one.
+
+        Raises
+        ------
+        RefusedError
+            The name is taken, or a rule or tag fits another asset too (409); a detail is wrong (422).
+        """
+        return dict(self._json("POST", f"/sites/{site_id}/assets", json={"name": name, **details}))
+
+    def images_of_asset(self, asset_id: str) -> Iterator[dict[str, Any]]:
+        """Yield the images of an asset, newest first."""
+        yield from self.rows(f"/assets/{asset_id}/images")
+
+    def assign_asset(self, image_id: str, asset_id: str | None) -> dict[str, Any]:
+        """Say which asset an image shows; None: none of them."""
+        return self._put_to_image(image_id, "asset", {"asset_id": asset_id})
+
+    def set_load(
+        self, image_id: str, *, percent: float | None = None, current_a: float | None = None
+    ) -> dict[str, Any]:
+        """Say at what load an image was taken: in percent of the rated current or in ampere; neither: not known."""
+        return self._put_to_image(image_id, "load", {"load_percent": percent, "current_a": current_a})
+
+    def match_again(self, site_id: str) -> dict[str, Any]:
+        """Match the newest images of a site to its assets by the rules of now; returns how many have changed."""
+        return dict(self._json("POST", f"/sites/{site_id}/match", repeat=True))
+
+    def trend(self, asset_id: str, *, load_exponent: float = 2.0, coverage: float = 2.0) -> dict[str, Any]:
+        """Return the trend of an asset: rows, series and alarms.
+
+        Parameters
+        ----------
+        load_exponent
+            The temperature rise goes with the current to this power, 1.6 to 2.
+        coverage
+            A change counts beyond so many standard uncertainties.
+        """
+        params = {"load_exponent": load_exponent, "coverage": coverage}
+        return dict(self._json("GET", f"/assets/{asset_id}/trend", params=params))
+
+    def same_views(self, asset_id: str, *, box: tuple[int, int, int, int] | None = None) -> dict[str, Any]:
+        """Return how earlier images of an asset lie over the newest one, and what a box in it [px] (x, y, w, h) was."""
+        params = {} if box is None else {"box": ",".join(map(str, box))}
+        return dict(self._json("GET", f"/assets/{asset_id}/views", params=params))
+
+    def drift(self, site_id: str, *, window: int | None = None) -> dict[str, Any]:
+        """Return how far the newest images of a site (`window` of them) are from those its model learnt from."""
+        params = {} if window is None else {"window": window}
+        return dict(self._json("GET", f"/sites/{site_id}/drift", params=params))
+
+    def drift_checks(self, site_id: str) -> list[dict[str, Any]]:
+        """Return the latest checks of drift that the server has made by itself."""
+        return list(self._json("GET", f"/sites/{site_id}/drift/checks"))
+
+    def site_report(self, site_id: str, form: str = "pdf", said: Mapping[str, Any] | None = None) -> bytes:
+        """Return a report of the latest inspections of a site.
+
+        Parameters
+        ----------
+        form
+            ``pdf``, ``html``, ``docx``, ``csv`` or ``json``.
+        said
+            ``lang``, ``template``, ``client``, ``inspector`` ... as the API has them, and ``since`` and ``until``.
+        """
+        return self._file(f"/sites/{site_id}/report.{form}", said)
+
+    def inspection_report(self, inspection_id: str, form: str = "pdf", said: Mapping[str, Any] | None = None) -> bytes:
+        """Return a report of one inspection; see `site_report`."""
+        return self._file(f"/inspections/{inspection_id}/report.{form}", said)
+
+    def _file(self, path: str, params: Mapping[str, Any] | None) -> bytes:
+        return self.transport.send("GET", API + path, params=dict(params or {})).content
+
+    def _put_to_image(self, image_id: str, what: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Say something of an image as it stands now; raises RefusedError (412) where it is changed meanwhile."""
+        tag = self.transport.send("GET", f"{API}/images/{image_id}").headers["etag"]
+        # Sent again after it was done, it would be refused: the image has another version then.
+        return dict(self._json("PUT", f"/images/{image_id}/{what}", json=body, headers={"If-Match": tag}, repeat=False))
 
     def _json(self, method: str, path: str, *, repeat: bool | None = None, **parts: Unpack[Parts]) -> Any:
         return json_of(self.transport.send(method, API + path, repeat=repeat, **parts))

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, TypedDict, Unpack
-from urllib.parse import urlsplit
 
 from isotherm.core.errors import ConfigError, IsothermError, MissingExtraError, UnreachableError
+from isotherm.core.web import http_parts
 
 try:
     import httpx2
@@ -86,7 +86,8 @@ class Transport:
         transport: httpx2.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        _check_url(url)
+        if http_parts(url) is None:
+            raise ConfigError(f"the URL of a server is like {USUAL_URL}, not {url[:200]!r}")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self.url, self._tries, self._sleep = url.rstrip("/"), tries, sleep
         self._reached = False
@@ -153,15 +154,6 @@ class Transport:
                 f"no server answers at {self.url} ({_first_line(error)}); is 'isotherm serve' running there?"
             ) from error
         self._sleep(min(2.0 ** (attempt - 3), 2.0))
-
-
-def _check_url(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigError(f"the URL of a server is like {USUAL_URL}, not {url[:200]!r}")
 
 
 def _pause_s(headers: Mapping[str, str], attempt: int) -> float:

@@ -11,11 +11,11 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from isotherm import __version__
 from isotherm.core.errors import MissingExtraError, UsageError
 from isotherm.core.spans import Value, record_with
+from isotherm.core.web import http_parts
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -81,11 +81,8 @@ def _provider(url: str, exporter: Any) -> TracerProvider:
 
 
 def _endpoint(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.netloc:
+    parts = http_parts(url)
+    if parts is None:
         raise UsageError(f"{VARIABLE} must be a URL such as http://127.0.0.1:4318, not {url[:80]!r}")
     return url if parts.path.rstrip("/").endswith(_PATH) else url.rstrip("/") + _PATH
 

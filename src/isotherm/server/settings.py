@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from isotherm.core.errors import ConfigError
+from isotherm.core.web import http_parts
 
 MIB = 1024 * 1024
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]")
@@ -94,12 +95,10 @@ def netloc_of(url: str) -> str:
 
 def origin_of(url: str) -> str:
     """Return ``scheme://host[:port]`` of an http or https URL without a path of its own; empty where it is none."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
+    parts = http_parts(url)
+    if parts is None or not host_name(parts.netloc) or parts.path not in ("", "/"):
         return ""
-    sound = parts.scheme in ("http", "https") and host_name(parts.netloc) and parts.path in ("", "/")
-    return f"{parts.scheme}://{parts.netloc}" if sound else ""
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def is_loopback(host: str) -> bool:
