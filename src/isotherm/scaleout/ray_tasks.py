@@ -43,6 +43,8 @@ _ASK = (
 STORE_BYTES = 128 << 20
 """Memory of a local Ray for what tasks give and get; ours are texts [bytes]."""
 COUNT_AGAIN_S = 5.0
+KEEPALIVE_MS = 20_000
+"""After how long without an answer a node is asked whether it is there [ms]; Ray's own default is 300,000."""
 LEAVE_S = 5.0
 """How long the end of what a local Ray has left may take [s]."""
 
@@ -179,6 +181,9 @@ def _ray() -> Any:
     # Nothing is told to anybody, and what will change in later versions of Ray is our matter, not the user's.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # Who waits for a node behind a cable that was cut would wait for seven minutes (gRPC asks after five of them).
+    os.environ.setdefault("RAY_grpc_client_keepalive_time_ms", str(KEEPALIVE_MS))
+    os.environ.setdefault("RAY_grpc_client_keepalive_timeout_ms", str(KEEPALIVE_MS // 2))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
