@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isotherm.core.errors import FormatError
-from isotherm.formats import ReadHints, scale_reading
+from isotherm.formats import ReadHints, lettering
 from isotherm.formats.colour_scale import Bar
 from isotherm.formats.picture import READER
 from isotherm.formats.scale_reading import Printed, ends_from_labels, ends_from_ticks, tick_at
@@ -118,7 +118,7 @@ def test_two_ticks_are_too_few() -> None:
 
 
 def test_without_the_engine_the_message_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    scale_reading.engine.cache_clear()
+    lettering.engine.cache_clear()
     real = builtins.__import__
 
     def refuse(name: str, *rest: object) -> object:

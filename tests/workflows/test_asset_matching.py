@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from PIL import Image as Picture
 from service_cases import png, reopened
 
-from isotherm.core.errors import ChangedError, ConfigError, ConflictError, MissingExtraError, NotFoundError
+from isotherm.core.errors import (
+    ChangedError,
+    ConfigError,
+    ConflictError,
+    MissingExtraError,
+    NotFoundError,
+    TooLargeError,
+)
 from isotherm.formats import read_bytes
 from isotherm.formats.tags import tags_of
 from isotherm.store.tables import Site
@@ -32,8 +39,9 @@ from isotherm.workflows.service.matching import Match, Rule, Rules, check_rule, 
 from isotherm.workflows.service.matching import match as match_by
 from isotherm.workflows.service.service import LOCAL, Limits, Service
 from isotherm.workflows.service.sites import create_site
+from label_pictures import label_photo
 from small_pictures import hot_csv
-from thermal_files import FlirFile, ramp
+from thermal_files import FlirFile, encoded, ramp
 
 BERLIN = [52.5200, 13.4050]
 
@@ -386,6 +394,33 @@ def test_a_flir_file_finds_its_asset_by_a_text_annotation_without_any_setting(fo
     assert taken.image.facts["texts"] == [
         {"source": "FLIR text annotation", "text": "see MOTOR 7, left", "label": "Equipment", "automatic": False}
     ]
+
+
+def test_a_photo_finds_its_asset_by_a_printed_label_in_a_limited_child(folder: Service) -> None:
+    pytest.importorskip("rapidocr")
+    with reopened(folder, Limits(children=1)) as service:
+        site = create_site(service, LOCAL, "plant", settings={"read_labels": True})
+        asset = create_asset(service, LOCAL, site.id, "switchgear", details={"tag": "SG-0017"})
+        create_asset(service, LOCAL, site.id, "its neighbour", details={"tag": "SG-0011"})
+        (taken,) = take_in(service, LOCAL, site.id, [Upload("x.jpg", encoded(label_photo("SG-0017"), "JPEG"))])
+        assert taken.image is not None
+        assert (taken.image.asset_id, taken.image.matched_by) == (asset.id, "letters")
+        assert list(taken.image.facts["letters"]) == ["SG-0017"]
+
+
+def test_a_file_is_taken_in_where_its_print_is_too_much_for_the_reader(
+    folder: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_much(_photo: object) -> dict[str, float]:
+        raise TooLargeError("to decode this takes more memory than the system has; it was stopped")
+
+    monkeypatch.setattr("isotherm.workflows.service.looking.can_read_print", lambda: True)
+    monkeypatch.setattr("isotherm.workflows.service.sites.need_print_reader", lambda: None)
+    monkeypatch.setattr("isotherm.formats.tags.read_twice", too_much)
+    site = create_site(folder, LOCAL, "plant", settings={"read_labels": True})
+    (taken,) = take_in(folder, LOCAL, site.id, [Upload("x.jpg", encoded(label_photo("SG-0017"), "JPEG"))])
+    assert taken.image is not None
+    assert taken.image.facts["letters"] == {}
 
 
 def test_without_the_reader_the_setting_names_the_extra(folder: Service, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,25 +1,21 @@
 """The numbers printed at a colour scale, read by OCR: at its two ends, or at ticks along it.
 
-Only done where it is asked for (``--scale auto``). The engine is RapidOCR with its OpenVINO back end, whose small
-models come with the wheel; nothing is downloaded.
+Only done where it is asked for (``--scale auto``).
 """
 
 from __future__ import annotations
 
 import math
 import re
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from isotherm.core.errors import MissingExtraError
 from isotherm.formats.colour_scale import Bar, Colours, ColourScale
+from isotherm.formats.lettering import lettering
 from isotherm.formats.scale_ends import Ends, rounding_sigma
 from isotherm.radiometry.linear import Unit
 
@@ -31,8 +27,6 @@ TILE_PX, OVERLAP_PX = 1000, 100
 """Large ones are read in pieces, because the engine would reduce them until small print is lost [px]."""
 SECOND_LOOK = 0.75
 """The numbers at the ends are read a second time at so many times the size, and have to be the same."""
-LEAST_SCORE = 0.6
-"""Texts of which the engine is less sure are not used."""
 MOST_NUMBER = 3000.0
 """Larger numbers are dates and serial numbers."""
 BEYOND_UPRIGHT, BEYOND_LEVEL = 1.6, 3.0
@@ -48,7 +42,6 @@ TICK_SHARE = 0.012
 
 _NUMBER = re.compile(r"[-–−~]?\d+(?:[.,]\d+)?")
 _UNITS: tuple[tuple[str, Unit], ...] = (("℃", "c"), ("°c", "c"), ("ºc", "c"), ("℉", "f"), ("°f", "f"), ("ºf", "f"))
-_ENGINE_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -159,29 +152,7 @@ def _reduced(picture: Colours) -> Colours:
 
 def texts_of(picture: Colours, left: int = 0, top: int = 0) -> list[Printed]:
     """Return the texts that the engine finds in a picture; `left` and `top` are added to their places."""
-    reader = engine()
-    with _ENGINE_LOCK:
-        # Its detector takes the channels as OpenCV has them.
-        found = reader(np.ascontiguousarray(picture[..., ::-1]), use_cls=False)
-    if found.txts is None or found.boxes is None:
-        return []
-    texts = []
-    for text, score, corners in zip(found.txts, found.scores, np.asarray(found.boxes, dtype=float), strict=True):
-        if score >= LEAST_SCORE:
-            (x, y), (width, height) = corners.mean(axis=0), np.ptp(corners, axis=0)
-            texts.append(Printed(str(text), left + float(x), top + float(y), float(width), float(height)))
-    return texts
-
-
-@lru_cache(maxsize=1)
-def engine() -> Any:
-    """Return the OCR engine, made when it is first asked for; raises MissingExtraError where it is not installed."""
-    try:
-        from rapidocr import EngineType, RapidOCR
-    except ImportError as error:
-        raise MissingExtraError("reading the numbers of a colour scale (--scale auto)", "ocr") from error
-    kinds = {f"{step}.engine_type": EngineType.OPENVINO for step in ("Det", "Cls", "Rec")}
-    return RapidOCR(params={**kinds, "Global.log_level": "error"})
+    return [Printed(one.text, left + one.x, top + one.y, one.width, one.height) for one in lettering(picture)]
 
 
 def _unit(texts: Sequence[Printed]) -> Unit | None:

@@ -1,4 +1,4 @@
-"""What tells the thing that a picture shows: QR and bar codes in it (by zxing-cpp), and texts in its file."""
+"""What tells the thing that a picture shows: codes (by zxing-cpp) and print (by OCR) in it, and texts in its file."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from jaxtyping import UInt8
 
 from isotherm.core.errors import FormatError, MissingExtraError
 from isotherm.core.thermogram import Thermogram
+from isotherm.formats.lettering import LARGE_PX, can_read_print, read_twice
 from isotherm.formats.photos import photo_pixels
 
 MOST_TAGS, LONGEST_TAG = 32, 256
+LEAST_LETTERS = 4
+"""Print has at least so many characters to be kept: shorter ones are found anywhere."""
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -37,6 +40,42 @@ def tags_of(thermogram: Thermogram, *, codes: bool = True) -> tuple[str, ...]:
     found += [annotation.text for annotation in thermogram.annotations if not annotation.automatic]
     cleaned = (_clean(text) for text in found)
     return tuple(dict.fromkeys(text for text in cleaned if text))[:MOST_TAGS]
+
+
+def letters_of(thermogram: Thermogram) -> dict[str, float]:
+    """Return what is printed on labels in the photo (of a plain picture in it), each with how sure the reader is.
+
+    Only what may be a tag by its form: at least `LEAST_LETTERS` characters, a digit among them. So the names on
+    people's clothes and the words on signs are not kept.
+
+    Raises
+    ------
+    MissingExtraError
+        No OCR engine is installed.
+    """
+    photo = _photo(thermogram)
+    found = {} if photo is None else read_twice(photo)
+    cleaned = ((_clean(text), score) for text, score in found.items())
+    return {text: round(score, 3) for text, score in cleaned if _may_be_tag(text)}
+
+
+def _may_be_tag(text: str) -> bool:
+    return len(text) >= LEAST_LETTERS and any(map(str.isdigit, text))
+
+
+def _photo(thermogram: Thermogram) -> UInt8[np.ndarray, "H W 3"] | None:
+    """Return the photo of the view, or the picture itself where it is one; None where there is none."""
+    if thermogram.visual is None:
+        return thermogram.colour if not thermogram.radiometric else None
+    with suppress(FormatError):
+        return photo_pixels(thermogram.visual, least_px=LARGE_PX)
+    return None
+
+
+def need_print_reader() -> None:
+    """Raise MissingExtraError unless the reader of print is installed."""
+    if not can_read_print():
+        raise MissingExtraError("reading the letters on labels", "ocr")
 
 
 def can_read_codes() -> bool:

@@ -26,9 +26,11 @@ _log = logging.getLogger(__name__)
 START_S = 60.0
 """How long a child may take until it is ready, on a machine that is busy with other things [s]."""
 _BUFFER_BYTES = 1 << 20
-# One thread each: the children share the processors. Freed memory is kept for the next picture.
+# One thread each: the children share the processors. Freed memory is kept for the next picture. Each arena of glibc
+# takes 64 MiB of the address space, used or not.
 _ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
+    "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(128 << 20),
     "OMP_NUM_THREADS": "1",

@@ -27,7 +27,8 @@ _RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 
 _OF_FILES = _EXECUTE | _READ_FILE | _WRITE_FILE | _TRUNCATE | _IOCTL_DEV
 _TCP, _TCP_SINCE = 0b11, 4
 _SCOPES, _SCOPES_SINCE = 0b11, 6
-_SYSTEM = ("/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/dev/zero", "/dev/urandom")
+# OpenVINO waits for ever where it cannot read which processors there are.
+_SYSTEM = ("/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/dev/zero", "/dev/urandom", "/sys/devices/system/cpu")
 
 
 def die_with(parent: int) -> None:

@@ -16,7 +16,7 @@ PURPOSES = {
     "client": "isotherm client, the Python client",
     "export": "isotherm export, ONNX models",
     "formats": "files of Telops (.hcc) and Fluke (.is2)",
-    "ocr": "colour scales with --scale auto",
+    "ocr": "colour scales with --scale auto, printed tags of assets",
     "serve": "isotherm serve: pages, HTTP API, jobs",
     "postgres": "PostgreSQL in place of SQLite",
     "s3": "files in S3 buckets",

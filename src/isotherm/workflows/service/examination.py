@@ -25,9 +25,10 @@ from isotherm.core.regions import Mask, Values
 from isotherm.core.spans import span
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats import FORMATS, dji_library, dji_program, read_bytes
+from isotherm.formats.lettering import can_read_print
 from isotherm.formats.overlays import OverlayModel, find
 from isotherm.formats.reader import MAX_FILE_BYTES
-from isotherm.formats.tags import tags_of
+from isotherm.formats.tags import letters_of, tags_of
 from isotherm.hotspots import HOTSPOT_METHODS
 from isotherm.hotspots.measure import hot_regions
 from isotherm.jobs.limited import Answer, LimitedPool, Limits
@@ -55,6 +56,8 @@ _MODULE = "isotherm.workflows.service.examination"
 _RESULT = "result"
 _LONGEST_TEXT = 2000
 R = TypeVar("R")
+PRINT_READER_BYTES = 640 << 20
+"""Address space that the reader of print takes once it is in use (measured: 480 to 600 MiB), and keeps."""
 REPORT_PLANE_PX = 320
 """Longest side of the temperatures that a report carries."""
 
@@ -71,8 +74,8 @@ class Examined:
         number), ``severity_rank`` (the worst; -1 where nothing is judged), ``grade`` and ``action`` of that verdict,
         ``camera``, ``taken_at`` (ISO 8601; UTC where the file knows its zone; else ""), ``digest`` (sha256),
         ``numbers`` (see `isotherm.measurement.picture_numbers`), ``position`` (latitude, longitude [deg]; None),
-        ``tags`` (texts that may be the tag of an asset), ``texts`` (those that stand in the file: ``source``, ``text``,
-        ``label``, ``automatic``).
+        ``tags`` (texts that may be the tag of an asset), ``letters`` (print that may be one: text and how sure its
+        reader is), ``texts`` (those that stand in the file: ``source``, ``text``, ``label``, ``automatic``).
     packed
         The `ImageResult` as JSON.
     parts
@@ -234,6 +237,7 @@ def _place(thermogram: Thermogram, settings: ExaminationSettings) -> dict[str, A
     return {
         "position": None if place is None else [place.latitude_deg, place.longitude_deg],
         "tags": list(tags_of(thermogram, codes=settings.tags)),
+        "letters": letters_of(thermogram) if settings.letters else {},
         "texts": [asdict(annotation) for annotation in thermogram.annotations],
     }
 
@@ -325,6 +329,11 @@ def warm_up() -> None:
 _SMALL_CSV = "\n".join(",".join(f"{20 + (x == y == 9) * 40}.5" for x in range(16)) for y in range(16)).encode()
 
 
+def _with_print_reader(limits: Limits) -> Limits:
+    """Return the limits of children that may have to hold the networks that read print, beside a picture."""
+    return replace(limits, memory_bytes=limits.memory_bytes + PRINT_READER_BYTES) if can_read_print() else limits
+
+
 def _with_dji_reader(limits: Limits) -> tuple[Limits, dict[str, str]]:
     """Return the limits of children, and the variables that name the reader of DJI's files on this machine."""
     found = {dji_library.VARIABLE: dji_library.find(), dji_program.VARIABLE: dji_program.find()}
@@ -363,7 +372,7 @@ class Examinations:
         self._watch = watch or Watch()
         self.pool: LimitedPool | None = None
         if children:
-            allowed, environment = _with_dji_reader(limits or Limits())
+            allowed, environment = _with_dji_reader(_with_print_reader(limits or Limits()))
             self.pool = LimitedPool(
                 f"{_MODULE}:examine_in_child",
                 warm_up=f"{_MODULE}:warm_up",
@@ -387,7 +396,14 @@ class Examinations:
         settings = settings or ExaminationSettings()
 
         def work() -> tuple[str, Examined]:
-            found = self._examined(data, name, settings, want=want, search=search, timeout_s=timeout_s)
+            try:
+                found = self._examined(data, name, settings, want=want, search=search, timeout_s=timeout_s)
+            except FormatError:
+                if not settings.letters:
+                    raise
+                # The reader of print needs much memory: a photo that is too much for it is taken in all the same.
+                plain = replace(settings, letters=False)
+                found = self._examined(data, name, plain, want=want, search=search, timeout_s=timeout_s)
             return found.facts["format"], found
 
         return self._told(data, name, work)

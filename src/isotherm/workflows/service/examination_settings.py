@@ -24,6 +24,7 @@ _KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "severity": ((str, Mapping, type(None)), "the name of a table, a table, or null"),
     "palette": (str, "a text"),
     "tags": (bool, "true or false"),
+    "letters": (bool, "true or false"),
     **dict.fromkeys(_GROUPS, (Mapping, "an object of settings")),
 }
 
@@ -46,6 +47,8 @@ class ExaminationSettings:
         Colours of pictures with temperatures.
     tags
         Whether codes are looked for in the picture and its photo; needs the extra ``tags``.
+    letters
+        Whether print on labels is read in the photo; needs the extra ``ocr``.
 
     Raises
     ------
@@ -61,6 +64,7 @@ class ExaminationSettings:
     hints: ReadHints = field(default_factory=ReadHints)
     palette: str = "iron"
     tags: bool = False
+    letters: bool = False
 
     def __post_init__(self) -> None:
         self.hotspot_config()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from isotherm.core.config import from_mapping, to_mapping
 from isotherm.core.errors import TooLargeError
 from isotherm.core.scene import SceneEdit
+from isotherm.formats.lettering import can_read_print
 from isotherm.formats.tags import can_read_codes
 from isotherm.store.tables import Image, Site
 from isotherm.workflows.service.examination import ExaminationSettings, Examined, Want
@@ -117,6 +118,7 @@ def examination_settings(settings: SiteSettings, edit: SceneEdit | None = None) 
         severity=None if settings.severity == NO_TABLE else settings.severity,
         edit=replace(settings.scene(), **own),  # type: ignore[arg-type]
         tags=settings.read_tags and can_read_codes(),
+        letters=settings.read_labels and can_read_print(),
     )
 
 

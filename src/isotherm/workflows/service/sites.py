@@ -13,7 +13,7 @@ from isotherm.classification import CLASSIFIERS
 from isotherm.core.config import from_mapping, setting, to_mapping, validate
 from isotherm.core.errors import BusyError, ConfigError, ConflictError, NotFoundError
 from isotherm.core.scene import SceneEdit
-from isotherm.formats.tags import need_code_reader
+from isotherm.formats.tags import need_code_reader, need_print_reader
 from isotherm.hotspots import HOTSPOT_METHODS
 from isotherm.measurement.severity import SEVERITY_TABLES
 from isotherm.runtime.backbones import BACKBONES
@@ -47,6 +47,7 @@ class SiteSettings:
         "always", "whether a new model takes over: always, only where it is better on the test images, never"
     )
     read_tags: bool = setting(False, "look for QR and bar codes of assets in the pictures and their photos")
+    read_labels: bool = setting(False, "read the tags of assets that are printed on labels in the photos (OCR)")
 
     def __post_init__(self) -> None:
         validate(self)
@@ -168,6 +169,8 @@ def _settings(stored: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str
     settings = from_mapping(SiteSettings, {**stored, **changes})
     if settings.read_tags:
         need_code_reader()
+    if settings.read_labels:
+        need_print_reader()
     return to_mapping(settings)
 
 
