@@ -141,7 +141,7 @@ def load_of(costs: Mapping[str, Any], arguments: argparse.Namespace, images: int
         image_bytes=costs["image_bytes"],
         store_bytes_s=arguments.store_mb_s * 1e6 / drivers,
         chunk_s=driver["dispatch_processor_s"] + max(driver["commit_processor_s"], driver["commit_s"]),
-        row_s=driver["parse_processor_s"] + driver["csv_processor_s"] + driver["parquet_processor_s"],
+        row_s=driver["end_processor_s"] + driver["parquet_processor_s"],
         failures_s=arguments.node_hours_between_failures * 3600,
     )
 
