@@ -254,7 +254,7 @@ def test_a_model_is_told_with_what_it_never_saw() -> None:
 
     assert ("Modellwert", "4, Schwelle 2") in fault.facts
     assert any("Es wurde mit 80 Normalbildern trainiert" in text for text in fault.confidence)
-    assert any("Seine Normalbilder liegen zwischen 18.0 und 60.0 °C" in text for text in document.method.limits)
+    assert any("Seine Normalbilder liegen zwischen 18,0 und 60,0 °C" in text for text in document.method.limits)
     assert dict(document.method.model)["method"] == "patchcore"
 
 
