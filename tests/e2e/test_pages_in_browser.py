@@ -129,7 +129,7 @@ def test_upload_verdict_feedback_training_better_verdict(here: Watched, taught: 
     here.open(first)
     expect(page.get_by_text("– learnt")).to_be_visible()
     here.open(f"/sites/{site}/models")
-    page.get_by_role("button", name="Roll back to the one before").click()
+    page.get_by_role("button", name="Roll the classifier back to the one before").click()
     expect(page.get_by_text("Version 1 is at work again.")).to_be_visible()
     page.get_by_role("button", name="Compare A with B").click()
     expect(page.get_by_role("heading", name="Version 1 and version 2")).to_be_visible()
@@ -280,7 +280,7 @@ def test_axe_finds_no_fault_and_nothing_is_wider_than_a_telephone(
 
 def test_a_list_of_jobs_follows_them(here: Watched, taught: str) -> None:
     page = here.open(f"/sites/{taught}/models")
-    page.get_by_role("button", name="Judge all images with the one at work").click()
+    page.get_by_role("button", name="Judge all images with what is at work").click()
     page.wait_for_url("**/jobs/*")
     here.open(f"/jobs?site={taught}")
     expect(page.locator("tbody tr").first).to_contain_text("inspect")

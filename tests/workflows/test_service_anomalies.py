@@ -287,14 +287,16 @@ def test_looking_again_scores_what_came_before_the_model(service: Service) -> No
     assert inspect_image(service, LOCAL, early.id).score == latest(service, early).score
 
 
-def test_the_trend_of_a_score_alarms_from_three_earlier_ones_on(service: Service) -> None:
+def test_a_score_alarms_where_it_rises_by_more_than_normal_images_differ(service: Service) -> None:
     site = with_normals(service)
-    learnt(service, site)
+    scores = get_model(service, LOCAL, learnt(service, site)["model_id"]).metrics["held_out"]["scores"]
     asset = create_asset(service, LOCAL, site.id, "motor 7")
-    for seed in range(5):
-        add(service, site, 70 + seed, asset_id=asset.id)
+    add(service, site, 70, 71, asset_id=asset.id)
     calm = next(one for one in asset_trend(service, LOCAL, asset.id).series if one.name == "score")
-    assert (len(calm.samples), calm.alarm) == (5, False)
+    # Student's t of 5 degrees of freedom, for the interval of one more score like the six that were held out.
+    half = 2.5706 * float(np.std(scores, ddof=1)) * (1 + 1 / 6) ** 0.5
+    assert calm.samples[0].uncertainty == pytest.approx(half / 2, rel=1e-3)
+    assert (len(calm.samples), calm.alarm) == (2, False)
     add(service, site, 80, peak_c=95.0, asset_id=asset.id)
     trend = asset_trend(service, LOCAL, asset.id)
     assert "score" in [one.name for one in trend.alarms]

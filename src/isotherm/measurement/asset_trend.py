@@ -36,6 +36,8 @@ class Look:
         What the caller knows the picture by.
     rated_rise_k
         The rise over the air that the maker allows at the rated current; None where not known.
+    score_uncertainty
+        The standard uncertainty of the score; None where not known.
     """
 
     at: datetime
@@ -45,6 +47,7 @@ class Look:
     model: str = ""
     key: str = ""
     rated_rise_k: float | None = None
+    score_uncertainty: float | None = None
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,7 @@ def _score(look: Look) -> Sample | None:
     score = look.score
     if score is None and look.result.anomaly is not None:
         score = look.result.anomaly.score
-    return None if score is None else Sample(look.at, score)
+    return None if score is None else Sample(look.at, score, look.score_uncertainty)
 
 
 def _series(name: str, rows: Sequence[Row], settings: TrendSettings, least: float) -> Series:

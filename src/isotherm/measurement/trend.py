@@ -161,19 +161,19 @@ def series(
             raise DataError(f"{name}: {sample.value} ± {sample.uncertainty} of {sample.at.isoformat()} is no number")
     if len(ordered) < 2:
         return Series(name, unit, ordered)
-    spread = _spread(ordered[:-1])
+    spread = half_width([sample.value for sample in ordered[:-1]])
     last, first = (
         _change(ordered[-1], earlier, settings.coverage, spread, least) for earlier in (ordered[-2], ordered[0])
     )
     return Series(name, unit, ordered, last, first, _slope(ordered, settings.coverage))
 
 
-def _spread(earlier: Sequence[Sample]) -> float | None:
-    """Return half the width of the 95 % interval in which one more value like the earlier ones would lie."""
-    count = len(earlier)
+def half_width(values: Sequence[float]) -> float | None:
+    """Return half the width of the 95 % interval in which one more value like these would lie; None of fewer than 3."""
+    count = len(values)
     if count < LEAST_FOR_SPREAD:
         return None
-    deviation = float(np.std([sample.value for sample in earlier], ddof=1))
+    deviation = float(np.std(values, ddof=1))
     return student_t(count - 1) * deviation * math.sqrt(1 + 1 / count)
 
 

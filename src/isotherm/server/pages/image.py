@@ -109,7 +109,7 @@ def _shown(visit: Visit, image_id: str) -> dict[str, Any]:
         "tile": tile,
         "history": past,
         "latest": latest,
-        "findings": found_in(latest.result) if latest else [],
+        "findings": sorted(found_in(latest.result), key=_urgency) if latest else [],
         **_score(visit, latest),
         "categories": list_categories(visit.service, visit.actor, site_id),
         "said_before": said,
@@ -119,6 +119,11 @@ def _shown(visit: Visit, image_id: str) -> dict[str, Any]:
         "digits": DIGITS,
         "may_write": visit.actor.may("write"),
     }
+
+
+def _urgency(found: Found) -> tuple[int, bool]:
+    """Return what findings are ordered by: the worst verdict first, then what is unusual here."""
+    return -found.rank, found.kind != "anomaly"
 
 
 def _score(visit: Visit, latest: Inspection | None) -> dict[str, Any]:

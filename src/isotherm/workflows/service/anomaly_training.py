@@ -43,6 +43,9 @@ USUAL_CATEGORY = "normal"
 LEAST_IMAGES = 2
 FEW_IMAGES = 20
 """Below so many a threshold is little more than the highest of a few scores."""
+CROSSFIT_BELOW = 100
+"""Below so many, each image is scored by a model that has not seen it: a fifth of them would be fewer than the drift
+watch needs, and a threshold by so few means little."""
 _PIECE = 500
 
 
@@ -235,6 +238,7 @@ def _learnt(service: Service, context: JobContext, task: _Task, out: Path) -> Tr
         settings=TrainSettings(
             image_size=task.settings.image_size,
             threshold_percentile=task.settings.threshold_percentile,
+            crossfit_below=CROSSFIT_BELOW,
             seed=task.settings.seed,
         ),
         progress=telling(context),

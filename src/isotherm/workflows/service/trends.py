@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -16,12 +16,12 @@ from isotherm.core.findings import ImageResult
 from isotherm.core.shapes import Box
 from isotherm.measurement.asset_trend import AssetTrend, Look, trend_of
 from isotherm.measurement.registration import Registration, moved, register
-from isotherm.measurement.trend import TrendSettings
+from isotherm.measurement.trend import TrendSettings, half_width
 from isotherm.reports.change_picture import change_picture
 from isotherm.reports.document.content import ReportSection
 from isotherm.reports.plain import from_plain
 from isotherm.reports.trend_section import trend_section
-from isotherm.store.tables import Asset, Image, Inspection
+from isotherm.store.tables import Asset, Image, Inspection, ModelVersion
 from isotherm.workflows.service.access import Actor, at_sites, demand, fetch
 from isotherm.workflows.service.inspections import image_part
 from isotherm.workflows.service.service import Service
@@ -31,6 +31,8 @@ MOST_LOOKS = 200
 MOST_VIEWS = 12
 """So many of them are laid over the newest: each has to be decoded."""
 MOST_SECTIONS = 50
+COVERAGE = 2.0
+"""An interval of 95 % is about so many standard uncertainties to either side."""
 Planes = Callable[[Image], np.ndarray]
 """Gives the values (H W) of an image, float32, NaN where there is none."""
 
@@ -84,8 +86,9 @@ def asset_trend(
     """
     with service.database.read() as session:
         rise = fetch(session, actor, Asset, asset_id).rated_rise_k
-        looks = [_look(image, inspection, rise) for image, inspection in _inspected(session, asset_id, until)]
-    return trend_of(looks, settings)
+        rows = _inspected(session, asset_id, until)
+        spreads = _spreads(session, {inspection.anomaly_model_id for _, inspection in rows} - {None})
+    return trend_of([_look(image, inspection, rise, spreads) for image, inspection in rows], settings)
 
 
 def _inspected(session: Session, asset_id: str, until: datetime | None = None) -> list[tuple[Image, Inspection]]:
@@ -98,12 +101,28 @@ def _inspected(session: Session, asset_id: str, until: datetime | None = None) -
     return list({image.digest: (image, inspection) for image, inspection in rows}.values())
 
 
+def _spreads(session: Session, model_ids: Iterable[str | None]) -> dict[str | None, float | None]:
+    """Return the standard uncertainty of the scores of anomaly models: how much those of normal images differ.
+
+    The images that were held out while a model learnt differ in more than one that is taken again, so that is rather
+    too much; of an image that shows a fault it may be too little.
+    """
+    versions = session.scalars(select(ModelVersion).where(ModelVersion.id.in_(list(model_ids))))
+    widths = {version.id: half_width((version.metrics.get("held_out") or {}).get("scores", ())) for version in versions}
+    return {model_id: None if width is None else width / COVERAGE for model_id, width in widths.items()}
+
+
 def taken_at(image: Image) -> datetime:
     """Return when a picture was taken, as far as is known."""
     return image.taken_at or image.created_at
 
 
-def _look(image: Image, inspection: Inspection, rated_rise_k: float | None) -> Look:
+def _look(
+    image: Image,
+    inspection: Inspection,
+    rated_rise_k: float | None,
+    spreads: Mapping[str | None, float | None],
+) -> Look:
     result: ImageResult = from_plain(ImageResult, inspection.result)
     return Look(
         taken_at(image),
@@ -113,6 +132,7 @@ def _look(image: Image, inspection: Inspection, rated_rise_k: float | None) -> L
         model=inspection.anomaly_model_id or "",
         key=image.id,
         rated_rise_k=rated_rise_k,
+        score_uncertainty=spreads.get(inspection.anomaly_model_id),
     )
 
 
