@@ -15,8 +15,6 @@ from pathlib import Path
 
 import pytest
 
-import unmeasured
-
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SECONDS, RATE = 45, 4
 
@@ -29,10 +27,7 @@ def benchmarks_are_importable(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 def test_a_server_under_load_does_not_grow() -> None:
     command = [sys.executable, BENCHMARKS / "soak.py", "--seconds", str(SECONDS), "--rate", str(RATE)]
-    # Without coverage, whose records would grow with what runs.
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=300, env=unmeasured.environment()
-    )
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-4000:]}"
     assert '"server"' in done.stdout
     assert '"limited_child"' in done.stdout
