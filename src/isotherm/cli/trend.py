@@ -89,4 +89,4 @@ def _value(sample: Sample | None, unit: str) -> str:
 def _change(change: Change, series: Series) -> str:
     unit = "K" if series.unit == "°C" else series.unit
     bar = "no uncertainty" if change.expanded is None else f"± {change.expanded:.1f}"
-    return f"{change.difference:+.1f} {unit} ({bar}) since {change.since:%Y-%m-%d}"
+    return f"{change.difference:+.1f} {unit} ({bar}) since {change.since:%Y-%m-%d %H:%M}"
