@@ -135,6 +135,27 @@ def test_upload_verdict_feedback_training_better_verdict(here: Watched, taught: 
     expect(page.get_by_role("heading", name="Version 1 and version 2")).to_be_visible()
 
 
+def test_what_is_normal_is_learnt_and_what_is_not_is_marked(here: Watched, tmp_path: Path) -> None:
+    site = make_site(here, "Usual")
+    teach(here.page, "plain", write(tmp_path, "plain", range(6)))
+    page = here.open(f"/sites/{site}/train")
+    page.locator("form[action$=train-anomaly] summary").click()
+    page.get_by_label("Method", exact=True).last.select_option("statistics")
+    page.get_by_role("button", name="Learn what is normal").click()
+    page.wait_for_url("**/train?job=*")
+    page.get_by_role("button", name="Judge all images with it").wait_for(timeout=LONG_MS)
+    page = inspect(here, site, write(tmp_path, "joint", range(1)))
+    expect(page.get_by_text("It stands out")).to_be_visible()
+    heatmap = page.get_by_label("lay the heatmap of what is strange over the picture")
+    expect(heatmap).to_be_checked()
+    heatmap.uncheck()
+    accessible(page)
+    page = inspect(here, site, write(tmp_path, "plain", range(9, 10)))
+    expect(page.get_by_text("As usual")).to_be_visible()
+    here.open(f"/images?site={site}&score=anomalous")
+    expect(page.locator("li.tile")).to_have_count(1)
+
+
 def test_keyboard_alone_from_upload_to_report(here: Watched, tmp_path: Path) -> None:
     make_site(here, "Keys")
     page = here.open("/sites")
