@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -13,7 +13,8 @@ from pyarrow import dataset
 
 from isotherm.core.errors import ForbiddenError, OutputError, UsageError
 from isotherm.core.findings import ImageResult
-from isotherm.reports.columns import FINDINGS, RESULTS, Column, encode, finding_rows, result_row
+from isotherm.reports import columns
+from isotherm.reports.columns import FINDINGS, RESULTS, Column, cells_of, columns_of, encode, finding_rows, result_row
 from isotherm.reports.csv_writer import COLUMNS, row
 from isotherm.store.objects import LocalObjects, open_objects
 from isotherm.testing.reports import sample_reports
@@ -174,3 +175,41 @@ def test_numbers_of_the_csv_are_samples_of_all_kinds() -> None:
     assert {cells["status"] for cells in text} == {"ok", "failed"}
     assert any("delta_t_c" in cells for cells in text)
     assert any(cells.get("radiometric") == "false" for cells in text)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of every kind of cell."""
+
+    recording: str
+    defects: int | None = None
+    largest_mm: float | None = None
+    sure: bool = False
+    reason: str = ""
+
+
+def test_columns_and_cells_of_a_dataclass(tmp_path: Path) -> None:
+    target = ColumnsTarget.open(tmp_path / "tables")
+    target.write_table("rows", columns_of(Row), map(cells_of, [Row("a", 2, 1.5, sure=True), Row("b", reason="torn")]))
+    table = dataset.dataset(tmp_path / "tables" / "rows", format="parquet").to_table()
+    assert [str(kind) for kind in table.schema.types] == ["string", "int64", "double", "bool", "string"]
+    assert table.to_pylist() == [
+        {"recording": "a", "defects": 2, "largest_mm": 1.5, "sure": True, "reason": None},
+        {"recording": "b", "defects": None, "largest_mm": None, "sure": False, "reason": "torn"},
+    ]
+
+
+def test_groups_of_rows_do_not_change_what_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = [result_row(result) for result in NUMBERED]
+    whole = pq.read_table(io.BytesIO(encode(RESULTS, cells)))
+    monkeypatch.setattr(columns, "_LOOSE_ROWS", 2)
+    monkeypatch.setattr(columns, "GROUP_ROWS", 4)
+    parted = encode(RESULTS, cells)
+    assert pq.read_table(io.BytesIO(parted)).equals(whole)
+    assert pq.ParquetFile(io.BytesIO(parted)).num_row_groups == -(-len(cells) // 4)
+
+
+def test_tables_that_nobody_may_replace_say_so(tmp_path: Path) -> None:
+    ColumnsTarget.open(tmp_path).write(NUMBERED[:1])
+    with pytest.raises(OutputError, match="holds tables already: remove them, or name another place"):
+        ColumnsTarget.open(tmp_path, overwrite=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import sqlite3
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pyarrow import dataset
 
 from isotherm.cli.main import main
 from isotherm.core.errors import BusyError, MissingExtraError, OutputError, UsageError
@@ -303,9 +305,26 @@ def test_recordings_in_chunks_give_what_they_give_one_by_one(
     (tmp_path / "scaled" / "plate_0001" / ".isotherm-abc.part").write_bytes(b"left by a killed worker")
     for name, more in (("ordinary", []), ("scaled", ["--executor", "in-process"])):
         capsys.readouterr()
-        assert main(["sequence", command, str(plates), "-o", str(tmp_path / name), *more]) in (0, 3)
+        tables = ["--parquet", str(tmp_path / f"{name} tables")]
+        assert main(["sequence", command, str(plates), "-o", str(tmp_path / name), *tables, *more]) in (0, 3)
     assert files(tmp_path / "ordinary") == files(tmp_path / "scaled")
-    assert len((tmp_path / "scaled" / "summary.csv").read_text().splitlines()) >= 2
+    assert files(tmp_path / "ordinary tables") == files(tmp_path / "scaled tables")
+    shown = list(csv.DictReader((tmp_path / "scaled" / "summary.csv").read_text().splitlines()))
+    rows = dataset.dataset(tmp_path / "scaled tables" / "recordings", format="parquet").to_table()
+    assert shown
+    assert rows.schema.names == list(shown[0])
+    assert [(row["recording"], row["status"], row["folder"] or "") for row in rows.to_pylist()] == [
+        (row["recording"], row["status"], row["folder"]) for row in shown
+    ]
+    numbers = {name: str(rows.schema.field(name).type) for name in rows.schema.names if name not in TEXTS}
+    assert set(numbers.values()) <= {"int64", "double"}
+    assert numbers
+    assert main(["sequence", command, str(plates), "-o", str(tmp_path / "again"), *tables]) == 1
+    assert "holds tables already: remove them, or name another place" in capsys.readouterr().err
+    assert not (tmp_path / "again" / "plate_0001").exists()
+
+
+TEXTS = {"recording", "folder", "status", "reason"}
 
 
 def test_a_ledger_of_another_plan_is_told_for_recordings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
