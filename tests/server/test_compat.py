@@ -234,11 +234,13 @@ def test_unsure_picture_has_no_category(tmp_path: Path, taught: Compat) -> None:
 
 def test_bad_picture_of_a_list_is_named_and_none_is_judged(taught: Compat) -> None:
     damaged = text(b"\x89PNG\r\n\x1a\n damaged")
-    body = {"temple_id": "t", "image": [text(png(0)), damaged], "image_name": ["a", "b"], "image_type": "png"}
+    images = [text(png(0)), damaged, "%%"]
+    body = {"temple_id": "t", "image": images, "image_name": ["a", "b", "c"], "image_type": "png"}
     status, answer = taught.post("predict", body)
     assert (status, answer["image_class"], answer["class_confidence"]) == (400, [], [])
-    (reason,) = answer["error_msg"]
-    assert reason.startswith("image 1: ")
+    first, second = answer["error_msg"]
+    assert first.startswith("image 1: ")
+    assert second == "image 2: image is no base64 text (RFC 4648)"
 
 
 @pytest.mark.parametrize("temple", ["nobody", "../t", "", "\x00", "x" * 500, 7, None, ["t"]])

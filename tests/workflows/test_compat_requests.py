@@ -196,10 +196,16 @@ def test_each_bad_picture_of_a_list_is_named() -> None:
     with pytest.raises(RefusedError) as caught:
         predicted(image=[PNG, "%%", PNG, 7], image_name=["a", "b", "../c", "d"])
     assert caught.value.reasons == (
-        "image 1: image is no base64 text (RFC 4648)",
         r"image 2: the name of the image (image_name) must not hold any of / \ < > : \" | ? *".replace('\\"', '"'),
         "image 3: image must be text, not a number",
     )
+
+
+def test_the_base64_of_a_list_waits_for_its_turn() -> None:
+    first, second = predicted(image=[PNG, "%%"], image_name=["a", "b"]).pictures
+    assert first.data() == base64.b64decode(PNG)
+    with pytest.raises(FormatError, match="image is no base64 text"):
+        second.data()
 
 
 JSON = st.recursive(

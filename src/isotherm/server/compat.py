@@ -8,13 +8,13 @@ that API has it; what it does not know keeps HTTP's own status: no token (401, 4
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Coroutine
 from dataclasses import asdict
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
+from pydantic_core import from_json
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
@@ -154,8 +154,8 @@ async def _asked(request: Request) -> tuple[Actor, object]:
     actor = await actor_of_request(request)
     data = await request.body()
     try:
-        return actor, await run_in_threadpool(json.loads, data)
-    except (ValueError, RecursionError) as error:
+        return actor, await run_in_threadpool(from_json, data)
+    except ValueError as error:
         raise UsageError("the request is no JSON") from error
 
 

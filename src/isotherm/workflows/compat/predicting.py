@@ -10,8 +10,7 @@ from isotherm.workflows.compat.config import CompatConfig
 from isotherm.workflows.compat.logs import Logs
 from isotherm.workflows.compat.requests import Predict, RefusedError
 from isotherm.workflows.service.access import Actor
-from isotherm.workflows.service.images import Upload
-from isotherm.workflows.service.predicting import Classified, predict
+from isotherm.workflows.service.predicting import Classified, LateUpload, predict
 from isotherm.workflows.service.service import Service
 from isotherm.workflows.service.sites import site_named
 
@@ -40,7 +39,7 @@ def predict_classes(service: Service, actor: Actor, config: CompatConfig, logs: 
         site = site_named(service, actor, request.temple_id)
     except NotFoundError as error:
         raise NotFoundError("temple", request.temple_id) from error
-    uploads = [Upload(picture.name, picture.data) for picture in request.pictures]
+    uploads = [LateUpload(picture.name, picture.data) for picture in request.pictures]
     try:
         judged = predict(service, actor, site.id, uploads, min_confidence=config.settings.min_confidence)
     except ConflictError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from isotherm.core.errors import IsothermError, UsageError
@@ -32,6 +32,20 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Encoded:
+    """The same before its base64 is decoded: that of many takes long, and each can wait for its turn."""
+
+    name: str
+    image_type: str
+    text: str = field(repr=False)
+    most_bytes: int
+
+    def data(self) -> bytes:
+        """Return its bytes; raises FormatError as `decoded`."""
+        return decoded(self.text, self.image_type, most_bytes=self.most_bytes)
+
+
+@dataclass(frozen=True)
 class SaveData:
     """Keep one picture of a category, to learn from (``train``) or to be judged by (``test``)."""
 
@@ -54,7 +68,7 @@ class Predict:
     """Name the category of pictures; `scalar` where the request held one that was not in a list."""
 
     temple_id: str
-    pictures: tuple[Picture, ...]
+    pictures: tuple[Encoded, ...]
     scalar: bool
 
 
@@ -73,7 +87,8 @@ def save_data_of(body: object, *, most_bytes: int) -> SaveData:
         raise UsageError(f"train_test must be one of {', '.join(SPLITS)}")
     category = _name(fields, "category")
     name, kind = _text(fields, "image_name"), _text(fields, "image_type")
-    return SaveData(temple_id, split, category, _picture(name, kind, _text(fields, "image"), most_bytes))
+    image = _encoded(name, kind, _text(fields, "image"), most_bytes)
+    return SaveData(temple_id, split, category, Picture(image.name, image.data()))
 
 
 def make_model_of(body: object) -> MakeModel:
@@ -104,7 +119,7 @@ def predict_of(body: object, *, most_bytes: int, most_images: int) -> Predict:
     Raises
     ------
     RefusedError
-        Pictures cannot be used; each has a reason with its place in the list, from 0.
+        Pictures cannot be used; each has a reason with its place in the list, from 0. Their base64 is not looked at.
     UsageError, FormatError
         Another field is missing or wrong.
     """
@@ -112,7 +127,7 @@ def predict_of(body: object, *, most_bytes: int, most_images: int) -> Predict:
     temple_id = _name(fields, "temple_id")
     image = _required(fields, "image")
     if not isinstance(image, list):
-        picture = _picture(_text(fields, "image_name"), _text(fields, "image_type"), _text(fields, "image"), most_bytes)
+        picture = _encoded(_text(fields, "image_name"), _text(fields, "image_type"), _text(fields, "image"), most_bytes)
         return Predict(temple_id, (picture,), scalar=True)
     if not 1 <= len(image) <= most_images:
         raise UsageError(f"image must hold 1 to {most_images} images, not {len(image)}")
@@ -124,14 +139,14 @@ def predict_of(body: object, *, most_bytes: int, most_images: int) -> Predict:
 
 def _pictures(
     names: Sequence[object], kinds: Sequence[object], images: Sequence[object], most_bytes: int
-) -> tuple[Picture, ...]:
+) -> tuple[Encoded, ...]:
     """Return all pictures, or say what is wrong with each that is."""
     found, reasons = [], []
     for place, (name, kind, image) in enumerate(zip(names, kinds, images, strict=True)):
         each = {"image_name": name, "image_type": kind, "image": image}
         try:
             texts = [_text(each, key) for key in each]
-            found.append(_picture(texts[0], texts[1], texts[2], most_bytes))
+            found.append(_encoded(texts[0], texts[1], texts[2], most_bytes))
         except IsothermError as error:
             reasons.append(f"image {place}: {error}")
     if reasons:
@@ -139,11 +154,9 @@ def _pictures(
     return tuple(found)
 
 
-def _picture(name: str, kind: str, image: str, most_bytes: int) -> Picture:
+def _encoded(name: str, kind: str, image: str, most_bytes: int) -> Encoded:
     image_type = image_type_of(kind)
-    return Picture(
-        f"{check_name('image (image_name)', name)}.{image_type}", decoded(image, image_type, most_bytes=most_bytes)
-    )
+    return Encoded(f"{check_name('image (image_name)', name)}.{image_type}", image_type, image, most_bytes)
 
 
 def _object(body: object) -> Mapping[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
@@ -45,7 +45,7 @@ def predict(
     service: Service,
     actor: Actor,
     site_id: str,
-    uploads: Iterable[Upload],
+    uploads: Iterable[Upload | LateUpload],
     *,
     min_confidence: float | None = None,
     model_id: str | None = None,
@@ -82,6 +82,14 @@ def predict(
 
 
 @dataclass(frozen=True)
+class LateUpload:
+    """A file whose bytes are made when its turn comes, while others are decoded; ``data`` may raise IsothermError."""
+
+    name: str
+    data: Callable[[], bytes]
+
+
+@dataclass(frozen=True)
 class _Seen:
     """What the model takes of a file's picture, or why there is none."""
 
@@ -90,11 +98,11 @@ class _Seen:
     problem: IsothermError | None = None
 
 
-def _seen(service: Service, actor: Actor, active: Active, settings: SiteSettings, upload: Upload) -> _Seen:
+def _seen(service: Service, actor: Actor, active: Active, settings: SiteSettings, upload: Upload | LateUpload) -> _Seen:
     """Read a file and prepare its picture, while other threads wait for other files to be decoded."""
     name = file_name(upload.name)
     try:
-        data = bytes_of(service, actor, upload)
+        data = upload.data() if isinstance(upload, LateUpload) else bytes_of(service, actor, upload)
         picture = service.examinations.picture(data, name, examination_settings(settings))
     except IsothermError as error:
         return _Seen(name, problem=error)

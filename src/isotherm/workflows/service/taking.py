@@ -141,7 +141,7 @@ def check_split(split: str) -> str:
     return split
 
 
-def each_of(service: Service, function: Callable[[Upload], R], uploads: Iterable[Upload]) -> Iterator[R]:
+def each_of(service: Service, function: Callable[[T], R], uploads: Iterable[T]) -> Iterator[R]:
     """Give what a function makes of each upload, in order, some at a time; raises TooLargeError beyond the limit.
 
     Parameters
