@@ -122,9 +122,9 @@ def test_a_bmp_with_numbers_that_are_no_temperatures_stays_a_picture(file: Testo
 def test_a_testo_file_of_heads_alone_takes_no_time() -> None:
     heads = struct.pack("<4I", 28, 12, 4000, 3000) * 10_000
     data = encoded(np.zeros((4, 4, 3), np.uint8), "BMP") + heads + bytes(48_000_000)
-    start = time.perf_counter()
+    start = time.process_time()
     assert not FORMATS.get("testo").recognises(data)
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3
 
 
 # --- HIKMICRO, Hikvision
@@ -362,9 +362,9 @@ def test_bosch_pixels_run_on_in_the_next_segment_where_the_first_is_full() -> No
 
 def test_a_bosch_file_of_many_empty_segments_takes_no_time() -> None:
     data = b"\xff\xd8" + segment(0xEF, BoschFile().payload()[:40]) + segment(0xEF, b"") * 40_000
-    start = time.perf_counter()
+    start = time.process_time()
     assert FORMATS.get("bosch").recognises(data)
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3
 
 
 def test_bosch_damage_is_told() -> None:

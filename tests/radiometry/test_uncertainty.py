@@ -161,11 +161,11 @@ def test_the_uncertainty_of_a_pixel_is_cheap_and_sums_what_the_parts_are() -> No
     parts = [effect(item.name, 84, where) for item in shifts(CALIBRATION, where)]
     factor = amplification(CALIBRATION, where, float(picture.counts[3, 2]))
     assert found == pytest.approx(math.hypot(*parts, 2 / math.sqrt(3) * factor, 0.05 * factor), rel=1e-3)
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(20):
         standard_uncertainty_k(picture, (2, 3))
     # Measured 0.5 ms without the checks of shapes that the tests add.
-    assert (time.perf_counter() - start) / 20 < 0.05
+    assert (time.process_time() - start) / 20 < 0.05
 
 
 def test_final_temperatures_have_the_cameras_uncertainty_alone() -> None:

@@ -45,6 +45,18 @@ def forget_one(setup: str, items: Sequence[str]) -> list[str]:
     return list(items[1:])
 
 
+def meet(setup: str, items: Sequence[str]) -> list[str]:
+    """Say whether another process is at work at the same time: both leave a file and wait for that of the other."""
+    folder = Path(json.loads(setup)["folder"])
+    folder.joinpath(items[0]).touch()
+    until = time.monotonic() + 60
+    while len(list(folder.iterdir())) < 2:
+        if time.monotonic() > until:
+            return ["waited in vain"]
+        time.sleep(0.02)
+    return ["met"]
+
+
 def judge(setup: str, items: Sequence[str]) -> list[str]:
     raise DataError("nothing to judge")
 

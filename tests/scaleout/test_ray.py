@@ -48,7 +48,7 @@ def test_where_nobody_listens_that_is_said_at_once() -> None:
     began = time.monotonic()
     with pytest.raises(UnreachableError, match=r"no Ray answers at ray://127.0.0.1:\d+ .*refused.*port 10001"):
         open_executor(f"ray://127.0.0.1:{free_port()}")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
 
 
 def test_a_node_with_another_version_is_told_in_one_line() -> None:
