@@ -188,7 +188,7 @@ def test_a_real_picture_has_its_photo_beside_it(data: Path, tmp_path: Path) -> N
     inspect(data / "camera_files/thermal_parser/FLIR_T640.jpg", tmp_path / "run")
 
     shown = page(tmp_path / "run", language="de")
-    assert "Foto (Bild-in-Bild-Eintrag)" in shown
+    assert "Foto (Bild-in-Bild-Daten der Datei)" in shown
     assert "Wärmebild: 25,4 … 97,7 °C" in shown
     assert np.isclose(read_inspection(tmp_path / "run").inspection.results[0].temperatures.max_c, 97.7, atol=0.05)  # type: ignore[union-attr]
 

@@ -26,7 +26,14 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from isotherm.reports.document.content import Document, Figure
-from isotherm.reports.document.layout import Rendered, Template, TemplateError, check_built_in, template_text
+from isotherm.reports.document.layout import (
+    Rendered,
+    Template,
+    TemplateError,
+    check_built_in,
+    template_text,
+    units_kept,
+)
 from isotherm.reports.document.plain_document import plain
 from isotherm.reports.pages import joined, script_policy, style
 
@@ -49,7 +56,7 @@ class HtmlLayout:
     def render(self, document: Document, template: Template) -> Rendered:
         """Return the page; names and texts of strangers are escaped by the template engine."""
         values = {
-            "report": plain(document, _figure),
+            "report": plain(document, _figure, units_kept),
             "style": _style(),
             "script": Markup(live_script()),  # noqa: S704 (our own files, no user's text)
             "policy": policy(),
