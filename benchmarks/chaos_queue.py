@@ -191,7 +191,7 @@ class Driver:
     def load(self) -> None:
         """Keep some jobs waiting."""
         with self.database.read() as session:
-            waiting = sum(count for (_, state), count in queue.counts(session).items() if state in queue.ACTIVE)
+            waiting = sum(queue.active_counts(session).values())
         for _ in range(max(0, WAITING - waiting)):
             kind = self.rng.choice(["tally", "tally", "whole"])
             asked = {"kind": kind, "site": self.rng.randrange(SITES), "items": self.rng.randint(3, 20)}
@@ -227,7 +227,7 @@ class Driver:
         deadline = time.monotonic() + DRAIN_S
         while time.monotonic() < deadline:
             with self.database.read() as session:
-                if not any(state in queue.ACTIVE for _, state in queue.counts(session)):
+                if not queue.active_counts(session):
                     break
             time.sleep(0.2)
         else:
