@@ -101,6 +101,8 @@ def test_facts_are_those_of_the_result() -> None:
         "numbers": picture_numbers(read_bytes(FLIR).values()),
         "position": [place.latitude_deg, place.longitude_deg],
         "tags": [],
+        "letters": {},
+        "texts": [],
     }
     assert json.loads(json.dumps(found.facts)) == found.facts
 
