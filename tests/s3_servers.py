@@ -89,6 +89,25 @@ def moto_server(**environment: str) -> Iterator[S3Server]:
         yield S3Server(f"http://127.0.0.1:{port}")
 
 
+_READING = """{"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Action": ["s3:ListBucket", "s3:GetObject"], "Resource": "*"}]}"""
+
+
+@contextmanager
+def read_only_server(bucket: str, objects: Mapping[str, bytes]) -> Iterator[S3Server]:
+    """Start moto with a bucket, and give the server as a user sees it who may read only."""
+    # Rights are checked after this many requests, which prepare it all.
+    with moto_server(INITIAL_NO_AUTH_ACTION_COUNT=str(4 + len(objects))) as server:
+        s3, iam = server.client(), server.client("iam")
+        s3.create_bucket(Bucket=bucket)
+        for name, data in objects.items():
+            s3.put_object(Bucket=bucket, Key=name, Body=data)
+        iam.create_user(UserName="reader")
+        iam.put_user_policy(UserName="reader", PolicyName="read", PolicyDocument=_READING)
+        made = iam.create_access_key(UserName="reader")["AccessKey"]
+        yield S3Server(server.address, made["AccessKeyId"], made["SecretAccessKey"])
+
+
 @contextmanager
 def juicefs_server(folder: Path) -> Iterator[S3Server]:
     """Start the gateway of JuiceFS over an empty folder; skips the test where the program is not installed."""

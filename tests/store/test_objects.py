@@ -24,7 +24,7 @@ from isotherm.core.errors import (
     UsageError,
 )
 from isotherm.store.objects import LocalObjects, Objects, is_remote, open_objects
-from s3_servers import Bucket, S3Server, moto_server
+from s3_servers import Bucket, S3Server, read_only_server
 
 AWS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_SKIP_SIGNATURE")
 ODD = "a b/c#d%20e+ü日?.png"
@@ -235,21 +235,11 @@ def test_a_name_that_cannot_be_used_is_told(moto: S3Server, monkeypatch: pytest.
         list(open_objects(bucket.url).entries())
 
 
-READ_ONLY = """{"Version": "2012-10-17", "Statement": [
-    {"Effect": "Allow", "Action": ["s3:ListBucket", "s3:GetObject"], "Resource": "*"}]}"""
-
-
 @pytest.fixture
 def read_only() -> Iterator[tuple[S3Server, str]]:
-    """Give a server that lets its user read only, and a bucket of it; rights are checked after five requests."""
-    with moto_server(INITIAL_NO_AUTH_ACTION_COUNT="5") as server:
-        s3, iam = server.client(), server.client("iam")
-        s3.create_bucket(Bucket="forbidden")
-        s3.put_object(Bucket="forbidden", Key="x", Body=b"1")
-        iam.create_user(UserName="reader")
-        iam.put_user_policy(UserName="reader", PolicyName="read", PolicyDocument=READ_ONLY)
-        made = iam.create_access_key(UserName="reader")["AccessKey"]
-        yield S3Server(server.address, made["AccessKeyId"], made["SecretAccessKey"]), "s3://forbidden"
+    """Give a server that lets its user read only, and a bucket of it."""
+    with read_only_server("forbidden", {"x": b"1"}) as reader:
+        yield reader, "s3://forbidden"
 
 
 def test_a_bucket_that_forbids_writing(read_only: tuple[S3Server, str], monkeypatch: pytest.MonkeyPatch) -> None:

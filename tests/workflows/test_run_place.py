@@ -30,7 +30,7 @@ from isotherm.workflows.run_folder import JOURNAL, LEDGER
 from isotherm.workflows.run_place import RunPlace, open_place, state_folder
 from isotherm.workflows.scaled import RunFile, ScaleSettings
 from isotherm.workflows.scaled_inspect import inspect_in_chunks
-from s3_servers import Bucket, S3Server, moto_server
+from s3_servers import Bucket, S3Server, read_only_server
 from small_pictures import write
 
 HERE = ScaleSettings(executor="in-process", chunk=2)
@@ -327,20 +327,9 @@ def test_the_same_address_on_another_server_is_another_run(
     assert (place.local(LEDGER), place.known_as) != before
 
 
-READ_ONLY = """{"Version": "2012-10-17", "Statement": [
-    {"Effect": "Allow", "Action": ["s3:ListBucket", "s3:GetObject"], "Resource": "*"}]}"""
-
-
 @pytest.fixture
 def read_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Give a bucket that forbids writing; rights are checked after four requests."""
-    with moto_server(INITIAL_NO_AUTH_ACTION_COUNT="4") as server:
-        s3, iam = server.client(), server.client("iam")
-        s3.create_bucket(Bucket="forbidden")
-        iam.create_user(UserName="reader")
-        iam.put_user_policy(UserName="reader", PolicyName="read", PolicyDocument=READ_ONLY)
-        made = iam.create_access_key(UserName="reader")["AccessKey"]
-        reader = S3Server(server.address, made["AccessKeyId"], made["SecretAccessKey"])
+    with read_only_server("forbidden", {}) as reader:
         for name, value in reader.environment().items():
             monkeypatch.setenv(name, value)
         yield "s3://forbidden/out"
