@@ -151,7 +151,7 @@ def test_what_is_normal_is_learnt_and_what_is_not_is_marked(here: Watched, tmp_p
     heatmap.uncheck()
     accessible(page)
     page = inspect(here, site, write(tmp_path, "plain", range(9, 10)))
-    expect(page.get_by_text("As usual")).to_be_visible()
+    expect(page.get_by_text("As usual score")).to_be_visible()
     here.open(f"/images?site={site}&score=anomalous")
     expect(page.locator("li.tile")).to_have_count(1)
 

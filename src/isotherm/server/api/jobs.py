@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from isotherm.core.config import from_mapping
-from isotherm.server.api.answers import CREATE, PathId, problems
+from isotherm.server.api.answers import CREATE, STORED, PathId, problems
 from isotherm.server.events import LONGEST_WAIT_S, check_room, events, finished, job_out, streams_of, version_in
 from isotherm.server.idempotency import OnceRoute, documented
 from isotherm.server.paging import PageAsked
@@ -75,7 +75,7 @@ def _starts(routes: APIRouter, service: Service) -> None:
         "/sites/{site_id}/import",
         response_model=JobOut,
         status_code=202,
-        responses=STARTED,
+        responses={**STARTED, **STORED},
         dependencies=[Depends(documented)],
         summary="Take many images in whose contents have been sent before",
     )
