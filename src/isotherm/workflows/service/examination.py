@@ -25,7 +25,6 @@ from isotherm.core.regions import Mask, Values
 from isotherm.core.spans import span
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats import FORMATS, dji_library, dji_program, read_bytes
-from isotherm.formats.lettering import can_read_print
 from isotherm.formats.overlays import OverlayModel, find
 from isotherm.formats.reader import MAX_FILE_BYTES
 from isotherm.formats.tags import letters_of, tags_of
@@ -56,8 +55,6 @@ _MODULE = "isotherm.workflows.service.examination"
 _RESULT = "result"
 _LONGEST_TEXT = 2000
 R = TypeVar("R")
-PRINT_READER_BYTES = 640 << 20
-"""Address space that the reader of print takes once it is in use (measured: 480 to 600 MiB), and keeps."""
 REPORT_PLANE_PX = 320
 """Longest side of the temperatures that a report carries."""
 
@@ -329,11 +326,6 @@ def warm_up() -> None:
 _SMALL_CSV = "\n".join(",".join(f"{20 + (x == y == 9) * 40}.5" for x in range(16)) for y in range(16)).encode()
 
 
-def _with_print_reader(limits: Limits) -> Limits:
-    """Return the limits of children that may have to hold the networks that read print, beside a picture."""
-    return replace(limits, memory_bytes=limits.memory_bytes + PRINT_READER_BYTES) if can_read_print() else limits
-
-
 def _with_dji_reader(limits: Limits) -> tuple[Limits, dict[str, str]]:
     """Return the limits of children, and the variables that name the reader of DJI's files on this machine."""
     found = {dji_library.VARIABLE: dji_library.find(), dji_program.VARIABLE: dji_program.find()}
@@ -372,7 +364,7 @@ class Examinations:
         self._watch = watch or Watch()
         self.pool: LimitedPool | None = None
         if children:
-            allowed, environment = _with_dji_reader(_with_print_reader(limits or Limits()))
+            allowed, environment = _with_dji_reader(limits or Limits())
             self.pool = LimitedPool(
                 f"{_MODULE}:examine_in_child",
                 warm_up=f"{_MODULE}:warm_up",

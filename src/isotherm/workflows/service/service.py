@@ -61,8 +61,8 @@ class Limits:
     takers
         Calls that take in or judge files at one time; more are told to come again.
     children, memory_bytes, decode_s
-        Processes that decode files (0: none, this one decodes, as tests do); what each may use of memory, and of time
-        for one file [s].
+        Processes that decode files (0: none, this one decodes, as tests do); what each may use of memory (more where
+        print can be read), and of time for one file [s].
     models
         Models kept in memory.
     """
@@ -208,11 +208,14 @@ class _Threads(ThreadPoolExecutor):
 
 
 def _examinations(limits: Limits, watch: Watch) -> Examinations:
+    from isotherm.formats.lettering import ENGINE_BYTES, can_read_print
     from isotherm.workflows.service.examination import Examinations
 
+    # A child that reads print keeps the networks for it beside each picture.
+    print_reader = ENGINE_BYTES if can_read_print() else 0
     # Nice, so that pages are answered while all children decode.
     child = ChildLimits(
-        memory_bytes=limits.memory_bytes,
+        memory_bytes=limits.memory_bytes + print_reader,
         timeout_s=limits.decode_s,
         input_bytes=limits.file_bytes,
         nice=CHILD_NICE,
