@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
+
+# OpenVINO tells its maker of each import, unless this module is missing: None makes it so.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 # Name -> module, imported at first use, so that `import isotherm` stays light.
 _PUBLIC = {
