@@ -31,3 +31,33 @@ def test_freed_arrays_are_used_again() -> None:
         return int(run.stdout)
 
     assert faults("keep") < faults("as usual") / 10
+
+
+THREADS = """
+import sys, threading
+from ctypes import CDLL, c_void_p, c_size_t
+from isotherm.core.memory import share_heaps
+if sys.argv[1] == "share":
+    share_heaps()
+malloc = CDLL(None).malloc
+malloc.restype, malloc.argtypes = c_void_p, [c_size_t]
+together, heaps = threading.Barrier(12), set()
+def use():
+    # A heap of a thread starts at a multiple of 64 MiB; all threads live until each has its own.
+    heaps.add(malloc(1000) >> 26)
+    together.wait()
+threads = [threading.Thread(target=use) for _ in range(12)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(len(heaps))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="speaks to glibc")
+def test_threads_share_two_heaps() -> None:
+    def heaps(how: str) -> int:
+        run = subprocess.run([sys.executable, "-c", THREADS, how], capture_output=True, text=True, check=True)
+        return int(run.stdout)
+
+    assert heaps("as usual") > 2
+    assert heaps("share") <= 2

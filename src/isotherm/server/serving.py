@@ -15,6 +15,7 @@ from typing import Any
 import uvicorn
 
 from isotherm.core.errors import IsothermError, OutputError, UsageError
+from isotherm.core.memory import share_heaps
 from isotherm.jobs.traces import tracing
 from isotherm.server.app import create_app, warm_up
 from isotherm.server.logs import log_to, stop_logging
@@ -94,6 +95,7 @@ def serve(options: ServeOptions, announce: Callable[[Listening], None]) -> None:
     """
     # Threads that take uploads in hold Python's lock; the loop that answers for health gets it sooner so.
     sys.setswitchinterval(SWITCH_S)
+    share_heaps()
     with ExitStack() as stack:
         handle = stack.enter_context(_bound(options))
         service = stack.enter_context(_opened(options))
