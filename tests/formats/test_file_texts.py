@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from isotherm.cli.main import main
 from isotherm.core.capture import Annotation
-from isotherm.formats import read, read_bytes
+from isotherm.formats import file_texts, read, read_bytes
 from isotherm.formats.cursor import Cursor
 from isotherm.formats.exif import EXIF_IFD
 from isotherm.formats.fff import block, read_container
@@ -210,3 +210,14 @@ def test_the_lines_of_a_real_flir_record_of_texts(data: Path) -> None:
     names = ("extOptTemp", "extOptTransm", "emissivity", "ambTemp", "objectDistance", "relHum", "atmTemp")
     wanted = [(str(number), "param", f".basicImgData.objectParams.{name}") for number, name in enumerate(names)]
     assert lines == wanted
+
+
+def test_of_a_hundred_thousand_comments_only_the_first_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[str] = []
+    line = file_texts._line
+    monkeypatch.setattr(file_texts, "_line", lambda text: looked_at.append(text) or line(text))
+
+    texts = texts_of_file(jpeg_with(segment(0xFE, b"a") * 100_000), b"")
+
+    assert texts == (Annotation("JPEG comment", "a"),)
+    assert len(looked_at) <= 2 * (MOST + 1)

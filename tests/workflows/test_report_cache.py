@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -72,6 +73,24 @@ def test_a_sidecar_that_comes_or_changes_is_drawn(here: Path, drawn: list[str]) 
     assert drawn[2:] == ["joint1.csv"] * 2
 
 
+def test_a_sidecar_that_changes_while_its_picture_is_drawn_is_seen_by_the_next_report(
+    here: Path, drawn: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = drawing.draw
+
+    def edited_meanwhile(pictured: drawing.Pictured, **chosen: object) -> drawing.Drawn:
+        site = {"isotherm_sidecar": 1, "scene": {"emissivity": 0.5}}
+        (here / "pictures" / "site.isotherm.json").write_text(json.dumps(site))
+        return draw(pictured, **chosen)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(drawing, "draw", edited_meanwhile)
+        page(here)
+    page(here)
+
+    assert drawn[2:] == drawn[:1]
+
+
 def test_a_picture_that_has_changed_is_not_shown_from_what_was_kept(here: Path) -> None:
     assert page(here).count(b'<figure class="live"') == 2
     (here / "pictures" / "joint0.csv").write_bytes(csv("joint", 9))
@@ -81,7 +100,7 @@ def test_a_picture_that_has_changed_is_not_shown_from_what_was_kept(here: Path) 
     assert b"the file has changed since the inspection" in changed
 
 
-@pytest.mark.parametrize("damage", [b"", b"nonsense", b"\n{}", b"\xff" * 100])
+@pytest.mark.parametrize("damage", [b"", b"nonsense", b"\n{}", b"\xff" * 100, b"[" * 100_000])
 def test_damaged_pictures_are_drawn_again(here: Path, drawn: list[str], damage: bytes) -> None:
     first = page(here)
     kept = sorted((here / "run" / FOLDER).iterdir())
@@ -98,6 +117,17 @@ def test_a_folder_that_cannot_be_written_costs_nothing_but_time(here: Path, draw
     (here / "run" / FOLDER).write_text("a file in its place")
 
     assert page(here) == page(here)
+    assert len(drawn) == 4
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_a_pipe_in_the_place_of_what_was_kept_is_not_waited_for(here: Path, drawn: list[str]) -> None:
+    page(here)
+    for kept in (here / "run" / FOLDER).iterdir():
+        kept.unlink()
+        os.mkfifo(kept)
+    page(here)
+
     assert len(drawn) == 4
 
 

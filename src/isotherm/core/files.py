@@ -23,6 +23,12 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file in hexadecimal; it is not in memory as a whole. Raises OSError."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def npz_of(arrays: Mapping[str, np.ndarray], *, deflated: bool = True) -> bytes:
     """Return arrays as a NumPy archive by name; one that is not deflated can be mapped where it lies."""
     stream = io.BytesIO()

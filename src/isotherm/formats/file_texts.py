@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from html import unescape
+from itertools import islice
 
 from isotherm.core.capture import Annotation
 from isotherm.formats import jpeg
@@ -40,7 +41,8 @@ def texts_of_file(data: bytes, exif_block: bytes) -> tuple[Annotation, ...]:
     exif_block
         Its EXIF (TIFF structure); empty where it has none.
     """
-    return kept([*_of_exif(exif_block), *_of_segments(data)])
+    # A file can hold a hundred million comments of one letter.
+    return kept([*_of_exif(exif_block), *islice(_of_segments(data), MOST)])
 
 
 def texts_of_flir_record(record: Cursor) -> tuple[Annotation, ...]:

@@ -66,8 +66,8 @@ def lettering(picture: Colours, *, threads: int = -1, upside_down: bool = False)
     MissingExtraError
         No OCR engine is installed.
     """
-    reader = engine(threads)
     with _ENGINE_LOCK:
+        reader = engine(threads)
         # Its detector takes the channels as OpenCV has them.
         found = reader(np.ascontiguousarray(picture[..., ::-1]), use_cls=upside_down)
     if found.txts is None or found.boxes is None:

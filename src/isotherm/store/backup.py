@@ -7,7 +7,6 @@ SQLite whatever the database is, so that a backup also moves a server from SQLit
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ from sqlalchemy import select
 
 from isotherm import __version__
 from isotherm.core.errors import DataError, NotFoundError, OutputError
-from isotherm.core.files import make_folder, write_whole
+from isotherm.core.files import make_folder, sha256_of, write_whole
 from isotherm.core.progress import Progress, silent
 from isotherm.store import audit
 from isotherm.store.blob_rows import referred
@@ -147,12 +146,6 @@ def _manifest(contents: Contents, database: Path, flaws: list[Flaw]) -> Manifest
         files=len(kept),
         bytes=sum(kept),
     )
-
-
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file in hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from isotherm.core.errors import DataError
-from isotherm.core.files import make_folder
+from isotherm.core.files import make_folder, sha256_of
 from isotherm.core.progress import Progress, silent
 from isotherm.store.backup import (
     Contents,
@@ -17,7 +17,6 @@ from isotherm.store.backup import (
     copy_files,
     demand_empty,
     read_manifest,
-    sha256_of,
 )
 from isotherm.store.blobs import Blobs
 from isotherm.store.copying import copy_rows, settle

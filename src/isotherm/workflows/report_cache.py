@@ -14,7 +14,7 @@ from pathlib import Path
 
 import isotherm
 from isotherm.core.errors import OutputError
-from isotherm.core.files import make_folder, sha256, write_whole
+from isotherm.core.files import make_folder, sha256, sha256_of, write_whole
 from isotherm.core.findings import ImageResult
 from isotherm.reports.document.pictures import BOX, QUALITY, Drawn, packed, unpacked
 from isotherm.reports.plain import dumps
@@ -46,29 +46,52 @@ class DrawnCache:
     look: str
     kind: str
 
-    def get(self, result: ImageResult, path: Path) -> Drawn | None:
-        """Return what was drawn of a picture, None where nothing was, or of other bytes."""
+    def of(self, result: ImageResult, path: Path) -> KeptDrawing | None:
+        """Return where the drawing of a picture is kept; None where the picture cannot be read."""
+        name = f"{self.kind}-{sha256(result.image.encode('utf-8', 'surrogatepass'))[:32]}.json"
         try:
-            kept = self._file(result).read_bytes() if self._file(result).stat().st_size <= MOST_BYTES else b""
-            key, _, drawn = kept.partition(b"\n")
-            return unpacked(drawn) if key and key == self._key(result, path) else None
-        except (OSError, ValueError, KeyError, TypeError):
+            return KeptDrawing(self.folder / name, self._key(result, path))
+        except OSError:
             return None
-
-    def put(self, result: ImageResult, path: Path, drawn: Drawn) -> None:
-        """Keep what was drawn of a picture."""
-        with suppress(OSError, OutputError):
-            make_folder(self.folder)
-            write_whole(self._file(result), self._key(result, path) + b"\n" + packed(drawn))
-
-    def _file(self, result: ImageResult) -> Path:
-        return self.folder / f"{self.kind}-{sha256(result.image.encode('utf-8', 'surrogatepass'))[:32]}.json"
 
     def _key(self, result: ImageResult, path: Path) -> bytes:
         """Return what a drawing depends on; raises OSError where the picture cannot be read."""
         outlines = [(finding.kind, finding.region.contour, finding.region.peak) for finding in result.findings]
-        parts = (isotherm.__version__, DRAWING, BOX, QUALITY, self.look, outlines, list(_contents(path)))
+        made_by = (isotherm.__version__, DRAWING, BOX, QUALITY, self.look)
+        parts = (*made_by, result.digest, outlines, list(_contents(path)))
         return sha256(dumps(parts).encode("utf-8", "surrogatepass")).encode()
+
+
+@dataclass(frozen=True)
+class KeptDrawing:
+    """The file of one drawing.
+
+    Parameters
+    ----------
+    file
+        It need not be there.
+    key
+        What the drawing depends on, as it was before the picture was read: a change while it is drawn counts.
+    """
+
+    file: Path
+    key: bytes
+
+    def get(self) -> Drawn | None:
+        """Return what was drawn, None where nothing was, or of other bytes."""
+        try:
+            if not self.file.is_file() or self.file.stat().st_size > MOST_BYTES:
+                return None
+            key, _, drawn = self.file.read_bytes().partition(b"\n")
+            return unpacked(drawn) if key == self.key else None
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return None
+
+    def put(self, drawn: Drawn) -> None:
+        """Keep what was drawn."""
+        with suppress(OSError, OutputError):
+            make_folder(self.file.parent)
+            write_whole(self.file, self.key + b"\n" + packed(drawn))
 
 
 def look_of(**chosen: object) -> str:
@@ -78,7 +101,7 @@ def look_of(**chosen: object) -> str:
 
 def _contents(path: Path) -> Iterator[tuple[str, str]]:
     """Yield the names and digests of a picture, and of what lies beside it and may change how it is drawn."""
-    yield path.name, sha256(path.read_bytes())
+    yield path.name, sha256_of(path)
     for beside in (path.with_name(SITE), sidecar_path(path), *partners(path)):
         with suppress(FileNotFoundError):
-            yield beside.name, sha256(beside.read_bytes())
+            yield beside.name, sha256_of(beside)

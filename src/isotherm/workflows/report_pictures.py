@@ -22,7 +22,7 @@ from isotherm.reports.document.wording import Wording, wording
 from isotherm.reports.pictures import for_page
 from isotherm.workflows.reading import Input, Outcome, read_inputs
 from isotherm.workflows.remote_inputs import is_remote
-from isotherm.workflows.report_cache import FOLDER, DrawnCache, look_of
+from isotherm.workflows.report_cache import FOLDER, DrawnCache, KeptDrawing, look_of
 from isotherm.workflows.run_place import FolderPlace, RunPlace
 from isotherm.workflows.visual import photo_of
 
@@ -126,8 +126,8 @@ class _Drawing:
 
     def drawn(self, result: ImageResult) -> tuple[Drawn | None, str]:
         """Return a picture, or None and why it is not shown."""
-        path = self._kept_path(result)
-        if self.cache is not None and path is not None and (kept := self.cache.get(result, path)):
+        place = self._place(result)
+        if place is not None and (kept := place.get()):
             return kept, ""
         outcome = self.source.read(result.image)
         if outcome.thermogram is None:
@@ -135,14 +135,16 @@ class _Drawing:
         if result.digest and outcome.thermogram.digest != result.digest:
             return None, "the file has changed since the inspection"
         drawn = self._draw(result, outcome.thermogram, outcome.path)
-        if self.cache is not None and path is not None:
-            self.cache.put(result, path, drawn)
+        if place is not None:
+            place.put(drawn)
         return drawn, ""
 
-    def _kept_path(self, result: ImageResult) -> Path | None:
-        """Return the file of a picture whose drawing may be kept; a bucket's and an unknown one's is not."""
+    def _place(self, result: ImageResult) -> KeptDrawing | None:
+        """Return where a picture's drawing may be kept; that of a bucket's and of an unknown one is not."""
         item = self.source.input(result.image)
-        return None if item.error or is_remote(item.path) or not result.digest else item.path
+        if self.cache is None or item.error or is_remote(item.path) or not result.digest:
+            return None
+        return self.cache.of(result, item.path)
 
     def _draw(self, result: ImageResult, thermogram: Thermogram, path: Path) -> Drawn:
         try:
