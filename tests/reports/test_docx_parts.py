@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import io
 import zipfile
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import docx
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isotherm.reports.document import LAYOUTS
 from isotherm.reports.document.building import DocumentSettings, build_document
-from isotherm.reports.document.docx_parts import NAMESPACE, column_widths, facts_widths, text_width
+from isotherm.reports.document.content import Figure, ReportSection
+from isotherm.reports.document.docx_parts import DRAWING, NAMESPACE, column_widths, facts_widths, text_width
 from isotherm.reports.document.layout import Template
+from isotherm.reports.png import encode_png
 from isotherm.testing.reports import sample_reports
 
 W = f"{{{NAMESPACE}}}"
@@ -111,3 +116,23 @@ def test_every_cell_ends_with_a_paragraph() -> None:
     for name in ("hotspots", "a model", "nothing"):
         for cell in opened(name=name).element.body.iter(f"{W}tc"):
             assert cell[-1].tag == f"{W}p"
+
+
+def with_pictures(template: Template | None = None) -> bytes:
+    """Return a report with three trends, two of which look the same."""
+    document = build_document(sample_reports()["nothing"].inspection, DocumentSettings())
+    pictures = [encode_png(np.full((4, 4), grey, np.uint8)) for grey in (1, 2, 1)]
+    section = ReportSection("Trend", (), tuple(Figure(picture, "png", "a trend") for picture in pictures))
+    return LAYOUTS.get("docx").render(replace(document, sections=(section,)), template or Template()).data
+
+
+def test_an_earlier_report_as_template_keeps_its_pictures_and_no_number_is_given_twice(tmp_path: Path) -> None:
+    # Word calls a document damaged that holds two files of one name.
+    (tmp_path / "earlier.docx").write_bytes(with_pictures())
+    data = with_pictures(Template(path=tmp_path / "earlier.docx"))
+
+    with zipfile.ZipFile(io.BytesIO(data)) as files:
+        names = [name for name in files.namelist() if "media" in name]
+    assert len(names) == len(set(names)) == 4
+    shapes = [shape.get("id") for shape in docx.Document(io.BytesIO(data)).element.body.iter(f"{{{DRAWING}}}docPr")]
+    assert len(shapes) == len(set(shapes)) == 6

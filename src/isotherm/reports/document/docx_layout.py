@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from isotherm.reports.document.docx_parts import (
     add,
     field_run,
     gap,
+    highest_shape,
     paragraph,
     run,
     set_language,
@@ -51,8 +53,6 @@ CELL_GAP_MM = 2.0
 """What keeps things apart that stand side by side."""
 COVER_PT = 100.0
 """Space above the title."""
-FIRST_SHAPE = 10_000
-"""Numbers of pictures begin above those of a template."""
 STYLES = {
     "Normal": (9.0, 0.0, 3.0),
     "Title": (24.0, 6.0, 10.0),
@@ -178,6 +178,9 @@ class _Writer:
         self.left_out = False
         self.styles: dict[str, str] = {}
         self.links: dict[str, tuple[str, Any]] = {}
+        # A template may be an earlier report, and hold pictures.
+        self.parts = {str(part.partname) for part in target.part.package.iter_parts()}
+        self.shapes = count(highest_shape(target) + 1)
         self.end = target.element.body.get_or_add_sectPr()
         self.cell: Any = None
         self.points = POINTS
@@ -435,7 +438,7 @@ class _Writer:
         width, height = image.scaled_dimensions(Mm(width_mm), None)
         if height > Mm(height_mm):
             width, height = round(width * Mm(height_mm) / height), Mm(height_mm)
-        inline = CT_Inline.new_pic_inline(FIRST_SHAPE + len(self.links), link, image.filename, width, height)
+        inline = CT_Inline.new_pic_inline(next(self.shapes), link, image.filename, width, height)
         inline.docPr.set("descr", shown_text(figure.alt))
         for side in ("distT", "distB", "distL", "distR"):
             inline.set(side, "0")
@@ -454,7 +457,10 @@ class _Writer:
         digest = sha256(figure.data)
         if digest not in self.links:
             image = Image.from_blob(figure.data)
-            part = ImagePart.from_image(image, PackURI(f"/word/media/isotherm{len(self.links) + 1}.{figure.kind}"))
+            names = (f"/word/media/isotherm{number}.{figure.kind}" for number in count(len(self.links) + 1))
+            name = next(name for name in names if name not in self.parts)
+            self.parts.add(name)
+            part = ImagePart.from_image(image, PackURI(name))
             self.links[digest] = self.target.part.relate_to(part, RELATIONSHIP_TYPE.IMAGE), image
         return self.links[digest]
 

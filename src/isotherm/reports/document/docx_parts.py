@@ -13,6 +13,7 @@ from typing import Any
 from isotherm.reports.document.layout import shown_text, units_kept
 
 NAMESPACE = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+DRAWING = "http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing"
 QUIET, LINE, MARK = "5D6672", "D5DAE0", "FFF0DB"
 LANGUAGE_TAGS = {"en": "en-GB", "de": "de-DE", "es": "es-ES", "pt": "pt-PT", "zh": "en-GB"}
 """What proofreading and screen readers go by; Chinese letters have a tag of their own beside it."""
@@ -232,6 +233,12 @@ def field_run(instruction: str, shown: str) -> Any:
     made.set(f"{{{NAMESPACE}}}instr", instruction)
     made.append(run(shown, quiet=True))
     return made
+
+
+def highest_shape(target: Any) -> int:
+    """Return the highest number of a picture or drawing in a document; none may bear the number of another."""
+    numbers = (shape.get("id", "") for shape in target.element.body.iter(f"{{{DRAWING}}}docPr"))
+    return max((int(number) for number in numbers if number.isdecimal()), default=0)
 
 
 def set_language(target: Any, language: str) -> None:
