@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ class S3Server:
             "no_proxy": "127.0.0.1",
         }
 
+    # Making one takes a tenth of a second and more.
+    @cache
     def client(self, kind: str = "s3") -> Any:
         """Return a client of another make, to prepare and to look."""
         import boto3

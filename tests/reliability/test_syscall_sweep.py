@@ -141,7 +141,7 @@ def entered(folder: Path, outcome: Outcome) -> None:
     assert outcome.error or outcome.value == 6
     book = Ledger.open(f"sqlite:///{folder / 'ledger.db'}")
     try:
-        if book.known("run"):
+        if book.plan_of("run"):
             with book._database.read() as session:
                 rows = dict(session.execute(select(CHUNKS.c.number, CHUNKS.c.count)).all())
             assert rows == dict.fromkeys(range(len(rows)), 2)

@@ -17,7 +17,15 @@ from isotherm.core.scene import SceneEdit, Source
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats import ReadHints, read_bytes
 from isotherm.workflows import reading
-from isotherm.workflows.reading import exit_status, list_images, list_inputs, natural_key, read_inputs, read_many
+from isotherm.workflows.reading import (
+    exit_status,
+    in_order,
+    list_images,
+    list_inputs,
+    natural_key,
+    read_inputs,
+    read_many,
+)
 from thermal_files import FlirFile, encoded
 
 PNG = encoded(np.zeros((4, 5), np.uint8), "PNG")
@@ -51,6 +59,11 @@ def test_nothing_to_list_is_an_error(tmp_path: Path) -> None:
 def test_natural_order_is_an_order(names: list[str]) -> None:
     assert sorted(sorted(names, key=natural_key, reverse=True), key=natural_key) == sorted(names, key=natural_key)
     assert natural_key("a10") > natural_key("a9")
+
+
+def test_names_that_differ_in_case_alone_have_one_order() -> None:
+    paths = [Path("x", name) for name in ("b.jpg", "A.jpg", "a.jpg")]
+    assert in_order(paths, Path("x")) == in_order(reversed(paths), Path("x")) == [paths[1], paths[2], paths[0]]
 
 
 def test_natural_order_counts_numbers_and_tells_their_zeros_apart() -> None:

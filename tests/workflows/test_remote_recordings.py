@@ -25,6 +25,9 @@ MOTO = pytest.mark.parametrize("bucket", ["moto"], indirect=True)
 def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     remote_inputs._opened.cache_clear()
+    # Figures take most of the time, and are tested elsewhere.
+    monkeypatch.setattr("isotherm.workflows.sequence_maps.maps_sheet", lambda *_: b"drawn")
+    monkeypatch.setattr("isotherm.workflows.sequence_segment.defects_figure", lambda *_, **__: b"drawn")
 
 
 def frames(seed: int) -> np.ndarray:
@@ -151,18 +154,8 @@ def test_a_bucket_that_fails_meanwhile_ends_the_run_and_marks_no_recording(
 
 @MOTO
 def test_who_empties_the_bucket_begins_anew(folder: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = [
-        "sequence",
-        "maps",
-        str(folder / "plate_2.npy"),
-        "-o",
-        f"{bucket.url}/out",
-        "--methods",
-        "pct",
-        "--frame-rate-hz",
-        "10",
-    ]
-    words += ["--executor", "in-process"]
+    words = ["sequence", "maps", str(folder / "plate_2.npy"), "-o", f"{bucket.url}/out"]
+    words += ["--methods", "pct", "--frame-rate-hz", "10", "--executor", "in-process"]
 
     def die(*_arguments: object, **_named: object) -> None:
         raise KeyboardInterrupt

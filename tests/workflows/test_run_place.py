@@ -6,29 +6,33 @@ import io
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 
 import pytest
 from PIL import Image
 
+from dying_runs import ENDS, Killed, die
 from isotherm.cli.main import main
 from isotherm.core.errors import ForbiddenError, OutputError, UnreachableError, UsageError
+from isotherm.core.scene import SceneEdit
 from isotherm.scaleout import ledger as ledger_module
-from isotherm.scaleout.ledger import Held, Ledger
+from isotherm.scaleout.ledger import Held
 from isotherm.store.objects_s3 import BucketObjects
 from isotherm.workflows import remote_inputs, scaled_inspect
-from isotherm.workflows.inspect import InspectRun, InspectSettings, inspect
+from isotherm.workflows.inspect import InspectSettings, inspect
 from isotherm.workflows.inspect_pictures import PictureWork
 from isotherm.workflows.remote_inputs import path_of
 from isotherm.workflows.run_folder import JOURNAL, LEDGER
 from isotherm.workflows.run_place import RunPlace, open_place, state_folder
-from isotherm.workflows.scaled import RunFile, ScaleSettings
+from isotherm.workflows.scaled import ScaleSettings
 from isotherm.workflows.scaled_inspect import inspect_in_chunks
 from s3_servers import Bucket, S3Server, read_only_server
 from small_pictures import write
@@ -118,31 +122,16 @@ def test_workers_write_into_the_bucket_themselves(
     assert f"written   {bucket.url}/results/one/report.html" in capsys.readouterr().out
 
 
-class Killed(BaseException):
-    """Stands for the end of the process."""
+CLAIMING = {"before the place is claimed": (scaled_inspect, "claim")}
 
 
-ENDS: dict[str, tuple[object, str]] = {
-    "before the run is begun": (Ledger, "hold"),
-    "before the place is claimed": (scaled_inspect, "claim"),
-    "before the first chunk": (Held, "commit"),
-    "before the journal": (scaled_inspect, "write_journal"),
-    "before the reports": (InspectRun, "report"),
-    "before the run is forgotten": (RunFile, "remove_file"),
-}
-
-
-def die(*_arguments: object, **_named: object) -> None:
-    raise Killed
-
-
-@pytest.mark.parametrize("where", ENDS)
+@pytest.mark.parametrize("where", ENDS | CLAIMING)
 def test_a_run_in_chunks_that_dies_is_completed_by_the_same_command(
     shots: Path, tmp_path: Path, moto_bucket: Bucket, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     out = Path(f"{moto_bucket.url}/results/one")
     with monkeypatch.context() as patch:
-        patch.setattr(*ENDS[where], die)
+        patch.setattr(*(ENDS | CLAIMING)[where], die)
         # The dead cannot give their lease back, nor clean up behind them.
         patch.setattr(Held, "release", lambda held: None)
         patch.setattr(Held, "remove", lambda held: None)
@@ -288,16 +277,88 @@ def test_who_empties_the_bucket_begins_anew(
     shots: Path, tmp_path: Path, moto_bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else the ledger would say of pictures that have gone that they are there."""
-    out = Path(f"{moto_bucket.url}/results/one")
+    out = died_before_its_journal(shots, moto_bucket, monkeypatch)
+    empty(moto_bucket)
+    inspect_in_chunks(shots, out, settings=PLAIN, scale=HERE)
+    inspect(shots, tmp_path / "folder", settings=PLAIN)
+    assert timeless(below(moto_bucket)) == timeless(in_folder(tmp_path / "folder"))
+
+
+def died_before_its_journal(shots: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the place of a run in chunks that has drawn all pictures and then died."""
+    out = Path(f"{bucket.url}/results/one")
     with monkeypatch.context() as patch:
         patch.setattr(scaled_inspect, "write_journal", die)
         with pytest.raises(Killed):
             inspect_in_chunks(shots, out, settings=PLAIN, scale=HERE)
-    for name in moto_bucket.names():
-        moto_bucket.server.client().delete_object(Bucket=moto_bucket.name, Key=name)
-    inspect_in_chunks(shots, out, settings=PLAIN, scale=HERE)
-    inspect(shots, tmp_path / "folder", settings=PLAIN)
-    assert timeless(below(moto_bucket)) == timeless(in_folder(tmp_path / "folder"))
+    return out
+
+
+def empty(bucket: Bucket) -> None:
+    for name in bucket.names():
+        bucket.server.client().delete_object(Bucket=bucket.name, Key=name)
+
+
+def test_who_empties_the_bucket_may_begin_an_ordinary_run(
+    shots: Path, moto_bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = died_before_its_journal(shots, moto_bucket, monkeypatch)
+    empty(moto_bucket)
+    with monkeypatch.context() as patch:
+        patch.setattr("isotherm.workflows.run_place.BucketPlace.write", dying_after(0))
+        with pytest.raises(Killed):
+            inspect(shots, out, settings=PLAIN)
+    assert [path.name.partition("-")[2] for path in state_folder().iterdir()] == [JOURNAL]
+    assert len(inspect(shots, out, settings=AGAIN).results) == 6
+
+
+def test_what_another_machine_has_put_there_meanwhile_is_not_gone_on_with(
+    shots: Path, tmp_path: Path, moto_bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = died_before_its_journal(shots, moto_bucket, monkeypatch)
+    with monkeypatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path / "elsewhere"))
+        other = replace(ANEW, edit=SceneEdit(emissivity=0.5))
+        inspect_in_chunks(shots, out, settings=other, scale=HERE)
+    before = below(moto_bucket)
+    with pytest.raises(OutputError, match="finished or begun without --executor or elsewhere"):
+        inspect_in_chunks(shots, out, settings=PLAIN, scale=HERE)
+    assert below(moto_bucket) == before
+    inspect_in_chunks(shots, out, settings=ANEW, scale=HERE)
+    assert list(state_folder().iterdir()) == []
+
+
+def test_a_ledger_that_was_left_does_not_make_others_files_ours(
+    shots: Path, moto_bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = died_before_its_journal(shots, moto_bucket, monkeypatch)
+    empty(moto_bucket)
+    moto_bucket.put("results/one/masks/x.png", b"mine")
+    for settings in (PLAIN, ANEW):
+        with pytest.raises(OutputError, match="holds masks of something else"):
+            inspect_in_chunks(shots, out, settings=settings, scale=HERE)
+    assert below(moto_bucket) == {"masks/x.png": b"mine"}
+
+
+def test_without_a_folder_for_state_it_is_said_how_to_name_one(
+    shots: Path, tmp_path: Path, moto_bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    with pytest.raises(OutputError, match="set XDG_STATE_HOME to a folder of this machine"):
+        inspect(shots, Path(f"{moto_bucket.url}/one"), settings=PLAIN)
+    assert moto_bucket.names() == []
+
+
+def test_how_an_object_begins_is_told_without_the_rest(bucket: Bucket) -> None:
+    bucket.put("one", b"first\nsecond")
+    bucket.put("none", b"")
+    place = open_place(Path(bucket.url))
+    assert place.claimed("one", b"first\n")
+    assert not any(
+        place.claimed(name, data)
+        for name, data in (("one", b"first\nthird"), ("one", b"first\nsecond\n"), ("none", b"x"), ("gone", b"x"))
+    )
 
 
 def test_of_two_runs_that_begin_at_once_one_goes_on(moto_bucket: Bucket) -> None:
@@ -383,20 +444,14 @@ def test_an_address_of_another_kind_is_refused(text: str, capsys: pytest.Capture
 
 @pytest.mark.slow
 def test_a_killed_command_goes_on(shots: Path, tmp_path: Path, moto_bucket: Bucket) -> None:
-    """SIGKILL at some moments of the real command, in chunks; at last every picture has its row and its mask."""
+    """SIGKILL of the real command, in chunks, while it works; at last every picture has its row and its mask."""
     command = [sys.executable, "-m", "isotherm", "hotspots", str(shots), "-o", f"{moto_bucket.url}/results/one"]
     command += ["--no-panels", "--report", "csv", "--executor", "in-process", "--chunk", "1"]
-    ended = 0
-    for wait_s in (1.5, 2.0, 3.0):
-        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        try:
-            ended = process.wait(wait_s)
-            break
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    else:
-        ended = subprocess.run(command, check=False, capture_output=True).returncode
-    assert ended == 3
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    while process.poll() is None and not any("/masks/" in name for name in moto_bucket.names()):
+        time.sleep(0.02)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert subprocess.run(command, check=False, capture_output=True).returncode == 3
     inspect(shots, tmp_path / "folder", settings=PLAIN)
     assert timeless(below(moto_bucket)) == timeless(in_folder(tmp_path / "folder"))

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from pyarrow import dataset
 
+from dying_runs import ENDS, Killed, die
 from isotherm.cli.main import main
 from isotherm.core.errors import BusyError, MissingExtraError, OutputError, UsageError
 from isotherm.core.scene import SceneEdit
@@ -20,8 +21,7 @@ from isotherm.measurement.severity import SEVERITY_TABLES
 from isotherm.scaleout import ledger as ledger_module
 from isotherm.scaleout.ledger import Held, Ledger
 from isotherm.scaleout.plan import LeaseLostError, Plan
-from isotherm.workflows import scaled_inspect
-from isotherm.workflows.inspect import InspectRun, InspectSettings, inspect
+from isotherm.workflows.inspect import InspectSettings, inspect
 from isotherm.workflows.run_folder import JOURNAL, LEDGER
 from isotherm.workflows.scaled import RunFile, ScaleSettings
 from isotherm.workflows.scaled_inspect import inspect_in_chunks
@@ -85,26 +85,10 @@ def test_the_ledger_may_be_postgresql(shots: Path, tmp_path: Path, database_url:
     assert not RunFile(scale, tmp_path / "out" / LEDGER).begun()
 
 
-class Killed(BaseException):
-    """Stands for the end of the process."""
-
-
-ENDS: dict[str, tuple[object, str]] = {
-    "before the run is begun": (Ledger, "hold"),
-    "before the first chunk": (Held, "commit"),
-    "before the journal": (scaled_inspect, "write_journal"),
-    "before the reports": (InspectRun, "report"),
-    "before the run is forgotten": (RunFile, "remove_file"),
-}
-
-
 @pytest.mark.parametrize("where", ENDS)
 def test_a_run_that_dies_is_completed_by_the_same_command(
     shots: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    def die(*arguments: object, **named: object) -> None:
-        raise Killed
-
     with monkeypatch.context() as patch:
         patch.setattr(*ENDS[where], die)
         # The dead cannot give their lease back.

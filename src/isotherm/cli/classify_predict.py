@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     out, scale = arguments.output, from_flags(ScaleSettings, arguments)
     if scale.asked and out is None:
         raise UsageError("--executor and --chunk need -o, beside which the ledger of the run is kept")
-    begun = scale.asked and ledger_of(out, scale).begun()
+    begun = scale.asked and ledger_of(out, scale).begun() is not None
     tables = open_tables(arguments.parquet, overwrite=arguments.overwrite or begun)
     seen = _Seen(shown=out is None)
     with bar() as progress, _answers(arguments, model, inputs, settings, progress) as answers:

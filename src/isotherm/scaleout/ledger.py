@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,10 +97,11 @@ class Ledger:
         """Open ``sqlite:///FILE`` (made where it is absent) or ``postgresql://...``; see `Database.open` for errors."""
         return cls(Database.open(url), lease_s)
 
-    def known(self, name: str) -> bool:
-        """Say whether a run of this name was begun and not removed."""
+    def plan_of(self, name: str) -> Plan | None:
+        """Return what a run of this name was begun with; None where none was, or where it was removed."""
         with self._database.read() as session:
-            return session.execute(select(RUNS.c.name).where(RUNS.c.name == name)).first() is not None
+            row = session.execute(select(RUNS).where(RUNS.c.name == name)).first()
+        return None if row is None else _planned(name, json.loads(row.identity), row)
 
     def hold(self, plan: Plan) -> Held:
         """Begin a run, or go on with it.
@@ -125,7 +126,7 @@ class Ledger:
             lease = {"owner": me, "fence": fence, "lease_until_ms": now_ms + int(self.lease_s * 1000)}
             session.execute(update(RUNS).where(RUNS.c.name == plan.name).values(**lease))
         if row is not None:
-            plan = Plan(plan.name, plan.identity, json.loads(row.about), row.items, row.chunk)
+            plan = _planned(plan.name, plan.identity, row)
         return Held(self._database, plan, me, fence, self.lease_s)
 
     def remove(self, name: str) -> None:
@@ -147,6 +148,10 @@ class Ledger:
     def close(self) -> None:
         """Close the database."""
         self._database.close()
+
+
+def _planned(name: str, identity: Mapping[str, Any], row: Any) -> Plan:
+    return Plan(name, identity, json.loads(row.about), row.items, row.chunk)
 
 
 def _begin(session: Session, plan: Plan) -> None:

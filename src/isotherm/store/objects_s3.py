@@ -114,6 +114,17 @@ class BucketObjects:
             for piece in found.stream():
                 stream.write(piece)
 
+    def begins_with(self, name: str, data: bytes) -> bool:
+        """Say whether there is an object that begins so; little more of it is fetched than that takes."""
+        import obstore
+
+        try:
+            with _told(self._what(name)):
+                pieces = obstore.get(self._store, checked_name(name)).stream(max(1, len(data)))
+                return bytes(next(iter(pieces), b"")).startswith(data)
+        except NotFoundError:
+            return False
+
     def write(self, name: str, data: bytes, *, new: bool = False) -> None:
         """Put an object, in one request."""
         import obstore

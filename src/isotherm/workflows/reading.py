@@ -48,15 +48,20 @@ def list_images(path: Path) -> list[Path]:
     """
     path = Path(path)
     if is_remote(path):
-        return sorted(listed(path), key=lambda file: natural_key(_name(file, path)))
+        return in_order(listed(path), path)
     if path.is_file():
         return [path]
     if not path.is_dir():
         raise DataError(f"{path}: no such file or folder")
-    found = sorted(_files_below(path), key=lambda file: natural_key(_name(file, path)))
+    found = in_order(_files_below(path), path)
     if not found:
         raise DataError(f"{path}: the folder holds no file")
     return found
+
+
+def in_order(paths: Iterable[Path], root: Path) -> list[Path]:
+    """Return paths below a folder in natural order, the same in whatever order they were listed."""
+    return sorted(sorted(paths, key=str), key=lambda path: natural_key(_name(path, root)))
 
 
 def printable(path: Path) -> str:

@@ -17,9 +17,9 @@ from isotherm.workflows.run_place import RunPlace
 
 JOURNAL, RUN = "journal.jsonl", "run.json"
 PICTURES = {"panels": ".png", "masks": ".png", "maps": ".npz"}
+"""Folder of a run -> suffix of the files in it."""
 DRAWN = {"drawn": ".json"}
 """Where reports keep what they have drawn (`isotherm.workflows.report_cache`)."""
-"""Folder of a run -> suffix of the files in it."""
 FILES = (JOURNAL, RUN, "results.csv", "results.json", "report.html")
 LEDGER = "ledger.sqlite"
 """Beside the files of a run that is worked through in chunks, until it is over; see `isotherm.workflows.scaled`."""
@@ -76,7 +76,7 @@ def open_run(place: RunPlace, header: Mapping[str, Any], existing: Existing, ext
     IsothermError
         What `isotherm.store.objects_s3` says of a bucket.
     """
-    if place.local(LEDGER).is_file() and place.claimed(JOURNAL):
+    if place.local(LEDGER).is_file() and (place.has(JOURNAL) or not place.claims):
         raise OutputError(
             f"{place} holds an inspection that was begun with --executor: continue it or replace it (--overwrite) with "
             "--executor, or name another folder"
@@ -112,14 +112,14 @@ def prepare_chunks(place: RunPlace, existing: Existing, extra: Iterable[str], *,
     IsothermError
         What `isotherm.store.objects_s3` says of a bucket.
     """
-    # A ledger's file is there from the very beginning, before the run is known to it.
-    ours = _is_ours(place, extra, begun=begun or place.local(LEDGER).is_file())
+    # In a folder the ledger is there from the very beginning, before the run is known to it; in a bucket the claim is.
+    ours = _is_ours(place, extra, begun=begun or (not place.claims and place.local(LEDGER).is_file()))
     if ours and existing == "overwrite":
         _clear(place, extra)
     elif place.has(JOURNAL) and not begun:
         raise OutputError(
-            f"{place} holds an inspection already, finished or begun without --executor: replace it (--overwrite), "
-            "continue it without --executor (--resume), or name another folder"
+            f"{place} holds an inspection already, finished or begun without --executor or elsewhere: replace it "
+            "(--overwrite), continue it without --executor (--resume), or name another folder"
         )
     place.prepare()
 
@@ -127,6 +127,11 @@ def prepare_chunks(place: RunPlace, existing: Existing, extra: Iterable[str], *,
 def claim(place: RunPlace, header: Mapping[str, Any]) -> None:
     """Show that a place is taken by a run whose journal will be written at its end; see `RunPlace.claim`."""
     place.claim(JOURNAL, _first_line(header))
+
+
+def is_claimed(place: RunPlace, header: Mapping[str, Any]) -> bool:
+    """Say whether a place is still that of the run which has shown this by `claim`."""
+    return place.claimed(JOURNAL, _first_line(header))
 
 
 def _is_ours(place: RunPlace, extra: Iterable[str], *, begun: bool) -> bool:
@@ -159,6 +164,10 @@ def _first_line(header: Mapping[str, Any]) -> bytes:
 def _begun(place: RunPlace, header: Mapping[str, Any]) -> Journal:
     first = _first_line(header)
     place.claim(JOURNAL, first)
+    if place.claims:
+        # Of a run whose results somebody has removed: it would speak for pictures that are not there.
+        for end in ("", "-wal", "-shm"):
+            place.local(f"{LEDGER}{end}").unlink(missing_ok=True)
     path = place.local(JOURNAL)
     try:
         stream = path.open("xb")

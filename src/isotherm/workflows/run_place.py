@@ -57,8 +57,8 @@ class RunPlace(Protocol):
         """Show others, before any work, that the place is taken; raises OutputError where it was taken meanwhile."""
         ...
 
-    def claimed(self, name: str) -> bool:
-        """Say whether what `claim` has left is still there; always, where it leaves nothing."""
+    def claimed(self, name: str, data: bytes) -> bool:
+        """Say whether what `claim` has left, or a file that begins so, is there; always, where it leaves nothing."""
         ...
 
     def deliver(self, name: str) -> None:
@@ -149,7 +149,7 @@ class FolderPlace:
     def claim(self, name: str, data: bytes) -> None:
         """Do nothing: what lies in `local` shows it."""
 
-    def claimed(self, name: str) -> bool:  # noqa: ARG002 (the seam's)
+    def claimed(self, name: str, data: bytes) -> bool:  # noqa: ARG002 (the seam's)
         """Return True."""
         return True
 
@@ -258,7 +258,14 @@ class BucketPlace:
     def local(self, name: str) -> Path:
         """Return a file among the user's files of state."""
         digest = hashlib.sha256(self.known_as.encode("utf-8", "surrogateescape")).hexdigest()
-        return make_folder(state_folder()) / f"{digest[:16]}-{name}"
+        try:
+            folder = make_folder(state_folder())
+        except (OutputError, RuntimeError) as error:
+            raise OutputError(
+                f"{error}; what a run into {self} needs while it goes on is kept there: set XDG_STATE_HOME to a folder "
+                "of this machine that you may write to"
+            ) from error
+        return folder / f"{digest[:16]}-{name}"
 
     def claim(self, name: str, data: bytes) -> None:
         """Put a first object, where there is none of this name."""
@@ -269,9 +276,9 @@ class BucketPlace:
         with suppress(FileNotFoundError):
             self.local(name).unlink()
 
-    def claimed(self, name: str) -> bool:
-        """Say whether the object of `claim` is there: who has emptied the place has ended the run, too."""
-        return self.objects.exists(name)
+    def claimed(self, name: str, data: bytes) -> bool:
+        """Say whether the object begins so: who has emptied or taken the place has ended the run, too."""
+        return self.objects.begins_with(name, data)
 
     def deliver(self, name: str) -> None:
         """Put the file of `local` there and remove it here."""
@@ -282,13 +289,11 @@ class BucketPlace:
     def fetch(self, name: str) -> None:
         """Copy the object to `local`, unless a file that begins with the same line lies there already."""
         path = self.local(name)
-        with self.reading(name) as there:
-            first = there.readline()
-            if path.is_file() and _first_line(path) == first:
-                return
-            there.seek(0)
-            with whole_file(path) as here:
-                shutil.copyfileobj(there, here)
+        first = _first_line(path) if path.is_file() else b""
+        if first.endswith(b"\n") and self.objects.begins_with(name, first):
+            return
+        with self.reading(name) as there, whole_file(path) as here:
+            shutil.copyfileobj(there, here)
 
     def prepare(self, folders: Iterable[str] = ()) -> None:
         """Do nothing: a bucket has no folders."""

@@ -88,12 +88,12 @@ class RunFile:
         """Return what the ledger shall know of the run; see `work_through`."""
         return Plan(self.name, identity, about, items, self.settings.chunk or self.chunk)
 
-    def begun(self) -> bool:
-        """Say whether the run was begun and is not over."""
+    def begun(self) -> Plan | None:
+        """Return what the run was begun with; None where it was not begun, or is over."""
         if self.settings.ledger is None and not self.file.is_file():
-            return False
+            return None
         with self.open() as ledger:
-            return ledger.known(self.name)
+            return ledger.plan_of(self.name)
 
     def forget(self) -> None:
         """Forget a run that was begun; raises BusyError while somebody works on it."""

@@ -29,7 +29,16 @@ from isotherm.workflows.models import load_model
 from isotherm.workflows.reading import printable
 from isotherm.workflows.remote_inputs import settled
 from isotherm.workflows.run_end import Taker
-from isotherm.workflows.run_folder import JOURNAL, LEDGER, PICTURES, claim, other_run, prepare_chunks, write_journal
+from isotherm.workflows.run_folder import (
+    JOURNAL,
+    LEDGER,
+    PICTURES,
+    claim,
+    is_claimed,
+    other_run,
+    prepare_chunks,
+    write_journal,
+)
 from isotherm.workflows.run_place import open_place
 from isotherm.workflows.scaled import RunFile, ScaleSettings, begin, work_through
 from isotherm.workflows.stored_results import stored_results
@@ -73,13 +82,13 @@ def inspect_in_chunks(
         # First, because it is refused while another process works on the run.
         file.forget()
     prepare_chunks(run.place, settings.existing, run.extra_files(), begun=begun)
-    begun_now = run.header()
-    identity, items = begun_now.pop("identity"), items_of(run)
+    header, items = run.header(), items_of(run)
+    identity, about = header["identity"], {"started_at": header["started_at"]}
     try:
         if run.place.claims and (not begun or settings.existing == "overwrite"):
-            begin(file, file.plan(len(items), identity, begun_now), partial(claim, run.place, run.header()))
+            begin(file, file.plan(len(items), identity, about), partial(claim, run.place, header))
         task = Task(FUNCTION, _set_up(run, model, scale), items, _failed, "inspecting")
-        with work_through(file, task, identity=identity, about=begun_now, progress=progress) as held:
+        with work_through(file, task, identity=identity, about=about, progress=progress) as held:
             run.place.remove_unfinished(PICTURES)
             header = {**held.plan.about, "identity": identity}
             write_journal(run.place, header, held.rows())
@@ -93,12 +102,17 @@ def inspect_in_chunks(
 
 
 def _begun(run: InspectRun, file: RunFile) -> bool:
-    """Say whether the run was begun; who has emptied a bucket since then wants it from the beginning."""
-    begun = file.begun()
-    if begun and not run.place.claimed(JOURNAL):
+    """Say whether the run was begun, and its place is its own still.
+
+    Who has emptied a bucket since then wants the run from the beginning; what another machine has begun there is not
+    this run, whatever the ledger says.
+    """
+    plan = file.begun()
+    if plan is None or is_claimed(run.place, {**plan.about, "identity": plan.identity}):
+        return plan is not None
+    if not run.place.has(JOURNAL):
         file.forget()
-        return False
-    return begun
+    return False
 
 
 def items_of(run: InspectRun) -> list[str]:

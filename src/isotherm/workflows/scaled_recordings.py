@@ -76,7 +76,7 @@ def work_through_recordings(
     if folder.claims and next(folder.names(""), None) is None:
         # Who has emptied a bucket since a run was begun there wants it from the beginning.
         run.forget()
-    summary = out.open(begun=run.begun())
+    summary = out.open(begun=run.begun() is not None)
     try:
         with work_through(run, task, identity=identity, about={}, progress=progress) as held:
             folder.remove_unfinished(name for _, name in named(places))

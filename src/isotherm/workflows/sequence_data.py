@@ -35,7 +35,7 @@ from isotherm.datasets.label_table import read_table, some
 from isotherm.datasets.plate_dataset import DEFECTS, PLATES
 from isotherm.evaluation.defects import PlateTruth
 from isotherm.sequences.stack import ThermalSequence
-from isotherm.workflows.reading import natural_key, printable
+from isotherm.workflows.reading import in_order, natural_key, printable
 from isotherm.workflows.remote_inputs import children, is_remote, recording_here
 from isotherm.workflows.sequence_opening import PrepareSettings
 from isotherm.workflows.sequence_truth import (
@@ -216,7 +216,7 @@ def recordings_in(folder: Path) -> list[Path]:
     DataError
         A folder cannot be listed.
     """
-    return sorted(_candidates(folder), key=lambda place: natural_key(_name(place, folder)))
+    return in_order(_candidates(folder), folder)
 
 
 def _candidates(folder: Path) -> Iterator[Path]:
