@@ -21,7 +21,7 @@ from isotherm.server import readiness as readiness_of
 from isotherm.server.metrics import OTHER, SUFFIXES, Metrics
 from isotherm.server.metrics_stored import OTHERS, _Once
 from isotherm.server.readiness import readiness
-from isotherm.store.tables import DriftCheck, Inspection, Job, now
+from isotherm.store.tables import DriftCheck, Inspection, Job, Worker, now
 from isotherm.workflows.service.access import LOCAL
 from isotherm.workflows.service.service import Service
 from isotherm.workflows.service.sites import create_site
@@ -166,11 +166,23 @@ def test_workers_and_disk_are_asked_once_for_all_figures(folder: Service, monkey
     asked = list[str]()
     for name in ("workers_alive", "has_room"):
         own = getattr(readiness_of, name)
-        monkeypatch.setattr(readiness_of, name, lambda *given, own=own, name=name: (asked.append(name), own(*given))[1])
+        monkeypatch.setattr(
+            readiness_of,
+            name,
+            lambda *given, own=own, name=name, **named: (asked.append(name), own(*given, **named))[1],
+        )
     queue.beat(folder.database, "worker")
     found = figures(Metrics(folder).text())
     assert (one(found, "isotherm_workers"), one(found, "isotherm_ready", check="workers")) == (1, 1)
     assert sorted(asked) == ["has_room", "workers_alive"]
+
+
+@pytest.mark.parametrize(("silent_s", "ready"), [(40, True), (70, False)])
+def test_a_worker_may_be_silent_while_it_starts_a_process(folder: Service, silent_s: int, *, ready: bool) -> None:
+    with folder.database.write() as session:
+        now_ms = folder.database.now_ms(session)
+        session.add(Worker(name="starting", seen_ms=now_ms - 1000 * silent_s))
+    assert readiness(folder)["workers"] is ready
 
 
 def test_what_happened_before_the_start_is_not_counted(folder: Service, caller_for: Callable[..., Caller]) -> None:

@@ -20,6 +20,9 @@ from isotherm.workflows.service.service import Service
 
 T = TypeVar("T")
 
+HEARD_WITHIN_S = 60.0
+"""A worker says nothing while it starts a process for jobs; on a busy machine that lasts longer than a lease."""
+
 
 @dataclass(frozen=True)
 class Condition:
@@ -84,4 +87,4 @@ def _takes_changes(database: Database) -> bool:
 
 def _workers(database: Database) -> int:
     with database.read() as session:
-        return len(workers_alive(database, session))
+        return len(workers_alive(database, session, within_s=HEARD_WITHIN_S))
