@@ -35,6 +35,7 @@ from isotherm.workflows.service.asset_images import (
 )
 from isotherm.workflows.service.assets import create_asset, delete_asset, get_asset, update_asset
 from isotherm.workflows.service.images import Upload, get_image, take_in
+from isotherm.workflows.service.inspections import image_part
 from isotherm.workflows.service.matching import Match, Rule, Rules, check_rule, distance_m, fold, rules_of
 from isotherm.workflows.service.matching import match as match_by
 from isotherm.workflows.service.service import LOCAL, Limits, Service
@@ -421,6 +422,21 @@ def test_a_file_is_taken_in_where_its_print_is_too_much_for_the_reader(
     (taken,) = take_in(folder, LOCAL, site.id, [Upload("x.jpg", encoded(label_photo("SG-0017"), "JPEG"))])
     assert taken.image is not None
     assert taken.image.facts["letters"] == {}
+
+
+def test_print_is_read_when_a_file_comes_and_not_each_time_it_is_shown(
+    folder: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = list[object]()
+    monkeypatch.setattr("isotherm.workflows.service.looking.can_read_print", lambda: True)
+    monkeypatch.setattr("isotherm.workflows.service.sites.need_print_reader", lambda: None)
+    monkeypatch.setattr("isotherm.formats.tags.read_twice", lambda photo: read.append(photo) or {})
+    site = create_site(folder, LOCAL, "plant", settings={"read_labels": True})
+    (taken,) = take_in(folder, LOCAL, site.id, [Upload("x.jpg", encoded(label_photo("SG-0017"), "JPEG"))])
+    assert taken.image is not None
+    assert len(read) == 1
+    image_part(folder, LOCAL, taken.image.id, "picture")
+    assert len(read) == 1
 
 
 def test_without_the_reader_the_setting_names_the_extra(folder: Service, monkeypatch: pytest.MonkeyPatch) -> None:

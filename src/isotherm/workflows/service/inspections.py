@@ -212,8 +212,8 @@ def image_part(
     )
     with service.taking():
         data = service.blobs.read(image.digest)
-        # Codes tell which asset an image shows, which was asked when it came in.
-        shown = replace(settings, palette=palette, tags=False)
+        # Codes and print tell which asset an image shows, which was asked when it came in.
+        shown = replace(settings, palette=palette, tags=False, letters=False)
         return service.examinations.examine(
             data, image.name, shown, want=(part,), search=part in ("picture", "fault")
         ).parts[part]
