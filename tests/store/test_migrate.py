@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
 
 from isotherm.core.errors import DataError
 from isotherm.store.database import Database
@@ -21,6 +21,7 @@ from isotherm.store.migrate import (
     version_of,
     versions,
 )
+from isotherm.store.tables import Activation, Site
 
 
 @pytest.fixture
@@ -59,6 +60,27 @@ def test_down_and_up_again(database: Database) -> None:
     assert tables(database) == set()
     assert upgrade(database) == ("", newest())
     assert tables(database) == before
+
+
+@pytest.mark.parametrize("earlier", versions()[:-1])
+def test_from_each_earlier_version_the_newest_is_reached(database: Database, earlier: str) -> None:
+    downgrade(database, earlier)
+    assert upgrade(database) == (earlier, newest())
+    assert differences(database) == []
+
+
+def test_going_back_forgets_what_was_switched_of_the_second_model(database: Database) -> None:
+    with database.write() as session:
+        site = Site(name="plant")
+        session.add(site)
+        session.flush()
+        kinds = "classifier", "anomaly"
+        session.add_all(Activation(site_id=site.id, number=number, kind=kind) for number, kind in enumerate(kinds, 1))
+    downgrade(database, "0002")
+    upgrade(database)
+    with database.read() as session:
+        # Without its kind, the other one would be gone back to as a classifier.
+        assert [(row.number, row.kind) for row in session.scalars(select(Activation))] == [(1, "classifier")]
 
 
 def test_set_up_makes_an_empty_database_and_leaves_a_current_one(empty: Database) -> None:

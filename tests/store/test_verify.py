@@ -81,11 +81,11 @@ DAMAGES: dict[str, tuple[Callable[[Store], object], list[str]]] = {
     "findings": (lambda store: change(store, update(Site).values(findings=1)), ["site counts 1 findings and has 0"]),
     "model": (
         lambda store: change(store, update(Site).values(active_model="m")),
-        ["site judges with the model m, which it does not have"],
+        ["site judges with the classifier model m, which it does not have"],
     ),
     "anomaly model": (
         lambda store: change(store, update(Site).values(active_anomaly_model="m")),
-        ["site judges with the model m, which it does not have"],
+        ["site judges with the anomaly model m, which it does not have"],
     ),
     "inspection": (
         lambda store: change(store, update(Image).values(latest_inspection="i")),
@@ -122,6 +122,16 @@ def test_what_is_no_flaw(store: Store) -> None:
     assert found.orphans == (orphan.digest,)
 
 
+def test_a_model_of_the_other_kind_does_not_judge(store: Store) -> None:
+    with store.database.write() as session:
+        site = session.scalars(select(Site)).one()
+        model = ModelVersion(site_id=site.id, number=1, method="patchcore", kind="anomaly", files={})
+        session.add(model)
+        session.flush()
+        site.active_model = site.active_anomaly_model = model.id
+    assert sentences(store) == [f"site judges with the classifier model {model.id}, which it does not have"]
+
+
 def test_a_model_of_another_site_is_no_model(store: Store) -> None:
     with store.database.write() as session:
         model = ModelVersion(site_id=add_site(session, "south").id, number=1, method="logistic", files={"a": "0" * 64})
@@ -129,7 +139,7 @@ def test_a_model_of_another_site_is_no_model(store: Store) -> None:
         session.flush()
         session.execute(update(Site).where(Site.name == "north").values(active_model=model.id))
     assert sentences(store) == [
-        f"site judges with the model {model.id}, which it does not have",
+        f"site judges with the classifier model {model.id}, which it does not have",
         "file is used, and no row tells of it",
     ]
 

@@ -92,10 +92,12 @@ def _counter_flaws(session: Session) -> Iterator[Flaw]:
 
 def _pointer_flaws(session: Session) -> Iterator[Flaw]:
     """Find pointers that no foreign key watches and that lead nowhere."""
-    for pointer in (Site.active_model, Site.active_anomaly_model):
-        models = select(ModelVersion.id).where(ModelVersion.id == pointer, ModelVersion.site_id == Site.id)
+    for pointer, kind in ((Site.active_model, "classifier"), (Site.active_anomaly_model, "anomaly")):
+        models = select(ModelVersion.id).where(
+            ModelVersion.id == pointer, ModelVersion.site_id == Site.id, ModelVersion.kind == kind
+        )
         for site, model in session.execute(select(Site.id, pointer).where(pointer.is_not(None), ~models.exists())):
-            yield Flaw(f"site {site}", f"judges with the model {model}, which it does not have")
+            yield Flaw(f"site {site}", f"judges with the {kind} model {model}, which it does not have")
     latest = select(Image.id).where(Image.latest_inspection.is_not(None))
     found = select(Inspection.id).where(Inspection.id == Image.latest_inspection, Inspection.image_id == Image.id)
     for image in session.scalars(latest.where(~found.exists())):

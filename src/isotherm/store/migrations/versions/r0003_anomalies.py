@@ -37,7 +37,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove them."""
+    """Remove them, and the switches of the second model, which would be taken for those of the classifier."""
+    op.execute("DELETE FROM activation WHERE kind = 'anomaly'")
     op.drop_index("ix_image_site_id_anomalous", "image")
     op.drop_index("ix_image_anomalous", "image")
     op.drop_index("ix_job_finished_at", "job")
