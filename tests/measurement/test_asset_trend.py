@@ -62,6 +62,12 @@ def test_scores_of_two_models_are_not_compared() -> None:
     assert [sample.value for sample in score.samples] == [5.0]
 
 
+def test_a_picture_without_a_score_leaves_the_scores_before_it() -> None:
+    found = trend_of([look(0, model="a", score=0.1), look(1, model="b", score=5.0), look(2)])
+    (score,) = (one for one in found.series if one.name == "score")
+    assert [sample.value for sample in score.samples] == [5.0]
+
+
 def test_the_score_of_an_anomaly_model_counts() -> None:
     anomaly = AnomalyResult(score=2.5, percentile=99, threshold=2, prediction="Anomaly", area_px=5)
     assert trend_of([look(0, anomaly=anomaly)]).rows[0].score is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,16 +15,17 @@ from service_cases import add_version, damage, png, simple_models  # noqa: F401 
 from isotherm.core.errors import ConfigError, ConflictError, DataError, NotFoundError, UnknownNameError
 from isotherm.jobs.running import work_off
 from isotherm.store.folder import Store
-from isotherm.store.tables import Activation, Image, Inspection, Job, ModelVersion, Site
+from isotherm.store.tables import Activation, Feedback, Image, Inspection, Job, ModelVersion, Site
 from isotherm.store.verify import verify
+from isotherm.workflows.models import TrainedModel
 from isotherm.workflows.service.access import LOCAL
 from isotherm.workflows.service.anomaly_training import AnomalySettings, methods, request_anomaly_training
 from isotherm.workflows.service.assets import create_asset
 from isotherm.workflows.service.batches import request_evaluation, request_inspection
-from isotherm.workflows.service.browsing import gallery
+from isotherm.workflows.service.browsing import gallery, unlearnt
 from isotherm.workflows.service.comparing import compare_models
 from isotherm.workflows.service.drift import site_drift
-from isotherm.workflows.service.feedback import give_feedback
+from isotherm.workflows.service.feedback import give_feedback, list_feedback, withdraw_feedback
 from isotherm.workflows.service.images import ImageFilter, Upload, take_in
 from isotherm.workflows.service.inspections import FindingFilter, inspect_image, list_findings
 from isotherm.workflows.service.kinds import KINDS
@@ -152,6 +154,8 @@ def test_both_kinds_are_at_work_beside_each_other(service: Service, simple_model
     # Whoever asks for categories gets none from a model of the other kind.
     with pytest.raises(ConflictError, match="kind anomaly, not classifier"):
         predict(service, LOCAL, site.id, [Upload("x.csv", hot_csv())], model_id=first["model_id"])
+    with pytest.raises(ConflictError, match="compare two of one kind"):
+        compare_models(service, LOCAL, first["model_id"], cold.id)
     with pytest.raises(ConflictError, match="kind anomaly"):
         load(service, get_model(service, LOCAL, first["model_id"]))
     delete_site(service, LOCAL, site.id)
@@ -228,6 +232,55 @@ def test_corrections_by_people_are_learnt_from_and_test_images_never(service: Se
     assert held.id not in [row[0] for row in data["train"]]
     assert len(data["feedback"]) == 1
     assert version.card["data"]["train"] == 5
+
+
+def test_a_correction_waits_until_the_classifier_has_learnt_it(service: Service, simple_models: None) -> None:  # noqa: F811
+    site = with_normals(service, 4)
+    (image,) = add(service, site, 60, peak_c=40.0)
+    said = give_feedback(service, LOCAL, image.latest_inspection, "normal")
+    assert unlearnt(service, LOCAL, site.id) == 1
+    learnt(service, site)
+    # Nothing else is there that could learn from it.
+    assert unlearnt(service, LOCAL, site.id) == 0
+    classifier = add_version(service, site.id, "cold")
+    activate(service, LOCAL, classifier.id)
+    assert [row.id for row in list_feedback(service, LOCAL, unused=True).items] == [said.id]
+    with service.database.write() as session:
+        session.get(Feedback, said.id).used_in = classifier.id
+    learnt(service, site)
+    assert unlearnt(service, LOCAL, site.id) == 0
+    with pytest.raises(ConflictError, match="has learnt from this"):
+        withdraw_feedback(service, LOCAL, said.id)
+
+
+def test_a_score_that_is_no_number_is_a_failed_test_image(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = with_normals(service)
+    (held,) = add(service, site, 30, category="normal", split="test")
+    found = learnt(service, site)
+    judge = TrainedModel.judge
+    nothing = lambda self, images: (replace(each, score=float("nan")) for each in judge(self, images))  # noqa: E731
+    monkeypatch.setattr(TrainedModel, "judge", nothing)
+    job = run(service, request_evaluation(service, LOCAL, found["model_id"]))
+    assert (job.result["metrics"], job.result["notes"]) == (None, ["there is no test image that the model can score"])
+    said = inspect_image(service, LOCAL, held.id)
+    assert (said.score, said.result["notes"][-1]) == (
+        None,
+        "no anomaly score: the model gave no finite score for this picture",
+    )
+
+
+def test_the_drift_watch_leaves_out_what_the_anomaly_model_has_learnt(
+    service: Service,
+    simple_models: None,  # noqa: F811
+) -> None:
+    site = with_normals(service, 4)
+    activate(service, LOCAL, add_version(service, site.id, "cold").id)
+    for image in add(service, site, *range(60, 80)):
+        give_feedback(service, LOCAL, image.latest_inspection, "normal")
+    learnt(service, site)
+    add(service, site, *range(80, 100))
+    shifts = {each.shift.name: each.shift for each in site_drift(service, LOCAL, site.id).shifts}
+    assert (shifts["score"].reference_count, shifts["score"].count) == (24, 20)
 
 
 def test_a_better_version_takes_over_and_a_worse_one_does_not(service: Service) -> None:

@@ -158,6 +158,7 @@ def _series(name: str, rows: Sequence[Row], settings: TrendSettings, least: floa
         RATED: lambda row: row.rated_delta_t_k,
         SCORE: lambda row: row.score,
     }[name]
-    taken = [row for row in rows if name != SCORE or row.look.model == rows[-1].look.model]
+    scorer = next((row.look.model for row in reversed(rows) if row.score is not None), "")
+    taken = [row for row in rows if name != SCORE or row.look.model == scorer]
     samples = [sample for row in taken if (sample := get(row)) is not None]
     return series(name, UNITS[name], samples, settings, least=least)

@@ -20,10 +20,15 @@ Map = Float32[np.ndarray, "H W"]
 Mask = Bool[np.ndarray, "H W"]
 
 
-def map_at(model: TrainedModel, scored: Scored, size: tuple[int, int]) -> Map:
-    """Return the map at a picture's size (H, W); raises DataError where the model gave no finite score."""
+def check_score(scored: Scored) -> None:
+    """Raise DataError where the model gave no finite score."""
     if not math.isfinite(scored.score):
         raise DataError("the model gave no finite score for this picture")
+
+
+def map_at(model: TrainedModel, scored: Scored, size: tuple[int, int]) -> Map:
+    """Return the map at a picture's size (H, W); raises DataError where the model gave no finite score."""
+    check_score(scored)
     return model.restore(scored, size)
 
 

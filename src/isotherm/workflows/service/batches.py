@@ -20,7 +20,7 @@ from isotherm.workflows.service.inspections import add_inspection
 from isotherm.workflows.service.labelled import labelled_images
 from isotherm.workflows.service.looking import edit_of, look
 from isotherm.workflows.service.matching import rules_of
-from isotherm.workflows.service.models import ANOMALY, load, load_detector, training_data
+from isotherm.workflows.service.models import ANOMALY, CLASSIFIER, load, load_detector, training_data
 from isotherm.workflows.service.names import check_name, file_name
 from isotherm.workflows.service.service import Service
 from isotherm.workflows.service.sites import SiteSettings, settings_of
@@ -180,8 +180,14 @@ def evaluate(service: Service, context: JobContext) -> Mapping[str, Any]:
     images = [each for each in data.test if version.kind != ANOMALY or not each.common]
     tested = fair_tests(images, (row[1] for row in learnt["train"]), learnt["groups"])
     found = _numbers(service, context, version, tested, settings_of(site))
-    notes = [*tested.notes, *(["there is no test image of a category that the model knows"] if found is None else [])]
+    notes = [*tested.notes, *([_UNTESTED[version.kind]] if found is None else [])]
     return {"model_id": version.id, "metrics": found, "notes": notes}
+
+
+_UNTESTED: Mapping[str, str] = {
+    CLASSIFIER: "there is no test image of a category that the model knows",
+    ANOMALY: "there is no test image that the model can score",
+}
 
 
 def _numbers(

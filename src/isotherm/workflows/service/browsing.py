@@ -17,6 +17,7 @@ from isotherm.jobs.queue import workers_alive
 from isotherm.store.ids import is_id
 from isotherm.store.tables import Category, Feedback, Image, Inspection, Job, ModelVersion, Site, Worker
 from isotherm.workflows.service.access import Actor, at_sites, demand, fetch
+from isotherm.workflows.service.feedback import is_waiting
 from isotherm.workflows.service.images import ImageFilter, list_images
 from isotherm.workflows.service.paging import Page
 
@@ -191,10 +192,8 @@ def opinions(service: Service, actor: Actor, image: Image) -> list[Corrected]:
 
 
 def unlearnt(service: Service, actor: Actor, site_id: str) -> int:
-    """Return how many corrections of a site no model has learnt from yet."""
-    query = select(func.count(Feedback.id)).where(
-        at_sites(actor, Feedback.site_id, site_id), Feedback.used_in.is_(None)
-    )
+    """Return how many corrections of a site wait for the next training."""
+    query = select(func.count(Feedback.id)).where(at_sites(actor, Feedback.site_id, site_id), is_waiting())
     with service.database.read() as session:
         return session.scalar(query) or 0
 

@@ -56,13 +56,15 @@ def compare_models(service: Service, actor: Actor, first_id: str, second_id: str
     Raises
     ------
     ConflictError
-        They belong to different sites.
+        They belong to different sites, or are of different kinds.
     """
     with service.database.read() as session:
         first = fetch(session, actor, ModelVersion, first_id)
         second = fetch(session, actor, ModelVersion, second_id)
     if first.site_id != second.site_id:
         raise ConflictError("these two models belong to different sites; only versions of one site can be compared")
+    if first.kind != second.kind:
+        raise ConflictError("a classifier and an anomaly model answer different questions; compare two of one kind")
     one, other = first.metrics.get("images") or {}, second.metrics.get("images") or {}
     both = sorted(set(one) & set(other))
     # A label that was corrected between the two tests would make one of them wrong without its fault.

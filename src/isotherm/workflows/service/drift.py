@@ -148,7 +148,7 @@ def site_drift(service: Service, actor: Actor, site_id: str, *, window: int = WI
         models = _Models(_version(session, site.active_model), _version(session, site.active_anomaly_model))
         ids, told = _training(service, session, site, models.trained)
         reference = _of_ids(session, ids, models)
-        current = _newest(session, site, models, leave_out=set(ids), most=window)
+        current = _newest(session, site, models, leave_out={*ids, *_scorer_learnt(service, models)}, most=window)
         first = _first_judged(session, models)
     return _compared(told, models, reference, current, first)
 
@@ -168,6 +168,17 @@ def _training(service: Service, session: Session, site: Site, model: ModelVersio
             pass
     marked = select(Image.id).where(Image.site_id == site.id, Image.split == "train").limit(MOST_REFERENCE)
     return list(session.scalars(marked)), "the images that are marked for training"
+
+
+def _scorer_learnt(service: Service, models: _Models) -> list[str]:
+    """Return the images that the anomaly model has learnt from, where these are not the reference."""
+    if models.judge is None or models.scorer is None:
+        return []
+    try:
+        # Those that stand last are not marked for training: people have called them normal.
+        return [str(row[0]) for row in training_data(service, models.scorer)["train"][-MOST_REFERENCE:]]
+    except IsothermError:
+        return []
 
 
 _COLUMNS = (

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from isotherm.core.errors import ConflictError
-from isotherm.store.tables import Feedback, Image, Inspection
+from isotherm.store.tables import Feedback, Image, Inspection, ModelVersion, Site
 from isotherm.workflows.service.access import LOCK, Actor, at_sites, fetch
 from isotherm.workflows.service.audit import record
 from isotherm.workflows.service.categories import named_category, usable_category
+from isotherm.workflows.service.models import ANOMALY
 from isotherm.workflows.service.paging import USUAL, Page, read_page
 from isotherm.workflows.service.service import Service
 from isotherm.workflows.service.sites import check_note
@@ -81,6 +82,13 @@ def withdraw_feedback(service: Service, actor: Actor, feedback_id: str) -> None:
         record(session, actor, "feedback.withdrawn", said.id, {"inspection": said.inspection_id})
 
 
+def is_waiting() -> ColumnElement[bool]:
+    """Return the condition of corrections that no model has learnt from, or not the classifier where there is one."""
+    scorers = select(ModelVersion.id).join(Site, Site.id == ModelVersion.site_id)
+    beside = scorers.where(ModelVersion.kind == ANOMALY, Site.active_model.is_not(None))
+    return or_(Feedback.used_in.is_(None), Feedback.used_in.in_(beside))
+
+
 def list_feedback(
     service: Service,
     actor: Actor,
@@ -93,6 +101,6 @@ def list_feedback(
     """Return feedback, newest first; `unused`: only what is offered for the next training."""
     query = select(Feedback).where(at_sites(actor, Feedback.site_id, site_id))
     if unused:
-        query = query.where(Feedback.used_in.is_(None))
+        query = query.where(is_waiting())
     with service.database.read() as session:
         return read_page(session, query, [Feedback.id], after=after, limit=limit)

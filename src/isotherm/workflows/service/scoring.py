@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -136,7 +136,7 @@ def heatmap(service: Service, actor: Actor, image_id: str) -> bytes:
     if version is None or not site:
         raise NotFoundError("score of this image")
     with service.taking():
-        settings = replace(examination_settings(settings_of(site), edit_of(image)), tags=False)
+        settings = examination_settings(settings_of(site), edit_of(image))
         picture = service.examinations.picture(service.blobs.read(image.digest), image.name, settings)
         detector = Detector(version, load_detector(service, version))
         values = map_at(detector.model, detector.scored(picture), picture.size)
@@ -156,13 +156,20 @@ def ends_of(model: TrainedModel) -> tuple[float, float]:
 
 _COLOURS = np.array([[64, 224, 208], [255, 255, 255], [255, 0, 200]], np.float32)
 """Faint, at the limit, far above it: none of them is a colour of the thermal palettes."""
-_OPAQUE = 200
+_OPAQUE, _STEPS = 200, 1024
+
+
+def _shades() -> UInt8[np.ndarray, "N 4"]:
+    """Return the colours from the low end to the high one."""
+    share = np.linspace(0.0, 1.0, _STEPS)
+    stops = np.linspace(0.0, 1.0, len(_COLOURS))
+    channels = [np.interp(share, stops, _COLOURS[:, channel]) for channel in range(3)]
+    return np.stack([*channels, _OPAQUE * np.sqrt(share)], axis=-1).round().astype(np.uint8)
 
 
 def coloured(values: Map, low: float, high: float) -> UInt8[np.ndarray, "H W 4"]:
     """Return a map as red, green, blue and opacity: nothing up to `low`, all of it from `high` on."""
-    share = np.clip((values - low) / max(high - low, 1e-12), 0.0, 1.0)
-    stops = np.linspace(0.0, 1.0, len(_COLOURS))
-    channels = [np.interp(share, stops, _COLOURS[:, channel]) for channel in range(3)]
-    opacity = _OPAQUE * np.sqrt(share)
-    return np.stack([*channels, opacity], axis=-1).round().astype(np.uint8)
+    share = np.clip((values - np.float32(low)) / np.float32(max(high - low, 1e-12)), 0.0, 1.0)
+    # A table of shades: the channels of a large picture as 64-bit numbers would take a hundred bytes a pixel.
+    shades: UInt8[np.ndarray, "H W 4"] = _shades()[np.rint(share * (_STEPS - 1)).astype(np.uint16)]
+    return shades

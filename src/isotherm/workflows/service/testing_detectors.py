@@ -12,6 +12,7 @@ from isotherm.core.errors import IsothermError, one_line
 from isotherm.evaluation.bootstrap import intervals
 from isotherm.evaluation.classes import Share, accuracy, averages, by_class, confusion
 from isotherm.evaluation.metrics import auroc
+from isotherm.workflows.anomaly_findings import check_score
 from isotherm.workflows.classify_judging import plain_metric, plain_share
 from isotherm.workflows.service.labelled import LabelledImage
 from isotherm.workflows.service.looking import examination_settings
@@ -76,6 +77,7 @@ def _ask(
         data = service.blobs.read(image.digest)
         picture = service.examinations.picture(data, image.name, examination_settings(settings))
         (scored,) = model.judge([model.prepare(picture)])
+        check_score(scored)
     except IsothermError as error:
         answers.failed[image.image_id] = one_line(error)
         return

@@ -28,7 +28,14 @@ from isotherm.workflows.classify_model import TrainedClassifier
 from isotherm.workflows.service.access import LOCAL, Actor, fetch, hold_site
 from isotherm.workflows.service.audit import record
 from isotherm.workflows.service.labelled import LabelledImages, labelled_images
-from isotherm.workflows.service.models import CLASSIFIER, TRAINING_DATA, active_classifier, stored_files, switch
+from isotherm.workflows.service.models import (
+    ANOMALY,
+    CLASSIFIER,
+    TRAINING_DATA,
+    active_classifier,
+    stored_files,
+    switch,
+)
 from isotherm.workflows.service.service import Service
 from isotherm.workflows.service.sites import SiteSettings, settings_of
 from isotherm.workflows.service.testing_models import Tested, fair_tests, model_metrics, tested_metrics
@@ -354,8 +361,10 @@ def written(session: Session, context: JobContext, made: Made) -> dict[str, Any]
     version.number = last + 1
     session.add(version)
     session.flush()
+    # What a classifier has learnt stays marked so: an anomaly model has learnt no more than that it is normal.
+    free = [Feedback.used_in.is_(None)] if version.kind == ANOMALY else []
     for feedback_id in made.feedback:
-        session.execute(update(Feedback).where(Feedback.id == feedback_id).values(used_in=version.id))
+        session.execute(update(Feedback).where(Feedback.id == feedback_id, *free).values(used_in=version.id))
     if made.takes_over:
         switch(session, actor, site, version.id, version.kind)
     record(session, actor, "model.trained", version.id, {"site": site.id, "number": version.number})
