@@ -89,7 +89,7 @@ def timeless(files: dict[str, bytes]) -> dict[str, bytes]:
     return found
 
 
-@pytest.mark.parametrize("chunks", [False, True])
+@pytest.mark.parametrize(("bucket", "chunks"), [("moto", False), ("juicefs", True)], indirect=["bucket"])
 def test_what_is_written_is_that_of_a_folder(
     shots: Path, tmp_path: Path, bucket: Bucket, out: Path, state: Path, chunks: bool
 ) -> None:
@@ -113,7 +113,7 @@ def test_workers_write_into_the_bucket_themselves(
 ) -> None:
     # The driver could not do it: it has no such method.
     monkeypatch.delattr(PictureWork, "finished")
-    flags = ["--executor", "pool", "--workers", "2", "--chunk", "2"]
+    flags = ["--executor", "pool", "--workers", "1", "--chunk", "2"]
     assert main(["hotspots", str(shots), "-o", f"{bucket.url}/results/one", *flags]) == 3
     found = below(bucket)
     assert len([name for name in found if name.startswith("panels/")]) == 5
