@@ -63,6 +63,14 @@ def test_long_texts_get_more_room_and_short_words_are_not_broken() -> None:
     assert action > place > 30
 
 
+def test_a_head_is_not_broken_within_a_word() -> None:
+    # Arial Bold by its metrics (Liberation Sans Bold, 1/2048 em): Schweregrad 12860; the margins take 140 twips.
+    row = ("Hotspot 261,5 °C, ΔT 271,1 K", "Klasse 1", "sofort instand setzen, sobald zeitlich möglich " * 2)
+    _, severity, _ = column_widths([("Befund", "Schweregrad", "Empfohlene Maßnahme"), row], 120.0)
+
+    assert severity >= (12860 / 2048 * 8.5 / 72 + 140 / 1440) * 25.4
+
+
 def test_each_part_and_each_fault_begins_a_page() -> None:
     body = opened().element.body
     begins = ["".join(t.text for t in p.iter(f"{W}t")).replace("\N{NO-BREAK SPACE}", " ")

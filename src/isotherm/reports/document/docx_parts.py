@@ -19,6 +19,8 @@ LANGUAGE_TAGS = {"en": "en-GB", "de": "de-DE", "es": "es-ES", "pt": "pt-PT", "zh
 """What proofreading and screen readers go by; Chinese letters have a tag of their own beside it."""
 POINTS = 8.5
 """Size of the letters in a table [pt]."""
+BOLD = 1.08
+"""How much wider the letters of heads and of the marked row may be."""
 CELL_MM = 2.8
 """What the margins of a cell take of its width [mm]."""
 LONGEST_WORD_MM, SHORT_CHINESE = 42.0, 4
@@ -208,7 +210,7 @@ def text_width(text: str, points: float) -> float:
 
 
 def _longest_word(text: str, points: float) -> float:
-    return min(LONGEST_WORD_MM, max((text_width(word, points) for word in _words(text)), default=0.0))
+    return min(LONGEST_WORD_MM, BOLD * max((text_width(word, points) for word in _words(text)), default=0.0))
 
 
 def _words(text: str) -> Iterable[str]:
@@ -219,7 +221,7 @@ def _words(text: str) -> Iterable[str]:
 
 @cache
 def _ems(letter: str) -> float:
-    """Return how wide a letter is, in its size; bold letters, which heads have, are a little wider."""
+    """Return how wide a letter is, in its size."""
     if unicodedata.east_asian_width(letter) in "WF":
         return 1.0
     if letter in "iljtfrI.,;:'|!()[] /-":
