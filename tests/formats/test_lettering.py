@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -64,6 +65,20 @@ def test_a_large_photo_is_read_in_quarters_too(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(lettering, "lettering", seen)
     assert read_twice(np.zeros((1000, 1500, 3), np.uint8)) == {"K-12": 0.9}
     assert sizes == [(640, 960), (493, 739)] + 4 * [(550, 825), (424, 635)]
+
+
+@pytest.mark.parametrize("size", [(1, 5000), (5000, 1)])
+def test_a_line_of_pixels_is_not_enlarged_to_gigabytes(monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]) -> None:
+    given: list[tuple[int, ...]] = []
+    nothing = SimpleNamespace(txts=None, boxes=None)
+    monkeypatch.setattr(lettering, "engine", lambda _threads: lambda look, **_: given.append(look.shape[:2]) or nothing)
+
+    assert lettering.lettering(np.zeros((*size, 3), np.uint8)) == []
+    assert read_twice(np.zeros((*size, 3), np.uint8)) == {}
+
+    assert [min(one) / max(one) for one in given[:1]] == [1 / 8]
+    assert len(given) > 1
+    assert all(min(one) / max(one) >= 0.5 for one in given[1:])
 
 
 @pytest.mark.real_data

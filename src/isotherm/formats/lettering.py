@@ -5,6 +5,7 @@ Nothing is downloaded, and nothing is read unless it is asked for.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,6 +33,10 @@ LOOK_PX, SECOND_LOOK = 960, 0.77
 On drawn labels the detector found more at this size than in larger pictures."""
 LARGE_PX = 1440
 """From this longer side on a photo shows more in quarters [px]."""
+NARROWEST, NARROWEST_LOOK = 1 / 8, 1 / 2
+"""The shorter side of what the engine is given is at least this share of the longer one; that of a photo's look.
+
+The engine enlarges a picture until its shorter side has 736 px: one of 1 x 960 px would take gigabytes."""
 ENGINE_BYTES = 640 << 20
 """Address space that the engine takes once it is in use, and keeps (measured: 480 to 600 MiB)."""
 _ENGINE_LOCK = threading.Lock()
@@ -69,7 +74,7 @@ def lettering(picture: Colours, *, threads: int = -1, upside_down: bool = False)
     with _ENGINE_LOCK:
         reader = engine(threads)
         # Its detector takes the channels as OpenCV has them.
-        found = reader(np.ascontiguousarray(picture[..., ::-1]), use_cls=upside_down)
+        found = reader(np.ascontiguousarray(_widened(picture, NARROWEST)[..., ::-1]), use_cls=upside_down)
     if found.txts is None or found.boxes is None:
         return []
     texts = []
@@ -111,7 +116,15 @@ def _looks(photo: Look) -> tuple[Look, Look]:
     image = Image.fromarray(photo)
     image.thumbnail((LOOK_PX, LOOK_PX), Image.Resampling.LANCZOS)
     smaller = max(1, round(image.width * SECOND_LOOK)), max(1, round(image.height * SECOND_LOOK))
-    return np.asarray(image), np.asarray(image.resize(smaller, Image.Resampling.LANCZOS))
+    looks = np.asarray(image), np.asarray(image.resize(smaller, Image.Resampling.LANCZOS))
+    return _widened(looks[0], NARROWEST_LOOK), _widened(looks[1], NARROWEST_LOOK)
+
+
+def _widened(picture: Look, least: float) -> Look:
+    """Return a picture whose sides differ no more than that; its last row or column fills what it lacked."""
+    height, width = picture.shape[:2]
+    side = math.ceil(least * max(height, width))
+    return np.pad(picture, ((0, max(0, side - height)), (0, max(0, side - width)), (0, 0)), mode="edge")
 
 
 def _folded(text: str) -> str:

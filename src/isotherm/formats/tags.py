@@ -118,6 +118,6 @@ def _codes(plane: UInt8[np.ndarray, "_ _"]) -> list[str]:
 
 def _clean(text: str) -> str:
     """Return a text of a stranger's file without what no database or page can hold, cut between two words."""
-    plain = "".join(letter for letter in text if letter.isprintable()).strip()
+    plain = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     # Half a word could be the tag of another asset.
     return plain if len(plain) <= LONGEST_TAG else plain[: LONGEST_TAG + 1].rpartition(" ")[0]
