@@ -12,6 +12,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -32,7 +33,16 @@ from isotherm.workflows.service.service import Service
 from isotherm.workflows.service.sites import SiteSettings, settings_of
 from isotherm.workflows.service.testing_detectors import held_out, tested_detector
 from isotherm.workflows.service.testing_models import Tested, fair_tests, model_metrics
-from isotherm.workflows.service.training import MODEL, Made, enqueue_training, right, telling, written
+from isotherm.workflows.service.training import (
+    MODEL,
+    Made,
+    beats,
+    enqueue_training,
+    provenance,
+    telling,
+    telling_tests,
+    written,
+)
 
 if TYPE_CHECKING:
     from isotherm.core.scene import SceneEdit
@@ -181,7 +191,7 @@ def train_detector(service: Service, context: JobContext) -> Mapping[str, Any]:
         model = _learnt(service, context, task, folder / MODEL)
         tested = fair_tests(task.data.test, task.data.normal, (each.group for each in task.data.normal))
         test = _test(service, context, task, model, tested)
-        (folder / MODEL / TRAINING_DATA).write_text(json.dumps(_provenance(task, tested)), encoding="utf-8")
+        (folder / MODEL / TRAINING_DATA).write_text(json.dumps(provenance(task.data.normal, tested)), encoding="utf-8")
         files = stored_files(service, folder / MODEL)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -248,13 +258,9 @@ def _learnt(service: Service, context: JobContext, task: _Task, out: Path) -> Tr
 def _test(
     service: Service, context: JobContext, task: _Task, model: TrainedModel, tested: Tested
 ) -> dict[str, Any] | None:
-    def step(done: int, total: int) -> None:
-        context.check()
-        context.progress(done, total, "test images")
-
     if not tested.images:
         context.log("no test images: how many anomalies it finds is not known")
-    return tested_detector(service, model, tested, task.data.category, task.own, step=step)
+    return tested_detector(service, model, tested, task.data.category, task.own, step=telling_tests(context))
 
 
 def _version(
@@ -329,16 +335,6 @@ def _named(values: Iterator[str]) -> dict[str, int]:
     return dict(Counter(values).most_common(10))
 
 
-def _provenance(task: _Task, tested: Tested) -> dict[str, Any]:
-    normal = task.data.normal
-    return {
-        "train": [[each.image_id, each.digest, each.label] for each in normal],
-        "test": [[each.image_id, each.digest, each.label] for each in tested.images],
-        "feedback": [each.feedback_id for each in normal if each.feedback_id],
-        "groups": sorted({each.group for each in normal} - {""}),
-    }
-
-
 def _is_better(service: Service, context: JobContext, task: _Task, version: ModelVersion, tested: Tested) -> bool:
     """Say whether a new version is right on more of the test images than the active one."""
     if task.activate != "better":
@@ -346,10 +342,5 @@ def _is_better(service: Service, context: JobContext, task: _Task, version: Mode
     active = active_detector(service, task.site.id)
     if active is None:
         return True
-    if tested.learnt or version.metrics["basis"] != "test":
-        context.log("no fair test: the new version does not take over by itself")
-        return False
-    before = tested_detector(
-        service, active[1], tested, task.data.category, task.own, step=lambda _done, _total: context.check()
-    )
-    return before is None or right(version.metrics["images"]) > right(before["answers"])
+    ask = partial(tested_detector, service, active[1], tested, task.data.category, task.own)
+    return beats(context, version, tested, partial(ask, step=telling_tests(context)))

@@ -27,7 +27,7 @@ from isotherm.workflows.service.sites import SiteSettings, settings_of
 from isotherm.workflows.service.taking import Target, Upload, check_split, may_name, prepared, write_image
 from isotherm.workflows.service.testing_detectors import tested_detector
 from isotherm.workflows.service.testing_models import Tested, fair_tests, tested_metrics
-from isotherm.workflows.service.training import check_room
+from isotherm.workflows.service.training import check_room, telling_tests
 
 INSPECT, EVALUATE, IMPORT = "inspect", "evaluate", "import"
 MOST_ITEMS = 10_000
@@ -193,10 +193,7 @@ _UNTESTED: Mapping[str, str] = {
 def _numbers(
     service: Service, context: JobContext, version: ModelVersion, tested: Tested, settings: SiteSettings
 ) -> dict[str, Any] | None:
-    def step(done: int, total: int) -> None:
-        context.check()
-        context.progress(done, total, "test images")
-
+    step = telling_tests(context)
     if version.kind == ANOMALY:
         normal = version.card["normal"]
         return tested_detector(service, load_detector(service, version), tested, normal, settings, step=step)

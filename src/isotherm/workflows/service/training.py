@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -27,7 +27,7 @@ from isotherm.store.tables import Feedback, Job, ModelVersion, Site
 from isotherm.workflows.classify_model import TrainedClassifier
 from isotherm.workflows.service.access import LOCAL, Actor, fetch, hold_site
 from isotherm.workflows.service.audit import record
-from isotherm.workflows.service.labelled import LabelledImages, labelled_images
+from isotherm.workflows.service.labelled import LabelledImage, LabelledImages, labelled_images
 from isotherm.workflows.service.models import (
     ANOMALY,
     CLASSIFIER,
@@ -177,7 +177,7 @@ def train(service: Service, context: JobContext) -> Mapping[str, Any]:
         classifier = _learnt(service, context, task, folder / MODEL)
         tested = _fair(task)
         test = _test(service, context, task, classifier, tested)
-        (folder / MODEL / TRAINING_DATA).write_text(json.dumps(_provenance(task, tested)), encoding="utf-8")
+        (folder / MODEL / TRAINING_DATA).write_text(json.dumps(provenance(task.data.train, tested)), encoding="utf-8")
         files = stored_files(service, folder / MODEL)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -249,6 +249,12 @@ def telling(context: JobContext) -> Progress:
     return progress
 
 
+def telling_tests(context: JobContext) -> Callable[[int, int], None]:
+    """Return the same for the test images that are done."""
+    progress = telling(context)
+    return lambda done, total: progress(done, total, "test images")
+
+
 def _fair(task: _Task) -> Tested:
     return fair_tests(task.data.test, task.data.train, (each.group for each in task.data.train))
 
@@ -256,13 +262,9 @@ def _fair(task: _Task) -> Tested:
 def _test(
     service: Service, context: JobContext, task: _Task, classifier: TrainedClassifier, tested: Tested
 ) -> dict[str, Any] | None:
-    def step(done: int, total: int) -> None:
-        context.check()
-        context.progress(done, total, "test images")
-
     if not task.data.test:
         context.log("no test images: the numbers are those of images that were held out while it learnt")
-    return tested_metrics(service, classifier, tested, task.own, step)
+    return tested_metrics(service, classifier, tested, task.own, telling_tests(context))
 
 
 def _version(
@@ -306,8 +308,8 @@ def _version(
     )
 
 
-def _provenance(task: _Task, tested: Tested) -> dict[str, Any]:
-    train = task.data.train
+def provenance(train: Sequence[LabelledImage], tested: Tested) -> dict[str, Any]:
+    """Return what a version has learnt from and was tested with; see `training_data` of models."""
     return {
         "train": [[each.image_id, each.digest, each.label] for each in train],
         "test": [[each.image_id, each.digest, each.label] for each in tested.images],
@@ -323,15 +325,22 @@ def _is_better(service: Service, context: JobContext, task: _Task, version: Mode
     active = active_classifier(service, task.site.id)
     if active is None:
         return True
+    step = telling_tests(context)
+    return beats(context, version, tested, lambda: tested_metrics(service, active.classifier, tested, task.own, step))
+
+
+def beats(
+    context: JobContext, version: ModelVersion, tested: Tested, before: Callable[[], Mapping[str, Any] | None]
+) -> bool:
+    """Say whether a new version is right on more of the test images than another one, whose test `before` makes."""
     if tested.learnt or version.metrics["basis"] != "test":
         context.log("no fair test: the new version does not take over by itself")
         return False
-    before = tested_metrics(service, active.classifier, tested, task.own, lambda _done, _total: context.check())
-    return before is None or right(version.metrics["images"]) > right(before["answers"])
+    found = before()
+    return found is None or _right(version.metrics["images"]) > _right(found["answers"])
 
 
-def right(answers: Mapping[str, Any]) -> int:
-    """Return how many answers to test images are right."""
+def _right(answers: Mapping[str, Any]) -> int:
     return sum(each["label"] == each["truth"] for each in answers.values())
 
 
