@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
@@ -293,3 +294,20 @@ def test_a_token_is_shown_once_and_can_be_revoked(client: TestClient) -> None:
     assert f"/tokens/{token}/revoke" not in client.get("/tokens").text
     assert client.post("/tokens", data={"name": "x", "scopes": ["read"], "days": "0"}).status_code == 422
     assert "The chain is whole" in client.post("/audit/verify").text
+
+
+def test_of_many_findings_the_first_ten_are_open_and_the_others_one_click_away(
+    service: Service, tmp_path: Path
+) -> None:
+    site = create_site(service, LOCAL, "Solar field").id
+    values = np.full((60, 80), 20.0, np.float32)
+    for number in range(12):
+        row, column = 6 + 16 * (number // 4), 6 + 18 * (number % 4)
+        values[row : row + 5, column : column + 5] = 60 + number
+    np.save(tmp_path / "field.npy", values)
+    take_in(service, LOCAL, site, [Upload("field.npy", (tmp_path / "field.npy").read_bytes())])
+    (image,) = images(service, site)
+    with browsing(service) as client:
+        page = text_of(client.get(f"/images/{image.id}"))
+    open_ones, rest = page.split("<summary>2 more findings</summary>")
+    assert (open_ones.count("data-peak="), rest.count("data-peak=")) == (10, 2)
