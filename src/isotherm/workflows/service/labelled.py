@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -63,8 +64,7 @@ def labelled_images(session: Session, site_id: str, *, use_feedback: bool = True
 
     Feedback makes any image one to learn from, except a test image: what a model is tested with is never learnt from.
     """
-    own = [_labelled(image, name) for image, name in _sorted_images(session, site_id)]
-    common = [_labelled(image, name) for image, name in _sorted_images(session, None)]
+    own, common = _sorted_images(session, site_id), _sorted_images(session, None)
     test = [each for each in own if each.part == "test"]
     train = {each.image_id: each for each in own if each.part == "train"}
     notes = list[str]()
@@ -79,41 +79,36 @@ def labelled_images(session: Session, site_id: str, *, use_feedback: bool = True
     return LabelledImages(everything, tests, (*notes, *_empty_categories(session, site_id, everything)))
 
 
-def _sorted_images(session: Session, site_id: str | None) -> Sequence[tuple[Image, str]]:
-    """Return images with the names of their categories; those of a site only where they are in a part."""
+# Not whole images: there may be many, and all that was found out about them is of no use here.
+_COLUMNS = (Image.id, Image.digest, Image.name, Category.name, Image.split, Image.asset_id, Image.site_id)
+
+
+def _sorted_images(session: Session, site_id: str | None) -> list[LabelledImage]:
+    """Return the images that have a category; those of a site only where they are in a part."""
     owner = Image.site_id.is_(None) if site_id is None else Image.site_id == site_id
-    query = select(Image, Category.name).join(Category, Category.id == Image.category_id).where(owner)
+    query = select(*_COLUMNS).join(Category, Category.id == Image.category_id).where(owner)
     if site_id is not None:
         query = query.where(Image.split.in_(("train", "test")))
-    return [(image, name) for image, name in session.execute(query.order_by(Image.id))]
+    return [_labelled(row) for row in session.execute(query.order_by(Image.id))]
 
 
-def _labelled(image: Image, name: str) -> LabelledImage:
-    return LabelledImage(
-        image_id=image.id,
-        digest=image.digest,
-        name=image.name,
-        label=name,
-        part=image.split or "train",
-        group=image.asset_id or "",
-        common=image.site_id is None,
-    )
+def _labelled(row: Sequence[Any]) -> LabelledImage:
+    """Return the image of a row of `_COLUMNS`."""
+    image_id, digest, name, label, split, asset_id, site_id = row
+    return LabelledImage(image_id, digest, name, label, split or "train", asset_id or "", common=site_id is None)
 
 
 def _latest_feedback(session: Session, site_id: str) -> list[LabelledImage]:
     """Return what was said last of each image."""
     query = (
-        select(Feedback.id, Image, Category.name)
+        select(Feedback.id, *_COLUMNS)
         .join(Image, Image.id == Feedback.image_id)
         .join(Category, Category.id == Feedback.category_id)
         .where(Feedback.site_id == site_id)
         .order_by(Feedback.id)
     )
-    found = {image.id: (feedback_id, image, name) for feedback_id, image, name in session.execute(query)}
-    return [
-        replace(_labelled(image, name), part="train", feedback_id=feedback_id)
-        for feedback_id, image, name in found.values()
-    ]
+    found = {row[1]: row for row in session.execute(query)}
+    return [replace(_labelled(row[1:]), part="train", feedback_id=row[0]) for row in found.values()]
 
 
 def _empty_categories(session: Session, site_id: str, train: Sequence[LabelledImage]) -> list[str]:
