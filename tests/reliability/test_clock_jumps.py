@@ -27,7 +27,7 @@ from isotherm.store.database import Database
 from isotherm.store.tables import Blob, Job
 
 DAY_S = 86_400
-ITEMS, ITEM_S, LEASE_S = 60, 0.1, 3.0
+ITEMS, ITEM_S, LEASE_S = 60, 0.1, 10.0
 JOBS = Path(__file__).parents[1] / "jobs"
 
 
