@@ -92,6 +92,16 @@ def add_overwrite(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_results(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add the flag ``-o`` for the place of the results, which says `what` goes there."""
+    # Most commands have their results in folders alone.
+    from isotherm.workflows.remote_inputs import path_of
+
+    parser.add_argument(
+        "-o", "--output", type=path_of, required=True, metavar="OUT", help=f"folder or s3://bucket/prefix for {what}"
+    )
+
+
 def add_parquet(parser: argparse.ArgumentParser) -> None:
     """Add ``--parquet`` of the commands that write a row for each input; see `isotherm.workflows.columns_output`."""
     parser.add_argument(

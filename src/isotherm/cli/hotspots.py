@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from isotherm.cli.flags import add_flags, add_parquet, chosen, from_flags
+from isotherm.cli.flags import add_flags, add_parquet, add_results, chosen, from_flags
 from isotherm.cli.progress import bar
 from isotherm.core.findings import ImageResult, Inspection
 from isotherm.core.memory import keep_freed_memory
@@ -44,14 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     parser.add_argument(
         "path", type=path_of, metavar="PATH", help="a picture, or a folder or s3://bucket/prefix of pictures"
     )
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=path_of,
-        required=True,
-        metavar="OUT",
-        help="folder or s3://bucket/prefix for the results",
-    )
+    add_results(parser, "the results")
     parser.add_argument(
         "--method", default=METHOD, metavar="NAME", help=f"hotspot method, one of {methods} (default {METHOD})"
     )

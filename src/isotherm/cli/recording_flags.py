@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from isotherm.cli.flags import add_results
 from isotherm.workflows.remote_inputs import path_of
 
 
@@ -16,12 +17,4 @@ def add_recordings(parser: argparse.ArgumentParser, results: str) -> None:
         metavar="FILE",
         help="a recording: a file, or a folder of frames; or several, or a folder or s3://bucket/prefix of several",
     )
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=path_of,
-        required=True,
-        metavar="OUT",
-        help=f"folder or s3://bucket/prefix for the {results}; of several recordings it gets a folder for each, and "
-        "summary.csv",
-    )
+    add_results(parser, f"the {results}; of several recordings it gets a folder for each, and summary.csv")

@@ -31,7 +31,7 @@ from isotherm.workflows.service.labelled import LabelledImage, LabelledImages, l
 from isotherm.workflows.service.models import ANOMALY, TRAINING_DATA, active_detector, stored_files
 from isotherm.workflows.service.service import Service
 from isotherm.workflows.service.sites import SiteSettings, settings_of
-from isotherm.workflows.service.testing_detectors import held_out, tested_detector
+from isotherm.workflows.service.testing_detectors import LABELS, held_out, tested_detector
 from isotherm.workflows.service.testing_models import Tested, fair_tests, model_metrics
 from isotherm.workflows.service.training import (
     MODEL,
@@ -294,7 +294,7 @@ def _version(
 
 def _metrics(calibration: Mapping[str, Any], test: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return what is kept with a version: a test's numbers in the form of a classifier's, and the threshold."""
-    found = model_metrics(("Normal", "Anomaly"), {}, test)
+    found = model_metrics(LABELS, {}, test)
     if test is None:
         found |= {"count": calibration["images"], "basis": "held-out"}
     return found | {"held_out": dict(calibration), "threshold": calibration["threshold"]}
