@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from isotherm.core.errors import IsothermError, one_line
+from isotherm.core.thermogram import Thermogram
 from isotherm.evaluation.bootstrap import intervals
 from isotherm.evaluation.classes import Share, accuracy, averages, by_class, confusion
 from isotherm.evaluation.metrics import auroc
 from isotherm.workflows.anomaly_findings import check_score
 from isotherm.workflows.classify_judging import plain_metric, plain_share
-from isotherm.workflows.service.labelled import LabelledImage
-from isotherm.workflows.service.looking import examination_settings
 from isotherm.workflows.service.service import Service
 from isotherm.workflows.service.sites import SiteSettings
-from isotherm.workflows.service.testing_models import MOST_IMAGES, Tested
+from isotherm.workflows.service.testing_models import MOST_IMAGES, Tested, answers_to
 
 if TYPE_CHECKING:
     from isotherm.workflows.models import TrainedModel
 
 NORMAL, STRANGE = "Normal", "Anomaly"
 LABELS = (NORMAL, STRANGE)
-
-
-@dataclass
-class _Answers:
-    images: list[LabelledImage] = field(default_factory=list)
-    scores: list[float] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
 
 
 def tested_detector(
@@ -52,16 +42,13 @@ def tested_detector(
     step
         Called with how many images are done and how many there are.
     """
-    answers = _Answers()
-    for done, image in enumerate(tested.images):
-        step(done, len(tested.images))
-        _ask(service, model, image, settings, answers)
+    answers = answers_to(service, tested.images, settings, lambda picture: _score(model, picture), step)
     if not answers.images:
         return None
-    scores = np.array(answers.scores, np.float64)
+    scores = np.array(answers.said, np.float64)
     truth = np.array([image.label != category for image in answers.images], np.bool_)
     called = scores > model.calibration.threshold
-    kept = list(zip(answers.images, truth.tolist(), called.tolist(), answers.scores, strict=True))[:MOST_IMAGES]
+    kept = list(zip(answers.images, truth.tolist(), called.tolist(), answers.said, strict=True))[:MOST_IMAGES]
     return {
         **_numbers(truth, called, scores),
         "was_learnt_from": tested.learnt,
@@ -70,19 +57,10 @@ def tested_detector(
     }
 
 
-def _ask(
-    service: Service, model: TrainedModel, image: LabelledImage, settings: SiteSettings, answers: _Answers
-) -> None:
-    try:
-        data = service.blobs.read(image.digest)
-        picture = service.examinations.picture(data, image.name, examination_settings(settings))
-        (scored,) = model.judge([model.prepare(picture)])
-        check_score(scored)
-    except IsothermError as error:
-        answers.failed[image.image_id] = one_line(error)
-        return
-    answers.images.append(image)
-    answers.scores.append(scored.score)
+def _score(model: TrainedModel, picture: Thermogram) -> float:
+    (scored,) = model.judge([model.prepare(picture)])
+    check_score(scored)
+    return scored.score
 
 
 def _numbers(truth: np.ndarray, called: np.ndarray, scores: np.ndarray) -> dict[str, Any]:

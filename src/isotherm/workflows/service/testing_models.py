@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from isotherm.core.errors import IsothermError, one_line
+from isotherm.core.errors import DataError, IsothermError, one_line
+from isotherm.core.thermogram import Thermogram
 from isotherm.evaluation.classes import Share
 from isotherm.workflows.classify_judging import Judged
 from isotherm.workflows.classify_model import Classified, TrainedClassifier
@@ -55,11 +56,46 @@ def fair_tests(test: Sequence[LabelledImage], learnt: Iterable[LabelledImage | s
     return Tested(tuple(distinct.values()), learnt=True, notes=(note,))
 
 
+A = TypeVar("A")
+
+
 @dataclass
-class _Answers:
+class Answers(Generic[A]):
+    """What a model said of each test image that could be judged, and why the others could not, by their ids."""
+
     images: list[LabelledImage] = field(default_factory=list)
-    said: list[Classified] = field(default_factory=list)
+    said: list[A] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+
+
+def answers_to(
+    service: Service,
+    images: Sequence[LabelledImage],
+    settings: SiteSettings,
+    ask: Callable[[Thermogram], A],
+    step: Callable[[int, int], None],
+) -> Answers[A]:
+    """Ask a model for its answer to each image, decoded with the settings of its site.
+
+    Parameters
+    ----------
+    ask
+        Returns the answer to a picture, or raises IsothermError with why there is none.
+    step
+        Called with how many images are done and how many there are.
+    """
+    answers = Answers[A]()
+    for done, image in enumerate(images):
+        step(done, len(images))
+        try:
+            data = service.blobs.read(image.digest)
+            said = ask(service.examinations.picture(data, image.name, examination_settings(settings)))
+        except IsothermError as error:
+            answers.failed[image.image_id] = one_line(error)
+            continue
+        answers.images.append(image)
+        answers.said.append(said)
+    return answers
 
 
 def tested_metrics(
@@ -76,10 +112,7 @@ def tested_metrics(
     step
         Called with how many images are done and how many there are.
     """
-    answers = _Answers()
-    for done, image in enumerate(tested.images):
-        step(done, len(tested.images))
-        _ask(service, classifier, image, settings, answers)
+    answers = answers_to(service, tested.images, settings, lambda picture: _said(classifier, picture, settings), step)
     if not any(image.label in classifier.labels for image in answers.images):
         return None
     truth = tuple(image.label for image in answers.images)
@@ -95,21 +128,11 @@ def tested_metrics(
     }
 
 
-def _ask(
-    service: Service, classifier: TrainedClassifier, image: LabelledImage, settings: SiteSettings, answers: _Answers
-) -> None:
-    try:
-        data = service.blobs.read(image.digest)
-        picture = service.examinations.picture(data, image.name, examination_settings(settings))
-        said = classifier.classify([picture], min_confidence=settings.min_confidence, open_set=settings.open_set)[0]
-        failure = said.error
-    except IsothermError as error:
-        failure = one_line(error)
-    if failure:
-        answers.failed[image.image_id] = failure
-    else:
-        answers.images.append(image)
-        answers.said.append(said)
+def _said(classifier: TrainedClassifier, picture: Thermogram, settings: SiteSettings) -> Classified:
+    (said,) = classifier.classify([picture], min_confidence=settings.min_confidence, open_set=settings.open_set)
+    if said.error:
+        raise DataError(said.error)
+    return said
 
 
 def _answer(image: LabelledImage, said: Classified) -> dict[str, Any]:
