@@ -1,10 +1,11 @@
 """What working in chunks costs and gains: one worker against two, Ray against the pool, and the ledger alone.
 
 ``python benchmarks/bench_scaleout.py [FOLDER]`` inspects 640x512 pictures (or a folder), no panels, by one and by two
-workers of a pool, and by two of Ray. Each command runs twice: on two pictures, one for each worker, which is its start
-and end, and on all; what lies between is work. It prints both, pictures a second of work, and CPU-milliseconds of work
-a picture, of all processes; then chunks a second and bytes a row of the ledger. Times of one run can be compared with
-each other; take an idle machine for any of them.
+workers of a pool, and by two of Ray. Each command runs once to no account, so that what it reads from the disk is in
+memory, and then on a quarter of the pictures and on all: the difference is what three quarters cost (work), and what
+is left of either is its start and end. ``--repeat`` takes the median of several. It prints both, pictures a second of
+work, and CPU-milliseconds of work a picture, of all processes; then chunks a second and bytes a row of the ledger.
+Times of one run can be compared with each other; take an idle machine for any of them.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +29,8 @@ from isotherm.scaleout.ledger import Ledger
 from isotherm.scaleout.plan import Plan
 
 LOOK_S = 0.5
-FEW = 2
+FEW, SHARE = 2, 4
+"""Pictures of the run to no account; one in so many is in the smaller run."""
 
 
 def make_pictures(folder: Path, count: int) -> None:
@@ -53,6 +57,22 @@ class Spent:
     def beyond(self, other: Spent) -> Spent:
         """Return what was spent beyond another command."""
         return Spent(self.wall_s - other.wall_s, self.cpu_s - other.cpu_s)
+
+    def times(self, factor: float) -> Spent:
+        """Return so many times as much."""
+        return Spent(self.wall_s * factor, self.cpu_s * factor)
+
+
+def told_apart(few: Spent, many: Spent, counts: tuple[int, int]) -> tuple[Spent, Spent]:
+    """Return the start and end of a command, and its work on all pictures: the line through two sizes."""
+    a_picture = many.beyond(few).times(1 / (counts[1] - counts[0]))
+    work = a_picture.times(counts[1])
+    return many.beyond(work), work
+
+
+def median(spent: Sequence[Spent]) -> Spent:
+    """Return the median of each."""
+    return Spent(statistics.median(one.wall_s for one in spent), statistics.median(one.cpu_s for one in spent))
 
 
 def timed(folder: Path, out: Path, options: list[str]) -> Spent:
@@ -114,6 +134,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, nargs="?", help="pictures; 640x512 ones are made where none is named")
     parser.add_argument("--images", type=int, default=400)
     parser.add_argument("--chunk", type=int, default=16)
+    parser.add_argument("--repeat", type=int, default=1, help="times that each is measured; the median counts")
     parser.add_argument("--no-ray", action="store_true")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="isotherm-bench-") as scratch:
@@ -126,18 +147,20 @@ def main() -> None:
         runs |= {f"pool, {n} worker(s)": ["--executor", "pool", "--workers", str(n), *chunk] for n in (1, 2)}
         if not arguments.no_ray:
             runs["ray-local, 2 workers"] = ["--executor", "ray-local", "--workers", "2", *chunk]
-        few = few_of(folder, Path(scratch) / "few", FEW)
-        work = count - FEW
+        few, some = (few_of(folder, Path(scratch) / f"{n} pictures", n) for n in (FEW, count // SHARE))
         starts, found = {}, {}
         for number, (name, options) in enumerate(runs.items()):
-            starts[name] = timed(
-                few, Path(scratch) / f"few{number}", [*options, *(["--chunk", "1"] if options else [])]
-            )
-            found[name] = timed(folder, Path(scratch) / f"out{number}", options).beyond(starts[name])
+            timed(few, Path(scratch) / f"warm{number}", options)
+            pairs = []
+            for again in range(arguments.repeat):
+                part = timed(some, Path(scratch) / f"some{number}-{again}", options)
+                pairs.append((part, timed(folder, Path(scratch) / f"out{number}-{again}", options)))
+            part, whole = (median(spent) for spent in zip(*pairs, strict=True))
+            starts[name], found[name] = told_apart(part, whole, (count // SHARE, count))
             print(
                 f"{name:24} start and end {starts[name].wall_s:5.2f} s ({starts[name].cpu_s:5.2f} CPU-s), "
-                f"work {found[name].wall_s:7.2f} s  {work / found[name].wall_s:6.1f} pictures/s  "
-                f"{1000 * found[name].cpu_s / work:6.1f} CPU-ms a picture",
+                f"work {found[name].wall_s:7.2f} s  {count / found[name].wall_s:6.1f} pictures/s  "
+                f"{1000 * found[name].cpu_s / count:6.1f} CPU-ms a picture",
                 flush=True,
             )
         pool, ray = "pool, 2 worker(s)", "ray-local, 2 workers"
@@ -147,9 +170,9 @@ def main() -> None:
             start, more = starts[ray].beyond(starts[pool]), found[ray].beyond(found[pool])
             print(
                 f"Ray against the pool: start and end {start.wall_s:+.2f} s ({start.cpu_s:+.2f} CPU-s), "
-                f"work {more.wall_s:+.2f} s ({1000 * more.cpu_s / work:+.1f} CPU-ms a picture)"
+                f"work {more.wall_s:+.2f} s ({1000 * more.cpu_s / count:+.1f} CPU-ms a picture)"
             )
-        line = (Path(scratch) / "out0" / "journal.jsonl").read_text().splitlines()[1]
+        line = (Path(scratch) / "out0-0" / "journal.jsonl").read_text().splitlines()[1]
         json.loads(line)
         a_second, bytes_a_row = ledger_alone(Path(scratch) / "ledger.sqlite", line, 200)
         print(f"ledger (SQLite): {a_second:.0f} chunks/s of 256 rows, {bytes_a_row:.0f} bytes a row of {len(line)}")

@@ -1,6 +1,6 @@
 """Kills `isotherm serve`, its workers and their job processes under load; afterwards nothing acknowledged is missing.
 
-python benchmarks/chaos.py [--kills 60] [--data DIR] [--database postgresql://...] [--seed 0]
+python benchmarks/chaos.py [--kills 60] [--data DIR] [--database postgresql://...] [--seed 0] [--drain 300]
 
 Clients upload pictures, sort them, correct verdicts, start inspections and trainings, and write down what the server
 acknowledged. Meanwhile this program kills (SIGKILL) and starts the server anew. In the end the jobs are waited for and
@@ -257,7 +257,7 @@ class Driver:
                 http.post(f"/sites/{site}/categories", json={"name": name}).raise_for_status()
             return site
 
-    def run(self, kills: int) -> None:
+    def run(self, kills: int, drain_s: float) -> None:
         for client in self.clients:
             client.start()
         for number in range(kills):
@@ -271,7 +271,7 @@ class Driver:
         for client in self.clients:
             client.join(ANSWER_S)
         # While workers are killed every few seconds, jobs pile up: the more kills, the more is left.
-        self._drain(max(DRAIN_S, 2.0 * kills))
+        self._drain(max(drain_s, 2.0 * kills))
 
     def _kill_one(self) -> None:
         name, process = victim(self.server.process.pid, self.rng)
@@ -389,6 +389,9 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=None, help="an empty folder to keep (default: a temporary one)")
     parser.add_argument("--database", default="", metavar="URL")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--drain", type=float, default=DRAIN_S, help="least time for the jobs that are left at the end [s]"
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = (arguments.data or Path(temporary)) / "data"
@@ -396,7 +399,7 @@ def main() -> int:
         began = time.monotonic()
         driver = Driver(folder, arguments.database, arguments.seed)
         try:
-            driver.run(arguments.kills)
+            driver.run(arguments.kills, arguments.drain)
             driver.verify(folder)
         finally:
             driver.server.process.kill()

@@ -2,6 +2,8 @@
 
 python benchmarks/scaling_costs.py [--images 48] [--rows 5000] [--s3 s3://bucket/prefix] [-o scaling_costs.json]
 
+Without --s3 the file keeps what it says of a bucket. `scaling_page.py` writes the numbers into docs/scaling.md.
+
 The images are R-JPEGs of 640x512 with raw counts (about 660 kB), written here. Processor time is hardly disturbed by
 neighbours; times of flushing a commit are wall time of this machine's disk and are the median of many.
 """
@@ -185,6 +187,13 @@ def of_bucket(url: str, images: Sequence[bytes]) -> dict[str, float]:
     }
 
 
+def earlier_bucket(output: Path | None) -> dict[str, float]:
+    """Return what a file that will be replaced says of a bucket; empty where it says nothing."""
+    if output is None or not output.is_file():
+        return {}
+    return dict(json.loads(output.read_text("utf-8")).get("bucket", {}))
+
+
 def main() -> None:
     """Measure, print, and write."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -215,6 +224,8 @@ def main() -> None:
         }
         if arguments.s3:
             found["bucket"] = of_bucket(arguments.s3, pictures)
+        elif earlier := earlier_bucket(arguments.output):
+            found["bucket"] = earlier
     text = json.dumps(found, indent=1)
     print(text)
     if arguments.output:

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+import tempfile
 from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -162,18 +164,31 @@ def severity_page() -> str:
     return "".join(parts)
 
 
+def openapi() -> dict[str, Any]:
+    """Return the description of an application over an empty data folder."""
+    from isotherm.server.app import create_app
+    from isotherm.workflows.service.service import Limits, Service
+
+    with tempfile.TemporaryDirectory() as folder, Service.open(Path(folder), limits=Limits(children=0)) as service:
+        app = create_app(service)
+        app.state.lane.close()
+        return app.openapi()
+
+
 def openapi_file() -> str:
     """Return the description of the HTTP API (OpenAPI 3.1)."""
-    from isotherm.server.description import text
-
-    return text()
+    return json.dumps(openapi(), indent=1, ensure_ascii=False) + "\n"
 
 
 def problems_page() -> str:
     """Return the page of the problems that the HTTP API answers with, and its routes."""
-    from isotherm.server.description import routes
     from isotherm.server.problems import URN, every_kind
 
+    routes = (
+        (method.upper(), f"`{path}`", str(route.get("summary", "")))
+        for path, methods in openapi()["paths"].items()
+        for method, route in methods.items()
+    )
     kinds = ((f"`{URN}{kind.name}`", str(kind.status), kind.title) for kind in every_kind())
     return "".join(
         [
@@ -183,7 +198,7 @@ def problems_page() -> str:
             "## Problems\n\n",
             table(["type", "status", "meaning"], kinds),
             "## Routes\n\n",
-            table(["method", "path", "what it does"], routes()),
+            table(["method", "path", "what it does"], routes),
         ]
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,8 +36,30 @@ _hook = install_import_hook("isotherm", "conftest.checked")
 DATA = Path(os.environ.get("ISOTHERM_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
 
+def long_ones_first(files: Sequence[str], slow: Sequence[bool], workers: int) -> list[int]:
+    """Return an order of tests in which each worker begins with its share of the slow ones, file by file.
+
+    Workers get parts of one length (``--dist worksteal``) and take from one another what was not begun: a slow test
+    that is begun last is waited for by all.
+    """
+    queues: list[list[int]] = [[] for _ in range(workers)]
+    for turn, file in enumerate(dict.fromkeys(file for file, is_slow in zip(files, slow, strict=True) if is_slow)):
+        queues[turn % workers] += [at for at in range(len(files)) if slow[at] and files[at] == file]
+    quick = [at for at in range(len(files)) if not slow[at]]
+    order: list[int] = []
+    for number, queue in enumerate(queues):
+        length = (len(files) - len(order)) // (workers - number)
+        taken = max(0, length - len(queue))
+        order += [*queue, *quick[:taken]]
+        quick = quick[taken:]
+    return order + quick
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs the shared data where it is absent."""
+    """Begin with long tests; skip what needs the shared data where it is absent."""
+    if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
+        slow = [item.get_closest_marker("slow") is not None for item in items]
+        items[:] = [items[at] for at in long_ones_first([str(item.path) for item in items], slow, workers)]
     if DATA.is_dir():
         return
     skip = pytest.mark.skip(reason=f"needs the shared data ({DATA}; set ISOTHERM_DATA)")

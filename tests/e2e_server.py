@@ -80,7 +80,7 @@ def watched(browser: Browser, base: str, **options: Any) -> Iterator[Watched]:
     context.route("**/*", lambda route: _only_loopback(route, found))
     context.on("console", lambda message: _complained(message, found))
     context.on("weberror", lambda error: found.complaints.append(str(error.error)))
-    found.page.set_default_timeout(20_000)
+    found.page.set_default_timeout(60_000)
     try:
         yield found
         found.check()

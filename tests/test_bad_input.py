@@ -417,7 +417,7 @@ def known(registry: Registry[Any]) -> str:
         (("hotspots", "--emissivity", "nan"), "must be a finite number"),
         (("hotspots", "--jobs", "0"), "jobs must be from 1"),
         (("hotspots", "--reference-box", "1,2"), "x,y,width,height"),
-        (("frobnicate",), "invalid choice: 'frobnicate'"),
+        (("frobnicate",), "there is no command 'frobnicate'"),
         (("hotspots", "--resume", "--overwrite"), "not allowed with"),
     ],
 )

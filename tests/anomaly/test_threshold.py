@@ -189,3 +189,15 @@ def test_a_standing_keeps_order_and_does_not_depend_on_unit_or_origin() -> None:
     # Of one image, or of images that are all alike, there is still a unit.
     assert yardstick(np.array([2.0], np.float32)) == yardstick(np.full(5, 2.0, np.float32)) == Yardstick(2.0, 2e-3)
     assert yardstick(np.zeros(3, np.float32)).spread > 0
+
+
+@pytest.mark.parametrize(("before", "then", "pixel"), [(4.0, 6.0, 12.0), (-4.0, 6.0, 18.0)])
+def test_a_threshold_that_is_moved_takes_that_of_pixels_along(before: float, then: float, pixel: float) -> None:
+    # By the same factor, 8 * 6 / 4; where a threshold is not positive by the same step, 8 + 6 - -4.
+    scores = np.array([before - 2, before - 1, before], np.float32)
+    found = ScoreCalibration(scores, 99.0, before, 8.0, "as it was").moved(then, "set by somebody", "hand")
+    assert (found.threshold, found.pixel_threshold, found.percentile) == (then, pixel, 100.0)
+    assert (found.how, found.rule) == ("set by somebody", "hand")
+    assert ScoreCalibration.from_mapping(json.loads(json.dumps(found.to_mapping()))).rule == "hand"
+    assert found.false_alarms().rate == 0
+    assert found.moved(then, "x", "hand", pixel_threshold=7.0).pixel_threshold == 7.0

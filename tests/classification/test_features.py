@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import openvino as ov
@@ -11,6 +13,7 @@ import pytest
 from isotherm.classification.features import FeatureConfig, FeatureSpec
 from isotherm.core.errors import ConfigError, ModelError, UnknownNameError, UsageError
 from isotherm.runtime.backbones import BACKBONES
+from isotherm.runtime.compiled import Compiled, Precision
 from random_weights import add_random
 
 SIZE = (64, 96)
@@ -104,3 +107,22 @@ def test_maps_that_do_not_exist(maps: str) -> None:
 def test_a_network_that_does_not_exist() -> None:
     with pytest.raises(UnknownNameError, match="vgg16"):
         FeatureConfig("vgg19")
+
+
+def test_threads_that_begin_together_compile_one_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, together = list[ov.Model](), Barrier(4)
+
+    def counted(model: ov.Model, precision: Precision) -> Compiled:
+        made.append(model)
+        return Compiled(model, precision)
+
+    def first(_: int) -> np.ndarray:
+        together.wait()
+        return spec.of(np.zeros((1, 3, 32, 96), np.float32))
+
+    spec = FeatureConfig().chosen((32, 96))
+    monkeypatch.setattr("isotherm.classification.features.Compiled", counted)
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(first, range(4)))
+    assert len(made) == 1
+    assert all((each == answers[0]).all() for each in answers)

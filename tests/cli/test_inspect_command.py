@@ -72,6 +72,27 @@ def test_inspect_with_a_trained_model(
     assert str(out / "report.html") in text
 
 
+def test_info_tells_what_a_model_is(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    manifest = json.loads((model / "manifest.json").read_bytes())
+    assert main(["info", str(model)]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith(f"{model}\n  model        anomaly model, patchcore, trained {manifest['created_at']}\n")
+    assert "learnt from  6 images" in told
+    rows, columns = manifest["inputs"]["size"]
+    assert f" °C; {columns} x {rows} px\n" in told
+    assert f"threshold    {manifest['calibration']['threshold']:.4g}: " in told
+    assert main(["info", str(model), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == manifest
+
+
+def test_pictures_without_temperatures_are_told(
+    shots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("L", (32, 24), 90).save(shots / "photo.png")
+    assert main(["hotspots", str(shots), "-o", str(tmp_path / "out"), "--no-panels"]) == 0
+    assert "4 of 4 pictures inspected\n  without temperatures 1: no degrees, no severity" in capsys.readouterr().out
+
+
 def test_inspect_twice_gives_the_same_files(shots: Path, model: Path, tmp_path: Path) -> None:
     for out in ("a", "b"):
         assert main(["inspect", str(shots), "-o", str(tmp_path / out), "--model", str(model)]) == 0

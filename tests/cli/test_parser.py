@@ -51,3 +51,27 @@ def test_a_flag_of_another_method_is_said_to_be_that(
 
 def test_a_flag_that_nothing_has_is_not_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert "unrecognized arguments: --frob 2 (see" in message(capsys, "hotspots", "a", "-o", "b", "--frob", "2")
+
+
+def test_a_flag_that_is_nearly_right_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    said = message(capsys, "hotspots", "a", "-o", "b", "--severty", "none")
+    assert "unrecognized arguments: --severty none; did you mean --severity? (see" in said
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["hotspot", "a"], "there is no command 'hotspot' (did you mean 'hotspots'?); isotherm --help lists them"),
+        (["segment", "a"], "there is no command 'segment' (did you mean 'sequence segment'?)"),
+        (["predict"], "(did you mean 'client predict' or 'classify predict'?)"),
+        (
+            ["token", "isue"],
+            "'token isue' (did you mean 'token issue' or 'token list'?); isotherm token --help lists them",
+        ),
+        (["qqqq"], "isotherm: there is no command 'qqqq'; isotherm --help lists them"),
+    ],
+)
+def test_a_command_that_is_nearly_right_is_named(
+    argv: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said in message(capsys, *argv)

@@ -89,6 +89,30 @@ def test_backup_restore_verify(data: Path, tmp_path: Path, capsys: pytest.Captur
     assert "files checked: 1/1" in err
 
 
+def test_a_backup_is_checked_without_being_changed_and_is_no_data_folder(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    backup, new = tmp_path / "backup", tmp_path / "new"
+    assert main(["backup", "--data", str(data), "-o", str(backup)]) == 0
+    monkeypatch.setenv("ISOTHERM_DATABASE", "sqlite:////absent/that-of-the-server.db")
+    capsys.readouterr()
+    assert main(["verify", "--data", str(backup)]) == 0
+    assert capsys.readouterr().out.endswith("all is whole\n")
+    for command in (["db", "check"], ["db", "upgrade"], ["backup", "-o", str(new)], ["serve", "--port", "0"]):
+        assert main([*command, "--data", str(backup)]) == 1
+        assert f"{backup} is a backup; isotherm restore makes a data folder of it" in capsys.readouterr().err
+    monkeypatch.delenv("ISOTHERM_DATABASE")
+    assert main(["restore", str(backup), "--data", str(new)]) == 0
+    the_file(backup).unlink()
+    capsys.readouterr()
+    assert main(["verify", "--data", str(backup)]) == 1
+    assert capsys.readouterr().out.endswith("1 flaws\n")
+    with (backup / "isotherm.db").open("ab") as stream:
+        stream.write(b"damage")
+    assert main(["verify", "--data", str(backup)]) == 1
+    assert "is not the database that was backed up" in capsys.readouterr().err
+
+
 def test_verify_fails_for_damage_and_backup_for_what_is_missing(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

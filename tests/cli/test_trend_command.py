@@ -51,6 +51,16 @@ def test_a_rise_is_an_alarm(files: list[Path], capsys: pytest.CaptureFixture[str
     assert (tmp_path / "out" / "max_c.svg").read_text().startswith("<svg")
 
 
+def test_of_another_view_there_is_a_caution(files: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
+    noise = np.random.default_rng(5).normal(17000, 900, (96, 128)).astype(np.uint16)
+    files[0].write_bytes(FlirFile(counts=noise, seconds=START_S).jpeg())
+    assert main(["trend", str(files[0]), str(files[2])]) == 0
+    told = capsys.readouterr().out
+    assert "motor7_0.jpg: max" in told
+    assert "caution   1 not in the view of the newest picture: their hottest point may be of another thing" in told
+    assert told.count("max_c ") == told.count(" since ") - told.count("delta_t_k ") == 1, "one change, told once"
+
+
 def test_of_pictures_that_are_read_only_their_views_are_kept(
     files: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

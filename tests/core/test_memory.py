@@ -61,3 +61,24 @@ def test_threads_share_two_heaps() -> None:
 
     assert heaps("as usual") > 2
     assert heaps("share") <= 2
+
+
+def test_what_is_loaded_for_good_is_not_looked_through_for_garbage() -> None:
+    script = (
+        "import gc\nfrom isotherm.core.memory import loading_for_good\n"
+        "with loading_for_good():\n    assert not gc.isenabled()\n    kept = [[place] for place in range(1000)]\n"
+        "assert gc.isenabled()\nprint(gc.get_freeze_count(), any(each is kept for each in gc.get_objects()))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    frozen, seen = run.stdout.split()
+    assert int(frozen) > 1000
+    assert seen == "False"
+
+
+def test_a_failure_to_load_leaves_the_collector_on() -> None:
+    script = (
+        "import gc\nfrom isotherm.core.memory import loading_for_good\n"
+        "try:\n    with loading_for_good():\n        raise ImportError\nexcept ImportError:\n    print(gc.isenabled())"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "True"

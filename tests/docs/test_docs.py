@@ -47,6 +47,7 @@ def commands(page: Path) -> list[list[str]]:
     return [shlex.split(call, comments=True)[1:] for call in calls]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.name)
 def test_console_examples_run(page: Path, tmp_path: Path) -> None:
     for call in commands(page):

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -99,3 +100,13 @@ def workplace(url: str) -> Iterator[Workplace]:
         yield Workplace(database, KINDS)
     finally:
         database.close()
+
+
+@contextmanager
+def workplace_slow_but_once(url: str, mark: str) -> Iterator[Workplace]:
+    """Open at once the first time, and after six seconds each time after it."""
+    if Path(mark).exists():
+        time.sleep(6)
+    Path(mark).touch()
+    with workplace(url) as place:
+        yield place

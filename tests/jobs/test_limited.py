@@ -28,6 +28,7 @@ from isotherm.core.errors import (
     UnknownNameError,
 )
 from isotherm.jobs.limited import Answer, LimitedPool, Limits
+from isotherm.jobs.limited_process import DiedError
 from isotherm.jobs.limited_wire import encoded, plain_error, raised, receive, send
 
 LIMITS = Limits(memory_bytes=256 << 20, timeout_s=20, input_bytes=8 << 20, output_bytes=1 << 20)
@@ -126,9 +127,9 @@ def test_a_foreign_exception_is_a_format_error_and_is_logged(
         ({"do": "hoard", "mib": 1000}, TooLargeError, "more than the 256 MiB of memory"),
         ({"do": "spin"}, TooLargeError, "of processor time"),
         ({"do": "die", "signal": "SIGKILL"}, TooLargeError, "more memory than the system has"),
-        ({"do": "die", "signal": "SIGABRT"}, FormatError, "ended with SIGABRT"),
-        ({"do": "crash"}, FormatError, "ended with SIGSEGV"),
-        ({"do": "exit"}, FormatError, "ended with status 7"),
+        ({"do": "die", "signal": "SIGABRT"}, DiedError, "ended with SIGABRT"),
+        ({"do": "crash"}, DiedError, "ended with SIGSEGV"),
+        ({"do": "exit"}, DiedError, "ended with status 7"),
         ({"do": "flood", "bytes": 2 << 20}, TooLargeError, "is too large"),
         # A header of 2**63 bytes, one that is no JSON, one without sizes, one with a negative size.
         ({"do": "gibberish", "hex": "8000000000000000"}, TooLargeError, "is too large"),

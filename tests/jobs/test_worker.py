@@ -165,3 +165,22 @@ def test_a_worker_that_lost_its_lease_ends_the_job_and_writes_nothing(database: 
 def test_a_workplace_that_does_not_open_is_an_error_of_the_worker(database_url: str) -> None:
     with pytest.raises(ChildFailedError, match="it ended with status 1"):
         run_worker(settings(database_url, workplace="job_kinds:nothing"), threading.Event())
+
+
+@on_sqlite
+def test_a_worker_is_heard_of_and_keeps_its_job_while_a_process_starts_slowly(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    arguments = (database_url, str(tmp_path / "opened"))
+    slow = settings(
+        database_url, workplace="job_kinds:workplace_slow_but_once", arguments=arguments, lease_s=4.0, name="slow"
+    )
+    warm, fresh = add(database, "where"), add(database, "fresh")
+    with working(slow):
+        wait_until(database, warm, ended)
+        while not ended(job := job_of(database, fresh)):
+            with database.read() as session:
+                assert [one.name for one in queue.workers_alive(database, session, within_s=4.0)] == ["slow"]
+                assert job.state == "queued" or job.lease_until_ms > database.now_ms(session)
+            time.sleep(0.1)
+    assert (job.state, job.fence) == ("succeeded", 1)

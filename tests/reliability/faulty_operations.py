@@ -32,8 +32,12 @@ from isotherm.store.folder import opened
 from isotherm.store.tables import Image, Site
 
 MOST = 1 << 20
-WHEN = 200
-"""Which call of a kind, counted from the start of a process, strace lets fail; more than any operation makes."""
+WHEN = 400
+"""Which call of a kind, counted from the start of a process, strace lets fail.
+
+Must be more than any operation makes (the schema: 267 of pwrite64), or calls of another kind than the one that is meant
+go wrong.
+"""
 NO_FILE = 1 << 20
 LONGEST = 1 << 16
 """Of a wish and of an answer [bytes]."""
@@ -185,6 +189,7 @@ def serve(line: socket.socket) -> None:
             _answer(line, json.loads(wish))
         if os.waitpid(child, 0)[1] == signal.SIGKILL:
             line.send(b'{"error": "killed", "value": null, "met": true}')
+        line.send(b"gone")
 
 
 def _answer(line: socket.socket, wish: dict[str, Any]) -> NoReturn:

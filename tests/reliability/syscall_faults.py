@@ -44,7 +44,10 @@ class FaultServer:
         """Let call number `number` (1: the first) of a kind go wrong during an operation on a folder."""
         wish = {"operation": operation, "folder": str(folder), "call": call, "number": number, "code": self._code}
         self._line.send(json.dumps(wish).encode())
-        return Outcome(**json.loads(self._line.recv(LONGEST)))
+        outcome = Outcome(**json.loads(self._line.recv(LONGEST)))
+        # What it has left is looked at when it is gone: while it lives, it holds its run.
+        assert self._line.recv(LONGEST) == b"gone"
+        return outcome
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from isotherm.reports.document.particulars import (
     Particulars,
     particulars_from_toml,
 )
+from isotherm.reports.document.pictures import Drawn, worded
 from isotherm.reports.document.wording import LANGUAGES, Wording, wording
 from isotherm.reports.plain import dumps, from_plain
 from isotherm.testing.reports import sample_reports
@@ -131,7 +132,7 @@ def test_any_text_passes_as_a_phrase(text: str) -> None:
 
 def test_the_words_are_those_that_are_used() -> None:
     folder = files("isotherm.reports.document")
-    names = ["building.py", "faults.py", "docx_layout.py", "pictures.py", "plain_document.py"]
+    names = ["building.py", "overview.py", "faults.py", "docx_layout.py", "pictures.py", "plain_document.py"]
     code = "".join((folder / name).read_text() for name in names)
     others = ("../../workflows/report_pictures.py", "../../workflows/service/reporting.py", "../trend_section.py")
     code += "".join((folder / name).read_text() for name in others)
@@ -190,8 +191,19 @@ def test_a_report_says_what_it_does_not_cover() -> None:
     assert document.unjudged.rows == (("plain.png", "criterion not applicable: the picture holds no temperatures"),)
     assert [row[0] for row in document.without_fault.rows] == ["cold.jpg", "plain.png"]
     assert document.lead == (
-        "Pictures that need attention: 2 of 4. Most severe: 1. Files that could not be read: 1. Not inspected: 1."
+        "Pictures that need attention: 2 of 4. In the most severe class: 1. "
+        "Files that could not be read: 1. Not inspected: 1."
     )
+
+
+def test_a_picture_without_temperatures_is_not_said_to_be_without_a_fault() -> None:
+    inspection = SAMPLES["hotspots"].inspection
+    results = tuple(replace(result, findings=()) for result in inspection.results)
+    document = build_document(replace(inspection, results=results), DocumentSettings("en", Particulars()))
+
+    reason = "The picture holds no temperatures, only colours or grey levels."
+    assert document.unjudged.rows == (("plain.png", reason),)
+    assert {row[0]: row[3] for row in document.without_fault.rows}["plain.png"] == "not judged"
 
 
 def test_what_a_norm_asks_for_and_nobody_has_said_is_called_not_stated() -> None:
@@ -306,3 +318,74 @@ def test_language_files_are_plain_json() -> None:
         found = json.loads((files("isotherm.reports.document") / "languages" / f"{language}.json").read_text("utf-8"))
         assert set(found) == {"words", "phrases"}
         assert isinstance(wording(language), Wording)
+
+
+def test_a_models_regions_are_called_the_same_in_picture_and_table() -> None:
+    result = next(r for r in SAMPLES["a model"].inspection.results if r.image == "hot.jpg")
+    (fault, *_) = build_document(replace(SAMPLES["a model"].inspection, results=(result,))).faults
+    shown = worded(Drawn(b"", 20.0, 80.0, True), result, wording("en"))
+
+    assert [row[0] for row in fault.regions.rows] == ["Anomaly A1", "Hot spot 1"]
+    assert shown.thermal is not None
+    assert "A1 …: unlike normal; Score of the model: 4, threshold 2" in shown.thermal.caption
+
+
+def test_bright_spots_without_temperatures_do_not_cover_what_a_model_finds_strange() -> None:
+    inspection = SAMPLES["a model"].inspection
+    hot = next(result for result in inspection.results if result.image == "hot.jpg")
+    bare = tuple(replace(found, temperatures=None, delta_t_c=None, severity=None) for found in hot.findings)
+    grey = replace(hot, radiometric=False, findings=bare)
+
+    (fault,) = build_document(replace(inspection, results=(grey,))).faults
+    assert [row[0] for row in fault.regions.rows] == ["Anomaly A1"]
+    assert "not listed" not in fault.regions.title
+    assert fault.criterion is None
+    assert wording("en")("load") not in dict(fault.facts)
+
+
+def test_a_picture_that_a_model_calls_usual_needs_no_rule() -> None:
+    inspection = SAMPLES["a model"].inspection
+    plain = next(result for result in inspection.results if result.image == "plain.png")
+    assert plain.anomaly is not None
+    usual = replace(plain, anomaly=replace(plain.anomaly, prediction="Normal", score=1.0))
+
+    document = build_document(replace(inspection, results=(usual,)))
+    assert document.unjudged.rows == ()
+    assert document.without_fault.rows[0][-1] == wording("en")("like_normal")
+    # Without temperatures a picture stands out as a whole, not by a hot spot.
+    (strange,) = build_document(replace(inspection, results=(plain,))).faults
+    assert strange.title == wording("en")("title_anomaly")
+
+
+def test_what_only_a_model_calls_strange_is_of_no_class() -> None:
+    inspection = SAMPLES["a model"].inspection
+    plain = next(result for result in inspection.results if result.image == "plain.png")
+
+    assert build_document(replace(inspection, results=(plain,))).lead == "Pictures that need attention: 1 of 1."
+
+
+def test_a_hot_picture_that_a_model_calls_usual_is_said_to_be_so() -> None:
+    inspection = SAMPLES["a model"].inspection
+    hot = next(result for result in inspection.results if result.image == "hot.jpg")
+    assert hot.anomaly is not None
+    usual = replace(
+        hot,
+        anomaly=replace(hot.anomaly, prediction="Normal", score=1.0),
+        findings=tuple(replace(finding, severity=None) for finding in hot.findings if finding.kind == "hotspot"),
+    )
+
+    rows = build_document(replace(inspection, results=(usual,))).without_fault.rows
+    assert rows == (("hot.jpg", "", "80.0", "like normal"),)
+
+
+def test_no_doubts_are_known_only_where_the_load_is() -> None:
+    inspection = SAMPLES["hotspots"].inspection
+    hot = next(result for result in inspection.results if result.image == "hot.jpg")
+    sure = tuple(replace(finding, uncertainty_k=0.5) for finding in hot.findings)
+    inspection = replace(inspection, results=(replace(hot, findings=sure, notes=()),))
+    said = Particulars(images={"hot.jpg": ImageParticulars(load_percent=80.0)})
+
+    (unknown,) = build_document(inspection).faults
+    assert unknown.confidence == (wording("en")("load_doubt"),)
+    (known,) = build_document(inspection, DocumentSettings("en", said)).faults
+    assert known.confidence == ()

@@ -119,6 +119,8 @@ def test_each_fault_has_one_page_that_the_summary_names(tmp_path: Path) -> None:
     second = next(place for place, page in enumerate(pages, start=1) if page.startswith("2. Hot spot"))
     assert second == first + 1
     assert pages[1].startswith("Summary")
+    # What is left out takes no page of its own where there is room.
+    assert "What this report does not cover" in pages[1]
     assert {str(first), str(second)} <= set(pages[1].split())
 
 

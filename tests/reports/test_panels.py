@@ -6,7 +6,9 @@ import sys
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFont
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw, ImageFont
 
 from isotherm.core.findings import Finding
 from isotherm.core.scene import assumed_scene
@@ -116,6 +118,20 @@ def test_many_hotspots_are_counted_but_not_all_numbered() -> None:
 
     assert caption == "Overlay   300 hotspots, 20 numbered"
     assert opened(draw_panel(view(values))).width > 600
+
+
+@given(st.lists(st.tuples(st.integers(0, 319), st.integers(0, 239)), min_size=2, max_size=2))
+@example([(0, 49), (0, 39)])
+@settings(deadline=None, max_examples=60)
+def test_two_labels_cover_neither_each_other_nor_leave_the_picture(peaks: list[tuple[int, int]]) -> None:
+    fit = Fit.into((240, 320), 432)
+    draw = ImageDraw.Draw(Image.new("RGB", (fit.width, fit.height)))
+    taken: list[tuple[float, float, float, float]] = []
+    for label, peak in zip(("1", "A1"), peaks, strict=True):
+        taken.append(drawing._free_place(draw, label, peak, fit, taken)[2])
+
+    assert not drawing._meet(*taken)
+    assert all(left >= 0 and right <= fit.width and top >= 0 and low <= fit.height for left, top, right, low in taken)
 
 
 def test_small_pictures_grow_by_whole_factors_and_large_ones_shrink() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -12,14 +13,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import pytest
 
 from isotherm.core.errors import ConfigError, UnreachableError, UsageError
+from isotherm.scaleout import ray_tasks
 from isotherm.scaleout.driving import Task, drive
-from isotherm.scaleout.executor import Executor, open_executor
+from isotherm.scaleout.executor import open_executor
 from isotherm.scaleout.ledger import Ledger
 from isotherm.scaleout.plan import Plan
 from isotherm.scaleout.ray_leash import users_of
@@ -131,7 +133,7 @@ def work(address: str, ledger: str, setup: str) -> list[str]:
     """Drive all items; returns the rows."""
     opened = Ledger.open(ledger)
     held = opened.hold(Plan("run", {}, {}, len(ITEMS), 4))
-    executor = patiently(address)
+    executor = open_executor(address, 2)
     try:
         while executor.workers < 2:
             time.sleep(0.5)
@@ -142,12 +144,34 @@ def work(address: str, ledger: str, setup: str) -> list[str]:
     return list(held.rows())
 
 
-def patiently(address: str) -> Executor:
-    """Join Ray; on a busy machine it may give its own process for a client up (after 30 s), so it is asked again."""
-    for _ in range(2):
-        with suppress(UnreachableError):
-            return open_executor(address, 2)
-    return open_executor(address, 2)
+class BusyRay:
+    """What is asked of Ray to join a cluster; it has no time for the first times."""
+
+    def __init__(self, refusals: int, why: str) -> None:
+        self.refusals, self.why, self.left = refusals, why, 0
+
+    def init(self, **_: object) -> None:
+        self.refusals -= 1
+        if self.refusals >= 0:
+            raise RuntimeError(self.why)
+
+    def shutdown(self) -> None:
+        self.left += 1
+
+    def remote(self, **_: object) -> Callable[[object], object]:
+        return lambda function: function
+
+
+def test_a_cluster_that_has_no_time_for_a_client_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_tasks, "_check_answers", lambda address: None)
+    busy = "Initialization failure from server: RuntimeError: Starting Ray client server failed. See x.err"
+    for refusals, why, joins in ((2, busy, True), (3, busy, False), (1, "another version", False)):
+        ray = BusyRay(refusals, why)
+        monkeypatch.setattr(ray_tasks, "_ray", lambda ray=ray: ray)
+        with nullcontext() if joins else pytest.raises(UnreachableError, match=r"no Ray lets .*: " + re.escape(why)):
+            ray_tasks.RayTasks("ray://head:10001")
+        # Whoever is refused has left before it asks again, and in the end.
+        assert ray.left == (refusals if why == busy else 1)
 
 
 @pytest.mark.slow

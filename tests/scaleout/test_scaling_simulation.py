@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -76,3 +78,19 @@ def test_the_model_is_near_wherever_the_load_lies(
     ratio = simulation.simulated(tried) / simulation.total(simulation.modelled(tried))
     # Near a balance of two terms queues build up that the bounds leave out.
     assert 0.98 < ratio < 1.6
+
+
+def test_the_numbers_of_the_page_are_those_of_the_file_of_costs(simulation: Any) -> None:
+    pages, costs = import_module("scaling_page"), json.loads(simulation.COSTS.read_text("utf-8"))
+    text = pages.PAGE.read_text("utf-8")
+    assert text.count("<!-- end -->") == 4
+    assert pages.page(text, costs) == text, "run: python benchmarks/scaling_page.py"
+    dearer = costs | {"image_bytes": 2 * costs["image_bytes"]}
+    assert pages.page(text, dearer) != text
+
+
+def test_costs_of_a_bucket_are_kept_where_none_is_measured(tmp_path: Path, simulation: Any) -> None:
+    costs = import_module("scaling_costs")
+    shutil.copyfile(simulation.COSTS, tmp_path / "costs.json")
+    assert costs.earlier_bucket(tmp_path / "costs.json").keys() == {"write_processor_s", "read_processor_s", "read_s"}
+    assert costs.earlier_bucket(tmp_path / "absent.json") == costs.earlier_bucket(None) == {}

@@ -114,7 +114,8 @@ def main(folder: Path) -> int:
     driver = subprocess.Popen(
         [*command, *options], env={**os.environ, "RAY_AUTH_MODE": "disabled"}, stdout=subprocess.DEVNULL
     )
-    wait_until(lambda: second_works(network_of(other)), "the second node is given no work")
+    # A busy head may need several half minutes to let the driver in.
+    wait_until(lambda: second_works(network_of(other)), "the second node is given no work", within_s=240)
     run("ip", "link", "set", "cable", "down")
     began = time.monotonic()
     cut_in_work = driver.poll() is None

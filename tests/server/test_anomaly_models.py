@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import io
+import json
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,15 @@ import pytest
 from api_cases import Caller
 from PIL import Image as Picture
 
+from isotherm.core.findings import ImageResult
 from isotherm.jobs.running import work_off
+from isotherm.reports.document.pictures import unpacked
+from isotherm.reports.drawing import ANOMALY as RED
+from isotherm.reports.plain import dumps, from_plain
+from isotherm.workflows.service.access import LOCAL
+from isotherm.workflows.service.examination import ExaminationSettings, examine_in_child
+from isotherm.workflows.service.images import image_bytes
+from isotherm.workflows.service.inspections import fault_part, get_inspection
 from isotherm.workflows.service.kinds import KINDS
 from isotherm.workflows.service.service import Service
 from small_pictures import hot_csv
@@ -90,6 +100,32 @@ def test_bad_wishes_are_refused_with_what_would_be_right(call: Caller) -> None:
     for body, told in wrong:
         problem = call.problem("POST", f"sites/{site}/train", 422, json=body)
         assert told in str(problem), problem
+
+
+def reddened(drawn: bytes) -> int:
+    """Return how many pixels of a fault's picture are as red as outlines of what a model finds strange."""
+    picture = np.asarray(Picture.open(io.BytesIO(unpacked(drawn).thermal)).convert("RGB"), np.float64)
+    return int((np.abs(picture - RED).max(axis=2) < 40).sum())
+
+
+def test_a_report_outlines_what_the_model_found_and_says_what_it_never_saw(
+    call: Caller, site: str, folder: Service
+) -> None:
+    (hot,) = send(call, site, 41, peak_c=95.0)
+    text = html.unescape(call("GET", f"inspections/{hot['latest_inspection']}/report.html", 200).text)
+    assert "anomaly model version 1: score" in text
+    assert "it has learnt from images of 'normal' of this site alone" in text
+    stored = get_inspection(folder, LOCAL, hot["latest_inspection"])
+    found = from_plain(ImageResult, stored.result).findings
+    strange = [each for each in found if each.kind == "anomaly"]
+    assert len(strange) > 0
+    whole, without = (fault_part(folder, LOCAL, hot["id"], each) for each in (found, ()))
+    assert reddened(whole) > reddened(without) + 50
+    # What a child is sent is what it draws.
+    options = {"name": "x", "want": ["fault"], "search": json.loads(dumps(found))}
+    data = image_bytes(folder, LOCAL, hot["id"])
+    drawn = examine_in_child(data, options | {"settings": dumps(ExaminationSettings().to_mapping())}).parts["fault"]
+    assert reddened(drawn) == reddened(whole)
 
 
 def test_the_pages_show_score_heatmap_and_versions(call: Caller, site: str) -> None:

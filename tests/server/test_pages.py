@@ -14,15 +14,19 @@ import pytest
 from starlette.testclient import TestClient
 
 from isotherm.server.app import create_app
+from isotherm.server.pages import home
 from isotherm.server.pages.assets import release
 from isotherm.server.settings import ServerSettings
 from isotherm.workflows.service.access import LOCAL
+from isotherm.workflows.service.browsing import history
 from isotherm.workflows.service.categories import list_categories
 from isotherm.workflows.service.images import ImageFilter, Upload, list_images, take_in
+from isotherm.workflows.service.paging import Page
 from isotherm.workflows.service.service import Limits, Service
-from isotherm.workflows.service.sites import create_site, get_site
+from isotherm.workflows.service.sites import create_site, get_site, list_sites
 from isotherm.workflows.service.tokens import issue_token
 from small_pictures import csv
+from thermal_files import encoded
 
 BASE = "http://127.0.0.1"
 HTML = {"accept": "text/html"}
@@ -77,6 +81,19 @@ def test_a_newcomer_is_told_what_to_do(tmp_path: Path) -> None:
         answer = client.post("/inspect", files={"files": ("x.csv", csv("joint", 1))}, follow_redirects=False)
         assert answer.status_code == 303
         assert "class 1" in client.get(answer.headers["location"]).text
+
+
+def test_files_that_a_newcomer_drops_together_share_the_first_site(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Service.open(tmp_path, limits=Limits(children=0)) as service, browsing(service) as client:
+        # Each file is a request of its own, and none of them has seen a site yet.
+        monkeypatch.setattr(home, "list_sites", lambda *_, **__: Page(()))
+        for number in (1, 2):
+            sent = client.post("/inspect?part=1", files={"files": (f"{number}.csv", csv("joint", number))})
+            assert sent.status_code == 200
+        assert [site.name for site in list_sites(service, LOCAL).items] == [home.FIRST_SITE]
+        assert len(list_images(service, LOCAL, ImageFilter()).items) == 2
 
 
 def test_every_page_is_whole_and_names_the_same_data_as_json(client: TestClient, service: Service, site: str) -> None:
@@ -172,6 +189,11 @@ def test_what_is_not_there_is_a_page_with_a_way_back(client: TestClient, path: s
     answer = client.get(path)
     assert answer.status_code == 404
     assert 'href="/"' in text_of(answer)
+
+
+def test_the_page_for_a_path_that_is_nowhere_says_which_it_is(client: TestClient) -> None:
+    text = client.get("/sitess/<b>", headers={"accept": "text/html"}).text
+    assert "there is nothing at /sitess/&lt;b&gt;" in text
 
 
 def test_feedback_is_kept_replaced_and_taken_back(client: TestClient, service: Service, site: str) -> None:
@@ -294,6 +316,17 @@ def test_a_token_is_shown_once_and_can_be_revoked(client: TestClient) -> None:
     assert f"/tokens/{token}/revoke" not in client.get("/tokens").text
     assert client.post("/tokens", data={"name": "x", "scopes": ["read"], "days": "0"}).status_code == 422
     assert "The chain is whole" in client.post("/audit/verify").text
+
+
+def test_an_image_says_what_is_doubtful_of_its_temperatures(client: TestClient, service: Service, site: str) -> None:
+    grey = np.zeros((60, 80), np.uint8)
+    grey[20:26, 30:38] = 200
+    (taken,) = take_in(service, LOCAL, site, [Upload("grey.png", encoded(grey, "PNG"))])
+    assert taken.image is not None
+    page = text_of(client.get(f"/images/{taken.image.id}"))
+    assert "This picture holds no temperatures, only colours or grey levels." in page
+    for note in history(service, LOCAL, taken.image)[0][0].result["notes"]:
+        assert note in page
 
 
 def test_of_many_findings_the_first_ten_are_open_and_the_others_one_click_away(

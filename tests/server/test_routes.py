@@ -297,3 +297,37 @@ def test_a_stream_tells_each_change_once_and_ends_with_the_job() -> None:
 
     assert asyncio.run(told()) == ["id: 2", "id: 3", "id: 4"]
     assert app.state.streams.open == 0
+
+
+def test_query_names_that_a_route_does_not_know_are_refused_with_the_near_one(call: Caller) -> None:
+    call.image(call.site())
+    found = call.problem("GET", "images?site=x&limit=1&cursr=y", 422)
+    assert found["type"].endswith("invalid-request")
+    assert [(each["in"], each["pointer"]) for each in found["errors"]] == [("query", "site"), ("query", "cursr")]
+    assert "did you mean 'site_id'" in found["errors"][0]["detail"]
+    assert "known: anomalous, category, common, cursor" in found["errors"][1]["detail"]
+    (none_known,) = call.problem("POST", "sites?nam=x", 422, json={"name": "plant 2"})["errors"]
+    assert none_known["detail"] == "unknown query name 'nam'; this path takes none"
+    assert call.json("GET", "sites?limit=9")["items"][0]["name"] == "plant"
+
+
+def test_many_and_long_unknown_query_names_are_refused_briefly(call: Caller) -> None:
+    found = call.problem("GET", "images", 422, params={f"{number}{'x' * 90}": "" for number in range(60)})
+    assert len(found["errors"]) == 50
+    assert all(len(each["detail"]) <= 500 for each in found["errors"])
+
+
+def test_a_token_is_asked_for_before_query_names(call: Caller) -> None:
+    assert call("GET", "images?site=x", headers={"authorization": "Bearer isotherm_no"}).status_code == 401
+
+
+def test_who_speaks_another_protocol_may_send_any_query_name(call: Caller) -> None:
+    call("GET", "/v2?verbose=1", 200)
+    call("GET", "/healthz?now=1", 200)
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"), [("/api/v1/nothing", "/api/v1/nothing"), ("/" + "y" * 400, "/" + "y" * 199)]
+)
+def test_a_path_that_is_nowhere_is_named(call: Caller, path: str, shown: str) -> None:
+    assert call.problem("GET", path, 404)["detail"] == f"there is nothing at {shown}"

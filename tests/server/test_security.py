@@ -159,6 +159,7 @@ BODIES: dict[str, Any] = {
     "digests": [],
     "files": [{"digest": "0" * 64, "name": "x"}],
     "scopes": ["read"],
+    "threshold": 27.5,
 }
 
 
@@ -175,6 +176,7 @@ def attempt(call: Caller, method: str, path: str) -> Any:
         ("digests",),
         ("files",),
         ("name", "scopes"),
+        ("threshold",),
         (),
     ):
         body = {name: BODIES[name] for name in members}

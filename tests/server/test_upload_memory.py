@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections import Counter
 
+import pytest
 from api_cases import picture
 
 from isotherm.workflows.service.access import LOCAL
@@ -15,6 +16,7 @@ from isotherm.workflows.service.sites import create_site
 WARM, MORE = 30, 60
 
 
+@pytest.mark.slow
 def test_uploads_leave_no_objects_behind(folder: Service) -> None:
     site = create_site(folder, LOCAL, "plant").id
 

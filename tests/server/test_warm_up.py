@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from inspect import iscoroutinefunction
+
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import iter_route_contexts
 from starlette.testclient import TestClient
 
 from isotherm.server.app import create_app, warm_up
@@ -30,3 +35,16 @@ def test_a_slash_too_many_is_another_path(folder: Service) -> None:
     client = TestClient(create_app(folder), base_url="http://127.0.0.1", follow_redirects=False)
     assert client.get("/api/v1/sites/").status_code == 404
     assert client.get("/api/v1/sites").status_code == 200
+
+
+def test_no_parameter_of_a_route_takes_a_thread_of_its_own(folder: Service) -> None:
+    # Each would be two more waits for Python's lock before the request is looked at.
+    def parts_of(dependant: Dependant) -> Iterator[Dependant]:
+        for part in dependant.dependencies:
+            yield from (part, *parts_of(part))
+
+    routes = iter_route_contexts(create_app(folder).routes)
+    found = [route.dependant for route in routes if hasattr(route, "dependant")]
+    parts = {part.call for dependant in found for part in parts_of(dependant)}
+    assert len(parts) > 5
+    assert {getattr(part, "__qualname__", "") for part in parts if not iscoroutinefunction(part)} == set()

@@ -17,6 +17,7 @@ from isotherm.core.errors import (
     ChangedError,
     ConfigError,
     ConflictError,
+    FormatError,
     MissingExtraError,
     NotFoundError,
     TooLargeError,
@@ -24,6 +25,7 @@ from isotherm.core.errors import (
 from isotherm.formats import read_bytes
 from isotherm.formats.tags import tags_of
 from isotherm.store.tables import Site
+from isotherm.workflows.service import examination
 from isotherm.workflows.service.asset_images import (
     assign_asset,
     assign_by_name,
@@ -455,3 +457,11 @@ def test_a_flir_file_finds_its_asset_by_its_position(folder: Service) -> None:
     (taken,) = take_in(folder, LOCAL, site.id, [Upload("x.jpg", data)])
     assert taken.image is not None
     assert (taken.image.asset_id, taken.image.matched_by) == (asset.id, "position")
+
+
+def test_what_cannot_be_read_is_decoded_once_where_print_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded, read = list[bytes](), examination.read_bytes
+    monkeypatch.setattr(examination, "read_bytes", lambda data, hints: decoded.append(data) or read(data, hints))
+    with examination.Examinations(0) as examinations, pytest.raises(FormatError):
+        examinations.examine(b"no picture", "x.jpg", examination.ExaminationSettings(letters=True))
+    assert decoded == [b"no picture"]

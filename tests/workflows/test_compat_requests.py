@@ -6,11 +6,11 @@ import base64
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from isotherm.core.errors import FormatError, IsothermError, UsageError
-from isotherm.workflows.compat.pictures import IMAGE_TYPES, decoded
+from isotherm.workflows.compat.pictures import IMAGE_TYPES, decoded, from_base64
 from isotherm.workflows.compat.requests import RefusedError, make_model_of, predict_of, save_data_of
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\nrest").decode()
@@ -96,6 +96,30 @@ def test_what_is_no_base64_is_refused(text: str) -> None:
 
 def test_base64_with_line_breaks_is_read() -> None:
     assert decoded(f"{PNG[:4]}\r\n{PNG[4:]}\n", "png", most_bytes=MOST).startswith(b"\x89PNG")
+
+
+@example("AA-_")
+@example("AAAA====")
+@example("QR==")
+@example("QQ==QQ==")
+@example("\ud800AAA")
+@example("\u00e9AAA")
+@settings(deadline=None, max_examples=300)
+@given(st.text("AQRZaz09+/-_= \n\x00é", max_size=12))
+def test_base64_is_read_as_the_standard_library_reads_it_strictly(text: str) -> None:
+    try:
+        wanted = base64.b64decode("".join(text.split()), validate=True)
+    except ValueError:
+        with pytest.raises(FormatError, match="x is no base64 text"):
+            from_base64(text, "x")
+    else:
+        assert from_base64(text, "x") == wanted
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.binary(max_size=200))
+def test_any_bytes_come_back_from_base64(data: bytes) -> None:
+    assert from_base64(base64.b64encode(data).decode(), "x") == data
 
 
 def test_too_large_is_refused_before_it_is_decoded() -> None:

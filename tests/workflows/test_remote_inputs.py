@@ -128,7 +128,9 @@ def test_a_bucket_that_fails_meanwhile_ends_the_run_and_marks_no_picture(
 
     with monkeypatch.context() as patch:
         patch.setattr(BucketObjects, "read", gone)
-        with pytest.raises(UnreachableError, match="does not answer"):
+        with pytest.raises(
+            UnreachableError, match=r"does not answer; what was done is kept: .* goes on with --resume$"
+        ):
             inspect(remote, tmp_path / "out", settings=QUICK)
     resumed = InspectSettings(panels=False, reports=("csv",), existing="resume")
     results = inspect(remote, tmp_path / "out", settings=resumed).results

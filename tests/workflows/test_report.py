@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from isotherm.cli import report as report_command
 from isotherm.cli.main import main
 from isotherm.core.errors import DataError, OutputError, UsageError
 from isotherm.reports.document import LAYOUTS
@@ -52,12 +53,11 @@ def test_a_run_becomes_a_report_of_every_form_with_the_same_bytes_twice(made: Pa
 def test_the_folder_and_its_results_give_the_same_report(made: Path) -> None:
     folder, results = read_inspection(made / "run"), read_inspection(made / "run" / "results.json")
 
-    assert [result.findings for result in results.inspection.results] == [
-        result.findings for result in folder.inspection.results
-    ]
+    of_folder, of_file = list(folder.results), list(results.results)
+    assert [result.findings for result in of_file] == [result.findings for result in of_folder]
     assert folder.source == results.source == (made / "pictures").resolve()
     # JSON for people has emissivities and temperatures in their own units and rounds them to 1e-6.
-    for one, other in zip(folder.inspection.results, results.inspection.results, strict=True):
+    for one, other in zip(of_folder, of_file, strict=True):
         assert one.scene.keys() == other.scene.keys()
         for name, param in one.scene.items():
             assert other.scene[name].value == pytest.approx(param.value, abs=1e-5)
@@ -106,6 +106,15 @@ def test_a_name_that_leads_out_of_the_folder_is_not_followed(run: Path) -> None:
     assert "its name leads out of the folder of the pictures" in shown
 
 
+def test_a_name_that_no_file_can_have_costs_its_picture_alone(run: Path) -> None:
+    results = (run / "results.json").read_text().replace('"joint0.csv"', '"joint\\u0000.csv"')
+    (run / "results.json").write_text(results.replace('"panels/joint0.csv.png"', '"panels/\\u0000"'))
+
+    shown = page(run / "results.json", images=run.parent / "pictures")
+    assert "its name is none that a file can have" in shown
+    assert shown.count('<figure class="live"') == 2
+
+
 def changed(path: Path, **members: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **members}))
 
@@ -135,6 +144,9 @@ def test_a_file_that_is_no_inspection_is_refused(tmp_path: Path) -> None:
         report(tmp_path / "x.json", "csv")
     with pytest.raises(DataError, match="no such file or folder"):
         report(tmp_path / "y.json", "csv")
+    (tmp_path / "x.jpg").write_bytes(b"\xff\xd8\xff")
+    with pytest.raises(DataError, match=r"x.jpg is no inspection: name the folder that isotherm inspect"):
+        report(tmp_path / "x.jpg", "csv")
 
 
 def test_the_suffix_says_the_form() -> None:
@@ -150,7 +162,7 @@ def test_a_template_of_another_form_is_refused(made: Path, tmp_path: Path) -> No
 
 
 def test_the_command_writes_a_report_and_says_where(
-    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "r.csv"
     (tmp_path / "about.toml").write_text('[images."joint0.csv"]\ncause = "Loose clamp"\n')
@@ -159,7 +171,10 @@ def test_the_command_writes_a_report_and_says_where(
     assert main(asked) == 0
     assert "Loose clamp" in out.read_text()
     assert f"written   {out}" in capsys.readouterr().out
-    assert main(asked) == 1
+    with monkeypatch.context() as patch:
+        # Said at once, not after all has been drawn.
+        patch.setattr(report_command, "report", None)
+        assert main(asked) == 1
     assert "is there already: name another file, or replace it with --overwrite" in capsys.readouterr().err
     assert main([*asked, "--overwrite", "--lang", "de"]) == 0
 
@@ -190,7 +205,7 @@ def test_a_real_picture_has_its_photo_beside_it(data: Path, tmp_path: Path) -> N
     shown = page(tmp_path / "run", language="de")
     assert "Foto (Bild-in-Bild-Daten der Datei)" in shown
     assert "Wärmebild: 25,4 … 97,7 °C" in shown
-    assert np.isclose(read_inspection(tmp_path / "run").inspection.results[0].temperatures.max_c, 97.7, atol=0.05)  # type: ignore[union-attr]
+    assert np.isclose(next(iter(read_inspection(tmp_path / "run").results)).temperatures.max_c, 97.7, atol=0.05)  # type: ignore[union-attr]
 
 
 def test_output_that_cannot_be_written_is_said(made: Path, tmp_path: Path) -> None:
@@ -198,3 +213,19 @@ def test_output_that_cannot_be_written_is_said(made: Path, tmp_path: Path) -> No
 
     with pytest.raises(OutputError, match="cannot write"):
         write_report(tmp_path / "none" / "r.csv", report(made / "run", "csv"), overwrite=False)
+
+
+@pytest.mark.parametrize("form", ["pdf", "html", "docx"])
+def test_the_short_report_draws_no_picture(run: Path, form: str) -> None:
+    shutil.rmtree(run / "drawn", ignore_errors=True)
+
+    report(run, form, ReportSettings(template=Template("brief")))
+
+    assert not (run / "drawn").exists()
+
+
+def test_the_worst_are_shown_and_the_others_counted(made: Path) -> None:
+    shown = page(made / "run", worst=1)
+
+    assert shown.count('<article id="fault-') == 1
+    assert "This report shows the worst faults: 1 of 3." in shown

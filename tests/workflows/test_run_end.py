@@ -64,6 +64,19 @@ def few_listed(monkeypatch: pytest.MonkeyPatch) -> int:
     return 20
 
 
+def test_the_end_tells_how_far_it_is(tmp_path: Path) -> None:
+    told = list[tuple[int, int, str]]()
+    tmp_path.joinpath("out").mkdir()
+    run = replace(FRAME, results=stored(7))
+    end = RunEnd(FolderPlace(tmp_path / "out"), run, FORMS, progress=lambda *words: told.append(words))
+    end.write(dict)
+    assert [step for step in told if step[2] == "writing tables"] == [(n, 7, "writing tables") for n in range(1, 8)]
+    assert [step[:2] for step in told if step[2] == "writing results.json"] == [(n, 7) for n in range(1, 8)]
+    assert told[-1][:2] == (7, 7)
+    assert (1, 1, "writing report.html") in told
+
+
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_results(
     tmp_path: Path, few_listed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +10,9 @@ import pytest
 
 from isotherm.core.errors import OutputError
 from isotherm.core.findings import ImageResult
+from isotherm.reports.plain import dumps
 from isotherm.testing.reports import sample_reports
-from isotherm.workflows.run_folder import JOURNAL, Existing, Journal, open_run
+from isotherm.workflows.run_folder import JOURNAL, Existing, Journal, open_run, run_results, write_journal
 from isotherm.workflows.run_place import FolderPlace
 
 HEADER: dict[str, Any] = {"started_at": "now", "identity": {"scene": {"emissivity": 0.9}, "input_files": "ab"}}
@@ -30,11 +33,20 @@ def again(out: Path, existing: Existing, header: dict[str, Any] = HEADER) -> Jou
     return journal
 
 
+def kept(out: Path, existing: Existing) -> list[ImageResult]:
+    """Open a run once more, and return what of it is kept."""
+    done = again(out, existing).done
+    found = list(run_results(FolderPlace(out)))
+    assert len(found) == done
+    return found
+
+
 def test_a_journal_gives_back_what_was_appended(tmp_path: Path) -> None:
     begun(tmp_path / "new" / "run")
     journal = again(tmp_path / "new" / "run", "resume")
 
-    assert list(journal.done) == RESULTS[:3]
+    assert journal.done == 3
+    assert list(run_results(FolderPlace(tmp_path / "new" / "run"))) == RESULTS[:3]
     assert journal.header["started_at"] == "now"
 
 
@@ -44,7 +56,7 @@ def test_a_line_that_was_being_written_is_cut_off(tmp_path: Path) -> None:
     whole = path.read_bytes()
     for cut in (1, 10, len(whole.splitlines(keepends=True)[-1]) - 1):
         path.write_bytes(whole[:-cut])
-        assert list(again(tmp_path, "resume").done) == RESULTS[:2]
+        assert kept(tmp_path, "resume") == RESULTS[:2]
         assert path.read_bytes() == b"".join(whole.splitlines(keepends=True)[:3])
         path.write_bytes(whole)
 
@@ -57,18 +69,18 @@ def test_what_follows_a_cut_is_appended_behind_it(tmp_path: Path) -> None:
     journal.append(RESULTS[2:5])
     journal.close()
 
-    assert list(again(tmp_path, "resume").done) == RESULTS[:5]
+    assert kept(tmp_path, "resume") == RESULTS[:5]
 
 
 def test_a_run_killed_before_its_header_was_written_starts_anew(tmp_path: Path) -> None:
     (tmp_path / JOURNAL).write_bytes(b'{"format_ver')
 
-    assert again(tmp_path, "resume").done == ()
+    assert kept(tmp_path, "resume") == []
     assert json.loads((tmp_path / JOURNAL).read_bytes())["identity"] == HEADER["identity"]
 
 
 def test_resuming_nothing_is_starting(tmp_path: Path) -> None:
-    assert again(tmp_path / "new", "resume").done == ()
+    assert kept(tmp_path / "new", "resume") == []
 
 
 def test_changed_settings_are_named_and_refused(tmp_path: Path) -> None:
@@ -77,7 +89,7 @@ def test_changed_settings_are_named_and_refused(tmp_path: Path) -> None:
 
     with pytest.raises(OutputError, match=r"other input or settings \(emissivity, input files\)"):
         again(tmp_path, "resume", changed)
-    assert list(again(tmp_path, "resume").done) == RESULTS[:3]
+    assert kept(tmp_path, "resume") == RESULTS[:3]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +109,7 @@ def test_a_damaged_journal_is_refused(tmp_path: Path, line: int, change: bytes, 
 
     with pytest.raises(OutputError, match=words):
         again(tmp_path, "resume")
-    assert again(tmp_path, "overwrite").done == ()
+    assert kept(tmp_path, "overwrite") == []
 
 
 def test_an_earlier_inspection_is_neither_mixed_nor_lost(tmp_path: Path) -> None:
@@ -107,7 +119,7 @@ def test_an_earlier_inspection_is_neither_mixed_nor_lost(tmp_path: Path) -> None
         OutputError, match=r"holds an inspection already: continue it \(--resume\), replace it \(--overwrite\)"
     ):
         again(tmp_path, "refuse")
-    assert list(again(tmp_path, "resume").done) == RESULTS[:3]
+    assert kept(tmp_path, "resume") == RESULTS[:3]
 
 
 @pytest.mark.parametrize("existing", ["refuse", "resume", "overwrite"])
@@ -122,7 +134,7 @@ def test_what_no_inspection_has_written_is_left_alone(tmp_path: Path, existing: 
 def test_other_files_in_the_folder_do_not_matter(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
 
-    assert again(tmp_path, "refuse").done == ()
+    assert kept(tmp_path, "refuse") == []
 
 
 def test_overwriting_removes_what_a_run_wrote_and_nothing_else(tmp_path: Path) -> None:
@@ -139,14 +151,14 @@ def test_overwriting_removes_what_a_run_wrote_and_nothing_else(tmp_path: Path) -
 
 def test_results_whose_pictures_have_gone_are_done_again(tmp_path: Path) -> None:
     journal = open_run(FolderPlace(tmp_path), HEADER, "refuse")
-    kept = ImageResult("a.jpg", "ok", mask="masks/a.png")
+    whole = ImageResult("a.jpg", "ok", mask="masks/a.png")
     gone = ImageResult("b.jpg", "ok", mask="masks/b.png")
-    journal.append([kept, gone, RESULTS[0]])
+    journal.append([whole, gone, RESULTS[0]])
     journal.close()
     (tmp_path / "masks").mkdir()
     (tmp_path / "masks" / "a.png").write_bytes(b"x")
 
-    assert again(tmp_path, "resume").done == (kept,)
+    assert kept(tmp_path, "resume") == [whole]
 
 
 def test_a_file_in_place_of_the_folder_is_an_error(tmp_path: Path) -> None:
@@ -167,3 +179,27 @@ def test_what_a_killed_run_was_writing_is_removed(tmp_path: Path) -> None:
         again(tmp_path, existing)
         assert not list((tmp_path / "masks").glob(".*"))
         (tmp_path / "masks").mkdir(exist_ok=True)
+
+
+def test_going_on_takes_no_more_memory_for_more_results(tmp_path: Path) -> None:
+    def peak_bytes(count: int) -> int:
+        place = FolderPlace(tmp_path / str(count))
+        place.prepare()
+        rows = (dumps(replace(RESULTS[-1], image=f"{number}.jpg", error="ß" * 500)) for number in range(count))
+        write_journal(place, HEADER, rows)
+        tracemalloc.start()
+        found = again(place.path, "resume")
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert found.done == count
+        return most
+
+    peak_bytes(10)
+    assert peak_bytes(2000) < peak_bytes(500) + 100_000
+
+
+def test_who_goes_on_is_told_how_much_was_read(tmp_path: Path) -> None:
+    begun(tmp_path)
+    told = list[tuple[int, int, str]]()
+    open_run(FolderPlace(tmp_path), HEADER, "resume", progress=lambda *words: told.append(words), total=9).close()
+    assert told == [(number, 9, "reading what is done") for number in (1, 2, 3)]

@@ -23,6 +23,7 @@ from dying_runs import ENDS, Killed, die
 from isotherm.cli.main import main
 from isotherm.core.errors import ForbiddenError, OutputError, UnreachableError, UsageError
 from isotherm.core.scene import SceneEdit
+from isotherm.core.scratch import PREFIX
 from isotherm.scaleout import ledger as ledger_module
 from isotherm.scaleout.ledger import Held
 from isotherm.store.objects_s3 import BucketObjects
@@ -183,9 +184,9 @@ def test_an_ordinary_run_that_dies_goes_on_where_it_was(
     assert [path.name.partition("-")[2] for path in state.iterdir()] == [JOURNAL]
     before = below(moto_bucket)
     assert before[JOURNAL].count(b"\n") == 1
-    told: list[int] = []
-    inspect(shots, half_done, settings=AGAIN, progress=lambda done, *_: told.append(done))
-    assert told[0] > 1
+    told: list[tuple[int, int, str]] = []
+    inspect(shots, half_done, settings=AGAIN, progress=lambda *said: told.append(said))
+    assert min(done for done, _, stage in told if stage == "inspecting") > 1
     inspect(shots, tmp_path / "folder", settings=PLAIN)
     assert timeless(below(moto_bucket)) == timeless(in_folder(tmp_path / "folder"))
     assert json.loads(below(moto_bucket)[JOURNAL].splitlines()[0])["started_at"] in before[JOURNAL].decode()
@@ -200,9 +201,10 @@ def test_on_another_machine_it_begins_with_the_first_picture(
         inspect(shots, half_done, settings=PLAIN)
     with pytest.raises(OutputError, match="holds an inspection already, finished or begun without --executor"):
         inspect_in_chunks(shots, half_done, settings=PLAIN, scale=HERE)
-    told: list[int] = []
-    inspect(shots, half_done, settings=AGAIN, progress=lambda done, *_: told.append(done))
-    assert told[-1] == 6
+    told: list[tuple[int, int, str]] = []
+    inspect(shots, half_done, settings=AGAIN, progress=lambda *said: told.append(said))
+    assert (6, 6, "inspecting") in told
+    assert "reading what is done" not in {stage for *_, stage in told}
     inspect(shots, tmp_path / "folder", settings=PLAIN)
     assert timeless(below(moto_bucket)) == timeless(in_folder(tmp_path / "folder"))
 
@@ -455,3 +457,14 @@ def test_a_killed_command_goes_on(shots: Path, tmp_path: Path, moto_bucket: Buck
     assert subprocess.run(command, check=False, capture_output=True).returncode == 3
     inspect(shots, tmp_path / "folder", settings=PLAIN)
     assert timeless(below(moto_bucket)) == timeless(in_folder(tmp_path / "folder"))
+
+
+def test_what_becomes_an_object_lies_where_the_next_process_sweeps(bucket: Bucket) -> None:
+    place = open_place(path_of(f"{bucket.url}/out"))
+    with place.opened("run.json") as stream:
+        stream.write(b"{}")
+        waiting = Path(stream.name)
+        assert waiting.parent.name.startswith(PREFIX)
+
+    assert not waiting.parent.exists()
+    assert place.read("run.json") == b"{}"

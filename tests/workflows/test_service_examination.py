@@ -305,9 +305,9 @@ def test_what_is_wrong_is_told_as_in_place(children: Examinations) -> None:
     assert children.pool is not None
     with pytest.raises(ConfigError, match="unknown part 'movie'; known: thumbnail"):
         children.pool.call(FLIR, {"name": "x", "want": ["movie"], "search": True, "settings": "{}"})
-    with pytest.raises(FormatError, match="no known format") as caught:
-        children.examine(b"not a picture", "x")
-    assert caught.value.offset == 0
+    with pytest.raises(FormatError, match="NPY: needs 2 bytes") as caught:
+        children.examine(b"\x93NUMPY\x01\x00", "x")
+    assert caught.value.offset == 8
     with pytest.raises(DataError, match="lies outside the picture"):
         children.examine(FLIR, "x", ExaminationSettings(hotspots=HotspotSettings(reference_box="900,900,5,5")))
     with pytest.raises(TooLargeError, match="at most 64000000"):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 from pathlib import Path
 
 import pytest
 from service_cases import PARTS, Says, add_version, damage, png, reopened, simple_models  # noqa: F401 (a fixture)
 
 from isotherm.core.errors import ChangedError, ConflictError, ForbiddenError, ModelError, NotFoundError
+from isotherm.jobs.queue import enqueue
 from isotherm.store.ids import new_id
 from isotherm.store.tables import Inspection, ModelVersion
 from isotherm.workflows.classify_model import NO_CATEGORY
@@ -17,6 +19,7 @@ from isotherm.workflows.service.audit import list_audit, verify_audit
 from isotherm.workflows.service.comparing import compare_models, mcnemar
 from isotherm.workflows.service.images import Upload, get_image, take_in
 from isotherm.workflows.service.inspections import inspect_image
+from isotherm.workflows.service.jobs import list_jobs
 from isotherm.workflows.service.models import activate, active_classifier, get_model, list_models, roll_back
 from isotherm.workflows.service.predicting import predict
 from isotherm.workflows.service.service import Service
@@ -64,6 +67,33 @@ def test_verdicts_name_the_version_that_gave_them(service: Service) -> None:
     again = inspect_image(service, LOCAL, taken.image.id)
     assert (again.label, again.model_id) == ("hot", hot.id)
     assert get_image(service, LOCAL, taken.image.id).latest_inspection == again.id
+
+
+def test_a_list_of_versions_leaves_out_the_answers_to_test_images(service: Service) -> None:
+    site = create_site(service, LOCAL, "plant")
+    metrics = {"accuracy": 0.875, "images": {new_id(): {"truth": "hot"}}, "test": {"images": 3}, "per_class": {"ä": 1}}
+    made = add_version(service, site.id, "hot")
+    with service.database.write() as session:
+        session.get_one(ModelVersion, made.id).metrics = metrics
+    add_version(service, site.id, "cold")
+    newest, listed = list_models(service, LOCAL, site.id).items
+    assert newest.metrics == get_model(service, LOCAL, newest.id).metrics
+    assert listed.metrics == {name: value for name, value in metrics.items() if name != "images"}
+    assert get_model(service, LOCAL, made.id).metrics == metrics
+
+
+def test_a_list_of_jobs_leaves_out_which_images_they_are_for(service: Service) -> None:
+    site = create_site(service, LOCAL, "plant")
+    with service.database.write() as session:
+        for _ in range(3):
+            enqueue(session, "inspect", payload={"images": [new_id()] * 10_000}, site_id=site.id)
+    list_jobs(service, LOCAL)
+    tracemalloc.start()
+    found = list_jobs(service, LOCAL, site_id=site.id).items
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(found) == 3
+    assert peak < 200_000
 
 
 def test_a_model_in_memory_does_not_hold_what_it_has_learnt_from(

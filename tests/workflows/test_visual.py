@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import isotherm
 from isotherm.core.capture import Alignment, VisualPhoto
 from isotherm.core.errors import ConfigError, DataError, FormatError, UsageError
 from isotherm.reports.photos import Nudge
-from isotherm.workflows.visual import check_one_photo, parse_nudge, partners, photo_of, required_photo
+from isotherm.workflows import photo_names
+from isotherm.workflows.photo_names import partners
+from isotherm.workflows.visual import check_one_photo, parse_nudge, photo_of, required_photo
 from thermal_files import FlirFile, encoded
 
 PHOTO = encoded(np.full((24, 32, 3), 90, np.uint8), "JPEG")
@@ -45,6 +48,25 @@ def test_photos_are_paired_by_the_makers_names(
 ) -> None:
     named(tmp_path, thermal, *beside)
     assert [path.name for path in partners(tmp_path / thermal)] == found
+
+
+def test_a_folder_that_has_settled_is_listed_once_until_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named(tmp_path, "DC_0002.jpg")
+    os.utime(tmp_path, (1e9, 1e9))
+    listings: list[Path] = []
+    listed = photo_names._listed
+    monkeypatch.setattr(photo_names, "_listed", lambda folder: listings.append(folder) or listed(folder))
+
+    for number in range(1, 50):
+        assert partners(tmp_path / f"IR_{number:04}.jpg") == ([tmp_path / "DC_0002.jpg"] if number in (1, 2) else [])
+    assert len(listings) == 1
+
+    named(tmp_path, "DC_0030.jpg")
+    assert partners(tmp_path / "IR_0030.jpg") == [tmp_path / "DC_0030.jpg"]
+    (tmp_path / "DC_0030.jpg").unlink()
+    assert partners(tmp_path / "IR_0030.jpg") == []
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import ceil, log
 from typing import Any, Literal, get_args
 
@@ -16,6 +16,8 @@ from isotherm.core.proportions import beta_quantile, binomial_tail, clopper_pear
 Scores = Float[np.ndarray, " N"]
 Rule = Literal["percentile", "budget", "labels"]
 """How a threshold is chosen: percentile of held-out normal scores, budget of false alarms, labelled pictures."""
+ByHand = Literal["hand"]
+"""How one is chosen that a person has set by looking at the scores."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class ScoreCalibration:
     threshold: float
     pixel_threshold: float
     how: str
-    rule: Rule = "percentile"
+    rule: Rule | ByHand = "percentile"
     map_maxima: Yardstick | None = None
 
     def yardstick(self) -> Yardstick:
@@ -112,20 +114,32 @@ class ScoreCalibration:
         return (1 + self.scores.size - lower) / (1 + self.scores.size)
 
     def false_alarms(self) -> FalseAlarms:
-        """Return the share of normal images that will score above the threshold.
+        """Return the share of normal images that will score above the threshold; see `false_alarms_above`."""
+        return false_alarms_above(self.scores, self.threshold)
 
-        A threshold that is itself the (k + 1)-th highest of N held-out scores leaves a share that follows
-        Beta(k + 1, N - k), whatever the scores' distribution (Wilks 1941). One that was chosen elsewhere is exceeded by
-        k of N, a plain proportion (Clopper & Pearson 1934). Both hold for images that are as independent of one another
-        as the interval assumes; cross-fitted scores come from models that have learnt from a little less than the final
-        one, so there both are approximate.
+    def moved(
+        self, threshold: float, how: str, rule: Rule | ByHand, *, pixel_threshold: float | None = None
+    ) -> ScoreCalibration:
+        """Return the same scores with another threshold.
+
+        Parameters
+        ----------
+        how, rule
+            How it was chosen, in words and as one of the known ways.
+        pixel_threshold
+            The limit of a pixel; None moves it by the same factor as the threshold.
         """
-        count = self.scores.size
-        above = count - int(np.searchsorted(self.scores, np.float32(self.threshold), side="right"))
-        if above < count and self.scores[count - 1 - above] == np.float32(self.threshold):
-            low, high = (beta_quantile(above + 1, count - above, share) for share in (0.025, 0.975))
-            return FalseAlarms((above + 1) / (count + 1), low, high)
-        return FalseAlarms(above / count, *clopper_pearson(above, count))
+        if pixel_threshold is None:
+            pixel_threshold = self._moved_along(threshold)
+        percentile = self.percentile_of(threshold)
+        return replace(
+            self, percentile=percentile, threshold=threshold, pixel_threshold=pixel_threshold, how=how, rule=rule
+        )
+
+    def _moved_along(self, threshold: float) -> float:
+        if self.threshold > 0 and self.pixel_threshold > 0 and threshold > 0:
+            return self.pixel_threshold * threshold / self.threshold
+        return self.pixel_threshold + threshold - self.threshold
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the fields, ready for JSON."""
@@ -149,7 +163,7 @@ class ScoreCalibration:
             )
             how = str(values["how"])
             # Models of before the other rules do not name theirs.
-            rule: Rule = values.get("rule", "percentile")
+            rule: Rule | ByHand = values.get("rule", "percentile")
             maxima = values.get("map_maxima")
             measured = None if maxima is None else Yardstick(float(maxima["centre"]), float(maxima["spread"]))
         except (KeyError, TypeError, ValueError) as error:
@@ -161,11 +175,28 @@ class ScoreCalibration:
             or not np.isfinite((threshold, pixel_threshold)).all()
         ):
             raise ModelError("its calibration holds no finite scores")
-        if rule not in get_args(Rule):
+        if rule not in (*get_args(Rule), *get_args(ByHand)):
             raise ModelError(f"its calibration names the unknown threshold rule {rule!r}")
         if measured is not None and not (np.isfinite(measured.centre) and 0 < measured.spread < np.inf):
             raise ModelError("its calibration holds no finite spread of the maps")
         return cls(np.sort(scores), percentile, threshold, pixel_threshold, how, rule, measured)
+
+
+def false_alarms_above(scores: Scores, threshold: float) -> FalseAlarms:
+    """Return the share of normal images that will score above a threshold, by held-out ones (N, ascending, float32).
+
+    A threshold that is itself the (k + 1)-th highest of N held-out scores leaves a share that follows
+    Beta(k + 1, N - k), whatever the scores' distribution (Wilks 1941). One that was chosen elsewhere is exceeded by
+    k of N, a plain proportion (Clopper & Pearson 1934). Both hold for images that are as independent of one another
+    as the interval assumes; cross-fitted scores come from models that have learnt from a little less than the final
+    one, so there both are approximate.
+    """
+    count = scores.size
+    above = count - int(np.searchsorted(scores, np.float32(threshold), side="right"))
+    if above < count and scores[count - 1 - above] == np.float32(threshold):
+        low, high = (beta_quantile(above + 1, count - above, share) for share in (0.025, 0.975))
+        return FalseAlarms((above + 1) / (count + 1), low, high)
+    return FalseAlarms(above / count, *clopper_pearson(above, count))
 
 
 def calibrate(scores: Scores, map_maxima: Scores, percentile: float, *, held_out: str = "") -> ScoreCalibration:

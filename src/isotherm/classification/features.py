@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from threading import Lock
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -129,7 +130,10 @@ class FeatureSpec:
         ModelError
             The weights are not here, or a picture has another size.
         """
-        return (vector for (vector,) in _compiled(self).run(pixels))
+        # Threads that begin together would each compile it, which takes a quarter of a second and 100 MB.
+        with _compiling:
+            network = _compiled(self)
+        return (vector for (vector,) in network.run(pixels))
 
     def of(self, pixels: Pixels) -> Features:
         """Return the features of N pictures."""
@@ -158,6 +162,9 @@ class FeatureSpec:
         if spec.pooling not in get_args(Pooling) or any(side % 32 or not 32 <= side <= 4096 for side in spec.size):
             raise ModelError(f"the description of its features makes no sense: {dict(values)}")
         return spec
+
+
+_compiling = Lock()
 
 
 # Models of many sites differ in the shape of their pictures only: a few multiples of 32 px of about the same area.

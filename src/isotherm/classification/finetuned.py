@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from isotherm.classification.learning import Learning, NetworkMethod
+from isotherm.classification.learning import Learning
+from isotherm.classification.network_method import NetworkMethod
 from isotherm.core.config import setting
 from isotherm.core.errors import DataError
 from isotherm.runtime.backbones import BACKBONES

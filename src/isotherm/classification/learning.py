@@ -1,20 +1,11 @@
-"""What all classifiers share that are networks on pixels: how they learn, how they are stored and rebuilt."""
+"""How classifiers learn that are networks on pixels."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
-from isotherm.classification.method import Examples, Fitted, Stored, Wants
-from isotherm.classification.stored_network import StoredNetwork
 from isotherm.core.config import setting, validate
-from isotherm.core.errors import MissingExtraError
-from isotherm.core.progress import Progress
-
-if TYPE_CHECKING:
-    from isotherm.classification.networks import Net
 
 PASSES, LEAST_STEPS = 100, 1000
 PASSES_WITHOUT_GAIN, LEAST_STEPS_WITHOUT_GAIN = 15, 150
@@ -65,33 +56,3 @@ class Learning:
     def rate_after(self, step: int) -> float:  # noqa: ARG002 (for networks whose steps become smaller)
         """Return the share of the step size that is left after some steps."""
         return 1.0
-
-
-class NetworkMethod(ABC):
-    """The classifier method (`isotherm.classification.method.ClassifierMethod`) of one network."""
-
-    name: str
-    wants: Wants = "pixels"
-    side_px: int | None = None
-    config_type: type = Learning
-
-    @abstractmethod
-    def check_size(self, height: int, width: int) -> None:
-        """Raise DataError for pictures of a size [px] that the network cannot see."""
-
-    @abstractmethod
-    def build(self, config: Any, size: tuple[int, int], classes: int) -> Net:
-        """Return the network as it begins, for pictures of H x W and C categories."""
-
-    def fit(self, examples: Examples, config: Any, *, seed: int, progress: Progress) -> Fitted:
-        """Learn from pictures (N 3 H W); see `isotherm.classification.fitting.fit_classifier`."""
-        self.check_size(examples.values.shape[2], examples.values.shape[3])
-        try:
-            from isotherm.classification.fitting import fit_classifier
-        except ModuleNotFoundError as error:
-            raise MissingExtraError(f"teaching by the method {self.name}", "train") from error
-        return fit_classifier(examples, partial(self.build, config), config, seed=seed, progress=progress)
-
-    def load(self, stored: Stored, config: Any, *, classes: int) -> StoredNetwork:  # noqa: ARG002
-        """Rebuild the classifier from its graph."""
-        return StoredNetwork(stored.network, classes)

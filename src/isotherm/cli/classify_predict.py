@@ -12,7 +12,7 @@ from isotherm.cli.classify_evaluate import add_rejection, rejection_of
 from isotherm.cli.flags import add_device, add_flags, add_overwrite, add_parquet, from_flags
 from isotherm.cli.progress import bar
 from isotherm.core.errors import OutputError, UsageError
-from isotherm.core.progress import Progress
+from isotherm.core.progress import Progress, counted
 from isotherm.core.scene import SceneEdit
 from isotherm.formats import ReadHints
 from isotherm.workflows.classify_answers import Answer, write_answers
@@ -96,16 +96,10 @@ def _answers(
 ) -> Iterator[Iterator[Answer]]:
     scale, out = from_flags(ScaleSettings, arguments), arguments.output
     if not scale.asked:
-        yield _counted(predict(model, inputs, settings), len(inputs), progress)
+        yield counted(predict(model, inputs, settings), len(inputs), progress, "images")
         return
     with predict_in_chunks(arguments.model, inputs, settings, scale=scale, out=out, progress=progress) as answers:
-        yield answers
-
-
-def _counted(answers: Iterator[Answer], total: int, progress: Progress) -> Iterator[Answer]:
-    for number, answer in enumerate(answers, 1):
-        progress(number, total, "images")
-        yield answer
+        yield counted(answers, len(inputs), progress, "writing answers")
 
 
 def _check_output(arguments: argparse.Namespace, inputs: Sequence[Path]) -> None:

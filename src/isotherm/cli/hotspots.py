@@ -163,6 +163,8 @@ def _tell(inspection: Inspection, seen: _Seen, out: Path, settings: InspectSetti
     if totals.failed > TOLD:
         print(f"isotherm: {totals.failed - TOLD} more files failed; {out}/results.csv has all reasons", file=sys.stderr)
     print(f"{totals.read} of {totals.images} pictures inspected")
+    if totals.without_temperatures:
+        print(f"  without temperatures {totals.without_temperatures}: no degrees, no severity (isotherm info says why)")
     if inspection.model is not None:
         threshold = inspection.model["calibration"]["threshold"]
         print(f"  anomalies {totals.anomalies} (score above {threshold:.4g})")

@@ -1,22 +1,20 @@
-"""``isotherm info FILE...``: what thermal files hold, or the card of a defect network."""
+"""``isotherm info FILE...``: what thermal files hold, or the card of a model."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from isotherm.cli.flags import add_flags, from_flags
+from isotherm.cli.info_model import card_lines, is_model, manifest_of
 from isotherm.core.scene import SceneEdit
 from isotherm.formats.reader import ReadHints
 from isotherm.runtime.bundle import NETWORK
 from isotherm.workflows.info import describe
 from isotherm.workflows.reading import exit_status, list_inputs, read_inputs
-
-if TYPE_CHECKING:
-    from isotherm.sequences.defect_model import DefectModel
 
 
 def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:  # noqa: ARG001 (every command's form)
@@ -26,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         nargs="+",
         type=Path,
         metavar="FILE",
-        help="files, or folders that are read recursively; or one folder that isotherm sequence train wrote",
+        help="files, or folders that are read recursively; or one model folder",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON array with an object for each file")
     add_flags(parser, SceneEdit, "scene (in place of the files' own values)")
@@ -39,7 +37,11 @@ def run(arguments: argparse.Namespace) -> int:
         from isotherm.sequences.defect_model import DefectModel, is_defect_model
 
         if is_defect_model(arguments.paths[0]):
-            return _print_card(DefectModel.load(arguments.paths[0]), as_json=arguments.json)
+            model = DefectModel.load(arguments.paths[0])
+            return _print_card(model.name, model.manifest, model.card, as_json=arguments.json)
+    if len(arguments.paths) == 1 and is_model(arguments.paths[0]):
+        manifest = manifest_of(arguments.paths[0])
+        return _print_card(str(arguments.paths[0]), manifest, card_lines(manifest), as_json=arguments.json)
     edit, hints = from_flags(SceneEdit, arguments), from_flags(ReadHints, arguments)
     inputs = list_inputs(arguments.paths)
     rows = map(describe, read_inputs(inputs, edit=edit, hints=hints, jobs=min(2, len(inputs))))
@@ -52,11 +54,11 @@ def _may_be_model(path: Path) -> bool:
     return (path / NETWORK).is_file() or not path.exists()
 
 
-def _print_card(model: DefectModel, *, as_json: bool) -> int:
+def _print_card(name: str, manifest: Mapping[str, Any], lines: Iterable[str], *, as_json: bool) -> int:
     if as_json:
-        print(json.dumps(dict(model.manifest), indent=2, ensure_ascii=False, allow_nan=False))
-        return 0
-    print("\n".join((model.name, *(f"  {line}" for line in model.card))))
+        print(json.dumps(dict(manifest), indent=2, ensure_ascii=False, allow_nan=False))
+    else:
+        print("\n".join((name, *(f"  {line.strip()}" for line in lines))))
     return 0
 
 

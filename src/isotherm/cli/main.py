@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Protocol, cast
 
@@ -57,6 +58,8 @@ COMMANDS = {
     "client save-data": "send labelled pictures to a per-site classifier API",
     "client make-model": "have a server make a site's classifier, and wait for it",
     "client predict": "have a server name the categories of pictures",
+    "client import-model": "give a site of a server an anomaly model that was trained elsewhere",
+    "client export-model": "get an anomaly model of a server as a folder",
     "compat make-config": "make the folders of the per-site classifier API, and the file that names them",
     "compat serve": "serve the per-site classifier API over the folders of a configuration file",
 }
@@ -103,6 +106,7 @@ def _dispatch(argv: list[str]) -> int:
     if not name:
         # Prints help or version, or exits 2 with the known commands.
         overview, argv = _overview(argv)
+        _refuse_unknown(argv, overview.prog)
         overview.parse_args(argv or ["--help"])
     rest = argv[len(name.split()) :]
     command = cast(Command, import_module(module_of(name)))
@@ -124,6 +128,16 @@ def module_of(name: str) -> str:
     return f"isotherm.cli.{name.replace(' ', '_').replace('-', '_')}"
 
 
+def _refuse_unknown(argv: list[str], program: str) -> None:
+    """Refuse a command that there is not, and say which one may have been meant, not all of them."""
+    if not argv or argv[0].startswith("-"):
+        return
+    asked = " ".join([*program.split()[1:], argv[0]])
+    close = get_close_matches(asked, COMMANDS, n=2)
+    hint = f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""
+    raise UsageError(f"there is no command {asked!r}{hint}; {program} --help lists them")
+
+
 def _overview(argv: list[str]) -> tuple[argparse.ArgumentParser, list[str]]:
     """Return the parser that lists what can be asked for, and the arguments for it.
 
@@ -131,10 +145,11 @@ def _overview(argv: list[str]) -> tuple[argparse.ArgumentParser, list[str]]:
     """
     group = argv[0] if argv and any(name.startswith(f"{argv[0]} ") for name in COMMANDS) else ""
     known = {name.removeprefix(f"{group} "): text for name, text in COMMANDS.items() if name.startswith(group)}
+    program = f"isotherm {group}".strip()
     parser = argparse.ArgumentParser(
-        prog=f"isotherm {group}".strip(),
+        prog=program,
         description="Thermal images in, findings that people can act on out.",
-        epilog="isotherm COMMAND --help explains one command. --debug shows the traceback of an error.",
+        epilog=f"{program} COMMAND --help explains one command. --debug shows the traceback of an error.",
     )
     parser.add_argument("--version", action="version", version=f"isotherm {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)

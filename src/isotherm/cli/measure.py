@@ -32,7 +32,7 @@ from isotherm.workflows.measure_edits import MeasureEdits, parse_region_edits, p
 from isotherm.workflows.measure_figure import draw
 from isotherm.workflows.output_files import check_folder, write_output
 from isotherm.workflows.reading import Outcome, exit_status, list_inputs, read_inputs
-from isotherm.workflows.sidecar import Sidecar, read_sidecar, sidecar_path, write_sidecar
+from isotherm.workflows.sidecar import Sidecar, write_sidecar
 
 _SHAPES = {
     "spot": ("X,Y[,SIZE]", "a spot of SIZE x SIZE px (3 where not given)"),
@@ -163,9 +163,7 @@ class _Task:
 
     def _measure(self, outcome: Outcome) -> Measurement:
         assert outcome.thermogram is not None
-        thermogram, sidecar = self.edits.for_picture(
-            outcome.thermogram, read_sidecar(sidecar_path(outcome.path)) or Sidecar()
-        )
+        thermogram, sidecar = self.edits.for_picture(outcome.thermogram, outcome.sidecar or Sidecar())
         found = measure(thermogram, replace(self.request, deltas=sidecar.deltas, isotherms=sidecar.isotherms))
         if self.sidecar:
             # Written only after everything in it was understood.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from isotherm.core.config import settings_of
@@ -42,8 +43,15 @@ class CommandParser(argparse.ArgumentParser):
 
     def _elsewhere(self, unknown: Sequence[str]) -> str:
         flags = [word.partition("=")[0] for word in unknown if _FLAG.match(word)]
-        said = [f"{flag} goes with --method {' or '.join(names)}" for flag in flags if (names := self._having(flag))]
+        said = [meant for flag in flags if (meant := self._meant(flag))]
         return f"; {', '.join(said)}" if said else ""
+
+    def _meant(self, flag: str) -> str:
+        """Return what may have been meant by an unknown flag; empty where nothing is near."""
+        if names := self._having(flag):
+            return f"{flag} goes with --method {' or '.join(names)}"
+        close = get_close_matches(flag, self._option_string_actions, n=1, cutoff=0.75)
+        return f"did you mean {close[0]}?" if close else ""
 
     def _having(self, flag: str) -> list[str]:
         """Return the methods that have a flag."""

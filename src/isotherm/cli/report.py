@@ -20,6 +20,7 @@ from isotherm.workflows.report import (
     form_of,
     read_particulars,
     report,
+    target_of,
     write_report,
     write_template,
 )
@@ -62,6 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         help="whether a picture with faults, or each of its regions, gets a page (default picture)",
     )
     parser.add_argument(
+        "--worst", type=int, metavar="N", help="show the worst N faults and only count the others (default all)"
+    )
+    parser.add_argument(
         "--fonts",
         type=Path,
         action="append",
@@ -94,6 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.inspection is None or arguments.output is None:
         raise UsageError("name an inspection and -o FILE (or --write-template FILE)")
     form = form_of(arguments.output)
+    target_of(arguments.output, overwrite=arguments.overwrite)
     with bar() as progress:
         rendered = report(arguments.inspection, form, _settings(arguments), progress=progress)
     write_report(arguments.output, rendered, overwrite=arguments.overwrite)
@@ -110,6 +115,7 @@ def _settings(arguments: argparse.Namespace) -> ReportSettings:
         template=_template(arguments.template, tuple(arguments.fonts)),
         particulars=Particulars() if arguments.about is None else read_particulars(arguments.about),
         per=arguments.per,
+        worst=arguments.worst,
         images=arguments.images,
         **jobs,
     )

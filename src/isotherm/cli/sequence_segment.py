@@ -112,7 +112,7 @@ def _one(path: Path, out: RecordingsOutput, settings: SegmentSettings) -> int:
         result = segment_recording(path, settings, progress=progress)
     written = write_segmentation(result, out.folder, settings)
     summary.write_tables([summary_row(result.name, "", result)])
-    print(f"{result.name}: {len(result.defects)} defects")
+    print(f"{result.name}: {len(result.defects)} {'defect' if len(result.defects) == 1 else 'defects'}")
     for defect in result.defects:
         print(f"  {_line(defect)}")
     for note in result.notes:

@@ -97,9 +97,12 @@ def serve_folder(arguments: argparse.Namespace, folder: Path, compat: Any = None
     compat
         The folders of the compatibility routes, `isotherm.workflows.compat.config.CompatConfig`; None for its default.
     """
+    from isotherm.core.memory import loading_for_good
+
     _check(arguments)
     try:
-        from isotherm.server.serving import ServeOptions, serve
+        with loading_for_good():
+            from isotherm.server.serving import ServeOptions, serve
     except ImportError as error:
         raise MissingExtraError("a server", "serve") from error
     options = ServeOptions(

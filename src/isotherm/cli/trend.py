@@ -13,7 +13,7 @@ from isotherm.core.scene import SceneEdit
 from isotherm.measurement.asset_trend import Row
 from isotherm.measurement.trend import Change, Sample, Series, TrendSettings
 from isotherm.workflows.output_files import check_folder
-from isotherm.workflows.trend import FileTrend, file_trend, parse_loads, write_trend
+from isotherm.workflows.trend import OTHER_VIEW, FileTrend, file_trend, parse_loads, write_trend
 
 
 def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:  # noqa: ARG001 (every command's form)
@@ -59,13 +59,16 @@ def _tell(found: FileTrend) -> None:
         print(_line(row, found))
     for series in found.trend.series:
         if series.last is not None and series.first is not None:
-            print(f"{series.name:<16}{_change(series.last, series)}; {_change(series.first, series)}")
+            changes = dict.fromkeys((_change(series.last, series), _change(series.first, series)))
+            print(f"{series.name:<16}{'; '.join(changes)}")
     for series in found.trend.alarms:
         print(f"ALARM     {series.name} has risen beyond its uncertainty")
     if found.trend.above_allowed:
         print("ALARM     hotter than the rating allows at this load")
     if not found.trend.alarms and not found.trend.above_allowed:
         print("no alarm")
+    if strange := sum(view.startswith(OTHER_VIEW) for view in found.views.values()):
+        print(f"caution   {strange} not in the view of the newest picture: their hottest point may be of another thing")
     for outcome in found.failed:
         print(f"{outcome.name}: {outcome.error}", file=sys.stderr)
 

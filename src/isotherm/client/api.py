@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from types import TracebackType
 from typing import Any, Unpack
 
 from isotherm.client.transport import USUAL_URL, Parts, RefusedError, Transport, json_of
-from isotherm.core.errors import DataError, IsothermError, one_line
+from isotherm.core.errors import DataError, IsothermError, OutputError, one_line
 from isotherm.core.progress import Progress, silent
 
 API = "/api/v1"
@@ -21,6 +24,8 @@ ASKED_AT_ONCE = 500
 LONG_POLL_S = 2
 """How long a question about a job may wait for its end; so often its progress is shown [s]."""
 UNFINISHED = ("queued", "running")
+MODEL_FILES = ("manifest.json", "arrays.safetensors")
+"""What the folder of an anomaly model holds."""
 
 
 class JobFailedError(IsothermError):
@@ -234,6 +239,65 @@ class Client:
         """
         body = {"settings": dict(settings or {}), "config": dict(config or {})}
         return str(self._json("POST", f"/sites/{site_id}/train", json=body)["id"])
+
+    def import_anomaly_model(
+        self, site_id: str, folder: Path, *, normal: str = "normal", activate: bool = False, note: str = ""
+    ) -> dict[str, Any]:
+        """Give a site an anomaly model that `isotherm train` has written on another machine; returns the version.
+
+        Parameters
+        ----------
+        folder
+            The model's folder.
+        normal
+            The category of the site whose images are normal to it.
+        activate
+            Let it score new images at once.
+
+        Raises
+        ------
+        DataError
+            The folder is no model's, or cannot be read.
+        RefusedError
+            The server cannot use it (422); says why.
+        """
+        try:
+            files = [("files", (name, (folder / name).read_bytes())) for name in MODEL_FILES]
+        except OSError as error:
+            raise DataError(
+                f"{folder} is no folder of an anomaly model, which holds {' and '.join(MODEL_FILES)}: {error.strerror}"
+            ) from error
+        data = {"normal": normal, "activate": "true" if activate else "false", "note": note}
+        # Of this call: what is repeated after a broken connection makes no second version, a second call does.
+        path, key = f"/sites/{site_id}/models/anomaly", {"Idempotency-Key": token_hex(16)}
+        return dict(self._json("POST", path, files=files, data=data, headers=key, repeat=True))
+
+    def export_anomaly_model(self, model_id: str, folder: Path) -> None:
+        """Write an anomaly model of a server as a folder that `isotherm inspect` reads; it must not exist yet.
+
+        Raises
+        ------
+        OutputError
+            Something is there already, or nothing can be written.
+        DataError
+            What came is no model, as from a server of another version.
+        RefusedError
+            It is a classifier (409), or there is none (404).
+        """
+        if folder.exists():
+            raise OutputError(f"{folder} exists already; name a new folder")
+        content = self._file(f"/models/{model_id}/folder.zip", None)
+        try:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                files = {name: archive.read(name) for name in MODEL_FILES}
+        except (zipfile.BadZipFile, KeyError) as error:
+            raise DataError(f"what the server has sent is no folder of an anomaly model: {error}") from error
+        try:
+            folder.mkdir(parents=True)
+            for name, data in files.items():
+                (folder / name).write_bytes(data)
+        except OSError as error:
+            raise OutputError(f"cannot write the model {folder}: {error.strerror}") from error
 
     def job(self, job_id: str, *, wait_s: float = 0) -> dict[str, Any]:
         """Return a job's state, at once, or when it has ended or a time is over."""

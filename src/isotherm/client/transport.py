@@ -34,6 +34,7 @@ class Parts(TypedDict, total=False):
     json: Any
     content: bytes
     files: list[tuple[str, tuple[str, bytes]]]
+    data: Mapping[str, str]
     params: Mapping[str, Any]
     headers: Mapping[str, str]
     timeout: float

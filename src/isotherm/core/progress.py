@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Iterable, Iterator
+from typing import Protocol, TypeVar, runtime_checkable
+
+T = TypeVar("T")
 
 
 @runtime_checkable
@@ -16,3 +19,10 @@ class Progress(Protocol):
 
 def silent(done: int, total: int, message: str) -> None:
     """Report to nobody."""
+
+
+def counted(items: Iterable[T], total: int, progress: Progress, message: str) -> Iterator[T]:
+    """Yield items, and report each of them."""
+    for number, item in enumerate(items, 1):
+        progress(number, total, message)
+        yield item

@@ -10,7 +10,6 @@ import math
 import os
 import signal
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ import numpy as np
 from jaxtyping import Float32, UInt16
 
 from isotherm.core.errors import FormatError
+from isotherm.core.scratch import scratch_folder
 
 TIME_LIMIT_S = 60.0
 """How long one start may take; the slowest camera (H20T) needs about 1 s, DJI's own library up to 3 s."""
@@ -111,10 +111,10 @@ class Answer:
 def workplace(data: bytes) -> Iterator[tuple[Path, Path]]:
     """Yield a private folder and the picture in it; both are gone afterwards."""
     try:
-        with tempfile.TemporaryDirectory(prefix="isotherm-dji-", ignore_cleanup_errors=True) as name:
-            picture = Path(name, _PICTURE)
+        with scratch_folder() as folder:
+            picture = folder / _PICTURE
             picture.write_bytes(data)
-            yield Path(name), picture
+            yield folder, picture
     except OSError as error:
         raise FormatError(f"DJI reader: no temporary folder could be used: {error.strerror}") from error
 

@@ -17,7 +17,6 @@ import math
 import os
 import subprocess
 import sys
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,6 +30,7 @@ from jaxtyping import Float32
 
 from isotherm.core.capture import VisualPhoto
 from isotherm.core.errors import FormatError, MissingExtraError
+from isotherm.core.scratch import scratch_folder
 from isotherm.core.thermogram import Camera, Thermogram
 from isotherm.formats.cursor import Cursor
 from isotherm.formats.experimental import NOTE, extremes_note, plane, scene_of, to_k
@@ -151,10 +151,10 @@ def _read(archive: bytes) -> _Read:
     """Have the package read an archive; the last ones are kept, because starting Python takes longer than the rest."""
     if importlib.util.find_spec("fluke_thermal_reader") is None:
         raise FormatError(str(MissingExtraError(f"reading {_WHAT}", "formats")))
-    with tempfile.TemporaryDirectory(prefix="isotherm-is2-") as folder:
-        Path(folder, "picture.is2").write_bytes(archive)
+    with scratch_folder() as folder:
+        (folder / "picture.is2").write_bytes(archive)
         facts = _facts(_run(folder))
-        numbers = Path(folder, "celsius.f4")
+        numbers = folder / "celsius.f4"
         raw = numbers.read_bytes() if numbers.is_file() else b""
     size = facts.get("size")
     if not (isinstance(size, list) and len(size) == 2 and all(isinstance(side, int) for side in size)):
@@ -164,7 +164,7 @@ def _read(archive: bytes) -> _Read:
     return _Read(celsius, facts)
 
 
-def _run(folder: str) -> str:
+def _run(folder: Path) -> str:
     command = [sys.executable, "-I", "-c", _PROGRAM]
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     try:

@@ -75,6 +75,8 @@ def open_picture(data: bytes, what: str, formats: tuple[str, ...], *, frame: int
         image = Image.open(BytesIO(data), formats=formats)
         if frame:
             image.seek(frame)
+    # Piece by piece, threads that decode would wait for the interpreter at each piece.
+    image.decodermaxblock = max(len(data), image.decodermaxblock)
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise TooLargeError(f"{what}: {width} x {height} pixels; at most {MAX_PIXELS} are decoded")

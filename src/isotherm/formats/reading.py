@@ -111,7 +111,7 @@ def read_bytes(data: bytes, hints: ReadHints | None = None) -> Thermogram:
         if reader.recognises(data):
             return _decoded(reader, data, hints)
     known = dict.fromkeys([*FORMATS.names(), *SEQUENCES.names()])
-    raise FormatError(f"of no known format; known: {', '.join(known)}", 0)
+    raise FormatError(f"of no known format; known: {', '.join(known)}")
 
 
 def _decoded(reader: ImageReader, data: bytes, hints: ReadHints) -> Thermogram:

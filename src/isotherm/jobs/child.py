@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from multiprocessing import Pipe
@@ -20,6 +20,8 @@ from isotherm.jobs.queue import Lease
 
 START_S = 120.0
 """How long a process may take to say which kinds of jobs it knows [s]."""
+TICK_S = 0.25
+"""How often a worker looks about while it waits for a process [s]."""
 LEAVE_S = 5.0
 """How long an idle process may take to close what it has open [s]."""
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -42,6 +44,14 @@ class Limits:
 class Child:
     """A process that runs the jobs it is given; started when this is made.
 
+    Parameters
+    ----------
+    workplace, arguments
+        As in `isotherm.jobs.worker.WorkerSettings`.
+    meanwhile
+        Called again and again while the process starts: on a busy machine that lasts longer than a lease. It must not
+        raise.
+
     Attributes
     ----------
     kinds
@@ -52,7 +62,9 @@ class Child:
         When it was last used, by the monotonic clock [s].
     """
 
-    def __init__(self, workplace: str, arguments: tuple[str, ...]) -> None:
+    def __init__(
+        self, workplace: str, arguments: tuple[str, ...], meanwhile: Callable[[], None] = lambda: None
+    ) -> None:
         self._connection, theirs = Pipe()
         self._process = subprocess.Popen(  # noqa: S603 (our own program)
             command(os.getpid(), "job_process", str(theirs.fileno())),
@@ -64,11 +76,14 @@ class Child:
         self.jobs, self.used = 0, time.monotonic()
         # By the connection: a command line can be read by others, and a URL may hold a password.
         self._send({"workplace": workplace, "arguments": arguments})
-        self.kinds: Mapping[str, Limits] = self._first_answer()
+        self.kinds: Mapping[str, Limits] = self._first_answer(meanwhile)
 
-    def _first_answer(self) -> Mapping[str, Limits]:
+    def _first_answer(self, meanwhile: Callable[[], None]) -> Mapping[str, Limits]:
+        deadline = time.monotonic() + START_S
         try:
-            if self._connection.poll(START_S):
+            while not (answered := self._connection.poll(TICK_S)) and time.monotonic() < deadline:
+                meanwhile()
+            if answered:
                 found = json.loads(self._connection.recv_bytes())
                 return {name: Limits(**limits) for name, limits in found.items()}
         except (EOFError, OSError):
@@ -79,7 +94,11 @@ class Child:
     def begin(self, lease: Lease) -> None:
         """Let it run a job; if it has died meanwhile, `ended` tells."""
         self.jobs += 1
-        self._send(asdict(lease))
+        self._send({"run": asdict(lease)})
+
+    def ask_to_end(self) -> None:
+        """Ask it to end its job; one that has ended by itself meanwhile is not harmed, nor is the next one."""
+        self._send({"end": True})
 
     def _send(self, message: Mapping[str, object]) -> None:
         with suppress(OSError):
@@ -104,10 +123,6 @@ class Child:
             pages = Path(f"/proc/{self._process.pid}/statm").read_text(encoding="ascii").split()[1]
             return int(pages) * os.sysconf("SC_PAGE_SIZE") / 1e6
         return 0.0
-
-    def terminate(self) -> None:
-        """Ask it to end its job and leave."""
-        self._process.terminate()
 
     def kill(self) -> None:
         """End it now."""

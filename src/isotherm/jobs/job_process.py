@@ -33,20 +33,30 @@ def open_workplace(reference: str, arguments: tuple[str, ...]) -> AbstractContex
 
 
 def serve(connection: Connection) -> None:
-    """Run the jobs that the worker names until it closes the connection, or SIGTERM says to end."""
+    """Run the jobs that the worker names until it closes the connection, or SIGTERM says to end.
+
+    What the worker says while a job runs can only mean that this job is to end. It may come when the job has just
+    ended by itself; then it means nothing, and the next job is waited for.
+    """
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: stop.set())  # noqa: ARG005 (the handler's form)
     # Ctrl-C reaches all processes of a terminal; the worker decides what it means for a job.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def to_end() -> bool:
+        return stop.is_set() or connection.poll()
+
     set_up = _receive(connection)
     with tracing(), open_workplace(set_up["workplace"], tuple(set_up["arguments"])) as place:
         _send(connection, {name: _limits(kind) for name, kind in place.kinds.items()})
         with suppress(EOFError):
             while not stop.is_set():
-                lease = Lease(**_receive(connection))
-                with bound_contextvars(job_id=lease.job_id):
-                    ended = run_leased(place.database, place.kinds, lease, stop.is_set)
-                _send(connection, {"ended": ended})
+                said = _receive(connection)
+                if "run" in said:
+                    lease = Lease(**said["run"])
+                    with bound_contextvars(job_id=lease.job_id):
+                        ended = run_leased(place.database, place.kinds, lease, to_end)
+                    _send(connection, {"ended": ended})
 
 
 def _limits(kind: Any) -> dict[str, Any]:

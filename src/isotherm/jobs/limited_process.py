@@ -87,6 +87,10 @@ class Plan:
     environment: Mapping[str, str]
 
 
+class DiedError(FormatError):
+    """The process that decoded a file died of it."""
+
+
 class Child:
     """One process. All but `kill` is for the thread that made it.
 
@@ -182,7 +186,7 @@ class Child:
         if code == NO_MEMORY:
             return too_much_memory(self._limits.memory_bytes)
         name = signal.Signals(-code).name if code < 0 else f"status {code}"
-        return FormatError(f"the file is damaged: the process that decoded it ended with {name}")
+        return DiedError(f"the file is damaged: the process that decoded it ended with {name}")
 
     def kill(self) -> None:
         """End the process at once; from any thread."""

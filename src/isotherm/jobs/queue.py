@@ -272,7 +272,10 @@ def claim(
             now_ms = database.now_ms(session)
             watch.look(now_ms)
             put_back_ended(session, now_ms, watch)
-            return _take(session, worker, kinds, now_ms, now_ms + int(lease_s * 1000))
+            lease = _take(session, worker, kinds, now_ms, now_ms + int(lease_s * 1000))
+            if lease is not None:
+                _heard(session, worker, now_ms)
+            return lease
     except ConflictError:
         # Two workers took jobs with one exclusive key in the same instant; the other was first.
         return None
@@ -353,9 +356,13 @@ def renew(database: Database, lease: Lease, *, lease_s: float = LEASE_S, watch: 
             watch.look(now_ms)
         # No new row_version: nothing that anybody looks at has changed.
         cancel = fenced(session, lease, lease_until_ms=now_ms + int(lease_s * 1000), row_version=Job.row_version)
-        # Who has a job in hand is alive; it has no time to say so otherwise. After the job's row, as in `release`.
-        session.execute(update(Worker).where(Worker.name == lease.owner).values(seen_ms=now_ms))
+        _heard(session, lease.owner, now_ms)
         return cancel
+
+
+def _heard(session: Session, worker: str, now_ms: int) -> None:
+    """Who takes or has a job is alive, and has no time to say so otherwise; after the job's row, as in `release`."""
+    session.execute(update(Worker).where(Worker.name == worker).values(seen_ms=now_ms))
 
 
 def finish(
@@ -403,6 +410,12 @@ def is_cancelled(database: Database, lease: Lease) -> bool:
     if (job.owner, job.fence, job.state) != (lease.owner, lease.fence, "running"):
         raise LeaseLostError(f"job {lease.job_id} is not held by {lease.owner} any more")
     return job.cancel_requested
+
+
+def claimed_since(database: Database, lease: Lease) -> bool:
+    """Say whether somebody has claimed a job after this lease, which is lost; False where it was only ended."""
+    with database.read() as session:
+        return get(session, lease.job_id).fence != lease.fence
 
 
 def release(session: Session, worker: str) -> None:

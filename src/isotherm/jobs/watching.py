@@ -11,13 +11,11 @@ from enum import Enum
 
 from isotherm.core.errors import IsothermError
 from isotherm.jobs import queue
-from isotherm.jobs.child import Child, Limits
+from isotherm.jobs.child import TICK_S, Child, Limits
 from isotherm.jobs.queue import Lease, LeaseLostError, LeaseWatch
 from isotherm.store.database import Database
 
 _LOG = logging.getLogger(__name__)
-TICK_S = 0.25
-"""How often the child's memory and time are looked at [s]."""
 LOOK_S = 1.0
 """How often the job's row is looked at [s]."""
 
@@ -69,7 +67,7 @@ class WatchedJob:
         """Stay with the job until it has ended; returns whether the child can take another one."""
         ended = self._wait_for_end()
         if ended:
-            return self._end is None
+            return True
         if self._must_be_killed():
             self._child.kill()
         else:
@@ -92,7 +90,7 @@ class WatchedJob:
         return False
 
     def _must_be_killed(self) -> bool:
-        return self._end is _End.LOST or time.monotonic() >= self._kill_at
+        return time.monotonic() >= self._kill_at
 
     def _look(self) -> None:
         cancelled = self._asked_to_cancel()
@@ -111,7 +109,7 @@ class WatchedJob:
 
     def _ask_to_end(self, end: _End) -> None:
         self._end = end
-        self._child.terminate()
+        self._child.ask_to_end()
         self._kill_at = time.monotonic() + self._post.terminate_s
 
     def _asked_to_cancel(self) -> bool:
@@ -128,12 +126,21 @@ class WatchedJob:
                 self._looked = now
                 return queue.is_cancelled(self._post.database, self._lease)
         except LeaseLostError:
-            self._end = _End.LOST
+            self._lose()
         except IsothermError as error:
             _LOG.warning("job %s: the database does not take the renewal: %s", self._lease.job_id, error)
             if now - self._renewed >= self._post.lease_s:
-                self._end = _End.LOST
+                self._end, self._kill_at = _End.LOST, 0
         return False
+
+    def _lose(self) -> None:
+        """Another worker has the job; or nobody has, for its process has just written its end and will say so."""
+        self._end = _End.LOST
+        try:
+            claimed = queue.claimed_since(self._post.database, self._lease)
+        except IsothermError:
+            claimed = True
+        self._kill_at = 0 if claimed else min(self._kill_at, time.monotonic() + self._post.terminate_s)
 
     def _settle(self) -> None:
         """Write what became of a job that could not say so itself; what fails here is mended when the lease ends."""

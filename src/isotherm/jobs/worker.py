@@ -129,7 +129,28 @@ class _Worker:
     def _beat(self) -> None:
         if time.monotonic() >= self._next_beat:
             queue.beat(self._database, self._settings.name, self._watch)
-            self._next_beat = time.monotonic() + self._settings.lease_s / 3
+            self._has_beaten()
+
+    def _has_beaten(self) -> None:
+        self._next_beat = time.monotonic() + self._settings.lease_s / 3
+
+    def _keep(self, lease: Lease | None) -> None:
+        """Say that this worker is alive, and renew the lease that it holds, while it waits for a process to start.
+
+        Not before the first one has started: a worker that cannot work is not ready.
+        """
+        if not self._kinds or time.monotonic() < self._next_beat:
+            return
+        self._has_beaten()
+        try:
+            if lease is None:
+                queue.beat(self._database, self._settings.name, self._watch)
+            else:
+                queue.renew(self._database, lease, lease_s=self._settings.lease_s, watch=self._watch)
+        except queue.LeaseLostError:
+            pass  # Seen again, and acted upon, as soon as the process runs.
+        except IsothermError as error:
+            _LOG.warning("worker %s: %s", self._settings.name, error)
 
     def _tidy(self) -> None:
         """Remove what ended long ago and add what is due, while there is nothing better to do."""
@@ -148,10 +169,10 @@ class _Worker:
             self._watch.look(now_ms)
             return queue.waiting(session, self._kinds, now_ms, self._watch)
 
-    def _ready_child(self) -> Child:
+    def _ready_child(self, lease: Lease | None = None) -> Child:
         if self._child is None or not self._child.alive() or self._child.jobs >= REUSES:
             self._let_go()
-            self._child = Child(self._settings.workplace, self._settings.arguments)
+            self._child = Child(self._settings.workplace, self._settings.arguments, lambda: self._keep(lease))
             self._kinds = self._child.kinds
         return self._child
 
@@ -169,7 +190,7 @@ class _Worker:
             limits = self._kinds[queue.get(session, lease.job_id).kind]
         if limits.fresh and child.jobs:
             self._let_go()
-            child = self._ready_child()
+            child = self._ready_child(lease)
         post = Post(self._database, self._watch, self._settings.lease_s, self._settings.terminate_s, self._stop)
         child.begin(lease)
         reusable = WatchedJob(post, child, lease, limits).wait()

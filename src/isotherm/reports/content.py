@@ -125,10 +125,12 @@ class Gathering:
         What the run was judged with, None for nothing.
     most
         How many of the worst and of the failed pictures are held; None for all.
+    faults_only
+        Hold none but those that need attention; the others are only counted.
     """
 
-    def __init__(self, model: Mapping[str, Any] | None, *, most: int | None = None) -> None:
-        self._model, self._most = model, most
+    def __init__(self, model: Mapping[str, Any] | None, *, most: int | None = None, faults_only: bool = False) -> None:
+        self._model, self._most, self._faults_only = model, most, faults_only
         self._counts = Counter[str]()
         self._grades = Counter[tuple[int, str, str]]()
         self._uses = Counter[_Use]()
@@ -141,7 +143,7 @@ class Gathering:
         self._counts["images"] += 1
         if result.status == "failed":
             self._counts["failed"] += 1
-            if self._most is None or len(self._failed) < self._most:
+            if not self._faults_only and (self._most is None or len(self._failed) < self._most):
                 self._failed.append(result)
             return
         self._counts.update({name: int(count(result)) for name, count in _COUNTS.items()})
@@ -149,7 +151,8 @@ class Gathering:
             self._grades[verdict.rank, verdict_label(verdict), verdict.action] += 1
         self._uses.update(_uses(result))
         self._see_temperatures(result)
-        self._rank(result)
+        if not self._faults_only or needs_attention(result):
+            self._rank(result)
 
     def _see_temperatures(self, result: ImageResult) -> None:
         stats = result.temperatures
@@ -161,7 +164,7 @@ class Gathering:
 
     def _rank(self, result: ImageResult) -> None:
         # Of equals the first one is the worst; its number settles it before results are compared.
-        entry = (_badness(result), -self._counts["images"], result)
+        entry = (badness(result), -self._counts["images"], result)
         if self._most is None or len(self._worst) < self._most:
             heappush(self._worst, entry)
         else:
@@ -218,10 +221,11 @@ def ranked(results: Iterable[ImageResult]) -> tuple[ImageResult, ...]:
     The model's prediction decides, then the severity of the foremost finding, then how far the score is above the
     threshold, then delta-T, then the temperature; equals keep their order.
     """
-    return tuple(sorted(results, key=_badness, reverse=True))
+    return tuple(sorted(results, key=badness, reverse=True))
 
 
-def _badness(result: ImageResult) -> tuple[float, ...]:
+def badness(result: ImageResult) -> tuple[float, ...]:
+    """Return what pictures are ranked by, see `ranked`; what needs no attention never goes before what does."""
     anomaly, finding = result.anomaly, foremost(result)
     verdict = verdict_of(result)
     return (
@@ -236,6 +240,17 @@ def _badness(result: ImageResult) -> tuple[float, ...]:
 def is_anomaly(result: ImageResult) -> bool:
     """Say whether the model calls this picture an anomaly."""
     return result.anomaly is not None and result.anomaly.prediction == "Anomaly"
+
+
+def shown(result: ImageResult) -> tuple[Finding, ...]:
+    """Return the findings that pictures and tables show.
+
+    Of a picture without temperatures that a model calls strange, those are the model's: bright spots, which no rule
+    judges, would cover them.
+    """
+    if result.radiometric or not is_anomaly(result):
+        return tuple(result.findings)
+    return tuple(finding for finding in result.findings if finding.kind == "anomaly") or tuple(result.findings)
 
 
 def foremost(result: ImageResult) -> Finding | None:

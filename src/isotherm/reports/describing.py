@@ -44,13 +44,23 @@ def model_card(model: Mapping[str, Any]) -> dict[str, Any]:
         "digest of the images": data.get("digest"),
         "kind of image": inputs.get("kind"),
         **span,
-        "network input": f"{inputs['size']} x {inputs['size']} px" if "size" in inputs else None,
+        "network input": input_size(inputs),
         "threshold percentile": calibration.get("percentile"),
         "settings": {**model.get("settings", {}), **model.get("config", {})},
         "versions": model.get("versions"),
         "sha256": model.get("sha256"),
     }
     return {name: value for name, value in card.items() if value not in (None, "", {})}
+
+
+def input_size(inputs: Mapping[str, Any]) -> str:
+    """Return width and height of what a network is given; empty where the description of its inputs has none."""
+    match inputs.get("size"):
+        case [rows, columns]:
+            return f"{columns} x {rows} px"
+        case int(side):
+            return f"{side} x {side} px"
+    return ""
 
 
 def settings_groups(settings: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:

@@ -104,9 +104,11 @@ class Span:
 
     def bytes(self, values: Values) -> UInt8[np.ndarray, "H W"]:
         """Return each value's place in the span as 0..255, clamped; 0 for NaN."""
-        placed = (values - np.float32(self.low)) * np.float32(255 / (self.high - self.low))
+        placed = values - np.float32(self.low)
+        placed *= np.float32(255 / (self.high - self.low))
         # fmax prefers the number over NaN.
-        shown: UInt8[np.ndarray, "H W"] = np.fmin(np.fmax(placed, 0), 255).astype(np.uint8)
+        np.fmin(np.fmax(placed, 0, out=placed), 255, out=placed)
+        shown: UInt8[np.ndarray, "H W"] = placed.astype(np.uint8)
         return shown
 
 
@@ -141,15 +143,15 @@ def draw_scale(
 
     def label(value: float, *, strong: bool) -> None:
         y = top + height * (span.high - value) / (span.high - span.low)
-        if any(abs(y - other) < 13 for other in taken):
+        # Labels of the ends are moved in, so that nothing of them is cut off.
+        middle = min(max(y, top + 5), top + height - 5)
+        if any(abs(middle - other) < 13 for other in taken):
             return
-        taken.append(y)
+        taken.append(middle)
         right = left + BAR_WIDTH
         draw.line((right - (BAR_WIDTH if strong else 0), y, right + 3, y), fill=INK, width=2 if strong else 1)
         colour = ANOMALY if strong else INK
-        draw.text(
-            (right + 6, min(max(y, top + 5), top + height - 5)), f"{value:.{digits}f}", colour, small, anchor="lm"
-        )
+        draw.text((right + 6, middle), f"{value:.{digits}f}", colour, small, anchor="lm")
 
     for value in marks:
         if span.low <= value <= span.high:
@@ -194,16 +196,60 @@ def draw_outlines(
 
 
 def draw_numbers(draw: ImageDraw.ImageDraw, findings: Sequence[Finding], fit: Fit) -> None:
-    """Write 1, 2, 3 ... beside the peaks of findings, and mark each peak with a small cross."""
+    """Write 1, 2, 3 ... beside the peaks of findings; see `draw_labels`."""
+    draw_labels(draw, [(str(number), finding) for number, finding in enumerate(findings, start=1)], fit)
+
+
+def draw_labels(draw: ImageDraw.ImageDraw, labelled: Sequence[tuple[str, Finding]], fit: Fit) -> None:
+    """Write labels beside the peaks of findings, and mark each peak with a small cross.
+
+    A label goes where it covers none before it, if there is such a place; else the earlier one lies on top.
+    """
     small: Any = font(13, bold=True)
-    for number, finding in reversed(list(enumerate(findings, start=1))):
-        x, y = _shown(finding.region.peak, fit)
+    taken: list[_Box] = []
+    places = []
+    for label, finding in labelled:
+        peak = _shown(finding.region.peak, fit)
+        place, anchor, box = _free_place(draw, label, peak, fit, taken)
+        taken.append(box)
+        places.append((label, peak, place, anchor))
+    for label, (x, y), place, anchor in reversed(places):
         for width, ink in ((3, (0, 0, 0)), (1, (255, 255, 255))):
             draw.line((x - 3, y, x + 3, y), fill=ink, width=width)
             draw.line((x, y - 3, x, y + 3), fill=ink, width=width)
-        to_left = x > fit.width - 24
-        place = (x - 6 if to_left else x + 6, min(max(y - 8, 9), fit.height - 9))
-        draw.text(place, str(number), (255, 255, 255), small, "rm" if to_left else "lm", stroke_width=2, stroke_fill=0)
+        draw.text(place, label, (255, 255, 255), small, anchor, stroke_width=2, stroke_fill=0)
+
+
+_Box = tuple[float, float, float, float]
+
+
+def _free_place(
+    draw: ImageDraw.ImageDraw, label: str, peak: tuple[float, float], fit: Fit, taken: Sequence[_Box]
+) -> tuple[tuple[float, float], str, _Box]:
+    """Return where a label goes, its anchor, and what it covers."""
+    small: Any = font(13, bold=True)
+    x, y = peak
+    sides = [(x + 6, "lm"), (x - 6, "rm")]
+    if x > fit.width - 15 - 9 * len(label):
+        sides.reverse()
+    above = min(max(y - 8, 9), fit.height - 9)
+    found = []
+    # Of lines of 18 px one label covers two at most.
+    for middle in (above, above + 18, above - 18, above + 36, above - 36):
+        for left, anchor in sides:
+            place = left, middle
+            box = draw.textbbox(place, label, small, anchor, stroke_width=2)
+            found.append((place, anchor, box))
+    free = (each for each in found if _within(each[2], fit) and not any(_meet(each[2], other) for other in taken))
+    return next(free, found[0])
+
+
+def _within(box: _Box, fit: Fit) -> bool:
+    return box[0] >= 0 and box[2] <= fit.width and box[1] >= 0 and box[3] <= fit.height
+
+
+def _meet(one: _Box, other: _Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def _shown(point: tuple[float, float], fit: Fit) -> tuple[float, float]:

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from isotherm.reports.figures_parts import colour_map, figure_png
 from isotherm.sequences.defects import Defect
@@ -45,6 +46,7 @@ def _draw_map(
     unit: str,
     values: Float32[np.ndarray, "H W"],
     span: tuple[float, float] | None = None,
+    told: str = "",
 ) -> None:
     known = values[np.isfinite(values)]
     low, high = np.percentile(known, (_CLIPPED_PERCENT, 100 - _CLIPPED_PERCENT)) if known.size else (0.0, 1.0)
@@ -53,7 +55,8 @@ def _draw_map(
     shown = axes.imshow(values, cmap=colours, vmin=low, vmax=high if high > low else low + 1, interpolation="nearest")
     axes.set_title(f"{name} [{unit}]" if _UNIT_TEXT.get(unit, unit) else name, fontsize=9)
     axes.tick_params(labelsize=7)
-    figure.colorbar(shown, ax=axes, shrink=0.85).ax.tick_params(labelsize=7)
+    scale = figure.colorbar(shown, ax=axes, shrink=0.85, label=told)
+    scale.ax.tick_params(labelsize=7)
 
 
 def curves_figure(
@@ -73,6 +76,11 @@ def curves_figure(
     if log:
         axes.set_xscale("log")
         axes.set_yscale("log")
+        for side in (axes.xaxis, axes.yaxis):
+            # Plain numbers are read faster than powers of ten.
+            side.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            side.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            side.set_minor_formatter(NullFormatter())
     axes.set(title=title, xlabel="time [s]" if timed else "frame", ylabel=f"[{unit}]")
     axes.grid(visible=True, alpha=0.3)
     axes.legend(frameon=False, fontsize=8)
@@ -94,9 +102,10 @@ def defects_figure(
     height, width = score.shape
     figure = Figure(figsize=(7.5, 7.5 * height / width * 0.86 + 0.6), layout="constrained")
     axes = figure.subplots()
-    name = f"{title}: {len(defects)} defects, {mask.mean():.1%} of the picture"
-    span = (0.0, 1.0) if probability else None
-    _draw_map(figure, axes, name=name, unit="1", values=score, span=span)
+    many = "1 defect" if len(defects) == 1 else f"{len(defects)} defects"
+    name = f"{title}: {many}, {mask.mean():.1%} of the picture"
+    span, told = ((0.0, 1.0), "probability of a defect") if probability else (None, "score")
+    _draw_map(figure, axes, name=name, unit="1", values=score, span=span, told=told)
     for defect in defects:
         x, y = np.array([*defect.region.contour, defect.region.contour[0]]).T
         axes.plot(x, y, color="#e0218a", lw=1.2)

@@ -146,7 +146,7 @@ def _rests_on(result: ImageResult) -> list[str]:
 def _input(name: str, value: float) -> str:
     for suffix, unit in _UNITS.items():
         if name.endswith(suffix):
-            return f"{name.removesuffix(suffix).replace('_', ' ')} {value:.4g} {unit}"
+            return f"{name.removesuffix(suffix).replace('delta_t', 'ΔT').replace('_', ' ')} {value:.4g} {unit}"
     return f"{name.replace('_', ' ')} {value:.4g}"
 
 

@@ -82,7 +82,7 @@ def reduced(photo: PlacedPhoto, share: float) -> PlacedPhoto:
     if share >= 1:
         return photo
     new = max(1, round(width * share)), max(1, round(height * share))
-    small = np.asarray(Image.fromarray(photo.pixels).resize(new, Image.Resampling.LANCZOS, reducing_gap=3.0))
+    small = np.asarray(Image.fromarray(photo.pixels).resize(new, Image.Resampling.HAMMING, reducing_gap=3.0))
     return replace(photo, pixels=small, alignment=resized(photo.alignment, (height, width), (new[1], new[0])))
 
 

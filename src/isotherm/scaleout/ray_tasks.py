@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -40,6 +40,8 @@ _ASK = (
     "is the cluster's client server there (port 10001, unless `ray start --ray-client-server-port` said otherwise), "
     "and may this machine reach it?"
 )
+_BUSY, ASKED = "Starting Ray client server failed", 3
+"""What a cluster says that could not start its process for a client within 30 s; how often it is asked then."""
 STORE_BYTES = 128 << 20
 """Memory of a local Ray for what tasks give and get; ours are texts [bytes]."""
 COUNT_AGAIN_S = 5.0
@@ -90,13 +92,23 @@ class RayTasks:
         if address == "local":
             options["include_dashboard"] = False
         try:
-            self._ray.init(address=address, **options)
+            self._join(address, options)
         except (OSError, RuntimeError) as error:
             self.close()
             raise UnreachableError(
                 f"no Ray lets this process in at {address}: {one_line(error)} (is it of the same version, and does it "
                 "ask for a token: RAY_AUTH_TOKEN, RAY_AUTH_MODE?)"
             ) from error
+
+    def _join(self, address: str, options: Mapping[str, Any]) -> None:
+        for asked in range(1, ASKED + 1):
+            try:
+                self._ray.init(address=address, **options)
+                return
+            except RuntimeError as error:
+                if _BUSY not in str(error) or asked == ASKED:
+                    raise
+                self._ray.shutdown()
 
     @property
     def workers(self) -> int:

@@ -243,13 +243,15 @@ def _unit(
 
 def _guessed(source: FrameSource) -> tuple[Unit, tuple[str, ...]]:
     if isinstance(source, Unpacked) and 4 * np.prod(source.shape, dtype=np.float64) > _ASKED_BYTES:
-        return "au", ("the unit of the numbers is not known; give the unit",)
+        return "au", ("the unit of the numbers is not known; give the unit (--unit)",)
     _, height, width = source.shape
     sample = source.read(slice(0, 1), slice(0, height), slice(0, width))
     low, high = _KELVIN_BETWEEN
     if ((sample > low) & (sample < high)).all() and (sample % 1 != 0).any():
-        return "K", (f"unit guessed: K, because the first frame lies between {low:g} and {high:g}; give another unit",)
-    return "au", ("the unit of the numbers is not known; give the unit",)
+        return "K", (
+            f"unit guessed: K, because the first frame lies between {low:g} and {high:g}; give another unit (--unit)",
+        )
+    return "au", ("the unit of the numbers is not known; give the unit (--unit)",)
 
 
 def _times(variables: Sequence[Variable], count: int) -> tuple[Float64[np.ndarray, " T"] | None, tuple[str, ...]]:

@@ -127,7 +127,7 @@ def required_rise(sequence: ThermalSequence, method: str) -> None:
     if not sequence.subtracted and sequence.unit != "au":
         raise DataError(
             f"{sequence.name}: {method} takes the logarithm of the rise above the cold state, not of temperatures; "
-            "subtract a cold frame first"
+            "subtract a cold frame first (--cold)"
         )
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -52,28 +50,3 @@ def described(app: FastAPI) -> dict[str, Any]:
     # The empty one: on the machine of the server itself nobody has to log in.
     found["security"] = [{}, {"token": []}, {"login": []}]
     return dict(found)
-
-
-def current() -> dict[str, Any]:
-    """Return the description of an application over an empty data folder."""
-    from isotherm.server.app import create_app
-    from isotherm.workflows.service.service import Limits, Service
-
-    with tempfile.TemporaryDirectory() as folder, Service.open(Path(folder), limits=Limits(children=0)) as service:
-        app = create_app(service)
-        app.state.lane.close()
-        return app.openapi()
-
-
-def text() -> str:
-    """Return the description as the text that is checked in."""
-    return json.dumps(current(), indent=1, ensure_ascii=False) + "\n"
-
-
-def routes() -> list[tuple[str, str, str]]:
-    """Return method, path and summary of each route."""
-    return [
-        (method.upper(), f"`{path}`", str(route.get("summary", "")))
-        for path, methods in current()["paths"].items()
-        for method, route in methods.items()
-    ]

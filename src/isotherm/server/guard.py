@@ -40,7 +40,7 @@ LARGE_BYTES = 64 * 1024
 GRACE_S = 20.0
 """How long a body may take before its mean speed counts [s]."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_UPLOADS = re.compile(r"/api/v1/sites/[^/]+/(images|predict)")
+_UPLOADS = re.compile(r"/api/v1/sites/[^/]+/(images|predict|models/anomaly)")
 _BLOB = re.compile(r"/api/v1/blobs/sha256/[^/]+")
 
 

@@ -36,7 +36,7 @@ TOO_LONG = 409
 _HEADERS = ("location", "etag", "content-type")
 
 
-def documented(
+async def documented(
     idempotency_key: Annotated[
         str | None,
         Header(

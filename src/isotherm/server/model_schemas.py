@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from isotherm.server.schemas import Out
+from pydantic import Field
+
+from isotherm.server.schemas import In, Out
 
 
 class ModelOut(Out):
@@ -82,6 +84,52 @@ class ThresholdOut(Out):
     lost: int
     gained: int
     flips: list[FlipOut]
+
+
+class ThresholdIn(In):
+    """Another threshold for an anomaly model, in the unit of its scores."""
+
+    threshold: Annotated[float, Field(allow_inf_nan=False)]
+    note: Annotated[str, Field(max_length=10_000)] = ""
+
+
+class CalledOut(Out):
+    """How many scores lie above a threshold: of all images, of strange ones, of normal ones, and of those held out."""
+
+    above: int
+    of: int
+    found: int
+    of_strange: int
+    false_alarms: int
+    of_normal: int
+    held_out: int
+    of_held_out: int
+    alarms_low: float
+    alarms_high: float
+
+
+class KnownScoreOut(Out):
+    """The latest score of an image; `truth` is `normal`, `strange` or empty, `stale` that it was judged otherwise."""
+
+    image_id: str
+    name: str
+    score: float
+    truth: str
+    learnt: bool
+    stale: bool
+
+
+class ScoreThresholdOut(Out):
+    """What another threshold of the anomaly model at work would change at a site."""
+
+    model: ModelOut
+    now: float
+    then: float
+    held_out: list[float]
+    before: CalledOut
+    after: CalledOut
+    incomparable: int
+    flips: list[KnownScoreOut]
 
 
 class ActivationOut(Out):

@@ -92,7 +92,7 @@ class Paging:
         Where the page begins; the most rows of it.
     """
 
-    def __init__(self, request: Request, response: Response, cursor: Cursor = None, limit: Limit = 50) -> None:
+    def __init__(self, request: Request, response: Response, cursor: str | None, limit: int) -> None:
         self._request, self._response = request, response
         self._cursor, self.limit = cursor, limit
 
@@ -106,4 +106,8 @@ class Paging:
         return {"items": items, "next": paged(self._request, self._response, following)}
 
 
-PageAsked = Annotated[Paging, Depends()]
+async def _page_asked(request: Request, response: Response, cursor: Cursor = None, limit: Limit = 50) -> Paging:
+    return Paging(request, response, cursor, limit)
+
+
+PageAsked = Annotated[Paging, Depends(_page_asked)]

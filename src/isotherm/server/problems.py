@@ -24,6 +24,8 @@ from isotherm.core.messages import LONGEST, clean
 MEDIA_TYPE = "application/problem+json"
 URN = "urn:isotherm:problem:"
 MOST_ERRORS = 50
+LONGEST_PATH = 200
+"""Letters of a path that is nowhere that are shown."""
 log = logging.getLogger("isotherm.server")
 
 
@@ -190,6 +192,8 @@ def _place(item: Mapping[str, Any]) -> dict[str, str]:
 def response_of(error: Exception, request: Request) -> Response:
     """Return the answer to a request that an error has ended."""
     found = problem_of(error, getattr(request.state, "request_id", ""))
+    if isinstance(error, HTTPException) and error.detail == HTTPStatus.NOT_FOUND.phrase:
+        found["detail"] = f"there is nothing at {clean(request.url.path[:LONGEST_PATH])}"
     if found["status"] >= 500:
         log.error("request failed", exc_info=error, extra={"fields": {"request_id": found.get("request_id", "")}})
     headers = _headers(error)

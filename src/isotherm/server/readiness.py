@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from isotherm.core.errors import IsothermError
-from isotherm.jobs.queue import workers_alive
+from isotherm.jobs.queue import LEASE_S, workers_alive
 from isotherm.store.database import Database
 from isotherm.store.filesystem import has_room
 from isotherm.store.migrate import check
@@ -20,8 +20,8 @@ from isotherm.workflows.service.service import Service
 
 T = TypeVar("T")
 
-HEARD_WITHIN_S = 60.0
-"""A worker says nothing while it starts a process for jobs; on a busy machine that lasts longer than a lease."""
+HEARD_WITHIN_S = LEASE_S
+"""A worker says so each third of a lease that it is alive, also while a process for jobs starts."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any
 import uvicorn
 
 from isotherm.core.errors import IsothermError, OutputError, UsageError
-from isotherm.core.memory import share_heaps
+from isotherm.core.memory import loading_for_good, share_heaps
 from isotherm.jobs.traces import tracing
 from isotherm.server.app import create_app, warm_up
 from isotherm.server.logs import log_to, stop_logging
@@ -103,7 +103,10 @@ def serve(options: ServeOptions, announce: Callable[[Listening], None]) -> None:
         stack.enter_context(_logging(options.folder))
         stack.enter_context(tracing())
         stack.enter_context(_workers(options))
-        _run(create_app(service, settings=settings), handle, options, announce)
+        with loading_for_good():
+            app = create_app(service, settings=settings)
+            warm_up(app)
+        _run(app, handle, options, announce)
 
 
 def settings_for(options: ServeOptions, *, tokens: bool) -> ServerSettings:
@@ -197,7 +200,6 @@ def _run(app: Any, handle: socket.socket, options: ServeOptions, announce: Calla
     )
     server = _Server(config, lambda: announce(_listening(handle, app.state.settings)))
     app.state.stopping = lambda: server.should_exit
-    warm_up(app)
     with _signals_of_server():
         server.run(sockets=[handle])
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import hashlib
 import os
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -81,6 +82,21 @@ class Form:
     def text(self, name: str, default: str = "") -> str:
         """Return the first value of a field."""
         return self.fields.get(name, [default])[0]
+
+    def fingerprint(self) -> bytes:
+        """Return what tells this form from others: the names and contents of its files, and its fields."""
+        whole = hashlib.sha256(repr(sorted(self.fields.items())).encode())
+        for upload in self.uploads:
+            whole.update(f"\n{upload.name!r}:".encode("utf-8", "backslashreplace"))
+            whole.update(_digest(upload.data))
+        return whole.digest()
+
+
+def _digest(data: bytes | Path | str) -> bytes:
+    if isinstance(data, Path):
+        with data.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").digest()
+    return hashlib.sha256(data if isinstance(data, bytes) else data.encode()).digest()
 
 
 @dataclass(eq=False)
@@ -228,7 +244,7 @@ class _Spill:
 
 
 @asynccontextmanager
-async def received(request: Request, service: Any = None) -> AsyncIterator[Form]:
+async def received(request: Request, service: Any = None, *, most_file_bytes: int = 0) -> AsyncIterator[Form]:
     """Give the form in the body of a request; its files last as long as the block.
 
     Parameters
@@ -237,6 +253,8 @@ async def received(request: Request, service: Any = None) -> AsyncIterator[Form]
         What is read.
     service
         Whose ``scratch`` takes large files; None for the application's.
+    most_file_bytes
+        How long one file may be; 0 for what the settings of the server say.
 
     Raises
     ------
@@ -244,17 +262,20 @@ async def received(request: Request, service: Any = None) -> AsyncIterator[Form]
         It is no form, not well made, or has too many parts; a single file that is too long is refused by itself.
     """
     service = service or request.app.state.service
+    settings: ServerSettings = request.app.state.settings
+    if most_file_bytes:
+        settings = replace(settings, most_file_bytes=most_file_bytes)
     spill = _Spill(service.folder / "scratch")
     try:
-        parts = await _parse(request, spill)
+        parts = await _parse(request, spill, settings)
         # Only what lies on the disk is worth a thread.
         yield await run_in_threadpool(_form_of, parts, spill) if spill.paths else _form_of(parts, spill)
     finally:
         spill.remove()
 
 
-async def _parse(request: Request, spill: _Spill) -> list[_Part]:
-    collector = _Collector(request.app.state.settings)
+async def _parse(request: Request, spill: _Spill, settings: ServerSettings) -> list[_Part]:
+    collector = _Collector(settings)
     parser = MultipartParser(
         _boundary(request),
         collector.callbacks(),  # type: ignore[arg-type]

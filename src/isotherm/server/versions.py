@@ -45,7 +45,11 @@ def expected_version(if_match: IfMatch = None) -> int | None:
     return int(found[1])
 
 
-ExpectedVersion = Annotated[int | None, Depends(expected_version)]
+async def _version_asked(if_match: IfMatch = None) -> int | None:
+    return expected_version(if_match)
+
+
+ExpectedVersion = Annotated[int | None, Depends(_version_asked)]
 """The version in ``If-Match`` as a parameter of a route."""
 
 
@@ -73,7 +77,7 @@ class ActiveModel:
             raise ChangedError("another model has been made active since this was read; read it again")
 
 
-def expected_model(if_match: IfMatch = None) -> ActiveModel:
+async def expected_model(if_match: IfMatch = None) -> ActiveModel:
     """Return the model that a switch starts from, by its ``ETag``.
 
     Raises

@@ -25,11 +25,10 @@ from isotherm.store.blobs import Blobs, Flaw
 from isotherm.store.copying import settle, snapshot
 from isotherm.store.database import Database
 from isotherm.store.filesystem import failed
-from isotherm.store.folder import BLOBS, DATABASE, Store, opened_database
+from isotherm.store.folder import BLOBS, DATABASE, MANIFEST, Store, opened_database
 from isotherm.store.migrate import newest
 from isotherm.store.tables import Blob, now
 
-MANIFEST = "manifest.json"
 ANY_SIZE = 1 << 62
 _KIND = "isotherm backup 1"
 

@@ -17,9 +17,9 @@ from sqlalchemy.orm import Session
 
 from isotherm.store.blobs import KEEP_S, Blobs, Stored
 from isotherm.store.database import Database
+from isotherm.store.pieces import in_pieces
 from isotherm.store.tables import Blob, Image, ModelVersion, Offer, now
 
-_AT_ONCE = 500
 _KEEP = {
     name: insert(Blob.__table__).on_conflict_do_update(  # type: ignore[arg-type]
         index_elements=["digest"], set_={"deleted_at": None}
@@ -54,8 +54,7 @@ def known(session: Session, digests: Iterable[str]) -> set[str]:
     """Return those of `digests` that are kept."""
     wanted = sorted(set(digests))
     found: set[str] = set()
-    for start in range(0, len(wanted), _AT_ONCE):
-        part = wanted[start : start + _AT_ONCE]
+    for part in in_pieces(wanted):
         found |= set(session.scalars(select(Blob.digest).where(Blob.digest.in_(part))))
     return found
 
@@ -81,11 +80,11 @@ def collect(database: Database, blobs: Blobs, *, keep_s: float = KEEP_S) -> Coll
     with database.read() as session:
         unused = set(session.scalars(select(Blob.digest))) - referred(session)
     marked = removed = 0
-    for part in _parts(sorted(unused)):
+    for part in in_pieces(sorted(unused)):
         with database.write() as session:
             marked += _mark(session, part)
             removed += _remove(session, blobs, part, keep_s)
-    orphans = sum(_remove_orphans(database, blobs, part, keep_s) for part in _parts(list(blobs.digests())))
+    orphans = sum(_remove_orphans(database, blobs, part, keep_s) for part in in_pieces(list(blobs.digests())))
     blobs.reconcile(partial(_known, database), keep_s)
     return Collected(marked, removed, orphans, blobs.sweep(older_than_s=keep_s))
 
@@ -93,10 +92,6 @@ def collect(database: Database, blobs: Blobs, *, keep_s: float = KEEP_S) -> Coll
 def _known(database: Database, digests: set[str]) -> set[str]:
     with database.read() as session:
         return known(session, digests)
-
-
-def _parts(digests: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (digests[start : start + _AT_ONCE] for start in range(0, len(digests), _AT_ONCE))
 
 
 def _mark(session: Session, digests: Sequence[str]) -> int:

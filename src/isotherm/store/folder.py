@@ -17,7 +17,7 @@ from isotherm.store.database import Database
 from isotherm.store.migrate import check
 
 BLOBS, ADDRESS = "blobs", "address"
-DATABASE = "isotherm.db"
+DATABASE, MANIFEST = "isotherm.db", "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -108,12 +108,17 @@ def opened_database(url: str) -> Iterator[Database]:
     """Open a database that is there; raises DataError where a file of SQLite is not."""
     file = sqlite_file(url)
     if file is not None and not file.is_file():
-        raise DataError(f"there is no database {file}")
+        raise DataError(f"there is no database {file}; one of PostgreSQL is named with --database or ISOTHERM_DATABASE")
     database = Database.open(url)
     try:
         yield database
     finally:
         database.close()
+
+
+def is_backup(folder: Path) -> bool:
+    """Say whether a folder holds a backup. Whoever opens its database changes it: it is then not what was backed up."""
+    return (folder / MANIFEST).is_file() and (folder / DATABASE).is_file()
 
 
 def sqlite_file(url: str) -> Path | None:

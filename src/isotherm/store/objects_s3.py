@@ -92,6 +92,14 @@ class BucketObjects:
                 for item in batch:
                     yield _entry(item)
 
+    def files(self, folder: str = "") -> list[Entry]:
+        """Return the objects right in a folder, without those of folders in it."""
+        import obstore
+
+        with _told(f"{self.url}/{folder}" if folder else self.url):
+            found = obstore.list_with_delimiter(self._store, checked_name(folder) if folder else None)
+            return [_entry(item) for item in found["objects"]]
+
     def read(self, name: str, most_bytes: int) -> bytes:
         """Return an object."""
         import obstore

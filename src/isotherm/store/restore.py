@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from isotherm.core.errors import DataError
 from isotherm.core.files import make_folder, sha256_of
 from isotherm.core.progress import Progress, silent
+from isotherm.core.scratch import scratch_folder
 from isotherm.store.backup import (
     Contents,
     Manifest,
@@ -21,7 +23,7 @@ from isotherm.store.backup import (
 from isotherm.store.blobs import Blobs
 from isotherm.store.copying import copy_rows, settle
 from isotherm.store.filesystem import failed, flush_folder
-from isotherm.store.folder import BLOBS, DATABASE, blobs_of, opened_database, sqlite_file
+from isotherm.store.folder import BLOBS, DATABASE, Store, blobs_of, opened_database, sqlite_file
 from isotherm.store.migrate import upgrade, version_of
 
 
@@ -73,6 +75,27 @@ def restore(backup: Path, folder: Path, url: str, progress: Progress = silent, *
             with suppress(OSError):
                 working.with_name(name).unlink()
     return Outcome(manifest, tuple(flaws))
+
+
+@contextmanager
+def opened_backup(backup: Path) -> Iterator[Store]:
+    """Open a backup to look at it, without changing it: its files, and a copy of its database in the newest schema.
+
+    Raises
+    ------
+    DataError
+        It is no backup, its database is damaged, or it is of a newer isotherm.
+    OutputError
+        There is no room for the copy among the temporary files.
+    """
+    manifest = read_manifest(backup)
+    try:
+        with scratch_folder() as folder:
+            _take_database(backup / DATABASE, folder / DATABASE, manifest)
+            with opened_database(f"sqlite:///{folder / DATABASE}") as database:
+                yield Store(database, Blobs(backup / BLOBS))
+    except OSError as error:
+        raise failed(f"the backup {backup} cannot be looked at", error) from error
 
 
 def _demand_absent(url: str) -> None:

@@ -19,6 +19,7 @@ from isotherm.core.config import setting, to_mapping
 from isotherm.core.errors import DataError, UsageError
 from isotherm.core.processes import is_first_process
 from isotherm.core.progress import Progress, silent
+from isotherm.core.scratch import scratch_folder
 from isotherm.runtime.bundle import check_target
 from isotherm.workflows.classify_data import (
     LabelledPicture,
@@ -46,7 +47,6 @@ from isotherm.workflows.classify_rows import (
     Reading,
     gathered,
     rows_of,
-    scratch,
 )
 from isotherm.workflows.normals import Skipped
 from isotherm.workflows.versions import installed
@@ -141,7 +141,7 @@ def train_classifier(
     if isinstance(kind, NeedsExtra):
         kind.check_extra()
     trainer = _Trainer(kind, config, settings, reading or Reading(), progress)
-    with scratch() as folder:
+    with scratch_folder() as folder:
         model = trainer.train(pictures, folder)
         if is_first_process():
             save_classifier(model, out)

@@ -13,11 +13,12 @@ import numpy as np
 from isotherm.core.errors import DataError
 from isotherm.core.files import csv_of, make_folder, write_whole
 from isotherm.core.progress import Progress, silent
+from isotherm.core.scratch import scratch_folder
 from isotherm.reports.figures_classes import confusion_figure, probability_figure
 from isotherm.workflows.classify_data import LabelledPicture, Row
 from isotherm.workflows.classify_judging import Judged, judged
 from isotherm.workflows.classify_model import Classified, Rejection, TrainedClassifier
-from isotherm.workflows.classify_rows import Fixed, LabelledRows, Reading, scratch
+from isotherm.workflows.classify_rows import Fixed, LabelledRows, Reading
 from isotherm.workflows.normals import Skipped
 
 METRICS, CLASSES, ANSWERS = "metrics.json", "categories.csv", "answers.csv"
@@ -100,7 +101,7 @@ def evaluate_classifier(
         None can be used, none is of a category that the model knows, or they are features of another kind.
     """
     rejection = rejection or Rejection()
-    with scratch() as folder:
+    with scratch_folder() as folder:
         rows = _rows(model, pictures, reading or Reading(), folder, progress)
         if not rows.rows:
             raise DataError(f"none of {len(rows.skipped)} images can be used{_first(rows.skipped)}")

@@ -36,8 +36,9 @@ from isotherm.core.config import to_mapping
 from isotherm.core.errors import DataError, MissingExtraError, ModelError, OutputError
 from isotherm.core.files import make_folder, npz_of, sha256, write_whole
 from isotherm.core.progress import Progress, silent
+from isotherm.core.scratch import scratch_folder
 from isotherm.workflows.classify_data import LabelledFolder, LabelledPicture, Row
-from isotherm.workflows.classify_rows import Fixed, LabelledRows, Look, LookSettings, Reading, gathered, scratch
+from isotherm.workflows.classify_rows import Fixed, LabelledRows, Look, LookSettings, Reading, gathered
 from isotherm.workflows.normals import Skipped
 from isotherm.workflows.versions import installed
 
@@ -171,7 +172,7 @@ class _Run:
         def report(done: int, total: int, message: str) -> None:  # noqa: ARG001
             self.progress(before + done, len(self.folder.pictures), message)
 
-        with scratch() as folder:
+        with scratch_folder() as folder:
             rows = fixed.rows(self._pictures(number), self.reading, folder, report)
         known = {"rows": [asdict(row) for row in rows.rows], "skipped": [asdict(each) for each in rows.skipped]}
         arrays = {"features": rows.values, "known": np.frombuffer(json.dumps(known).encode(), np.uint8)}

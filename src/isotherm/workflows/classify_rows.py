@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal
 
 import numpy as np
@@ -260,13 +258,6 @@ def room(shape: tuple[int, ...], folder: Path) -> np.ndarray:
     if 4 * int(np.prod(shape, dtype=np.int64)) <= IN_MEMORY_BYTES:
         return np.empty(shape, np.float32)
     return np.lib.format.open_memmap(folder / f"{len(list(folder.iterdir()))}.npy", "w+", np.float32, shape)
-
-
-@contextmanager
-def scratch() -> Iterator[Path]:
-    """Give a folder for large values, gone afterwards."""
-    with TemporaryDirectory(prefix="isotherm-") as folder:
-        yield Path(folder)
 
 
 @dataclass(frozen=True, eq=False)

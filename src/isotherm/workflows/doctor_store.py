@@ -24,15 +24,15 @@ def data_folder(folder: Path, database_url: str | None) -> list[Finding]:
     """Return what is there; an empty list where there is neither folder nor database to look at."""
     if not (database_url or os.environ.get("ISOTHERM_DATABASE") or folder.exists()):
         return []
+    return [_database(folder, database_url), *_folder(folder)]
+
+
+def _database(folder: Path, database_url: str | None) -> Finding:
+    from isotherm.store.folder import sqlite_file
     from isotherm.workflows.service.service import url_of
 
-    return [_database(url_of(folder, database_url)), *_folder(folder)]
-
-
-def _database(url: str) -> Finding:
-    from isotherm.store.folder import sqlite_file
-
     try:
+        url = url_of(folder, database_url)
         file = sqlite_file(url)
         if file is not None and not file.exists():
             return Finding("database", True, f"{file}: not there yet; isotherm serve makes it")

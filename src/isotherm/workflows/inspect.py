@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -31,12 +31,14 @@ from isotherm.reports import REPORT_WRITERS
 from isotherm.reports.drawing import Span
 from isotherm.reports.palette import check_for_temperatures
 from isotherm.reports.plain import dumps
+from isotherm.workflows.beside import Listing, Sidecars
 from isotherm.workflows.columns_output import ColumnsTarget
 from isotherm.workflows.examine import Examiner, PictureFiles
+from isotherm.workflows.going_on import telling_how
 from isotherm.workflows.inspect_pictures import PictureWork
 from isotherm.workflows.models import TrainedModel
 from isotherm.workflows.output_names import output_names
-from isotherm.workflows.reading import fingerprint, list_images, read_many
+from isotherm.workflows.reading import find_images, fingerprint, inputs_of, read_inputs
 from isotherm.workflows.remote_inputs import is_remote, settled
 from isotherm.workflows.run_end import RunEnd, Taker
 from isotherm.workflows.run_folder import JOURNAL, PICTURES, Existing, Journal, journal_lines, open_run
@@ -168,11 +170,13 @@ def inspect(
     settings = settings or InspectSettings()
     run = InspectRun.prepare(path, out, model=model, settings=settings)
     tables = run.open_tables(replace=settings.existing != "refuse")
-    with closing(run.open_journal()) as journal:
-        images = run.work(journal, progress)
-    run.place.deliver(JOURNAL)
-    inspection = run.inspection(run.results(), journal.header, time.perf_counter() - started)
-    run.report(inspection, started=started, images=images, tables=tables, look=look)
+    journal = run.open_journal(progress)
+    with telling_how("the same command goes on with --resume"):
+        with closing(journal):
+            images = run.work(journal, progress)
+        run.place.deliver(JOURNAL)
+        inspection = run.inspection(run.results(), journal.header, time.perf_counter() - started)
+        run.report(inspection, started=started, images=images, tables=tables, look=look, progress=progress)
     return inspection
 
 
@@ -185,21 +189,23 @@ class InspectRun:
     place: RunPlace
     model: TrainedModel | None
     settings: InspectSettings
+    sidecars: Sidecars = field(default_factory=Sidecars)
 
     @classmethod
     def prepare(cls, path: Path, out: Path, *, model: TrainedModel | None, settings: InspectSettings) -> InspectRun:
         """List the pictures; raises DataError where there is none."""
-        below = settled(out)
+        below, found = settled(out), find_images(path)
         # A run writes below `out`, which may lie in the folder that is inspected.
-        paths = [image for image in list_images(path) if not settled(image).is_relative_to(below)]
+        paths = [image for image in found.pictures if not settled(image).is_relative_to(below)]
         if not paths:
             raise DataError(f"{path}: the folder holds no file")
         root = path if path.is_dir() or (is_remote(path) and paths != [path]) else path.parent
-        return cls(root, paths, open_place(out), model, settings)
+        return cls(root, paths, open_place(out), model, settings, found.sidecars)
 
-    def open_journal(self) -> Journal:
+    def open_journal(self, progress: Progress = silent) -> Journal:
         """Begin the run's place, or go on with it."""
-        return open_run(self.place, self.header(), self.settings.existing, self.extra_files())
+        existing, total = self.settings.existing, len(self.paths)
+        return open_run(self.place, self.header(), existing, self.extra_files(), progress=progress, total=total)
 
     def open_tables(self, *, replace: bool) -> ColumnsTarget | None:
         """Open the place for tables before the work begins; finished ones that are there may be replaced, or not."""
@@ -220,9 +226,14 @@ class InspectRun:
             **self.settings.described(),
             "severity_table": table and table.describe(),
             "model": self.model and model_card(self.model)["sha256"],
-            "input_files": fingerprint((str(path.relative_to(self.root)), path) for path in self.paths),
+            "input_files": fingerprint((str(path.relative_to(self.root)), path) for path in self._read_from()),
             "isotherm": version("isotherm"),
         }
+
+    def _read_from(self) -> Iterator[Path]:
+        """Yield what decides what is read: the pictures, and what lies beside them."""
+        yield from self.paths
+        yield from sorted(self.sidecars.versions)
 
     def names(self) -> list[str]:
         """Return what the pictures of each input are called."""
@@ -231,11 +242,11 @@ class InspectRun:
     def work(self, journal: Journal, progress: Progress) -> int:
         """Do what the journal does not hold yet, and return how many pictures that were."""
         self.settings.make_folders(self.place)
-        total, done = len(self.paths), len(journal.done)
+        total, done = len(self.paths), journal.done
         names = self.names()[done:]
         if names:
             work = self.settings.work(self.root, self.place, model=self.model, span=self.span())
-            for batch in work.finished(self.paths[done:], names):
+            for batch in work.finished(Listing(self.paths[done:], self.sidecars), names):
                 journal.append(batch)
                 done += len(batch)
                 progress(done, total, "inspecting")
@@ -250,7 +261,8 @@ class InspectRun:
         settings = self.settings
         if not settings.panels:
             return None
-        outcomes = read_many(self.paths, root=self.root, edit=settings.edit, hints=settings.hints, jobs=settings.jobs)
+        inputs = inputs_of(Listing(self.paths, self.sidecars), self.root)
+        outcomes = read_inputs(inputs, edit=settings.edit, hints=settings.hints, jobs=settings.jobs)
         return fixed_span(settings.span, (outcome.thermogram for outcome in outcomes if outcome.thermogram))
 
     def inspection(self, results: Sequence[ImageResult], header: Mapping[str, Any], seconds: float) -> Inspection:
@@ -275,6 +287,7 @@ class InspectRun:
         images: int,
         tables: ColumnsTarget | None = None,
         look: Taker | None = None,
+        progress: Progress = silent,
     ) -> None:
         """Write tables, reports and ``run.json``; `look` is shown each result."""
         seconds = inspection.timings_s["inspect"]
@@ -288,7 +301,7 @@ class InspectRun:
                 "images_per_s": images / seconds,
             }
 
-        RunEnd(self.place, inspection, self.settings.reports, tables, look).write(work)
+        RunEnd(self.place, inspection, self.settings.reports, tables, look, progress).write(work)
 
 
 def model_card(model: TrainedModel) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from isotherm.core.errors import DataError
 from isotherm.core.findings import ImageResult
 from isotherm.core.scene import SceneEdit
 from isotherm.formats import ReadHints
+from isotherm.workflows.beside import Listing
 from isotherm.workflows.examine import Examiner, PictureFiles
 from isotherm.workflows.models import BATCH, Scored, TrainedModel
-from isotherm.workflows.reading import Outcome, read_many
+from isotherm.workflows.reading import Outcome, inputs_of, read_inputs
 
 MAX_BATCH_PIXELS = 32_000_000
 """A batch of large pictures is cut short here, so that memory does not grow with their size."""
@@ -44,9 +45,9 @@ class PictureWork:
     hints: ReadHints
     jobs: int
 
-    def finished(self, paths: Sequence[Path], names: Sequence[str]) -> Iterator[list[ImageResult]]:
+    def finished(self, found: Listing, names: Sequence[str]) -> Iterator[list[ImageResult]]:
         """Yield results in batches; while one batch is measured and drawn, the next one is read and scored."""
-        outcomes = read_many(paths, root=self.root, edit=self.edit, hints=self.hints, jobs=self.jobs)
+        outcomes = read_inputs(inputs_of(found, self.root), edit=self.edit, hints=self.hints, jobs=self.jobs)
         finish = partial(_finish, self.examiner, self.files)
         waiting: list[Future[ImageResult]] = []
         with ThreadPoolExecutor(self.jobs, thread_name_prefix="isotherm-examine") as pool:

@@ -211,6 +211,8 @@ _FIELDS = ("method", "config", "inputs", "calibration")
 
 
 def _assemble(manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -> TrainedModel:
+    if manifest.get("kind") == "classifier":
+        raise ModelError("a classifier (isotherm classify predict uses it); an anomaly model is needed here")
     parts: dict[str, Any] = {name: manifest.get(name) for name in _FIELDS}
     if not isinstance(parts["method"], str) or not all(isinstance(parts[name], dict) for name in _FIELDS[1:]):
         raise ModelError(f"the manifest lacks one of {', '.join(_FIELDS)}")

@@ -18,8 +18,9 @@ from isotherm.core.scene import SceneEdit
 from isotherm.core.thermogram import Thermogram
 from isotherm.formats.reader import ReadHints
 from isotherm.formats.reading import read_file
-from isotherm.workflows.remote_inputs import here, is_remote, listed, versions_of
-from isotherm.workflows.sidecar import is_sidecar, with_sidecars
+from isotherm.workflows.beside import Beside, Listing, Sidecars
+from isotherm.workflows.remote_inputs import here, is_remote, listing, sidecars_beside, versions_of
+from isotherm.workflows.sidecar import SITE, Sidecar, is_sidecar, read_sidecar, sidecar_path, with_sidecars
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,14 @@ class Outcome:
 
     ``name`` is the path relative to the folder that was asked for, with ``/`` between; ``error`` is empty where the
     file was read, else the reason in one line and ``thermogram`` is None.
+    ``sidecar`` is the picture's own, which has changed the thermogram already.
     """
 
     path: Path
     name: str
     thermogram: Thermogram | None
     error: str = ""
+    sidecar: Sidecar | None = None
 
 
 def list_images(path: Path) -> list[Path]:
@@ -46,17 +49,29 @@ def list_images(path: Path) -> list[Path]:
     DataError
         Nothing is there, the folder or one below it cannot be listed, or it holds no file.
     """
+    return find_images(path).pictures
+
+
+def find_images(path: Path) -> Listing:
+    """Return what `list_images` does, and the sidecars that the same listing has found."""
     path = Path(path)
     if is_remote(path):
-        return in_order(listed(path), path)
+        found = listing(path)
+        return Listing(in_order(found.pictures, path), found.sidecars)
     if path.is_file():
-        return [path]
+        beside = (path.with_name(SITE), sidecar_path(path))
+        return Listing([path], Sidecars({place: "" for place in beside if place.is_file()}))
     if not path.is_dir():
         raise DataError(f"{path}: no such file or folder")
-    found = in_order(_files_below(path), path)
-    if not found:
+    pictures, sidecars = list[Path](), dict[Path, str]()
+    for file in _files_below(path):
+        if is_sidecar(file):
+            sidecars[file] = ""
+        else:
+            pictures.append(file)
+    if not pictures:
         raise DataError(f"{path}: the folder holds no file")
-    return found
+    return Listing(in_order(pictures, path), Sidecars(sidecars))
 
 
 def in_order(paths: Iterable[Path], root: Path) -> list[Path]:
@@ -73,12 +88,14 @@ def printable(path: Path) -> str:
 class Input:
     """A file to read, and its name in results: relative to the folder that was asked for.
 
-    ``error`` says why there is nothing to read: one mistyped path among several stops nothing.
+    ``error`` says why there is nothing to read: one mistyped path among several stops nothing. ``beside`` are the
+    sidecars that its listing has found; on a disk they are looked for again when the picture is read.
     """
 
     path: Path
     name: str
     error: str = ""
+    beside: Beside = ()
 
 
 def list_inputs(paths: Sequence[Path]) -> list[Input]:
@@ -89,11 +106,11 @@ def list_inputs(paths: Sequence[Path]) -> list[Input]:
     DataError
         As `list_images` does, for a path that stands alone; one among several becomes an input with its ``error``.
     """
-    found = []
+    found = list[Input]()
     for path in map(Path, paths):
         root = path if is_remote(path) or path.is_dir() else None
         try:
-            found += [Input(file, _name(file, root)) for file in list_images(path)]
+            found += inputs_of(find_images(path), root)
         except DataError as error:
             if len(paths) == 1:
                 raise
@@ -105,7 +122,7 @@ def _files_below(root: Path) -> Iterator[Path]:
     for folder, folders, names in os.walk(root, onerror=_unlistable):
         folders[:] = [name for name in folders if not name.startswith(".")]
         places = (Path(folder, name) for name in names if not name.startswith("."))
-        yield from (place for place in places if not is_sidecar(place) and place.is_file())
+        yield from (place for place in places if place.is_file())
 
 
 def _unlistable(error: OSError) -> None:
@@ -160,12 +177,18 @@ def read_many(
     jobs
         Threads that decode; 1 reads each file when it is asked for.
     """
-    inputs = [Input(Path(path), _name(Path(path), root)) for path in paths]
-    return read_inputs(inputs, edit=edit, hints=hints, jobs=jobs)
+    paths = [Path(path) for path in paths]
+    found = Listing(paths, sidecars_beside(paths))
+    return read_inputs(inputs_of(found, root), edit=edit, hints=hints, jobs=jobs)
+
+
+def inputs_of(found: Listing, root: Path | None) -> Iterator[Input]:
+    """Yield what a listing has found as inputs, with names relative to `root`; None for the bare file names."""
+    return (Input(path, _name(path, root), beside=found.sidecars.of(path)) for path in found.pictures)
 
 
 def read_inputs(
-    inputs: Sequence[Input], *, edit: SceneEdit | None = None, hints: ReadHints | None = None, jobs: int = 2
+    inputs: Iterable[Input], *, edit: SceneEdit | None = None, hints: ReadHints | None = None, jobs: int = 2
 ) -> Iterator[Outcome]:
     """Read listed inputs; see `read_many`."""
     one = partial(_read_one, edit=edit or SceneEdit(), hints=hints or ReadHints())
@@ -190,9 +213,10 @@ def _read_one(item: Input, *, edit: SceneEdit, hints: ReadHints) -> Outcome:
     if item.error:
         return Outcome(item.path, item.name, None, " ".join(item.error.split()))
     try:
-        with here(item.path) as file:
+        with here(item.path, item.beside) as file:
             thermogram = with_sidecars(read_file(file, hints), file, edit)
-        return Outcome(item.path, item.name, replace(thermogram, site=site_of(item.name)))
+            sidecar = read_sidecar(sidecar_path(file))
+        return Outcome(item.path, item.name, replace(thermogram, site=site_of(item.name)), sidecar=sidecar)
     except (UnreachableError, ForbiddenError):
         # A bucket that fails is no fault of this file: nothing is told of it.
         raise

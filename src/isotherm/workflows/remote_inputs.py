@@ -1,7 +1,7 @@
 """Pictures in a bucket: paths that begin with ``s3:``, listed there, and fetched one by one when they are read.
 
 `Path` makes ``s3:/bucket/name`` of ``s3://bucket/name``, so that what is said on a command line can stay a path; here
-it is told apart and turned back. Sidecars are not looked for in buckets.
+it is told apart and turned back. What lies beside a picture is known from listings, never asked for name by name.
 """
 
 from __future__ import annotations
@@ -9,19 +9,23 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from threading import Lock
 
 from isotherm.core.errors import DataError, FormatError, UsageError
 from isotherm.core.files import sha256
+from isotherm.core.scratch import scratch_folder
 from isotherm.store.filesystem import failed
 from isotherm.store.objects import folder_of
 from isotherm.store.objects_s3 import BucketObjects
-from isotherm.workflows.sidecar import is_sidecar
+from isotherm.workflows.beside import Beside, Listing, Sidecars
+from isotherm.workflows.photo_names import Pictures
+from isotherm.workflows.sidecar import MAX_BYTES, is_sidecar
 
 SCHEME = "s3:"
 _IS_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
@@ -58,6 +62,11 @@ def settled(path: Path) -> Path:
 
 
 def listed(path: Path) -> list[Path]:
+    """Return the pictures of `listing`; raises as it does."""
+    return listing(path).pictures
+
+
+def listing(path: Path) -> Listing:
     """Return an object as it is, or what lies below a prefix and is not hidden, in the order of the bucket.
 
     Raises
@@ -68,14 +77,40 @@ def listed(path: Path) -> list[Path]:
         See `isotherm.store.objects.open_objects`.
     """
     bucket, name = _parts(path)
-    objects = _opened(bucket)
-    found = [path.joinpath(entry.name[len(name) :].lstrip("/")) for entry in objects.entries(name)]
-    shown = [one for one in found if not is_sidecar(one) and not _is_hidden(one.relative_to(path))]
-    if shown:
-        return shown
+    objects, pictures, sidecars = _opened(bucket), list[Path](), dict[Path, str]()
+    for entry in objects.entries(name):
+        one = path.joinpath(entry.name[len(name) :].lstrip("/"))
+        if is_sidecar(one):
+            sidecars[one] = entry.version
+        elif not _is_hidden(one.relative_to(path)):
+            pictures.append(one)
+    if pictures:
+        return Listing(pictures, Sidecars(sidecars))
     if name and objects.exists(name):
-        return [path]
+        return Listing([path], sidecars_beside([path]))
     raise DataError(f"{address_of(path)}: there is no file")
+
+
+def files_in(folder: Path) -> dict[Path, str]:
+    """Return the files right in a folder of a bucket, each with a word that changes with its content."""
+    bucket, name = _parts(folder)
+    return {Path(SCHEME, bucket, entry.name): entry.version for entry in _opened(bucket).files(name)}
+
+
+def pictures_beside(path: Path) -> Pictures | None:
+    """Return the pictures in the folder of one in a bucket; None for one on a disk."""
+    return Pictures.among(files_in(path.parent)) if is_remote(path) else None
+
+
+def sidecars_beside(pictures: Iterable[Path]) -> Sidecars:
+    """Return the sidecars in the folders of pictures, those of buckets alone: a disk is looked at when one is read."""
+    folders = {picture.parent for picture in pictures if is_remote(picture)}
+    return sidecars_among(dict(chain.from_iterable(files_in(folder).items() for folder in sorted(folders))))
+
+
+def sidecars_among(files: Mapping[Path, str]) -> Sidecars:
+    """Return those of `files_in` that are sidecars."""
+    return Sidecars({path: version for path, version in files.items() if is_sidecar(path)})
 
 
 def address_of(path: Path) -> str:
@@ -116,6 +151,31 @@ def children(path: Path) -> tuple[list[Path], list[Path]]:
     return [path / name for name in folders], [path / parts[0] for parts in steps if len(parts) == 1]
 
 
+class Folders:
+    """What lies beside pictures: each folder of a bucket is listed once, when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._lock, self._found = Lock(), dict[Path, tuple[Sidecars, Pictures | None]]()
+
+    def sidecars(self, picture: Path) -> Beside:
+        """Return the sidecars of a picture in a bucket."""
+        return self._of(picture)[0].of(picture)
+
+    def pictures(self, picture: Path) -> Pictures | None:
+        """Return what `pictures_beside` does."""
+        return self._of(picture)[1]
+
+    def _of(self, picture: Path) -> tuple[Sidecars, Pictures | None]:
+        if not is_remote(picture):
+            return Sidecars(), None
+        # Held meanwhile, so that the other threads wait for the same listing.
+        with self._lock:
+            if picture.parent not in self._found:
+                files = files_in(picture.parent)
+                self._found[picture.parent] = sidecars_among(files), Pictures.among(files)
+            return self._found[picture.parent]
+
+
 @contextmanager
 def recording_here(path: Path) -> Iterator[Path]:
     """Give a recording on this machine: a file, or a folder of frames; a copy goes when the block ends.
@@ -132,8 +192,8 @@ def recording_here(path: Path) -> Iterator[Path]:
     if not is_remote(path):
         yield path
         return
-    with TemporaryDirectory(prefix="isotherm-") as folder:
-        copy = Path(folder) / path.name
+    with scratch_folder() as folder:
+        copy = folder / path.name
         try:
             if is_folder(path):
                 copy.mkdir()
@@ -164,8 +224,15 @@ def _called(copy: Path, address: str) -> Iterator[None]:
 
 
 @contextmanager
-def here(path: Path) -> Iterator[Path]:
+def here(path: Path, beside: Beside = (), *, most_bytes: int = MOST_BYTES) -> Iterator[Path]:
     """Give a file of this machine with what a path leads to; a copy of an object goes when the block ends.
+
+    Parameters
+    ----------
+    beside
+        What is to lie beside the copy as it does beside the object.
+    most_bytes
+        Of a larger object nothing is fetched.
 
     Raises
     ------
@@ -178,14 +245,24 @@ def here(path: Path) -> Iterator[Path]:
         yield path
         return
     bucket, name = _parts(path)
-    data = _opened(bucket).read(name, MOST_BYTES)
-    with TemporaryDirectory(prefix="isotherm-") as folder:
-        copy = Path(folder) / path.name
+    data = _opened(bucket).read(name, most_bytes)
+    with scratch_folder() as folder:
+        copy = folder / path.name
         try:
             copy.write_bytes(data)
+            for other, version in beside:
+                copy.with_name(other).write_bytes(_sidecar(path.with_name(other), version))
         except OSError as error:
             raise failed(f"{address_of(path)} cannot be kept while it is read", error) from error
-        yield copy
+        with _called(copy.parent, address_of(path.parent)):
+            yield copy
+
+
+@lru_cache(maxsize=16)
+def _sidecar(path: Path, version: str) -> bytes:  # noqa: ARG001 (what was kept of another version is not this one)
+    """Return a sidecar; that of a folder is asked for once, not with each picture."""
+    bucket, name = _parts(path)
+    return _opened(bucket).read(name, MAX_BYTES)
 
 
 def _is_hidden(path: Path) -> bool:

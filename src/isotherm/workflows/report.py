@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -24,11 +24,13 @@ from isotherm.reports.document.particulars import Particulars, particulars_from_
 from isotherm.reports.plain import from_plain
 from isotherm.workflows.remote_inputs import address_of, is_remote
 from isotherm.workflows.report_pictures import PictureSource, drawn_again
-from isotherm.workflows.run_folder import JOURNAL, RUN, read_run
+from isotherm.workflows.run_folder import JOURNAL, RUN, run_results
 from isotherm.workflows.run_place import RunPlace, open_place
 
 MOST_BYTES = 2_000_000_000
 MOST_ABOUT_BYTES = 5_000_000
+BRIEF_FAULTS = 1000
+"""Faults that the brief template lists."""
 MOST_JOBS, MOST_THREADS = 8, 256
 """More threads than the first wait for one another; more than the second cannot be asked for."""
 
@@ -47,6 +49,8 @@ class ReportSettings:
     ----------
     language, template, particulars, per
         See `DocumentSettings` and `Template`.
+    worst
+        How many of the faults are shown, the worst; None for all, see `isotherm.reports.document.building`.
     images
         The folder with the pictures, where it has moved.
     sections
@@ -59,6 +63,7 @@ class ReportSettings:
     template: Template = field(default_factory=Template)
     particulars: Particulars = field(default_factory=Particulars)
     per: FaultPer = "picture"
+    worst: int | None = None
     images: Path | None = None
     sections: tuple[ReportSection, ...] = ()
     jobs: int = field(default_factory=lambda: min(cores(), MOST_JOBS))
@@ -75,7 +80,9 @@ class Stored:
     Parameters
     ----------
     inspection
-        All that was found.
+        What was looked at and how, without results.
+    results
+        What was found in each picture, in input order; those of a folder are read one after the other, once.
     place
         Where its panels are.
     source
@@ -83,6 +90,7 @@ class Stored:
     """
 
     inspection: Inspection
+    results: Iterable[ImageResult]
     place: RunPlace
     source: Path | None
 
@@ -114,11 +122,22 @@ def report(path: Path, form: str, settings: ReportSettings | None = None, *, pro
     )
     document = build_document(
         stored.inspection,
-        DocumentSettings(settings.language, settings.particulars, settings.per),
-        pictures=pictures if form in ("pdf", "html", "docx") else None,
+        DocumentSettings(settings.language, settings.particulars, settings.per, _worst(form, settings)),
+        pictures=pictures if _shows_pictures(form, settings.template) else None,
         sections=settings.sections,
+        results=stored.results,
     )
     return layout.render(document, settings.template)
+
+
+def _shows_pictures(form: str, template: Template) -> bool:
+    return form in ("pdf", "html", "docx") and not template.is_brief
+
+
+def _worst(form: str, settings: ReportSettings) -> int | None:
+    """Return how many faults are shown: tables for programs have all, the short one for people those it can list."""
+    brief = form in ("pdf", "html", "docx") and settings.template.is_brief
+    return settings.worst or (BRIEF_FAULTS if brief else None)
 
 
 def check_template(layout: Layout, template: Template) -> None:
@@ -139,12 +158,17 @@ def form_of(path: Path) -> str:
     return form
 
 
-def write_report(path: Path, rendered: Rendered, *, overwrite: bool) -> None:
-    """Write a report whole or not at all; raises OutputError where a file is there already."""
+def target_of(path: Path, *, overwrite: bool) -> RunPlace:
+    """Return where a report will be written; raises OutputError where a file is there already."""
     place = open_place(path.parent)
     if place.taken(path.name) and not overwrite:
         raise OutputError(f"{address_of(path)} is there already: name another file, or replace it with --overwrite")
-    place.write(path.name, rendered.data)
+    return place
+
+
+def write_report(path: Path, rendered: Rendered, *, overwrite: bool) -> None:
+    """Write a report whole or not at all; raises OutputError where a file is there already."""
+    target_of(path, overwrite=overwrite).write(path.name, rendered.data)
 
 
 def write_template(path: Path, name: str, *, overwrite: bool) -> list[Path]:
@@ -182,6 +206,9 @@ def read_particulars(path: Path) -> Particulars:
         raise ConfigError(f"{path}: not UTF-8 text (byte {error.start})") from error
 
 
+_WANTED = "name the folder that isotherm inspect or hotspots has written"
+
+
 def read_inspection(path: Path) -> Stored:
     """Read an inspection back: the folder of a run, or its ``results.json``.
 
@@ -190,21 +217,22 @@ def read_inspection(path: Path) -> Stored:
     DataError
         There is none, it was not finished, or it is damaged.
     """
-    if path.is_file() or (is_remote(path) and path.suffix == ".json"):
+    if path.suffix == ".json" and (path.is_file() or is_remote(path)):
         return _of_json(open_place(path.parent), path.name)
     if path.is_dir() or is_remote(path):
         return _of_place(open_place(path))
+    if path.is_file():
+        raise DataError(f"{path} is no inspection: {_WANTED}")
     raise DataError(f"{path}: no such file or folder")
 
 
 def _of_place(place: RunPlace) -> Stored:
     if not place.has(JOURNAL):
-        raise DataError(f"{place} holds no inspection: name the folder that isotherm inspect or hotspots has written")
+        raise DataError(f"{place} holds no inspection: {_WANTED}")
     if not place.has(RUN):
         raise DataError(f"{place}: this inspection was not finished; continue it with --resume")
     run = _parsed(place, RUN)
-    _, results = read_run(place)
-    return Stored(_inspection(run, results, f"{place}/{RUN}"), place, _source(run))
+    return Stored(_inspection(run, f"{place}/{RUN}"), run_results(place), place, _source(run))
 
 
 def _of_json(place: RunPlace, name: str) -> Stored:
@@ -214,7 +242,7 @@ def _of_json(place: RunPlace, name: str) -> Stored:
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise DataError(f"{path} is no results.json of an inspection: {type(error).__name__} {error}") from error
     beside = _parsed(place, RUN) if place.has(RUN) else {}
-    return Stored(_inspection(found, results, path), place, _source(beside))
+    return Stored(_inspection(found, path), results, place, _source(beside))
 
 
 def _result(row: Mapping[str, Any]) -> ImageResult:
@@ -234,11 +262,11 @@ def _parsed(place: RunPlace, name: str) -> dict[str, Any]:
     return found
 
 
-def _inspection(run: Mapping[str, Any], results: tuple[ImageResult, ...], path: str) -> Inspection:
+def _inspection(run: Mapping[str, Any], path: str) -> Inspection:
     # Three dots stand for one that is missing: null is a value.
     if wrong := [name for name, kind in _MEMBERS.items() if not isinstance(run.get(name, ...), kind)]:
         raise DataError(f"{path} is damaged: {', '.join(wrong)} missing or of a wrong type")
-    return Inspection(results=results, **{name: run[name] for name in _MEMBERS})
+    return Inspection(results=(), **{name: run[name] for name in _MEMBERS})
 
 
 def _source(run: Mapping[str, Any]) -> Path | None:

@@ -18,12 +18,12 @@ from isotherm.core.files import make_folder, sha256, sha256_of, write_whole
 from isotherm.core.findings import ImageResult
 from isotherm.reports.document.pictures import BOX, QUALITY, Drawn, packed, unpacked
 from isotherm.reports.plain import dumps
+from isotherm.workflows.photo_names import partners
 from isotherm.workflows.run_folder import DRAWN
 from isotherm.workflows.sidecar import SITE, sidecar_path
-from isotherm.workflows.visual import partners
 
 (FOLDER,) = DRAWN
-DRAWING = 1
+DRAWING = 5
 """Goes up when the same picture is drawn in another way."""
 MOST_BYTES = 20_000_000
 

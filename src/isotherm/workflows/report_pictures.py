@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from isotherm.core.config import from_mapping
-from isotherm.core.errors import IsothermError, OutputError, one_line
+from isotherm.core.errors import ForbiddenError, IsothermError, OutputError, UnreachableError, UsageError, one_line
 from isotherm.core.findings import ImageResult
 from isotherm.core.progress import Progress, silent
 from isotherm.core.scene import SceneEdit
@@ -21,7 +21,7 @@ from isotherm.reports.document.pictures import BOX, Drawn, Pictured, draw, worde
 from isotherm.reports.document.wording import Wording, wording
 from isotherm.reports.pictures import for_page
 from isotherm.workflows.reading import Input, Outcome, read_inputs
-from isotherm.workflows.remote_inputs import is_remote
+from isotherm.workflows.remote_inputs import Folders, is_remote
 from isotherm.workflows.report_cache import FOLDER, DrawnCache, KeptDrawing, look_of
 from isotherm.workflows.run_place import FolderPlace, RunPlace
 from isotherm.workflows.visual import photo_of
@@ -42,11 +42,14 @@ class PictureSource:
         Where its panels are.
     root
         The folder of the pictures; None where it is not known.
+    folders
+        What lies beside pictures in a bucket.
     """
 
     settings: Mapping[str, Any]
     place: RunPlace
     root: Path | None
+    folders: Folders = field(default_factory=Folders)
 
     def read(self, image: str) -> Outcome:
         """Return a picture as the inspection read it, or why that cannot be."""
@@ -61,9 +64,13 @@ class PictureSource:
             return Input(Path(image), image, "where it lies is not written down; name its folder with --images")
         path = self.root / image
         # Names come from a file that somebody may have changed.
-        if not path.resolve().is_relative_to(self.root.resolve()):
-            return Input(path, image, "its name leads out of the folder of the pictures")
-        return Input(path, image)
+        try:
+            if not path.resolve().is_relative_to(self.root.resolve()):
+                return Input(path, image, "its name leads out of the folder of the pictures")
+            return Input(path, image, beside=self.folders.sidecars(path))
+        except (ValueError, UsageError):
+            # It has a zero byte, or is none that a bucket may have.
+            return Input(path, image, "its name is none that a file can have")
 
     def cache(self, plane_px: int | None) -> DrawnCache | None:
         """Return where drawn pictures are kept; None for a run in a bucket."""
@@ -148,7 +155,9 @@ class _Drawing:
 
     def _draw(self, result: ImageResult, thermogram: Thermogram, path: Path) -> Drawn:
         try:
-            photo, _ = photo_of(thermogram, path, least_px=BOX)
+            photo, _ = photo_of(thermogram, path, least_px=BOX, beside=self.source.folders.pictures(path))
+        except (UnreachableError, ForbiddenError):
+            raise
         except IsothermError:
             photo = None
         return draw(Pictured(result, thermogram, photo, palette=self.source.palette), plane_px=self.plane_px)

@@ -10,11 +10,13 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from itertools import chain, islice
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any
 
 from isotherm.core.files import csv_encoder
 from isotherm.core.findings import ImageResult, Inspection
+from isotherm.core.progress import Progress, counted, silent
 from isotherm.reports import REPORT_WRITERS
 from isotherm.reports.content import LISTED, Gathering, Report
 from isotherm.reports.csv_writer import COLUMNS, row
@@ -47,6 +49,8 @@ class RunEnd:
         Where the rows go as Parquet; None for nowhere.
     look
         Is shown each result once, in input order.
+    progress
+        Is told of the rows of tables and reports.
     """
 
     place: RunPlace
@@ -54,6 +58,7 @@ class RunEnd:
     reports: Sequence[str]
     tables: ColumnsTarget | None = None
     look: Taker | None = None
+    progress: Progress = silent
 
     def write(self, work: Callable[[], Mapping[str, Any]]) -> None:
         """Write everything.
@@ -73,7 +78,8 @@ class RunEnd:
             digests = {TABLE.filename: self._go_through(gathering.add, inputs.add)}
             report = gathering.report(self.inspection)
             others = [REPORT_WRITERS.get(name) for name in dict.fromkeys(self.reports) if name != TABLE.name]
-            digests |= {writer.filename: self._rendered(writer, report) for writer in others}
+            for writer in others:
+                digests[writer.filename] = self._rendered(writer, report)
             names = [REPORT_WRITERS.get(name).filename for name in dict.fromkeys((*self.reports, TABLE.name))]
             outputs = {name: digests[name] for name in names}
             pieces = _run_json(report, work(), inputs, outputs)
@@ -90,7 +96,9 @@ class RunEnd:
                 digest.update(data)
 
             write(dict(zip(COLUMNS, COLUMNS, strict=True)))
-            shown = _shown(self.inspection.results, (lambda result: write(row(result)), *takers, *self._looking))
+            found = self.inspection.results
+            results = counted(found, len(found), self.progress, "writing tables")
+            shown = _shown(results, (lambda result: write(row(result)), *takers, *self._looking))
             if self.tables is not None:
                 self.tables.write(shown)
             else:
@@ -105,8 +113,16 @@ class RunEnd:
     def _rendered(self, writer: ReportWriter, report: Report) -> str:
         if writer.name == "html":
             report = replace(report, pictures=for_page(self.place.read, report.detailed))
-        pieces = writer.pieces(report) if isinstance(writer, PiecewiseWriter) else (writer.render(report),)
-        return _written(self.place, writer.filename, pieces)
+        message, count = f"writing {writer.filename}", len(report.inspection.results)
+        if isinstance(writer, PiecewiseWriter):
+            pieces = writer.pieces(report)
+            # A piece for each result, and one for the end.
+            shown = chain(counted(islice(pieces, count), count, self.progress, message), pieces)
+            return _written(self.place, writer.filename, shown)
+        self.progress(0, 1, message)
+        digest = _written(self.place, writer.filename, (writer.render(report),))
+        self.progress(1, 1, message)
+        return digest
 
 
 def _shown(results: Iterable[ImageResult], takers: Sequence[Taker]) -> Iterator[ImageResult]:

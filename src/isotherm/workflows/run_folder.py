@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Literal
 
 from isotherm.core.errors import OutputError
 from isotherm.core.findings import ImageResult
+from isotherm.core.progress import Progress, silent
 from isotherm.reports.plain import dumps, from_plain
 from isotherm.workflows.run_place import RunPlace
 
@@ -38,7 +40,8 @@ class Journal:
 
     path: Path
     header: dict[str, Any]
-    done: tuple[ImageResult, ...]
+    done: int
+    """How many inputs were finished when it was opened."""
     stream: IO[bytes]
 
     def append(self, results: Iterable[ImageResult]) -> None:
@@ -55,7 +58,15 @@ class Journal:
             raise OutputError(f"cannot write {self.path}: {error.strerror}") from error
 
 
-def open_run(place: RunPlace, header: Mapping[str, Any], existing: Existing, extra: Iterable[str] = ()) -> Journal:
+def open_run(
+    place: RunPlace,
+    header: Mapping[str, Any],
+    existing: Existing,
+    extra: Iterable[str] = (),
+    *,
+    progress: Progress = silent,
+    total: int = 0,
+) -> Journal:
     """Prepare the place of a run and return its journal.
 
     Parameters
@@ -68,6 +79,8 @@ def open_run(place: RunPlace, header: Mapping[str, Any], existing: Existing, ext
         What to do where `place` holds an inspection: refuse, continue it, or replace it.
     extra
         Names of other files that this run will write (reports of plug-ins).
+    progress, total
+        Is told how many of so many inputs were found finished, where a run is continued.
 
     Raises
     ------
@@ -88,7 +101,7 @@ def open_run(place: RunPlace, header: Mapping[str, Any], existing: Existing, ext
             "folder"
         )
     if ours and existing == "resume":
-        return _continued(place, header)
+        return _continued(place, header, lambda done: progress(done, total, "reading what is done"))
     if ours:
         _clear(place, extra)
     place.prepare()
@@ -174,41 +187,56 @@ def _begun(place: RunPlace, header: Mapping[str, Any]) -> Journal:
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
     _write(path, stream, first)
-    return Journal(path, _whole(header), (), stream)
+    return Journal(path, _whole(header), 0, stream)
 
 
-def _continued(place: RunPlace, header: Mapping[str, Any]) -> Journal:
+def _continued(place: RunPlace, header: Mapping[str, Any], look: Callable[[int], None]) -> Journal:
     place.fetch(JOURNAL)
     path = place.local(JOURNAL)
     try:
-        data = path.read_bytes()
+        with path.open("rb") as stream:
+            first = stream.readline()
+            if not first.endswith(b"\n"):
+                place.remove([JOURNAL], {})
+                return _begun(place, header)
+            stored = _header_of(path, first)
+            _check_same(place, stored, header)
+            done, end = _finished(place, path, stream, look)
     except OSError as error:
         raise OutputError(f"cannot read {path}: {error.strerror}") from error
-    # A last line without its end was being written when the run was interrupted.
-    lines = data[: data.rfind(b"\n") + 1].splitlines(keepends=True)
-    if not lines:
-        place.remove([JOURNAL], {})
-        return _begun(place, header)
-    stored, done = _parsed(path, lines)
-    _check_same(place, stored, header)
-    kept = _with_their_files(place, done)
     place.remove_unfinished(PICTURES)
     try:
-        stream = path.open("r+b")
-        stream.truncate(sum(map(len, lines[: 1 + len(kept)])))
-        stream.seek(0, os.SEEK_END)
+        appending = path.open("r+b")
+        appending.truncate(len(first) + end)
+        appending.seek(0, os.SEEK_END)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
-    return Journal(path, stored, kept, stream)
+    return Journal(path, stored, done, appending)
 
 
-def read_run(place: RunPlace) -> tuple[dict[str, Any], tuple[ImageResult, ...]]:
-    """Return the header and the results of a run; raises OutputError where its journal is damaged."""
+def _finished(place: RunPlace, path: Path, lines: Iterable[bytes], look: Callable[[int], None]) -> tuple[int, int]:
+    """Return how many lines hold results whose pictures are there, up to the first that does not, and their bytes."""
+    there, done, end = place.holding(("panels", "masks")), 0, 0
+    for line in lines:
+        # A last line without its end was being written when the run was interrupted.
+        result = _result_of(path, line) if line.endswith(b"\n") else None
+        if result is None or not all(map(there, filter(None, (result.panel, result.mask)))):
+            break
+        done, end = done + 1, end + len(line)
+        look(done)
+    return done, end
+
+
+def run_results(place: RunPlace) -> Iterator[ImageResult]:
+    """Yield the results of a run that is over, in input order; raises OutputError where its journal is damaged."""
     path = f"{place}/{JOURNAL}"
-    lines = place.read(JOURNAL).splitlines(keepends=True)
-    if not lines:
-        raise OutputError(f"{path} is empty")
-    return _parsed(path, lines)
+    with place.reading(JOURNAL) as stream:
+        first = stream.readline()
+        if not first:
+            raise OutputError(f"{path} is empty")
+        _header_of(path, first)
+        for line in stream:
+            yield _result_of(path, line)
 
 
 def journal_lines(place: RunPlace) -> Iterator[str]:
@@ -218,15 +246,25 @@ def journal_lines(place: RunPlace) -> Iterator[str]:
             yield line.decode("utf-8")
 
 
-def _parsed(path: Path | str, lines: list[bytes]) -> tuple[dict[str, Any], tuple[ImageResult, ...]]:
-    try:
-        header = json.loads(lines[0])
+def _header_of(path: Path | str, line: bytes) -> dict[str, Any]:
+    with _undamaged(path):
+        header: dict[str, Any] = json.loads(line)
         if header["format_version"] != FORMAT_VERSION:
             raise OutputError(f"{path} was written by another version of isotherm; overwrite it or name another folder")
-        done = tuple(from_plain(ImageResult, json.loads(line)) for line in lines[1:])
+        return header
+
+
+def _result_of(path: Path | str, line: bytes) -> ImageResult:
+    with _undamaged(path):
+        return from_plain(ImageResult, json.loads(line))
+
+
+@contextmanager
+def _undamaged(path: Path | str) -> Iterator[None]:
+    try:
+        yield
     except (ValueError, TypeError, KeyError) as error:
         raise OutputError(f"{path} is damaged ({error}); overwrite it or name another folder") from error
-    return header, done
 
 
 def _check_same(place: RunPlace, stored: Mapping[str, Any], header: Mapping[str, Any]) -> None:
@@ -250,15 +288,6 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterable[
             yield from _differences(old, new)
         elif old != new:
             yield name.replace("_", " ")
-
-
-def _with_their_files(place: RunPlace, done: tuple[ImageResult, ...]) -> tuple[ImageResult, ...]:
-    """Return the results up to the first one whose pictures have gone."""
-    there = set(chain(place.names("panels"), place.names("masks"))) if done else set()
-    for number, result in enumerate(done):
-        if not there.issuperset(name for name in (result.panel, result.mask) if name):
-            return done[:number]
-    return done
 
 
 def _clear(place: RunPlace, extra: Iterable[str]) -> None:

@@ -10,16 +10,17 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
-from tempfile import NamedTemporaryFile, TemporaryFile
+from tempfile import TemporaryFile
 from typing import IO, Protocol, runtime_checkable
 
 from isotherm.core.errors import ConflictError, NotFoundError, OutputError, UsageError
 from isotherm.core.files import make_folder, remove_unfinished, whole_file
+from isotherm.core.scratch import scratch_folder
 from isotherm.store.filesystem import failed
 from isotherm.store.objects import check_size, checked_name
 from isotherm.store.objects_s3 import BucketObjects, endpoint
@@ -103,6 +104,10 @@ class RunPlace(Protocol):
 
     def names(self, folder: str) -> Iterator[str]:
         """Give the files of a folder, by their names below the place."""
+        ...
+
+    def holding(self, folders: Iterable[str]) -> Callable[[str], bool]:
+        """Return what says of each of many names, all in these folders, whether there is such a file."""
         ...
 
     def keeps(self, name: str) -> bool:
@@ -209,9 +214,17 @@ class FolderPlace:
         with suppress(FileNotFoundError), os.scandir(self.path / folder) as found:
             yield from (f"{folder}/{item.name}" for item in found if item.is_file())
 
+    def holding(self, folders: Iterable[str]) -> Callable[[str], bool]:  # noqa: ARG002 (the seam's)
+        """Return what looks for each name by itself."""
+        return self.has
+
     def keeps(self, name: str) -> bool:
         """Say whether a name leads to something below the folder, by links too."""
-        return (self.path / name).resolve().is_relative_to(self.path.resolve())
+        try:
+            return (self.path / name).resolve().is_relative_to(self.path.resolve())
+        except ValueError:
+            # It has a zero byte.
+            return False
 
     def remove_unfinished(self, folders: Iterable[str]) -> None:
         """Remove what killed processes have left half written."""
@@ -307,10 +320,11 @@ class BucketPlace:
     def opened(self, name: str) -> Iterator[IO[bytes]]:
         """Give a file of this machine that becomes the object."""
         try:
-            with NamedTemporaryFile(prefix="isotherm-") as stream:
+            # With a name, so that it is read again; what a killed process leaves is swept.
+            with scratch_folder() as folder, (folder / "content").open("w+b") as stream:
                 yield stream
                 stream.flush()
-                self.objects.write_file(name, Path(stream.name))
+                self.objects.write_file(name, folder / "content")
         except OSError as error:
             raise failed(f"cannot keep here what becomes {self}/{name}", error) from error
 
@@ -349,6 +363,10 @@ class BucketPlace:
     def names(self, folder: str) -> Iterator[str]:
         """Give the objects below a folder."""
         yield from (entry.name for entry in self.objects.entries(folder))
+
+    def holding(self, folders: Iterable[str]) -> Callable[[str], bool]:
+        """Return what looks in one listing of each folder, rather than ask for name after name."""
+        return frozenset(chain.from_iterable(map(self.names, folders))).__contains__
 
     def keeps(self, name: str) -> bool:
         """Say whether it is a name at all."""

@@ -14,6 +14,7 @@ from isotherm.core.progress import Progress
 from isotherm.scaleout.driving import Task, drive, renewing
 from isotherm.scaleout.executor import KINDS, kind_of, open_executor
 from isotherm.scaleout.plan import Plan
+from isotherm.workflows.going_on import telling_how
 
 if TYPE_CHECKING:
     from isotherm.scaleout.ledger import Held, Ledger
@@ -174,7 +175,7 @@ def work_through(
         settings = run.settings
         held = ledger.hold(run.plan(len(task.items), identity, about))
         try:
-            with renewing(held):
+            with renewing(held), telling_how("the same command goes on"):
                 executor = open_executor(settings.executor_name, settings.workers)
                 try:
                     drive(held, executor, task, progress)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import lru_cache
@@ -65,10 +65,10 @@ def predict_in_chunks(
     identity = {
         **described,
         "model_sha256": load_classifier(folder).manifest.get("manifest_sha256", ""),
-        "input_files": fingerprint((item.name, item.path) for item in inputs),
+        "input_files": fingerprint(_read_from(inputs)),
         "isotherm": version("isotherm"),
     }
-    items = [json.dumps([str(settled(item.path)), item.name, item.error]) for item in inputs]
+    items = [json.dumps([str(settled(item.path)), item.name, item.error, item.beside]) for item in inputs]
     run = ledger_of(out, scale)
     task = Task(FUNCTION, setup, items, _failed, "images")
     try:
@@ -85,6 +85,13 @@ def ledger_of(out: Path, scale: ScaleSettings) -> RunFile:
     place = open_place(out.parent)
     known_as = f"{out.name} in {place.known_as}" if place.known_as else None
     return RunFile(scale, place.local(f"{out.name}.ledger.sqlite"), known_as=known_as)
+
+
+def _read_from(inputs: Iterable[Input]) -> Iterator[tuple[str, Path]]:
+    """Yield the names and places of what decides what is read: pictures and their sidecars."""
+    for item in inputs:
+        yield item.name, item.path
+        yield from ((f"{item.name} {name}", item.path.with_name(name)) for name, _ in item.beside)
 
 
 def _described(folder: Path, settings: PredictSettings) -> dict[str, Any]:
@@ -108,7 +115,8 @@ def _failed(item: str, why: str) -> str:
 def classify_chunk(setup: str, items: Sequence[str]) -> list[str]:
     """Classify pictures where the work is done; see `isotherm.scaleout.work.WorkFunction`."""
     said = json.loads(setup)
-    inputs = [Input(Path(path), name, error) for path, name, error in map(json.loads, items)]
+    told = map(json.loads, items)
+    inputs = [Input(Path(path), name, error, tuple(map(tuple, beside))) for path, name, error, beside in told]
     with on_device(said["device"]):
         answers = predict(_model(said["model"]), inputs, _settings(said))
         return [dumps([name, answer]) for name, answer in answers]

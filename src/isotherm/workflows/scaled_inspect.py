@@ -13,7 +13,7 @@ from typing import Any
 from isotherm.core.config import from_mapping, to_mapping
 from isotherm.core.device import on_device, wanted
 from isotherm.core.findings import ImageResult, Inspection
-from isotherm.core.progress import Progress, silent
+from isotherm.core.progress import Progress, counted, silent
 from isotherm.core.scene import SceneEdit
 from isotherm.formats import ReadHints
 from isotherm.hotspots import HOTSPOT_METHODS
@@ -23,6 +23,7 @@ from isotherm.reports.drawing import Span
 from isotherm.reports.plain import dumps, from_plain
 from isotherm.scaleout.driving import Task
 from isotherm.scaleout.plan import OtherRunError
+from isotherm.workflows.beside import Listing, Sidecars
 from isotherm.workflows.inspect import InspectRun, InspectSettings
 from isotherm.workflows.inspect_pictures import PictureWork
 from isotherm.workflows.models import load_model
@@ -91,10 +92,11 @@ def inspect_in_chunks(
         with work_through(file, task, identity=identity, about=about, progress=progress) as held:
             run.place.remove_unfinished(PICTURES)
             header = {**held.plan.about, "identity": identity}
-            write_journal(run.place, header, held.rows())
+            rows = counted(held.rows(), held.plan.items, progress, "writing the journal")
+            write_journal(run.place, header, rows)
             results = stored_results(held.rows, held.plan.items)
             inspection = run.inspection(results, header, time.perf_counter() - started)
-            run.report(inspection, started=started, images=len(results), tables=tables, look=look)
+            run.report(inspection, started=started, images=len(results), tables=tables, look=look, progress=progress)
     except OtherRunError as error:
         raise other_run(run.place, error.stored, json.loads(dumps(identity))) from error
     # The ledger has gone; the journal stays.
@@ -116,9 +118,11 @@ def _begun(run: InspectRun, file: RunFile) -> bool:
 
 
 def items_of(run: InspectRun) -> list[str]:
-    """Return each picture's path below the root and the name of what is written of it, as JSON."""
-    paths = (str(path.relative_to(run.root)) for path in run.paths)
-    return [json.dumps(pair) for pair in zip(paths, run.names(), strict=True)]
+    """Return each picture's path below the root, the name of what is written of it, and its sidecars, as JSON."""
+    return [
+        json.dumps([str(path.relative_to(run.root)), name, run.sidecars.of(path)])
+        for path, name in zip(run.paths, run.names(), strict=True)
+    ]
 
 
 def _failed(item: str, why: str) -> str:
@@ -153,9 +157,13 @@ def inspect_chunk(setup: str, items: Sequence[str]) -> list[str]:
     said = json.loads(setup)
     with on_device(said["device"]):
         work = _work(setup)
-        pairs = [json.loads(item) for item in items]
-        paths, names = [work.root / path for path, _ in pairs], [name for _, name in pairs]
-        return [dumps(result) for batch in work.finished(paths, names) for result in batch]
+        paths, names, sidecars = list[Path](), list[str](), dict[Path, str]()
+        for path, name, beside in map(json.loads, items):
+            paths.append(work.root / path)
+            names.append(name)
+            sidecars |= {paths[-1].with_name(other): version for other, version in beside}
+        found = Listing(paths, Sidecars(sidecars))
+        return [dumps(result) for batch in work.finished(found, names) for result in batch]
 
 
 @lru_cache(maxsize=1)

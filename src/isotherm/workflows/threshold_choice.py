@@ -104,14 +104,9 @@ def _moved(before: ScoreCalibration, threshold: float, judged: Sequence[Judged],
     faulty = sum(item.sample.anomalous for item in judged)
     how = f"{criterion} on {len(judged) - faulty} normal and {faulty} faulty labelled images"
     pixel_threshold = _pixel_threshold(before, judged)
-    if pixel_threshold is None:
-        pixel_threshold = _moved_along(before, threshold)
-    else:
+    if pixel_threshold is not None:
         how += "; pixel threshold: highest F1 over the pixels of their masks"
-    percentile = before.percentile_of(threshold)
-    return replace(
-        before, percentile=percentile, threshold=threshold, pixel_threshold=pixel_threshold, how=how, rule="labels"
-    )
+    return before.moved(threshold, how, "labels", pixel_threshold=pixel_threshold)
 
 
 def _pixel_threshold(before: ScoreCalibration, judged: Sequence[Judged]) -> float | None:
@@ -121,9 +116,3 @@ def _pixel_threshold(before: ScoreCalibration, judged: Sequence[Judged]) -> floa
     if at is None:
         return None
     return before.map_yardstick().value(at)
-
-
-def _moved_along(before: ScoreCalibration, threshold: float) -> float:
-    if before.threshold > 0 and before.pixel_threshold > 0 and threshold > 0:
-        return before.pixel_threshold * threshold / before.threshold
-    return before.pixel_threshold + threshold - before.threshold

@@ -25,6 +25,8 @@ from isotherm.workflows.image_result import image_result, known_values
 from isotherm.workflows.reading import Input, Outcome, list_inputs, printable, read_inputs
 
 METHOD = "region_growing"
+OTHER_VIEW = "not the same view"
+"""How what is said of a picture's view begins where it does not fit the newest one."""
 
 
 @dataclass(frozen=True)
@@ -140,9 +142,10 @@ def _look(outcome: Outcome, load_percent: float | None, rated_rise_k: float | No
 def _taken_at(thermogram: Thermogram) -> datetime:
     try:
         found = datetime.fromisoformat(thermogram.camera.taken_at)
-    except ValueError as error:
+        # One clock for all files, the server's too; a file that names no zone is taken as it stands.
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
         raise DataError("the file does not say when it was taken, so it has no place in a trend") from error
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _views(trend: AssetTrend, pictures: Mapping[str, tuple[Look, View]]) -> dict[str, str]:
@@ -151,7 +154,7 @@ def _views(trend: AssetTrend, pictures: Mapping[str, tuple[Look, View]]) -> dict
     for row in trend.rows[:-1]:
         fit = register(newest, pictures[row.look.key][1])
         fits = f"same view ({fit.kind}, {fit.correlation:.2f} over {fit.overlap:.0%})"
-        found[row.look.key] = fits if fit.accepted else f"not the same view: {fit.reason}"
+        found[row.look.key] = fits if fit.accepted else f"{OTHER_VIEW}: {fit.reason}"
     return found
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from isotherm.core.errors import IsothermError, UsageError, one_line
 from isotherm.core.files import make_folder
@@ -22,7 +21,7 @@ from isotherm.reports.view_page import render_page
 from isotherm.workflows.output_files import FILE_SUFFIXES, write_output
 from isotherm.workflows.output_names import output_names
 from isotherm.workflows.reading import Input, Outcome, read_inputs
-from isotherm.workflows.sidecar import plain, read_sidecar, sidecar_notes, sidecar_path
+from isotherm.workflows.sidecar import plain, sidecar_notes
 from isotherm.workflows.spans import SpanChoice, fixed_span
 from isotherm.workflows.visual import photo_of, required_photo
 
@@ -148,15 +147,9 @@ def _page(
         span=span if thermogram.radiometric else None,
         unit=settings.unit,
         photo=photo,
-        sidecar=_sidecar(outcome.path),
+        sidecar={} if outcome.sidecar is None else plain(outcome.sidecar),
     )
     return render_page(outcome.path.name, thermogram, looks), (note,) if note else ()
-
-
-def _sidecar(image: Path) -> dict[str, Any]:
-    """Return what the picture's sidecar holds, in its own form; empty without one."""
-    found = read_sidecar(sidecar_path(image))
-    return {} if found is None else plain(found)
 
 
 def _edge_picture(

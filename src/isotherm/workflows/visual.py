@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from isotherm.core.capture import Alignment
-from isotherm.core.errors import ConfigError, DataError, FormatError, IsothermError, UsageError
+from isotherm.core.capture import Alignment, VisualPhoto
+from isotherm.core.errors import (
+    ConfigError,
+    DataError,
+    ForbiddenError,
+    FormatError,
+    IsothermError,
+    UnreachableError,
+    UsageError,
+)
 from isotherm.core.thermogram import Thermogram
-from isotherm.formats.photos import photo_pixels, photo_size
+from isotherm.formats.photos import sized_photo
+from isotherm.formats.reader import MAX_FILE_BYTES
 from isotherm.formats.reading import load, read_bytes
 from isotherm.reports.photos import Nudge, Pixels, PlacedPhoto, centred, decode_photo, resized
-
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp")
-LATEST_S = 5
-"""Two lenses of one drone save the same shot within this time [s]."""
-# FLIR names a photo by the number after the thermal picture's; some models by the same number.
-_FLIR = re.compile(r"IR_(\d+)", re.IGNORECASE)
-# DJI: T thermal, W wide, V visual, Z zoom, S the single visual lens; older models R (radiometric) and V.
-_LENSES = {"t": "wvsz", "r": "vw"}
-_DJI = re.compile(r"(.*)_([TR])", re.IGNORECASE)
-_DJI_SHOT = re.compile(r"DJI_(\d{14})_(\d{4,})_([A-Z])", re.IGNORECASE)
+from isotherm.workflows.photo_names import Pictures, partners
+from isotherm.workflows.remote_inputs import here, pictures_beside
 
 
 def parse_nudge(text: str) -> Nudge:
@@ -54,6 +53,7 @@ def photo_of(
     chosen: Path | None = None,
     nudge: Nudge | None = None,
     least_px: int | None = None,
+    beside: Pictures | None = None,
 ) -> tuple[PlacedPhoto | None, str]:
     """Return the photo of the same view, placed, and a note where one is there that cannot be used.
 
@@ -67,23 +67,31 @@ def photo_of(
         How the user moves it.
     least_px
         A photo may be smaller than it is stored, if both sides keep that many pixels; None for the whole one.
+    beside
+        The pictures of its folder in a bucket, where they are known; else that is listed.
 
     Raises
     ------
     DataError, FormatError
         The chosen photo cannot be read.
+    UnreachableError, ForbiddenError
+        The bucket of the picture cannot be used.
     """
     if chosen is not None:
-        return _placed(decode_photo(load(chosen)), None, thermogram, nudge, origin=f"photo {chosen.name}"), ""
+        pixels = decode_photo(load(chosen))
+        return _placed(pixels, None, thermogram, nudge, origin=f"photo {chosen.name}"), ""
     notes: list[str] = []
-    for origin, decoded, alignment in _candidates(thermogram, path, least_px):
+    for origin, decoded in _candidates(thermogram, path, beside, least_px):
         try:
-            pixels = decoded()
+            found = decoded()
+        except (UnreachableError, ForbiddenError):
+            # A bucket that fails is no fault of this photo.
+            raise
         except IsothermError as error:
             notes.append(f"{origin} cannot be shown: {error}")
             continue
-        if pixels is not None:
-            return _placed(pixels, alignment, thermogram, nudge, origin=origin), " ".join(notes)
+        if found is not None:
+            return _placed(*found, thermogram, nudge, origin=origin), " ".join(notes)
     return None, " ".join(notes)
 
 
@@ -101,23 +109,30 @@ def required_photo(
     return photo
 
 
+_Found = tuple[Pixels, Alignment | None]
+"""A photo, and how it is known to lie."""
+
+
 def _candidates(
-    thermogram: Thermogram, path: Path, least_px: int | None = None
-) -> Iterator[tuple[str, Callable[[], Pixels | None], Alignment | None]]:
-    """Yield where a photo may be, what decodes it (None: it is no photo), and how it is known to lie."""
+    thermogram: Thermogram, path: Path, beside: Pictures | None, least_px: int | None
+) -> Iterator[tuple[str, Callable[[], _Found | None]]]:
+    """Yield where a photo may be, and what decodes it (None: it is no photo)."""
     if thermogram.visual is not None:
-        yield (
-            "photo in the file",
-            partial(photo_pixels, thermogram.visual, least_px=least_px),
-            thermogram.visual.alignment,
-        )
-    for partner in partners(path):
-        yield f"photo {partner.name}", partial(_photo_beside, partner, least_px), None
+        yield "photo in the file", partial(_photo_within, thermogram.visual, least_px)
+    for partner in partners(path, beside or pictures_beside(path)):
+        yield f"photo {partner.name}", partial(_photo_beside, partner, least_px)
 
 
-def _photo_beside(path: Path, least_px: int | None) -> Pixels | None:
-    data = load(path)
-    return None if _holds_temperatures(data) else decode_photo(data, least_px=least_px)
+def _photo_within(photo: VisualPhoto, least_px: int | None) -> _Found:
+    pixels, stored = sized_photo(photo, least_px=least_px)
+    known = photo.alignment
+    return pixels, None if known is None else resized(known, stored, (pixels.shape[0], pixels.shape[1]))
+
+
+def _photo_beside(path: Path, least_px: int | None) -> _Found | None:
+    with here(path, most_bytes=MAX_FILE_BYTES) as file:
+        data = load(file)
+    return None if _holds_temperatures(data) else (decode_photo(data, least_px=least_px), None)
 
 
 def _holds_temperatures(data: bytes) -> bool:
@@ -130,65 +145,10 @@ def _holds_temperatures(data: bytes) -> bool:
 def _placed(
     pixels: Pixels, known: Alignment | None, thermogram: Thermogram, nudge: Nudge | None, *, origin: str
 ) -> PlacedPhoto:
-    height, width = pixels.shape[:2]
-    alignment = centred((height, width), thermogram.size)
-    if known is not None:
-        stored = thermogram.visual and photo_size(thermogram.visual)
-        alignment = resized(known, stored or (height, width), (height, width))
+    alignment = known or centred((pixels.shape[0], pixels.shape[1]), thermogram.size)
     if nudge is not None:
         alignment = nudge.applied(alignment, thermogram.size)
     return PlacedPhoto(pixels, alignment, origin)
-
-
-def partners(path: Path) -> list[Path]:
-    """Return the files beside a thermal picture that are called as its photo would be, the likeliest first."""
-    stem = path.stem
-    if not (_FLIR.fullmatch(stem) or _DJI.fullmatch(stem)):
-        return []
-    beside = {file.name.casefold(): file for file in _pictures(path.parent) if file.name != path.name}
-    names = [f"{partner}{suffix}".casefold() for partner in _partner_stems(stem) for suffix in PICTURES]
-    found = [beside[name] for name in names if name in beside]
-    return found or _same_shot(stem, list(beside.values()))
-
-
-def _pictures(folder: Path) -> Iterator[Path]:
-    try:
-        yield from (file for file in folder.iterdir() if file.suffix.lower() in PICTURES and file.is_file())
-    except OSError:
-        # A folder that may be entered but not listed has no pairs; the thermal picture itself can be read.
-        return
-
-
-def _partner_stems(stem: str) -> Iterator[str]:
-    if flir := _FLIR.fullmatch(stem):
-        number = flir[1]
-        yield from (f"DC_{int(number) + step:0{len(number)}d}" for step in (1, 0))
-    elif dji := _DJI.fullmatch(stem):
-        yield from (f"{dji[1]}_{lens}" for lens in _LENSES[dji[2].lower()])
-
-
-def _same_shot(stem: str, beside: list[Path]) -> list[Path]:
-    """Return photos of other lenses with the same shot number, saved within a few seconds."""
-    shot = _DJI_SHOT.fullmatch(stem)
-    if shot is None:
-        return []
-    lenses = _LENSES.get(shot[3].lower(), "")
-    found = []
-    for file in beside:
-        other = _DJI_SHOT.fullmatch(file.stem)
-        if other and other[2] == shot[2] and other[3].lower() in lenses:
-            apart = _seconds_between(shot[1], other[1])
-            if apart is not None and apart <= LATEST_S:
-                found.append((lenses.index(other[3].lower()), apart, file))
-    return [file for *_, file in sorted(found)]
-
-
-def _seconds_between(one: str, other: str) -> float | None:
-    try:
-        first, second = (datetime.strptime(text, "%Y%m%d%H%M%S") for text in (one, other))
-    except ValueError:
-        return None
-    return abs((first - second).total_seconds())
 
 
 def check_one_photo(chosen: Path | None, nudge: Nudge | None, files: int) -> None:

@@ -3,42 +3,50 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, islice
 
+from isotherm.core.errors import ConfigError
 from isotherm.core.findings import ImageResult, Inspection
 from isotherm.measurement.severity import SeverityTable, table_from_json
-from isotherm.reports.content import Report, build_report, foremost, is_anomaly, needs_attention, verdict_of
+from isotherm.reports.content import Report
 from isotherm.reports.describing import model_card, plain_text, settings_groups
-from isotherm.reports.document.content import (
-    Badge,
-    Document,
-    Facts,
-    FaultPictures,
-    GradeRow,
-    Method,
-    ReportSection,
-    Table,
-)
-from isotherm.reports.document.faults import Fact, FaultPer, FaultWriter, at_their_load, faults_of
+from isotherm.reports.document.content import Document, Facts, FaultPictures, Method, ReportSection, Table
+from isotherm.reports.document.faults import Fact, FaultPer, FaultWriter, at_its_load
+from isotherm.reports.document.overview import Overview
 from isotherm.reports.document.particulars import Particulars
 from isotherm.reports.document.wording import Wording, wording
 
 MOST_CAMERAS = 6
-MOST_LISTED = 500
-"""Pictures without a fault that are listed by name."""
+MOST_PAGES = 2000
+"""Faults that may have a page with pictures; of more a reader would ask for the worst."""
 Pictures = Callable[[Sequence[ImageResult]], Mapping[str, FaultPictures]]
 """Gives the pictures of faults, worst first, by their names."""
 
 
 @dataclass(frozen=True)
 class DocumentSettings:
-    """What is chosen about a report: its language, what people say, whether each region is a fault of its own."""
+    """What is chosen about a report.
+
+    Parameters
+    ----------
+    language, particulars
+        The language, and what people say.
+    per
+        Whether each region is a fault of its own.
+    worst
+        How many faults are shown, the worst; the others are only counted. None: all.
+    """
 
     language: str = "en"
     particulars: Particulars = field(default_factory=Particulars)
     per: FaultPer = "picture"
+    worst: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.worst is not None and self.worst < 1:
+            raise ConfigError(f"worst: at least 1 fault is shown, not {self.worst}")
 
 
 def build_document(
@@ -47,6 +55,7 @@ def build_document(
     *,
     pictures: Pictures | None = None,
     sections: Iterable[ReportSection] = (),
+    results: Iterable[ImageResult] | None = None,
 ) -> Document:
     """Return the report of an inspection, ready to be laid out.
 
@@ -55,38 +64,60 @@ def build_document(
     inspection
         Everything that was found.
     settings
-        Language and particulars.
+        What is chosen.
     pictures
         What gives the pictures of faults; None for a report without pictures.
     sections
         What others add.
+    results
+        What was found in each picture, in place of those of `inspection`: only those with faults are held.
 
     Raises
     ------
     UnknownNameError
         There is no such language.
+    ConfigError
+        More than `MOST_PAGES` faults would have a page with pictures.
     """
     settings = settings or DocumentSettings()
-    builder = _Builder.of(inspection, settings)
+    most = settings.worst or (MOST_PAGES if pictures else None)
+    builder = _Builder.of(inspection, settings, inspection.results if results is None else results, most)
+    if pictures and settings.worst is None:
+        _check_pages(builder.overview.faults)
     return builder.document(pictures, tuple(sections))
+
+
+def _check_pages(faults: int) -> None:
+    if faults > MOST_PAGES:
+        raise ConfigError(
+            f"{faults} faults would have a page each; a report shows at most {MOST_PAGES} with pictures unless it is "
+            "said how many: the worst (--worst 100), all in a table without pictures (-o report.csv, --template "
+            "brief), or a report of each part of the pictures"
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class _Builder:
     report: Report
+    overview: Overview
     writer: FaultWriter
     facts: list[Fact]
     wording: Wording
     particulars: Particulars
 
     @classmethod
-    def of(cls, inspection: Inspection, settings: DocumentSettings) -> _Builder:
-        table = _table(inspection)
-        results = tuple(at_their_load(inspection.results, settings.particulars, table))
-        report = build_report(replace(inspection, results=results))
+    def of(
+        cls, inspection: Inspection, settings: DocumentSettings, results: Iterable[ImageResult], most: int | None
+    ) -> _Builder:
+        table, said = _table(inspection), settings.particulars
         words = wording(settings.language)
-        writer = FaultWriter(words, settings.particulars, table, inspection.severity_table, report.limits)
-        return cls(report, writer, faults_of(report, settings.per), words, settings.particulars)
+        writer = FaultWriter(words, said, table, inspection.severity_table, ())
+        overview = Overview(writer, inspection.model, settings.per, most)
+        for result in results:
+            overview.add(at_its_load(result, said, table))
+        report = overview.report(inspection)
+        facts = list(islice(overview.facts(report), settings.worst))
+        return cls(report, overview, replace(writer, limits=report.limits), facts, words, said)
 
     def document(self, pictures: Pictures | None, sections: tuple[ReportSection, ...]) -> Document:
         w = self.wording
@@ -101,17 +132,18 @@ class _Builder:
             cover=tuple(self._cover()),
             lead=self._lead(),
             counts=tuple(self._counts()),
-            grades=tuple(self._grades()),
+            grades=tuple(self.overview.grades()),
             faults=faults,
-            without_fault=self._without_fault(),
-            unjudged=self._unjudged(),
-            unread=self._failed(),
+            without_fault=self.overview.without_fault(),
+            unjudged=self.overview.unjudged(),
+            unread=self.overview.unread(),
             not_inspected=self._left_out(),
             sections=sections,
             method=self._method(),
             disclaimer=tuple(w(f"disclaimer_{number}") for number in (1, 2, 3)),
             remarks=self._remarks(),
             read=self.report.totals.read,
+            total=self.overview.faults,
         )
 
     def _cover(self) -> Iterable[tuple[str, str]]:
@@ -138,31 +170,27 @@ class _Builder:
         return (*self._given("conditions"), *self._given("remarks"))
 
     def _when(self) -> str:
-        days = sorted({result.camera.taken_at[:10] for result in self.report.ranked if result.camera.taken_at})
-        if not days:
+        if self.overview.days is None:
             return self.wording.days(self.report.inspection.started_at[:10])
-        first, last = (self.wording.days(day) for day in (days[0], days[-1]))
-        return first if len(days) == 1 else f"{first} – {last}"
+        first, last = map(self.wording.days, self.overview.days)
+        return first if first == last else f"{first} – {last}"
 
     def _cameras(self) -> str:
-        w = self.wording
-        cameras: dict[str, None] = {}
-        for result in self.report.ranked:
-            name = " ".join(filter(None, (result.camera.maker, result.camera.model)))
-            if name:
-                cameras[name + (f" ({w('serial')} {result.camera.serial})" if result.camera.serial else "")] = None
+        cameras = list(self.overview.cameras)
         more = len(cameras) - MOST_CAMERAS
-        return "; ".join([*list(cameras)[:MOST_CAMERAS], *([w("and_more", count=more)] if more > 0 else [])])
+        named = [self.wording("and_more", count=more)] if more > 0 else []
+        return "; ".join([*cameras[:MOST_CAMERAS], *named])
 
     def _lead(self) -> str:
         w, totals = self.wording, self.report.totals
-        attention = sum(map(needs_attention, self.report.ranked))
         if not totals.read:
             return w("lead_nothing_read")
-        key = "lead_none" if not attention else "lead_some"
-        parts = [w(key, attention=attention, read=totals.read)]
-        if worst := sum(row.count for row in self._grades() if row.badge.level == "high"):
-            parts.append(w("lead_urgent", count=worst))
+        key = "lead_none" if not self.report.attention else "lead_some"
+        parts = [w(key, attention=self.report.attention, read=totals.read)]
+        if urgent := self.overview.urgent:
+            parts.append(w("lead_urgent", count=urgent))
+        if len(self.facts) < self.overview.faults:
+            parts.append(w("lead_worst", shown=len(self.facts), count=self.overview.faults))
         if totals.failed:
             parts.append(w("lead_unread", count=totals.failed))
         if self.particulars.not_inspected:
@@ -172,51 +200,11 @@ class _Builder:
     def _counts(self) -> Iterable[tuple[str, str]]:
         w, totals = self.wording, self.report.totals
         yield w("count_images"), str(totals.images)
-        yield w("count_faults"), str(len(self.facts))
+        yield w("count_faults"), str(self.overview.faults)
         yield w("count_unread"), str(totals.failed)
         yield w("count_left_out"), str(len(self.particulars.not_inspected))
-        hottest = max((stats.max_c for result in self.report.ranked if (stats := result.temperatures)), default=None)
-        if hottest is not None:
-            yield w("count_hottest"), f"{w.number(hottest)} °C"
-
-    def _grades(self) -> Iterator[GradeRow]:
-        """Yield each verdict on the faults, worst first."""
-        rows: dict[tuple[Badge, str], int] = {}
-        for fact in self.facts:
-            row = self.writer.graded(fact)
-            rows[row] = rows.get(row, 0) + 1
-        return (GradeRow(badge, action, count) for (badge, action), count in rows.items())
-
-    def _without_fault(self) -> Table:
-        """List what was inspected and found without a fault, in input order."""
-        w = self.wording
-        clear = [r for r in self.report.inspection.results if r.status == "ok" and not needs_attention(r)]
-        rows = [self._without_fault_row(result) for result in clear[:MOST_LISTED]]
-        if len(clear) > MOST_LISTED:
-            rows.append((w("and_more", count=len(clear) - MOST_LISTED), "", "", ""))
-        return Table(w("clear"), (w("picture"), w("place"), w("max_c"), w("verdict")), tuple(rows))
-
-    def _without_fault_row(self, result: ImageResult) -> tuple[str, str, str, str]:
-        w, verdict = self.wording, verdict_of(result)
-        hottest = result.temperatures.max_c if result.temperatures else None
-        finding = foremost(result)
-        said = w("no_finding") if finding is None and not is_anomaly(result) else w("not_judged")
-        judged = self.writer.grade(verdict).text if verdict else said
-        return result.image, self.particulars.of(result.image).place, w.number(hottest), judged
-
-    def _unjudged(self) -> Table:
-        w = self.wording
-        rows = []
-        for result in self.report.ranked:
-            verdict = verdict_of(result)
-            if verdict is not None and not verdict.action and not is_anomaly(result):
-                rows.append((result.image, w.sentences(verdict.reason)))
-        return Table(w("unjudged"), (w("picture"), w("reason")), tuple(rows))
-
-    def _failed(self) -> Table:
-        w = self.wording
-        rows = tuple((result.image, w.phrase(result.error)) for result in self.report.failed)
-        return Table(w("unread"), (w("file"), w("reason")), rows)
+        if self.report.hottest_c is not None:
+            yield w("count_hottest"), f"{w.number(self.report.hottest_c)} °C"
 
     def _left_out(self) -> Table:
         w = self.wording
@@ -244,7 +232,7 @@ class _Builder:
         if inspection.model is not None:
             calibration = inspection.model.get("calibration", {})
             yield w("how_model", threshold=w.short(calibration.get("threshold", 0.0), 6))
-        if any(finding.uncertainty_k is not None for result in self.report.ranked for finding in result.findings):
+        if self.overview.uncertain:
             yield w("how_uncertain")
 
     def _criteria_notes(self) -> Iterable[str]:

@@ -11,6 +11,8 @@ from isotherm.reports.document.wording import Wording
 
 Facts = tuple[tuple[str, str], ...]
 """Lines of a name and a value."""
+ANOMALIES = "A"
+"""Stands before the numbers of a model's regions; those of hot spots have nothing before them."""
 
 
 @dataclass(frozen=True)
@@ -160,8 +162,8 @@ class Document:
         How it was done, and what a reader must not conclude.
     remarks
         What the inspector adds: conditions, and so on.
-    read
-        How many files could be read.
+    read, total
+        How many files could be read; how many faults there are: `faults` may be the worst of them.
     """
 
     wording: Wording
@@ -180,3 +182,4 @@ class Document:
     disclaimer: tuple[str, ...]
     remarks: Facts = ()
     read: int = 0
+    total: int = 0

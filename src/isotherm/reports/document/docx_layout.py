@@ -197,7 +197,7 @@ class _Writer:
         document = self.document
         self.cover()
         self.summary(new_page=True)
-        self.not_covered(new_page=True)
+        self.not_covered()
         for fault in document.faults:
             self.fault(fault)
         for section in document.sections:
@@ -288,9 +288,9 @@ class _Writer:
         elif document.read:
             self.text(w("no_faults"))
 
-    def not_covered(self, *, new_page: bool = False) -> None:
+    def not_covered(self) -> None:
         w, document = self.w, self.document
-        self.heading(w("not_covered"), 1, new_page=new_page)
+        self.heading(w("not_covered"), 1)
         for table, nothing in ((document.not_inspected, "none_left_out"), (document.unread, "all_read")):
             self.heading(table.title, 2)
             self.table(table) if table.rows else self.text(w(nothing))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -12,9 +12,9 @@ from isotherm.core.scene import Param
 from isotherm.measurement.operation import Operation
 from isotherm.measurement.severity_table import SeverityTable
 from isotherm.radiometry.uncertainty import spread_of
-from isotherm.reports.content import CAUTION, Report, foremost, is_anomaly, needs_attention, parameter_text
+from isotherm.reports.content import CAUTION, foremost, is_anomaly, parameter_text, shown
 from isotherm.reports.describing import level_of
-from isotherm.reports.document.content import Badge, Facts, Fault, FaultPictures, Table
+from isotherm.reports.document.content import ANOMALIES, Badge, Facts, Fault, FaultPictures, Table
 from isotherm.reports.document.particulars import ImageParticulars, Particulars
 from isotherm.reports.document.wording import Wording
 from isotherm.reports.view_data import COVERAGE
@@ -61,6 +61,7 @@ class FaultWriter:
         result, finding = fact.result, fact.finding
         said = self.particulars.of(result.image)
         verdict = finding.severity if finding else None
+        judged = result.radiometric or (verdict is not None and verdict.rank > 0)
         return Fault(
             number=number,
             title=self._title(fact),
@@ -71,11 +72,11 @@ class FaultWriter:
             facts=tuple(self._facts(fact, said)),
             regions=self._regions(result, finding),
             parameters=self._parameters(result),
-            criterion=self.criterion(verdict),
-            criterion_source=self._criterion_source(),
-            criterion_remarks=self._criterion_remarks(verdict),
+            criterion=self.criterion(verdict) if judged else None,
+            criterion_source=self._criterion_source() if judged else self.wording("no_temperatures"),
+            criterion_remarks=self._criterion_remarks(verdict) if judged else (),
             cause=said.cause or self.wording("cause_not_stated"),
-            confidence=tuple(self._confidence(result, finding)),
+            confidence=tuple(self._confidence(result, finding)) or self._load_doubt(finding, said),
             origin=self._origin(result),
             pictures=pictures,
             numbers=_numbers(number, fact, said),
@@ -83,7 +84,7 @@ class FaultWriter:
 
     def _title(self, fact: Fact) -> str:
         w, finding = self.wording, fact.finding
-        if finding is None or (finding.kind == "anomaly" and finding.temperatures is None):
+        if finding is None or (finding.temperatures is None and (finding.kind == "anomaly" or is_anomaly(fact.result))):
             return w("title_anomaly")
         kind = w(finding.kind)
         if finding.temperatures is None:
@@ -126,7 +127,8 @@ class FaultWriter:
         if result.anomaly is not None:
             anomaly = result.anomaly
             yield w("score"), w("score_text", score=w.short(anomaly.score), threshold=w.short(anomaly.threshold))
-        yield w("load"), self._load(finding, said)
+        if result.radiometric or load_of(finding, said) is not None:
+            yield w("load"), self._load(finding, said)
         if said.remark:
             yield w("remark"), said.remark
 
@@ -149,11 +151,14 @@ class FaultWriter:
 
     def _regions(self, result: ImageResult, chosen: Finding | None) -> Table:
         w = self.wording
-        listed = result.findings[:REGIONS]
+        # Where a model calls the picture strange, its regions come first.
+        found = shown(result)
+        order = sorted(found, key=lambda finding: is_anomaly(result) and finding.kind == "hotspot")
+        listed = order[:REGIONS]
         marked = next((place for place, finding in enumerate(listed) if finding is chosen), None)
         head = ("region", "max_c", "mean_c", "delta_t_k", "area", "hottest_at", "severity")
         rows = (self._region(name, finding, result) for name, finding in zip(_named(w, listed), listed, strict=True))
-        more = len(result.findings) - len(listed)
+        more = len(found) - len(listed)
         title = w("regions") + (f" ({w('more_regions', count=more)})" if more else "")
         return Table(title, tuple(map(w, head)), tuple(rows), marked)
 
@@ -167,8 +172,11 @@ class FaultWriter:
             w.number(finding.delta_t_c),
             area,
             f"{region.peak[0]}, {region.peak[1]}",
-            self.badge(result, finding.severity).text if finding.severity else "",
+            self.badge(result, finding.severity).text if finding.severity else self._score(finding),
         )
+
+    def _score(self, finding: Finding) -> str:
+        return "" if finding.score is None else f"{self.wording('score')}: {self.wording.short(finding.score)}"
 
     def _parameters(self, result: ImageResult) -> Table:
         w = self.wording
@@ -232,6 +240,11 @@ class FaultWriter:
         yield from (w.phrase(note.removeprefix(CAUTION)) for note in result.notes)
         yield from map(w.phrase, self.limits)
 
+    def _load_doubt(self, finding: Finding | None, said: ImageParticulars) -> tuple[str, ...]:
+        """Return what stands where no other doubt is known: at an unknown load there is one, told of elsewhere too."""
+        unknown = finding is not None and finding.delta_t_c is not None and load_of(finding, said) is None
+        return (self.wording("load_doubt"),) if unknown else ()
+
     def _origin(self, result: ImageResult) -> Facts:
         w, camera = self.wording, result.camera
         model = " ".join(filter(None, (camera.maker, camera.model, camera.lens)))
@@ -246,13 +259,8 @@ class FaultWriter:
         return tuple((name, value) for name, value in rows if value)
 
 
-def faults_of(report: Report, per: FaultPer) -> list[Fact]:
-    """Return the faults of an inspection, worst first: one for each picture that needs attention, or each region."""
-    found = (_facts_of(result, per) for result in report.ranked if needs_attention(result))
-    return [fact for facts in found for fact in facts]
-
-
-def _facts_of(result: ImageResult, per: FaultPer) -> Iterable[Fact]:
+def facts_of(result: ImageResult, per: FaultPer) -> list[Fact]:
+    """Return the faults of a picture that needs attention: the picture itself, or each of its regions that counts."""
     whole = Fact(result, foremost(result))
     if per == "picture":
         return [whole]
@@ -264,17 +272,13 @@ def _counts(result: ImageResult, finding: Finding) -> bool:
     return graded or (is_anomaly(result) and finding.kind == "anomaly")
 
 
-def at_their_load(
-    results: Iterable[ImageResult], particulars: Particulars, table: SeverityTable | None
-) -> Iterator[ImageResult]:
-    """Yield the results with the verdicts that the table gives at the loads that the inspector states."""
-    for result in results:
-        load = particulars.of(result.image).load_percent
-        if load is None or table is None:
-            yield result
-        else:
-            operation = Operation(load_percent=load)
-            yield replace(result, findings=tuple(_judged(finding, table, operation) for finding in result.findings))
+def at_its_load(result: ImageResult, particulars: Particulars, table: SeverityTable | None) -> ImageResult:
+    """Return a result with the verdicts that the table gives at the load that the inspector states for it."""
+    load = particulars.of(result.image).load_percent
+    if load is None or table is None:
+        return result
+    operation = Operation(load_percent=load)
+    return replace(result, findings=tuple(_judged(finding, table, operation) for finding in result.findings))
 
 
 def _judged(finding: Finding, table: SeverityTable, operation: Operation) -> Finding:
@@ -303,7 +307,8 @@ def _named(w: Wording, findings: Sequence[Finding]) -> list[str]:
     names = []
     for finding in findings:
         count[finding.kind] += 1
-        names.append(f"{w(finding.kind)} {count[finding.kind]}")
+        before = ANOMALIES if finding.kind == "anomaly" else ""
+        names.append(f"{w(finding.kind)} {before}{count[finding.kind]}")
     return names
 
 

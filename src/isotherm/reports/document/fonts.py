@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from isotherm.core.errors import ConfigError
+from isotherm.reports.document.font_characters import characters_of
 
 SUFFIXES = (".ttf", ".otf", ".ttc", ".otc")
 MAIN = "DejaVu Sans"
@@ -49,10 +50,13 @@ class FontSet:
         In their order.
     missing
         Characters of the report that none of them has, in the order of their numbers.
+    folders
+        Folders that hold some of them, and others of their families.
     """
 
     fonts: tuple[Font, ...]
     missing: str
+    folders: tuple[Path, ...] = ()
 
     @property
     def families(self) -> list[str]:
@@ -60,9 +64,14 @@ class FontSet:
         return list(dict.fromkeys(family for font in self.fonts for family in font.families))
 
     @property
-    def folders(self) -> list[Path]:
-        """The folders in which the fonts lie."""
-        return list(dict.fromkeys(font.path.parent for font in self.fonts))
+    def files(self) -> list[Path]:
+        """The fonts that lie in no such folder, each with the bold one beside it: a folder may hold gigabytes."""
+        alone = [font.path for font in self.fonts if font.path.parent not in self.folders]
+        return list(dict.fromkeys(file for path in alone for file in (path, _bold(path)) if file.is_file()))
+
+
+def _bold(path: Path) -> Path:
+    return path.with_name(path.name.replace("Regular", "Bold"))
 
 
 def fonts_for(text: str, given: Sequence[Path] = ()) -> FontSet:
@@ -92,7 +101,8 @@ def fonts_for(text: str, given: Sequence[Path] = ()) -> FontSet:
                 missing -= font.characters
             if not missing:
                 break
-    return FontSet(tuple(chosen), "".join(map(chr, sorted(missing))))
+    folders = [*filter(Path.is_dir, given), *(font.path.parent for font in _base())]
+    return FontSet(tuple(chosen), "".join(map(chr, sorted(missing))), tuple(dict.fromkeys(folders)))
 
 
 def _given(path: Path) -> list[Font]:
@@ -135,21 +145,20 @@ def _preference(path: Path) -> tuple[bool, bool, str]:
 @cache
 def read_font(path: Path) -> Font | None:
     """Return what a font file has; None where it is none that can be read."""
-    from fontTools.ttLib import TTCollection, TTFont, TTLibError  # type: ignore[import-untyped]
+    from fontTools.ttLib import TTCollection, TTFont  # type: ignore[import-untyped]
 
     try:
-        if path.suffix.lower() in (".ttc", ".otc"):
-            with TTCollection(path, lazy=True) as collection:
-                faces = [_face(face) for face in collection.fonts]
-        else:
-            with TTFont(path, lazy=True) as face:
-                faces = [_face(face)]
-    except (OSError, TTLibError, KeyError, ValueError, AssertionError):
+        # Opened here: fontTools leaves a damaged file open.
+        with path.open("rb") as stream:
+            collected = path.suffix.lower() in (".ttc", ".otc")
+            faces = TTCollection(stream, lazy=True).fonts if collected else [TTFont(stream, lazy=True)]
+            found = [_face(face) for face in faces]
+    except Exception:  # noqa: BLE001 (fontTools says of damage what it likes, and no font of a system stops a report)
         return None
-    families = tuple(dict.fromkeys(family for family, _ in faces if family))
-    return Font(path, families, frozenset().union(*(characters for _, characters in faces))) if families else None
+    families = tuple(dict.fromkeys(family for family, _ in found if family))
+    return Font(path, families, frozenset().union(*(characters for _, characters in found))) if families else None
 
 
 def _face(face: object) -> tuple[str, Iterable[int]]:
     family = face["name"].getBestFamilyName()  # type: ignore[index]
-    return family or "", face.getBestCmap() or {}  # type: ignore[attr-defined]
+    return family or "", characters_of(face.reader["cmap"])  # type: ignore[attr-defined]

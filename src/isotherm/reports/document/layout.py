@@ -36,6 +36,11 @@ class Template:
     path: Path | None = None
     fonts: tuple[Path, ...] = ()
 
+    @property
+    def is_brief(self) -> bool:
+        """Whether it is the built-in one that shows no picture."""
+        return self.path is None and self.name == "brief"
+
 
 @dataclass(frozen=True)
 class Rendered:

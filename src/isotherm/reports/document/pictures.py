@@ -17,7 +17,8 @@ from isotherm.core.capture import Alignment
 from isotherm.core.findings import Finding, ImageResult
 from isotherm.core.regions import Values
 from isotherm.core.thermogram import Thermogram
-from isotherm.reports.document.content import FaultPictures, Figure
+from isotherm.reports.content import shown
+from isotherm.reports.document.content import ANOMALIES, FaultPictures, Figure
 from isotherm.reports.document.wording import Wording
 from isotherm.reports.drawing import (
     ANOMALY,
@@ -25,7 +26,7 @@ from isotherm.reports.drawing import (
     PAPER,
     Fit,
     Span,
-    draw_numbers,
+    draw_labels,
     draw_outlines,
     draw_scale,
     scale_width,
@@ -120,8 +121,9 @@ def worded(drawn: Drawn, result: ImageResult, w: Wording) -> FaultPictures:
     """Return drawn pictures with their captions, and the words for those who do not see them."""
     low, high = (w("not_known") if math.isnan(value) else w.number(value) for value in (drawn.low, drawn.high))
     unit = "°C" if drawn.radiometric else ""
-    alt = w("thermal_alt", image=result.image, low=low, high=high, unit=unit, count=len(result.findings))
-    thermal = Figure(drawn.thermal, "jpeg", alt, f"{w('thermal')}: {low} … {high} {unit}".strip())
+    alt = w("thermal_alt", image=result.image, low=low, high=high, unit=unit, count=len(shown(result)))
+    caption = f"{w('thermal')}: {low} … {high} {unit}".strip()
+    thermal = Figure(drawn.thermal, "jpeg", alt, "; ".join(filter(None, (caption, _of_model(result, w)))))
     if not drawn.photo:
         return FaultPictures(thermal, None, drawn.plane)
     alignment = w.phrase(drawn.alignment)
@@ -132,6 +134,16 @@ def worded(drawn: Drawn, result: ImageResult, w: Wording) -> FaultPictures:
         f"{w('photo')} ({alignment})",
     )
     return FaultPictures(thermal, photo, drawn.plane)
+
+
+def _of_model(result: ImageResult, w: Wording) -> str:
+    """Return what a model says of a picture, and how its regions are called in it."""
+    said = result.anomaly
+    if said is None:
+        return ""
+    score = f"{w('score')}: {w('score_text', score=w.short(said.score), threshold=w.short(said.threshold))}"
+    regions = any(finding.kind == "anomaly" for finding in result.findings)
+    return f"{ANOMALIES}1 …: {w('unlike_normal')}; {score}" if regions else score
 
 
 def _plane(values: Values, most_px: int) -> dict[str, Any]:
@@ -154,12 +166,12 @@ def _thermal(pictured: Pictured, values: Values) -> tuple[bytes, float]:
     fit = Fit.into(values.shape, BOX)
     if not thermogram.radiometric and thermogram.colour is not None:
         picture = fit.resize(Image.fromarray(thermogram.colour))
-        _outline(picture, pictured.result.findings, fit)
+        _outline(picture, shown(pictured.result), fit)
         return _jpeg(picture), 1.0
     least = LEAST_SPAN_K if thermogram.radiometric else LEAST_SPAN_LEVELS
     span = pictured.span or Span.of(values, least=least)
     picture = shade(values, span, pictured.palette if thermogram.radiometric else "grey", fit)
-    _outline(picture, pictured.result.findings, fit)
+    _outline(picture, shown(pictured.result), fit)
     if not thermogram.radiometric:
         return _jpeg(picture), 1.0
     whole = _with_scale(picture, span, pictured.palette)
@@ -168,11 +180,13 @@ def _thermal(pictured: Pictured, values: Values) -> tuple[bytes, float]:
 
 def _outline(picture: Image.Image, findings: Iterable[Finding], fit: Fit) -> None:
     found = list(findings)
-    hotspots = [finding for finding in found if finding.kind == "hotspot"]
+    hotspots, anomalies = ([one for one in found if one.kind == kind] for kind in ("hotspot", "anomaly"))
     draw = ImageDraw.Draw(picture)
-    draw_outlines(draw, [finding for finding in found if finding.kind == "anomaly"][:OUTLINED], fit, colour=ANOMALY)
+    draw_outlines(draw, anomalies[:OUTLINED], fit, colour=ANOMALY)
     draw_outlines(draw, hotspots[:OUTLINED], fit, colour=HOTSPOT)
-    draw_numbers(draw, hotspots[:NUMBERED], fit)
+    labelled = [(str(number), one) for number, one in enumerate(hotspots[:NUMBERED], start=1)]
+    labelled += [(f"{ANOMALIES}{number}", one) for number, one in enumerate(anomalies[:NUMBERED], start=1)]
+    draw_labels(draw, labelled, fit)
 
 
 def _with_scale(picture: Image.Image, span: Span, table: str) -> Image.Image:
@@ -196,7 +210,7 @@ def _frame(picture: Image.Image, pictured: Pictured, at: Alignment) -> None:
     draw = ImageDraw.Draw(picture)
     corners = [(-0.5, -0.5), (width - 0.5, -0.5), (width - 0.5, height - 0.5), (-0.5, height - 0.5), (-0.5, -0.5)]
     draw.line([_in_photo(point, at) for point in corners], fill=(255, 255, 255), width=1)
-    for finding in pictured.result.findings[:OUTLINED]:
+    for finding in shown(pictured.result)[:OUTLINED]:
         contour = [_in_photo(point, at) for point in finding.region.contour]
         if len(contour) > 1:
             ring = [*contour, contour[0]]

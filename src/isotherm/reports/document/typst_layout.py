@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import tempfile
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from isotherm.core.errors import ConfigError, MissingExtraError, OutputError
+from isotherm.core.scratch import scratch_folder
 from isotherm.reports.document.content import Document, Figure
 from isotherm.reports.document.fonts import MAIN, FontSet, fonts_for
 from isotherm.reports.document.layout import (
@@ -59,8 +59,9 @@ class TypstLayout:
         main = _main(template)
         fonts = fonts_for(_texts(document), template.fonts)
         _check_language(document, fonts)
-        with tempfile.TemporaryDirectory(prefix="isotherm-report-") as name:
-            folder = Path(name)
+        with scratch_folder() as scratch:
+            folder = scratch / "report"
+            folder.mkdir()
             _lay_out(folder, main, document, fonts, template.path)
             data = _compiled(folder, main[0], fonts, template.path)
         return Rendered(data, _notes(fonts))
@@ -172,7 +173,7 @@ def _compiled(folder: Path, name: str, fonts: FontSet, path: Path | None) -> byt
         found = typst.compile(
             folder / name,
             root=folder,
-            font_paths=list(fonts.folders),
+            font_paths=[*fonts.folders, _linked(folder.with_name("fonts"), fonts.files)],
             ignore_system_fonts=True,
             format="pdf",
             pdf_standards=[STANDARD],
@@ -181,6 +182,19 @@ def _compiled(folder: Path, name: str, fonts: FontSet, path: Path | None) -> byt
     except RuntimeError as error:
         raise _explained(error, name, path) from error
     return bytes(found)
+
+
+def _linked(folder: Path, files: Sequence[Path]) -> Path:
+    """Return a folder with these fonts alone: typst reads every font of the folders that it is given."""
+    folder.mkdir()
+    for number, file in enumerate(files):
+        place = folder / f"{number}-{file.name}"
+        try:
+            place.symlink_to(file.resolve())
+        except OSError:
+            # Windows lets not everybody make links.
+            shutil.copyfile(file, place)
+    return folder
 
 
 def _explained(error: Any, name: str, path: Path | None) -> Exception:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -132,9 +130,7 @@ def _uploads(routes: APIRouter, service: Service) -> None:
             return await _by_hash(service, actor, site_id, request)
         async with received(request, service) as form:
             _check_form(form)
-            return await performed(
-                request, lambda: _fingerprint(form), lambda: _take(service, actor, site_id, request, form)
-            )
+            return await performed(request, form.fingerprint, lambda: _take(service, actor, site_id, request, form))
 
     @routes.post(
         "/sites/{site_id}/predict",
@@ -166,22 +162,6 @@ def _is_json(request: Request) -> bool:
 def _check_form(form: Form) -> None:
     if not form.places:
         raise ConfigError("the form holds no files; send them as parts with a filename")
-
-
-def _fingerprint(form: Form) -> bytes:
-    """Return what tells this upload from others: the names and contents of its files, and its fields."""
-    whole = hashlib.sha256(repr(sorted(form.fields.items())).encode())
-    for upload in form.uploads:
-        whole.update(f"\n{upload.name!r}:".encode("utf-8", "backslashreplace"))
-        whole.update(_digest(upload.data))
-    return whole.digest()
-
-
-def _digest(data: bytes | Path | str) -> bytes:
-    if isinstance(data, Path):
-        with data.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").digest()
-    return hashlib.sha256(data if isinstance(data, bytes) else data.encode()).digest()
 
 
 async def _take(service: Service, actor: Actor, site_id: str, request: Request, form: Form) -> Response:

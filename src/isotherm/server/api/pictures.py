@@ -21,6 +21,10 @@ from isotherm.workflows.service.service import Service
 from isotherm.workflows.service.thumbnails import PICTURE_TYPE, THUMBNAIL_TYPE
 
 PALETTES = {"enum": list(FOR_TEMPERATURES)}
+Of = Annotated[
+    str,
+    Query(max_length=64, description="Changes nothing; a picture that is kept under one inspection's id is not stale."),
+]
 NOT_MODIFIED: Responses = {304: {"description": "The client has it already (`If-None-Match`)."}}
 
 
@@ -66,7 +70,13 @@ def router(service: Service) -> APIRouter:
         },
         summary="Where the latest score comes from, to be laid over the picture",
     )
-    async def heat(image_id: PathId, request: Request, response: Response, actor: CurrentActor) -> Response:
+    async def heat(
+        image_id: PathId,
+        request: Request,
+        response: Response,
+        actor: CurrentActor,
+        of: Of = "",  # noqa: ARG001 (for caches alone)
+    ) -> Response:
         image = await run_in_threadpool(images.get_image, service, actor, image_id)
         if image.latest_inspection and unchanged(request, response, image.latest_inspection):
             return _with(response, Response(status_code=304))

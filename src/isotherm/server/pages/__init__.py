@@ -14,6 +14,7 @@ from isotherm.server.pages import (
     models,
     register,
     reports,
+    score_threshold,
     sites,
     threshold,
     training,
@@ -27,6 +28,9 @@ __all__ = ["error_page", "router"]
 def router(service: Service) -> APIRouter:  # noqa: ARG001 (the form of all routers; pages take it from the application)
     """Return the routes of all pages."""
     found = APIRouter(include_in_schema=False)
-    for module in (assets, home, gallery, image, sites, reports, register, models, training, threshold, jobs, account):
+    for module in (
+        assets, home, gallery, image, sites, reports, register, models, training, threshold, score_threshold, jobs,
+        account,
+    ):  # fmt: skip
         found.include_router(module.router)
     return found

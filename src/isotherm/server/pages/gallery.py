@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from isotherm.core.errors import ConfigError
 from isotherm.server.pages.rendering import Visit, Visited
@@ -63,8 +63,13 @@ class Wanted:
         return {name: value for name, value in vars(self).items() if value and (name, value) != ("order", "newest")}
 
 
+async def _wanted(request: Request) -> Wanted:
+    asked = request.query_params
+    return Wanted(**{each.name: asked[each.name] for each in fields(Wanted) if each.name in asked})
+
+
 @router.get("/images")
-def images(visit: Visited, wanted: Annotated[Wanted, Depends()], after: str = "") -> Response:
+def images(visit: Visited, wanted: Annotated[Wanted, Depends(_wanted)], after: str = "") -> Response:
     """Show a page of images."""
     page = gallery(visit.service, visit.actor, wanted.filters(), after=place(after), limit=PAGE)
     return visit.show(

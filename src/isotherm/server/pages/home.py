@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from isotherm.core.errors import ConflictError
 from isotherm.server.pages.rendering import THEME_COOKIE, THEMES, Visit, Visited, back_to, own_path
 from isotherm.server.uploads import Form, in_lane, received
 from isotherm.store.tables import Site
 from isotherm.workflows.service.browsing import Tile, gallery, standing, tiles_of
 from isotherm.workflows.service.images import ImageFilter, Taken, take_in
 from isotherm.workflows.service.simulated import make_simulated_site
-from isotherm.workflows.service.sites import create_site, get_site, list_sites
+from isotherm.workflows.service.sites import create_site, get_site, list_sites, site_named
 
 FIRST_SITE = "My pictures"
 router = APIRouter(include_in_schema=False)
@@ -56,7 +57,15 @@ def _site_of(visit: Visit, site_id: str) -> Site:
     if site_id:
         return get_site(visit.service, visit.actor, site_id)
     known = list_sites(visit.service, visit.actor, limit=1).items
-    return known[0] if known else create_site(visit.service, visit.actor, FIRST_SITE)
+    return known[0] if known else _first_site(visit)
+
+
+def _first_site(visit: Visit) -> Site:
+    """Make the first site, or return the one that another of the files dropped together has just made."""
+    try:
+        return create_site(visit.service, visit.actor, FIRST_SITE)
+    except ConflictError:
+        return site_named(visit.service, visit.actor, FIRST_SITE)
 
 
 def _taken(visit: Visit, site: Site, form: Form) -> list[Outcome]:

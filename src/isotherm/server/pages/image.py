@@ -110,6 +110,7 @@ def _shown(visit: Visit, image_id: str) -> dict[str, Any]:
         "history": past,
         "latest": latest,
         "findings": sorted(found_in(latest.result), key=_urgency) if latest else [],
+        "notes": _notes(latest),
         **_score(visit, latest),
         "categories": list_categories(visit.service, visit.actor, site_id),
         "said_before": said,
@@ -126,13 +127,28 @@ def _urgency(found: Found) -> tuple[int, bool]:
     return -found.rank, found.kind != "anomaly"
 
 
+def _notes(latest: Inspection | None) -> list[str]:
+    """Return what reading and measuring found worth saying of the picture."""
+    notes = latest.result.get("notes", []) if latest else []
+    return [note for note in notes if not note.startswith(UNSCORED)]
+
+
 def _score(visit: Visit, latest: Inspection | None) -> dict[str, Any]:
-    """Return what the anomaly model said, the number of its version, and why it said nothing where it could not."""
+    """Return what the anomaly model said, the number of its version and whether another one is at work by now.
+
+    ``unscored`` says why it said nothing where it could not.
+    """
     if latest is None or latest.anomaly_model_id is None:
-        return {"anomaly": None, "scorer": None, "unscored": ""}
+        return {"anomaly": None, "scorer": None, "replaced": False, "unscored": ""}
     reasons = [note.removeprefix(UNSCORED) for note in latest.result["notes"] if note.startswith(UNSCORED)]
     version = get_model(visit.service, visit.actor, latest.anomaly_model_id)
-    return {"anomaly": latest.result.get("anomaly"), "scorer": version.number, "unscored": " ".join(reasons)}
+    site = get_site(visit.service, visit.actor, latest.site_id)
+    return {
+        "anomaly": latest.result.get("anomaly"),
+        "scorer": version.number,
+        "replaced": site.active_anomaly_model not in (None, version.id),
+        "unscored": " ".join(reasons),
+    }
 
 
 def _mine(said: Iterable[Any], latest: Inspection | None, name: str) -> Feedback | None:

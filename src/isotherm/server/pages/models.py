@@ -6,14 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Response
+from fastapi import APIRouter, Form, Request, Response
 
 from isotherm.core.errors import NotFoundError
+from isotherm.server.api.given_models import given_in, uploads_of
 from isotherm.server.pages.rendering import Visited, back_to
+from isotherm.server.uploads import in_lane, received
 from isotherm.store.tables import ModelVersion
+from isotherm.workflows.service.access import demand
 from isotherm.workflows.service.batches import request_inspection
 from isotherm.workflows.service.browsing import tiles_of
 from isotherm.workflows.service.comparing import compare_models
+from isotherm.workflows.service.given_models import MOST_BYTES, import_detector
 from isotherm.workflows.service.models import (
     ModelKind,
     activate,
@@ -130,6 +134,16 @@ def card(visit: Visited, model_id: str) -> Response:
     judgement, at_work = Judgement(version), active_id(site, version.kind)
     about: dict[str, Any] = {"at_work": at_work, "kind": KINDS[version.kind], "metrics": METRICS}
     return visit.show("model", site=site, version=version, judgement=judgement, **about)
+
+
+@router.post("/sites/{site_id}/models/anomaly")
+async def give(request: Request, visit: Visited, site_id: str) -> Response:
+    """Keep an anomaly model that was trained elsewhere."""
+    demand(visit.actor, "train", site_id)
+    async with received(request, most_file_bytes=MOST_BYTES) as form:
+        given, files = given_in(form), uploads_of(form)
+        version = await in_lane(request, import_detector, visit.service, visit.actor, site_id, files, given)
+    return back_to(f"/models/{version.id}", f"Kept as version {version.number}; it is not at work yet.")
 
 
 @router.post("/models/{model_id}/activate")

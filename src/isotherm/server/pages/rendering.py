@@ -32,7 +32,7 @@ STATES = {
 }
 
 
-def served(request: Request) -> Service:
+async def served(request: Request) -> Service:
     """Return the service that this application serves."""
     service: Service = request.app.state.service
     return service
@@ -44,7 +44,7 @@ Served = Annotated[Service, Depends(served)]
 class Visit:
     """A request of somebody for a page; draws pages for them."""
 
-    def __init__(self, request: Request, service: Served, actor: CurrentActor) -> None:
+    def __init__(self, request: Request, service: Service, actor: Actor) -> None:
         self.request, self.service, self.actor = request, service, actor
 
     def show(self, name: str, *, status: int = 200, **context: Any) -> HTMLResponse:
@@ -56,7 +56,11 @@ class Visit:
         return "application/json" in self.request.headers.get("accept", "")
 
 
-Visited = Annotated[Visit, Depends(Visit)]
+async def _visit(request: Request, service: Served, actor: CurrentActor) -> Visit:
+    return Visit(request, service, actor)
+
+
+Visited = Annotated[Visit, Depends(_visit)]
 
 
 def draw(request: Request, name: str, *, status: int = 200, actor: Actor | None = None, **context: Any) -> HTMLResponse:

@@ -35,7 +35,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar of the histogram, in the drawing's own units; ``low`` is the least confidence in it."""
+    """One bar of a histogram, in the drawing's own units; ``low`` is the least value in it, ``truth`` says of what."""
 
     x: float
     y: float
@@ -43,6 +43,7 @@ class Bar:
     height: float
     low: float
     count: int
+    truth: str = ""
 
 
 def outcome(items: Sequence[Confidence], least: float) -> Outcome:

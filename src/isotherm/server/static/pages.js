@@ -7,6 +7,7 @@ const ELEMENTS = {
   "job-progress": "./job-progress.js",
   "job-list": "./job-progress.js",
   "threshold-tool": "./threshold-tool.js",
+  "score-threshold": "./score-threshold.js",
 };
 const PLACES = { i: "/", g: "/images", s: "/sites", j: "/jobs" };
 const AFTER_G_MS = 1500;

@@ -5,11 +5,16 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cache
+from typing import TYPE_CHECKING
 
 from isotherm.core.errors import FormatError, UsageError
 from isotherm.core.registry import Registry
 from isotherm.formats.reader import ImageReader
 from isotherm.formats.reading import FORMATS
+
+if TYPE_CHECKING:
+    from pydantic_core import SchemaValidator
 
 
 def _starts(*magics: bytes) -> Callable[[bytes], bool]:
@@ -62,13 +67,24 @@ def from_base64(text: str, called: str) -> bytes:
     Line breaks and blanks are ignored, as MIME writes them (RFC 2045); anything else that is not of the alphabet is an
     error (RFC 4648, section 3.3), whose message calls the text as `called` says.
     """
-    try:
-        # Most texts hold no blanks, and to look for them takes a quarter of the time.
+    # Most texts are as they should be. The quick decoder takes the other alphabet (section 5) and texts that are too
+    # short as well, and nothing that is not of an alphabet; what it refuses may have blanks.
+    if len(text) % 4 == 0 and "-" not in text and "_" not in text:
         with suppress(ValueError):
-            return base64.b64decode(text, validate=True)
+            found: bytes = _quick().validate_strings(text)  # type: ignore[arg-type]
+            return found
+    try:
         return base64.b64decode("".join(text.split()), validate=True)
     except ValueError as error:
         raise FormatError(f"{called} is no base64 text (RFC 4648)") from error
+
+
+@cache
+def _quick() -> SchemaValidator:
+    """Return a decoder that takes a fifth of the time of Python's own, in which no other thread runs."""
+    from pydantic_core import SchemaValidator, core_schema
+
+    return SchemaValidator(core_schema.bytes_schema(), core_schema.CoreConfig(val_json_bytes="base64"))
 
 
 def decoded(text: str, image_type: str, *, most_bytes: int) -> bytes:

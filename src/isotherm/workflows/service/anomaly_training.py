@@ -6,9 +6,6 @@ the model is.
 
 from __future__ import annotations
 
-import json
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from isotherm.anomaly import ANOMALY_METHODS
@@ -25,23 +21,22 @@ from isotherm.core.config import from_mapping, setting, to_mapping, validate
 from isotherm.core.errors import ConfigError, DataError, NotFoundError
 from isotherm.jobs.context import JobContext
 from isotherm.store.ids import new_id
-from isotherm.store.tables import Image, Job, ModelVersion, Site
+from isotherm.store.tables import Job, ModelVersion, Site
 from isotherm.workflows.service.access import Actor, fetch
 from isotherm.workflows.service.labelled import LabelledImage, LabelledImages, labelled_images
-from isotherm.workflows.service.models import ANOMALY, TRAINING_DATA, active_detector, stored_files
+from isotherm.workflows.service.models import ANOMALY, active_detector
+from isotherm.workflows.service.seen import NEVER_SAW, seen_in
 from isotherm.workflows.service.service import Service
 from isotherm.workflows.service.sites import SiteSettings, settings_of
 from isotherm.workflows.service.testing_detectors import LABELS, held_out, tested_detector
 from isotherm.workflows.service.testing_models import Tested, fair_tests, model_metrics
 from isotherm.workflows.service.training import (
     MODEL,
-    Made,
     beats,
     enqueue_training,
-    provenance,
+    made,
     telling,
     telling_tests,
-    written,
 )
 
 if TYPE_CHECKING:
@@ -56,7 +51,6 @@ FEW_IMAGES = 20
 CROSSFIT_BELOW = 100
 """Below so many, each image is scored by a model that has not seen it: a fifth of them would be fewer than the drift
 watch needs, and a threshold by so few means little."""
-_PIECE = 500
 
 
 def methods() -> list[str]:
@@ -186,22 +180,21 @@ def train_detector(service: Service, context: JobContext) -> Mapping[str, Any]:
     if MODEL in context.finished_items():
         return context.item_result(MODEL)
     task = _task(service, context)
-    folder = Path(tempfile.mkdtemp(dir=service.folder / "scratch", prefix="train-"))
-    try:
-        model = _learnt(service, context, task, folder / MODEL)
+
+    def learn(folder: Path) -> tuple[ModelVersion, Tested]:
+        model = _learnt(service, context, task, folder)
         tested = fair_tests(task.data.test, task.data.normal, (each.group for each in task.data.normal))
         test = _test(service, context, task, model, tested)
-        (folder / MODEL / TRAINING_DATA).write_text(json.dumps(provenance(task.data.normal, tested)), encoding="utf-8")
-        files = stored_files(service, folder / MODEL)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    version = _version(context, task, model, tested=tested, test=test)
-    version.files = {name: stored.digest for name, stored in files.items()}
-    takes_over = task.activate == "always" or _is_better(service, context, task, version, tested)
-    feedback = tuple(each.feedback_id for each in task.data.normal if each.feedback_id)
-    made = Made(version, files, feedback, takes_over)
-    context.commit_item(MODEL, lambda session: written(session, context, made))
-    return context.item_result(MODEL)
+        return _version(context, task, model, tested=tested, test=test), tested
+
+    return made(
+        service,
+        context,
+        task.data.normal,
+        learn,
+        activate=task.activate,
+        is_better=partial(_is_better, service, context, task),
+    )
 
 
 def _task(service: Service, context: JobContext) -> _Task:
@@ -212,7 +205,7 @@ def _task(service: Service, context: JobContext) -> _Task:
         if site is None:
             raise NotFoundError("site", context.site_id)
         data = _data(session, site.id, settings)
-        return _Task(site, settings_of(site), settings, data, _seen(session, data.normal))
+        return _Task(site, settings_of(site), settings, data, seen_in(session, [each.image_id for each in data.normal]))
 
 
 @dataclass(frozen=True)
@@ -267,8 +260,8 @@ def _version(
     context: JobContext, task: _Task, model: TrainedModel, *, tested: Tested, test: dict[str, Any] | None
 ) -> ModelVersion:
     manifest, data = model.manifest, task.data
-    calibration = held_out(model)
-    notes = [*data.notes, *tested.notes, f"threshold: {calibration['how']}", _never_saw(data, tested)]
+    calibration, unseen = held_out(model), _never_saw(data, tested)
+    notes = [*data.notes, *tested.notes, f"threshold: {calibration['how']}", unseen]
     if test is None:
         notes.append("no test images: how many anomalies it finds is not known")
     return ModelVersion(
@@ -281,6 +274,7 @@ def _version(
             "settings": to_mapping(task.settings),
             "site_settings": to_mapping(task.own),
             "notes": notes,
+            NEVER_SAW: unseen,
             "note": task.settings.note,
             "data": {"train": len(data.normal), "test": len(tested.images), **manifest["data"], "image_digests": []},
             "seen": task.seen,
@@ -309,36 +303,8 @@ def _never_saw(data: _Data, tested: Tested) -> str:
     )
 
 
-def _seen(session: Session, normal: Sequence[LabelledImage]) -> dict[str, Any]:
-    """Return what the images that were learnt from are, so that a user knows where the model is at home."""
-    rows = list(_rows(session, [each.image_id for each in normal]))
-    taken = sorted(row.taken_at or row.created_at for row in rows)
-    known = [row.facts for row in rows if row.facts.get("max_c") is not None]
-    return {
-        "from": taken[0].isoformat() if taken else None,
-        "until": taken[-1].isoformat() if taken else None,
-        "cameras": _named(row.facts.get("camera") or "unknown" for row in rows),
-        "kinds": _named(row.kind for row in rows),
-        "sizes": _named(f"{row.width} x {row.height}" for row in rows),
-        "min_c": min((facts["min_c"] for facts in known), default=None),
-        "max_c": max((facts["max_c"] for facts in known), default=None),
-    }
-
-
-def _rows(session: Session, ids: Sequence[str]) -> Iterator[Image]:
-    for start in range(0, len(ids), _PIECE):
-        yield from session.scalars(select(Image).where(Image.id.in_(ids[start : start + _PIECE])))
-
-
-def _named(values: Iterator[str]) -> dict[str, int]:
-    """Return how often each value comes, the most frequent ones."""
-    return dict(Counter(values).most_common(10))
-
-
 def _is_better(service: Service, context: JobContext, task: _Task, version: ModelVersion, tested: Tested) -> bool:
     """Say whether a new version is right on more of the test images than the active one."""
-    if task.activate != "better":
-        return False
     active = active_detector(service, task.site.id)
     if active is None:
         return True

@@ -8,22 +8,24 @@ that lie farthest out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
 import numpy as np
-from sqlalchemy import delete, func, select
+from sqlalchemy import Select, delete, func, select
 from sqlalchemy.orm import Session
 
 from isotherm.core.errors import ConfigError, IsothermError
 from isotherm.evaluation.drift import LEAST_COUNT, Shift, State, shifts, worst
 from isotherm.jobs.context import JobContext
 from isotherm.store.ids import new_id
+from isotherm.store.pieces import in_pieces
 from isotherm.store.tables import DriftCheck, Image, Inspection, ModelVersion, Site, now
 from isotherm.workflows.service.access import LOCAL, Actor, fetch
 from isotherm.workflows.service.models import training_data
+from isotherm.workflows.service.score_families import same_scores
 from isotherm.workflows.service.service import Service
 
 DRIFT = "drift"
@@ -34,7 +36,8 @@ MOST_REFERENCE = 5000
 MOST_LINKED = 12
 MOST_CHECKS = 200
 """Of a site; older ones are forgotten."""
-_PIECE = 500
+_ROWS = 500
+"""How many rows are asked of the database at a time."""
 _TAIL = 0.01
 
 
@@ -104,6 +107,8 @@ class _Models:
 
     judge: ModelVersion | None
     scorer: ModelVersion | None
+    scores: frozenset[str] = frozenset()
+    """The ids of the versions that give the scorer's scores, by whichever threshold they judge them."""
 
     @property
     def trained(self) -> ModelVersion | None:
@@ -145,12 +150,17 @@ def site_drift(service: Service, actor: Actor, site_id: str, *, window: int = WI
         raise ConfigError(f"window must be from {LEAST_COUNT} to {MOST_WINDOW} images, not {window}")
     with service.database.read() as session:
         site = fetch(session, actor, Site, site_id)
-        models = _Models(_version(session, site.active_model), _version(session, site.active_anomaly_model))
+        models = _models(session, site)
         ids, told = _training(service, session, site, models.trained)
         reference = _of_ids(session, ids, models)
         current = _newest(session, site, models, leave_out={*ids, *_scorer_learnt(service, models)}, most=window)
         first = _first_judged(session, models)
     return _compared(told, models, reference, current, first)
+
+
+def _models(session: Session, site: Site) -> _Models:
+    judge, scorer = (_version(session, each) for each in (site.active_model, site.active_anomaly_model))
+    return _Models(judge, scorer, same_scores(session, scorer) if scorer else frozenset())
 
 
 def _version(session: Session, model_id: str | None) -> ModelVersion | None:
@@ -159,26 +169,33 @@ def _version(session: Session, model_id: str | None) -> ModelVersion | None:
 
 def _training(service: Service, session: Session, site: Site, model: ModelVersion | None) -> tuple[list[str], str]:
     """Return the ids of the images to compare with, and what they are."""
+    why = ""
     if model is not None:
-        try:
-            learnt = [str(row[0]) for row in training_data(service, model)["train"]]
+        learnt = _learnt(service, model)
+        if learnt:
             return learnt[:MOST_REFERENCE], f"the images that version {model.number} has learnt from"
-        except IsothermError:
-            # A model that was made elsewhere, or whose list is damaged: the marked images do.
-            pass
+        why = f", as what version {model.number} has learnt from is not on this server"
     marked = select(Image.id).where(Image.site_id == site.id, Image.split == "train").limit(MOST_REFERENCE)
-    return list(session.scalars(marked)), "the images that are marked for training"
+    return list(session.scalars(marked)), f"the images that are marked for training{why}"
+
+
+def _learnt(service: Service, model: ModelVersion) -> list[str]:
+    """Return the ids of the images that a model has learnt from; of one that was made elsewhere, those that are here.
+
+    Empty too where the list is damaged.
+    """
+    try:
+        return [str(row[0]) for row in training_data(service, model)["train"] if row[0]]
+    except IsothermError:
+        return []
 
 
 def _scorer_learnt(service: Service, models: _Models) -> list[str]:
     """Return the images that the anomaly model has learnt from, where these are not the reference."""
     if models.judge is None or models.scorer is None:
         return []
-    try:
-        # Those that stand last are not marked for training: people have called them normal.
-        return [str(row[0]) for row in training_data(service, models.scorer)["train"][-MOST_REFERENCE:]]
-    except IsothermError:
-        return []
+    # Those that stand last are not marked for training: people have called them normal.
+    return _learnt(service, models.scorer)[-MOST_REFERENCE:]
 
 
 _COLUMNS = (
@@ -193,35 +210,37 @@ _COLUMNS = (
 )
 
 
-def _seen(rows: Iterable[Any], models: _Models) -> list[_Seen]:
-    judge, scorer = (None if model is None else model.id for model in (models.judge, models.scorer))
-    return [
-        _Seen(
+_FACTS = ("numbers", "mean_c", "max_c", "max_delta_t_c")
+"""What is compared of the facts of an image; all that was found out about thousands of them is megabytes."""
+
+
+def _seen(session: Session, query: Select[Any], models: _Models) -> Iterator[_Seen]:
+    judge = None if models.judge is None else models.judge.id
+    for row in session.execute(query, execution_options={"yield_per": _ROWS}):
+        yield _Seen(
             row.id,
             row.name,
-            row.facts,
+            {name: row.facts[name] for name in _FACTS if name in row.facts},
             row.confidence,
             row.distance,
             row.score,
             judge is not None and row.model_id == judge,
-            scorer is not None and row.anomaly_model_id == scorer,
+            row.anomaly_model_id in models.scores,
         )
-        for row in rows
-    ]
 
 
 def _of_ids(session: Session, ids: Sequence[str], models: _Models) -> list[_Seen]:
     query = select(*_COLUMNS).outerjoin(Inspection, Inspection.id == Image.latest_inspection)
-    pieces = (ids[start : start + _PIECE] for start in range(0, len(ids), _PIECE))
-    return [seen for piece in pieces for seen in _seen(session.execute(query.where(Image.id.in_(piece))), models)]
+    return [seen for piece in in_pieces(ids) for seen in _seen(session, query.where(Image.id.in_(piece)), models)]
 
 
 def _newest(session: Session, site: Site, models: _Models, *, leave_out: set[str], most: int) -> list[_Seen]:
     """Return the newest images of a site that are not learnt from."""
     query = select(*_COLUMNS).outerjoin(Inspection, Inspection.id == Image.latest_inspection)
     query = query.where(Image.site_id == site.id, Image.split != "train").order_by(Image.id.desc())
-    rows = session.execute(query.limit(most + len(leave_out)))
-    return [seen for seen in _seen(rows, models) if seen.id not in leave_out][:most]
+    rows = _seen(session, query.limit(most + len(leave_out)), models)
+    # To the end: a cursor of PostgreSQL that is left before stays open.
+    return [seen for seen in rows if seen.id not in leave_out][:most]
 
 
 def _first_judged(session: Session, models: _Models) -> list[_Seen]:
@@ -231,7 +250,7 @@ def _first_judged(session: Session, models: _Models) -> list[_Seen]:
         return []
     query = select(*_COLUMNS).join(Inspection, Inspection.image_id == Image.id)
     query = query.where(Image.site_id == model.site_id, Inspection.model_id == model.id, Image.split == "")
-    return _seen(session.execute(query.order_by(Inspection.id).limit(WINDOW)), models)
+    return list(_seen(session, query.order_by(Inspection.id).limit(WINDOW), models))
 
 
 def _held_out(models: _Models) -> np.ndarray:

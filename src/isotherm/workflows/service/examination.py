@@ -7,6 +7,7 @@ where a model shall judge the picture, the values that it needs. Its imports are
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -19,7 +20,7 @@ from typing import Any, Literal, TypeVar, get_args
 import numpy as np
 
 from isotherm.anomaly.inputs import visible
-from isotherm.core.errors import ConfigError, FormatError
+from isotherm.core.errors import ConfigError, FormatError, TooLargeError
 from isotherm.core.findings import Finding, ImageResult
 from isotherm.core.regions import Mask, Values
 from isotherm.core.spans import span
@@ -31,6 +32,7 @@ from isotherm.formats.tags import letters_of, tags_of
 from isotherm.hotspots import HOTSPOT_METHODS
 from isotherm.hotspots.measure import hot_regions
 from isotherm.jobs.limited import Answer, LimitedPool, Limits
+from isotherm.jobs.limited_process import DiedError
 from isotherm.measurement.picture_numbers import picture_numbers
 from isotherm.reports.plain import dumps, from_plain
 from isotherm.reports.view_data import Looks, kind_of, view_data
@@ -41,6 +43,7 @@ from isotherm.workflows.service.thumbnails import full_picture, thumbnail
 from isotherm.workflows.service.watching import Decoded, Watch
 from isotherm.workflows.visual import photo_of
 
+_log = logging.getLogger(__name__)
 __all__ = ["ExaminationSettings", "Examinations", "Examined", "Want", "examine"]
 
 Want = Literal["thumbnail", "view", "picture", "plane", "fault", "values"]
@@ -109,7 +112,7 @@ def examine(
     settings: ExaminationSettings | None = None,
     *,
     want: Sequence[Want] = ("thumbnail",),
-    search: bool = True,
+    search: bool | Sequence[Finding] = True,
 ) -> Examined:
     """Read a file, find and judge its hot spots, and draw what is asked for.
 
@@ -122,7 +125,8 @@ def examine(
     want
         What is asked for beside the findings.
     search
-        Whether hot spots are looked for; a classifier does not need them.
+        Whether hot spots are looked for; a classifier does not need them. What was found earlier takes their place, so
+        that it is drawn as it was.
 
     Raises
     ------
@@ -136,7 +140,10 @@ def examine(
     with np.errstate(all="ignore"):
         thermogram = _clean(read_bytes(data, settings.hints)).edited(settings.edit)
         values = known_values(thermogram)
-        findings = _findings(thermogram, values, settings) if search else ()
+        if isinstance(search, bool):
+            findings = _findings(thermogram, values, settings) if search else ()
+        else:
+            findings = tuple(search)
         result = image_result(name, thermogram, values=values, findings=findings)
         parts, packed = _parts(thermogram, values, result, settings=settings, want=want)
         facts = _facts(thermogram, result) | {"numbers": picture_numbers(values)} | _place(thermogram, settings)
@@ -234,9 +241,18 @@ def _place(thermogram: Thermogram, settings: ExaminationSettings) -> dict[str, A
     return {
         "position": None if place is None else [place.latitude_deg, place.longitude_deg],
         "tags": list(tags_of(thermogram, codes=settings.tags)),
-        "letters": letters_of(thermogram) if settings.letters else {},
+        "letters": _letters(thermogram) if settings.letters else {},
         "texts": [asdict(annotation) for annotation in thermogram.annotations],
     }
+
+
+def _letters(thermogram: Thermogram) -> dict[str, float]:
+    """Return the print in a picture; nothing where reading it goes wrong, for the picture itself is read."""
+    try:
+        return letters_of(thermogram)
+    except Exception as error:  # noqa: BLE001 (of several libraries)
+        _log.warning("print was not read: %s", error)
+        return {}
 
 
 def _worst(findings: Sequence[Finding]) -> Finding | None:
@@ -307,7 +323,10 @@ def examine_in_child(data: bytes, options: Mapping[str, Any]) -> Answer:
     settings = _settings(options["settings"])
     if "want" not in options:
         return Answer(*decode(data, settings))
-    found = examine(data, options["name"], settings, want=options["want"], search=options["search"])
+    search: bool | list[Finding] = options["search"]
+    if not isinstance(search, bool):
+        search = [from_plain(Finding, each) for each in options["search"]]
+    found = examine(data, options["name"], settings, want=options["want"], search=search)
     return Answer({"facts": found.facts, "values": found.values}, {_RESULT: found.packed, **found.parts})
 
 
@@ -381,7 +400,7 @@ class Examinations:
         settings: ExaminationSettings | None = None,
         *,
         want: Sequence[Want] = ("thumbnail",),
-        search: bool = True,
+        search: bool | Sequence[Finding] = True,
         timeout_s: float | None = None,
     ) -> Examined:
         """Have a file examined, and wait for it; see `examine` and `LimitedPool.submit` for what is raised."""
@@ -390,10 +409,11 @@ class Examinations:
         def work() -> tuple[str, Examined]:
             try:
                 found = self._examined(data, name, settings, want=want, search=search, timeout_s=timeout_s)
-            except FormatError:
+            except (TooLargeError, DiedError):
                 if not settings.letters:
                     raise
                 # The reader of print needs much memory: a photo that is too much for it is taken in all the same.
+                # (What cannot be read at all is not tried once more.)
                 plain = replace(settings, letters=False)
                 found = self._examined(data, name, plain, want=want, search=search, timeout_s=timeout_s)
             return found.facts["format"], found
@@ -435,12 +455,13 @@ class Examinations:
         settings: ExaminationSettings,
         *,
         want: Sequence[Want],
-        search: bool,
+        search: bool | Sequence[Finding],
         timeout_s: float | None,
     ) -> Examined:
         if self.pool is None:
             return examine(data, name, settings, want=want, search=search)
-        options = {"name": name, "want": list(want), "search": search, "settings": dumps(settings.to_mapping())}
+        found = search if isinstance(search, bool) else json.loads(dumps(list(search)))
+        options = {"name": name, "want": list(want), "search": found, "settings": dumps(settings.to_mapping())}
         answer = self.pool.call(data, options, timeout_s)
         parts = answer.parts
         return Examined(answer.values["facts"], parts.pop(_RESULT), parts, answer.values["values"])

@@ -12,17 +12,20 @@ from sqlalchemy.orm import Session
 
 from isotherm.core.config import from_mapping, to_mapping
 from isotherm.core.errors import ConfigError, NotFoundError
+from isotherm.core.findings import Finding as Found
 from isotherm.core.scene import SceneEdit
 from isotherm.store.ids import new_id
 from isotherm.store.tables import Category, Feedback, Finding, Image, Inspection, Site, now
 from isotherm.workflows.service.access import Actor, at_sites, expect_version, fetch, hold_site
 from isotherm.workflows.service.audit import record
+from isotherm.workflows.service.examination import Want
+from isotherm.workflows.service.examination_settings import ExaminationSettings
 from isotherm.workflows.service.looking import EDIT, Looked, edit_of, examination_settings, look
 from isotherm.workflows.service.paging import USUAL, Page, id_at, read_page
 from isotherm.workflows.service.service import Service
 from isotherm.workflows.service.sites import settings_of
 
-Part = Literal["view", "picture", "plane", "fault", "thumbnail"]
+Part = Literal["view", "picture", "plane", "thumbnail"]
 _FINDINGS = insert(Finding.__table__)  # type: ignore[arg-type]
 
 
@@ -194,8 +197,7 @@ def image_part(
     Parameters
     ----------
     part
-        ``view``: the JSON of ``<thermal-view>``; ``picture``: with its hot spots outlined; ``plane``: float32 values;
-        ``fault``: for the page of a report.
+        ``view``: the JSON of ``<thermal-view>``; ``picture``: with its hot spots outlined; ``plane``: float32 values.
     edit
         Settings of `isotherm.core.scene.SceneEdit` to try, in place of those that are kept.
     palette
@@ -203,6 +205,20 @@ def image_part(
     """
     if part not in get_args(Part):
         raise ConfigError(f"an image has no part {part!r}; known: {', '.join(get_args(Part))}")
+    image, settings = _as_shown(service, actor, image_id, edit)
+    return _drawn(service, image, replace(settings, palette=palette), part, search=part == "picture")
+
+
+def fault_part(service: Service, actor: Actor, image_id: str, found: Sequence[Found]) -> bytes:
+    """Return the pictures for the page of a report, with what an inspection has found outlined; see `image_part`."""
+    image, settings = _as_shown(service, actor, image_id, None)
+    return _drawn(service, image, settings, "fault", search=found)
+
+
+def _as_shown(
+    service: Service, actor: Actor, image_id: str, edit: Mapping[str, Any] | None
+) -> tuple[Image, ExaminationSettings]:
+    """Return an image and how it is read, by an edit or as it is kept."""
     with service.database.read() as session:
         image = fetch(session, actor, Image, image_id)
         site = image.site_id and session.get(Site, image.site_id)
@@ -210,13 +226,16 @@ def image_part(
         settings_of(site) if site else settings_of(Site(settings={})),
         edit_of(image) if edit is None else from_mapping(SceneEdit, edit),
     )
+    # Codes and print tell which asset an image shows, which was asked when it came in.
+    return image, replace(settings, tags=False, letters=False)
+
+
+def _drawn(
+    service: Service, image: Image, settings: ExaminationSettings, part: Want, *, search: bool | Sequence[Found]
+) -> bytes:
     with service.taking():
         data = service.blobs.read(image.digest)
-        # Codes and print tell which asset an image shows, which was asked when it came in.
-        shown = replace(settings, palette=palette, tags=False, letters=False)
-        return service.examinations.examine(
-            data, image.name, shown, want=(part,), search=part in ("picture", "fault")
-        ).parts[part]
+        return service.examinations.examine(data, image.name, settings, want=(part,), search=search).parts[part]
 
 
 def get_inspection(service: Service, actor: Actor, inspection_id: str) -> Inspection:

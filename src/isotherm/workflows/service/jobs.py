@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from isotherm.core.errors import ConfigError
 from isotherm.jobs import queue
@@ -29,14 +29,14 @@ def list_jobs(
     after: Sequence[object] | None = None,
     limit: int = USUAL,
 ) -> Page[Job]:
-    """Return jobs, newest first.
+    """Return jobs, newest first, without their payloads: one may name ten thousand images.
 
     Raises
     ------
     ConfigError
         There is no such state.
     """
-    query = select(Job).where(at_sites(actor, Job.site_id, site_id))
+    query = select(Job).options(defer(Job.payload, raiseload=True)).where(at_sites(actor, Job.site_id, site_id))
     if state:
         if state not in STATES:
             raise ConfigError(f"state must be one of {', '.join(STATES)}, not {state!r}")

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import func, select, update
+from sqlalchemy import String, func, literal, select, type_coerce, update
 from sqlalchemy.orm import Session, defer
+from sqlalchemy.orm.attributes import set_committed_value
 
 from isotherm.core.errors import ChangedError, ConflictError, DataError, ModelError, NotFoundError
 from isotherm.core.spans import span
+from isotherm.store.blob_rows import remember
 from isotherm.store.blobs import Stored
-from isotherm.store.tables import Activation, ModelVersion, Site
+from isotherm.store.tables import Activation, Json, ModelVersion, Site
 from isotherm.workflows.service.access import LOCAL, Actor, at_sites, demand, fetch, hold_site
 from isotherm.workflows.service.audit import record
 from isotherm.workflows.service.paging import USUAL, Page, read_page
@@ -96,12 +98,29 @@ def list_models(
     after: Sequence[object] | None = None,
     limit: int = USUAL,
 ) -> Page[ModelVersion]:
-    """Return model versions (of one kind, where one is named), newest first."""
-    query = select(ModelVersion).where(at_sites(actor, ModelVersion.site_id, site_id))
+    """Return model versions (of one kind, where one is named), newest first.
+
+    Their metrics are without ``images``, the answer to each test image: of a page of versions that is megabytes.
+    """
+    query = (
+        select(ModelVersion).options(defer(ModelVersion.metrics)).where(at_sites(actor, ModelVersion.site_id, site_id))
+    )
     if kind is not None:
         query = query.where(ModelVersion.kind == kind)
     with service.database.read() as session:
-        return read_page(session, query, [ModelVersion.id], after=after, limit=limit)
+        page = read_page(session, query, [ModelVersion.id], after=after, limit=limit)
+        metrics = _short_metrics(session, service.database.dialect, [version.id for version in page.items])
+        for version in page.items:
+            set_committed_value(version, "metrics", metrics[version.id])
+        return page
+
+
+def _short_metrics(session: Session, dialect: str, model_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the metrics of versions without the answer to each test image, which the database leaves out."""
+    whole = ModelVersion.metrics
+    short = func.json_remove(whole, "$.images") if dialect == "sqlite" else whole.op("-")(literal("images", String))
+    query = select(ModelVersion.id, type_coerce(short, Json).label("short")).where(ModelVersion.id.in_(model_ids))
+    return {row.id: row.short for row in session.execute(query)}
 
 
 def get_model(service: Service, actor: Actor, model_id: str) -> ModelVersion:
@@ -276,16 +295,18 @@ def _checked(service: Service, version: ModelVersion) -> TrainedClassifier | Tra
         raise
 
 
-def _loaded(service: Service, version: ModelVersion) -> TrainedClassifier | TrainedModel:
+def _loaded(service: Service, version: ModelVersion) -> tuple[TrainedClassifier | TrainedModel, int]:
+    """Return a model with the size of its files [bytes]."""
     folder = Path(tempfile.mkdtemp(dir=service.folder / "scratch", prefix="model-"))
     try:
         write_files(service, version, folder)
+        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         model = _read(folder, version.kind)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     # As long as a site has training images, in each model in memory; nobody asks them for it (see `training_data`).
     model.manifest.get("data", {}).pop("image_digests", None)
-    return model
+    return model, size
 
 
 def _read(folder: Path, kind: str) -> TrainedClassifier | TrainedModel:
@@ -335,6 +356,20 @@ def stored_files(service: Service, folder: Path) -> dict[str, Stored]:
         with path.open("rb") as stream:
             found[path.relative_to(folder).as_posix()] = service.blobs.put(stream, most_bytes=MOST_BYTES)
     return found
+
+
+def add_version(session: Session, version: ModelVersion, files: Mapping[str, Stored]) -> Site:
+    """Write a version whose files are kept already, numbered after the site's last one; returns its site, locked."""
+    site = hold_site(session, version.site_id)
+    if site is None:
+        raise NotFoundError("site", version.site_id)
+    remember(session, *files.values())
+    last = session.scalar(select(func.max(ModelVersion.number)).where(ModelVersion.site_id == site.id)) or 0
+    version.number = last + 1
+    version.files = {name: stored.digest for name, stored in files.items()}
+    session.add(version)
+    session.flush()
+    return site
 
 
 def refuse(service: Service, version: ModelVersion, reason: str) -> None:

@@ -28,8 +28,9 @@ from isotherm.reports.document.wording import Wording, wording
 from isotherm.reports.plain import from_plain
 from isotherm.store.tables import Asset, Image, Inspection, ModelVersion, Site
 from isotherm.workflows.service.access import Actor, demand, fetch
-from isotherm.workflows.service.inspections import image_part
+from isotherm.workflows.service.inspections import fault_part
 from isotherm.workflows.service.paging import id_at
+from isotherm.workflows.service.seen import NEVER_SAW
 from isotherm.workflows.service.service import Service
 from isotherm.workflows.service.sites import NO_TABLE, settings_of
 from isotherm.workflows.service.trends import report_sections, taken_at
@@ -156,8 +157,8 @@ def _written(
     if len(rows) > MOST_IMAGES:
         raise ConfigError(f"a report holds at most {MOST_IMAGES} images; ask for a shorter time with since and until")
     names = _told_apart([row.image.name for row in rows])
-    numbers = {model.id: model.number for model in models}
-    results = [_result(name, row.inspection, numbers) for name, row in zip(names, rows, strict=True)]
+    known = {model.id: model for model in models}
+    results = [_result(name, row.inspection, known) for name, row in zip(names, rows, strict=True)]
     run = _run(site, rows, results)
     if wanted.form in FOR_PROGRAMS:
         writer = REPORT_WRITERS.get(wanted.form)
@@ -184,13 +185,15 @@ def _laid_out(
         if row.place or row.image.load_percent is not None
     }
     particulars = replace(wanted.particulars, site=wanted.particulars.site or run.title, images=said)
+    template = Template(wanted.template)
+    pictures = partial(_pictures, service, actor, rows, wording(wanted.language))
     document = build_document(
         run,
         DocumentSettings(wanted.language, particulars),
-        pictures=partial(_pictures, service, actor, rows, wording(wanted.language)),
+        pictures=None if template.is_brief else pictures,
         sections=sections,
     )
-    rendered = layout.render(document, Template(wanted.template))
+    rendered = layout.render(document, template)
     return Written(f"report.{wanted.form}", layout.media_type, rendered.data)
 
 
@@ -243,27 +246,29 @@ def _told_apart(names: Sequence[str]) -> list[str]:
     return found
 
 
-def _result(name: str, inspection: Inspection, numbers: Mapping[str, int]) -> ImageResult:
+def _result(name: str, inspection: Inspection, models: Mapping[str, ModelVersion]) -> ImageResult:
     if not inspection.result:
         return ImageResult(image=name, status="failed", error=inspection.error)
     found: ImageResult = from_plain(ImageResult, inspection.result)
-    return replace(found, image=name, notes=(*_verdict(inspection, numbers), *found.notes))
+    return replace(found, image=name, notes=(*_verdict(inspection, models), *found.notes))
 
 
-def _verdict(inspection: Inspection, numbers: Mapping[str, int]) -> list[str]:
-    """Return a sentence about what each model said."""
+def _verdict(inspection: Inspection, models: Mapping[str, ModelVersion]) -> list[str]:
+    """Return a sentence about what each model said, and what the one that calls an image strange has never seen."""
     said = []
     if inspection.label is not None:
-        number = numbers.get(inspection.model_id or "")
+        judge = models.get(inspection.model_id or "")
         sure = "" if inspection.confidence is None else f", {100 * inspection.confidence:.0f} %"
-        said.append(f"category by model version {number}: {inspection.label}{sure}")
+        said.append(f"category by model version {judge.number if judge else None}: {inspection.label}{sure}")
     anomaly = inspection.result.get("anomaly")
     if anomaly is not None:
-        number = numbers.get(inspection.anomaly_model_id or "")
+        scorer = models.get(inspection.anomaly_model_id or "")
         said.append(
-            f"anomaly model version {number}: score {anomaly['score']:.3g}, threshold {anomaly['threshold']:.3g}, "
-            f"{anomaly['prediction'].lower()}"
+            f"anomaly model version {scorer.number if scorer else None}: score {anomaly['score']:.3g}, threshold "
+            f"{anomaly['threshold']:.3g}, {anomaly['prediction'].lower()}"
         )
+        if scorer is not None and anomaly["prediction"] == "Anomaly":
+            said += [scorer.card[NEVER_SAW]] if NEVER_SAW in scorer.card else []
     return said
 
 
@@ -283,6 +288,6 @@ def _pictures(
 
 def _picture(service: Service, actor: Actor, image_id: str, result: ImageResult, w: Wording) -> FaultPictures:
     try:
-        return worded(unpacked(image_part(service, actor, image_id, "fault")), result, w)
+        return worded(unpacked(fault_part(service, actor, image_id, result.findings)), result, w)
     except IsothermError as error:
         return FaultPictures(missing=w("picture_gone", reason=one_line(error)))

@@ -21,10 +21,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from isotherm.core.errors import BusyError, OutputError
+from isotherm.core.errors import BusyError, DataError, OutputError
 from isotherm.jobs.limited import Limits as ChildLimits
 from isotherm.store.database import Database
-from isotherm.store.folder import blobs_of
+from isotherm.store.folder import blobs_of, is_backup
 from isotherm.workflows.service.access import LOCAL, SCOPES, Actor, Scope
 from isotherm.workflows.service.watching import Watch
 
@@ -195,7 +195,15 @@ class Service:
 
 
 def url_of(folder: Path, given: str | None = None) -> str:
-    """Return the URL of the database: as given, else as ``ISOTHERM_DATABASE`` says, else a file in the folder."""
+    """Return the URL of the database: as given, else as ``ISOTHERM_DATABASE`` says, else a file in the folder.
+
+    Raises
+    ------
+    DataError
+        The folder is a backup, which would not be what was backed up any more.
+    """
+    if is_backup(folder):
+        raise DataError(f"{folder} is a backup; isotherm restore makes a data folder of it, isotherm verify checks it")
     return given or os.environ.get(DATABASE) or f"sqlite:///{(folder / 'isotherm.db').absolute()}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -84,6 +84,26 @@ def _numbers(truth: np.ndarray, called: np.ndarray, scores: np.ndarray) -> dict[
             for label, each in classes
         },
         "confusion": counts.tolist(),
+    }
+
+
+def numbers_at(metrics: Mapping[str, Any], threshold: float) -> dict[str, Any] | None:
+    """Return what a test would have said by another threshold, from the answers that were kept; None without a test.
+
+    Of more than `MOST_IMAGES` test images only so many answers are kept, and counted.
+    """
+    answers, before = metrics.get("images") or {}, metrics.get("test")
+    if not answers or not before:
+        return None
+    truth = np.array([each["truth"] == STRANGE for each in answers.values()], np.bool_)
+    scores = np.array([each["score"] for each in answers.values()], np.float64)
+    called = scores > threshold
+    rows = zip(answers, truth.tolist(), called.tolist(), scores.tolist(), strict=True)
+    return {
+        **_numbers(truth, called, scores),
+        "was_learnt_from": before["was_learnt_from"],
+        "failed": before["failed"],
+        "answers": {image_id: _answer(*row) for image_id, *row in rows},
     }
 
 

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,12 +21,11 @@ from isotherm.core.progress import Progress
 from isotherm.jobs import queue
 from isotherm.jobs.context import JobContext
 from isotherm.runtime.backbones import BACKBONES
-from isotherm.store.blob_rows import remember
 from isotherm.store.blobs import Stored
 from isotherm.store.ids import new_id
 from isotherm.store.tables import Feedback, Job, ModelVersion, Site
 from isotherm.workflows.classify_model import TrainedClassifier
-from isotherm.workflows.service.access import LOCAL, Actor, fetch, hold_site
+from isotherm.workflows.service.access import LOCAL, Actor, fetch
 from isotherm.workflows.service.audit import record
 from isotherm.workflows.service.labelled import LabelledImage, LabelledImages, labelled_images
 from isotherm.workflows.service.models import (
@@ -33,6 +33,7 @@ from isotherm.workflows.service.models import (
     CLASSIFIER,
     TRAINING_DATA,
     active_classifier,
+    add_version,
     stored_files,
     switch,
 )
@@ -172,20 +173,56 @@ def train(service: Service, context: JobContext) -> Mapping[str, Any]:
     task.data.check()
     for note in task.data.notes:
         context.log(note)
-    folder = Path(tempfile.mkdtemp(dir=service.folder / "scratch", prefix="train-"))
-    try:
-        classifier = _learnt(service, context, task, folder / MODEL)
+
+    def learn(folder: Path) -> tuple[ModelVersion, Tested]:
+        classifier = _learnt(service, context, task, folder)
         tested = _fair(task)
         test = _test(service, context, task, classifier, tested)
-        (folder / MODEL / TRAINING_DATA).write_text(json.dumps(provenance(task.data.train, tested)), encoding="utf-8")
+        return _version(context, task, classifier, tested=tested, test=test), tested
+
+    return made(
+        service,
+        context,
+        task.data.train,
+        learn,
+        activate=task.activate,
+        is_better=partial(_is_better, service, context, task),
+    )
+
+
+def made(
+    service: Service,
+    context: JobContext,
+    images: Sequence[LabelledImage],
+    learn: Callable[[Path], tuple[ModelVersion, Tested]],
+    *,
+    activate: str,
+    is_better: Callable[[ModelVersion, Tested], bool],
+) -> Mapping[str, Any]:
+    """Have a model learnt, keep its files, then write the version and switch to it in one transaction.
+
+    Parameters
+    ----------
+    images
+        What is learnt from.
+    learn
+        Writes a model into the folder, and returns its version and what it was tested with.
+    activate
+        When the version is put to work at once: ``always``, or where it is better.
+    is_better
+        Says whether it is, by what it was tested with.
+    """
+    folder = Path(tempfile.mkdtemp(dir=service.folder / "scratch", prefix="train-"))
+    try:
+        version, tested = learn(folder / MODEL)
+        (folder / MODEL / TRAINING_DATA).write_text(json.dumps(provenance(images, tested)), encoding="utf-8")
         files = stored_files(service, folder / MODEL)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    version = _version(context, task, classifier, tested=tested, test=test, files=files)
-    takes_over = task.activate == "always" or _is_better(service, context, task, version, tested)
-    feedback = tuple(each.feedback_id for each in task.data.train if each.feedback_id)
-    made = Made(version, files, feedback, takes_over)
-    context.commit_item(MODEL, lambda session: written(session, context, made))
+    feedback = tuple(each.feedback_id for each in images if each.feedback_id)
+    takes_over = activate == "always" or (activate == "better" and is_better(version, tested))
+    found = _Made(version, files, feedback, takes_over)
+    context.commit_item(MODEL, lambda session: _written(session, context, found))
     return context.item_result(MODEL)
 
 
@@ -274,7 +311,6 @@ def _version(
     *,
     tested: Tested,
     test: dict[str, Any] | None,
-    files: Mapping[str, Stored],
 ) -> ModelVersion:
     manifest = classifier.manifest
     notes = [*task.data.notes, *tested.notes, *manifest.get("notes", [])]
@@ -285,7 +321,6 @@ def _version(
         site_id=task.site.id,
         kind=CLASSIFIER,
         method=classifier.method,
-        files={name: stored.digest for name, stored in files.items()},
         card={
             "labels": list(classifier.labels),
             "settings": to_mapping(task.settings),
@@ -320,8 +355,6 @@ def provenance(train: Sequence[LabelledImage], tested: Tested) -> dict[str, Any]
 
 def _is_better(service: Service, context: JobContext, task: _Task, version: ModelVersion, tested: Tested) -> bool:
     """Say whether a new version is right on more of the test images than the active one."""
-    if task.activate != "better":
-        return False
     active = active_classifier(service, task.site.id)
     if active is None:
         return True
@@ -345,7 +378,7 @@ def _right(answers: Mapping[str, Any]) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class Made:
+class _Made:
     """A version that a training has made and that is not written down yet.
 
     ``files`` are kept already; ``feedback`` holds the corrections that it has learnt from.
@@ -357,19 +390,11 @@ class Made:
     takes_over: bool
 
 
-def written(session: Session, context: JobContext, made: Made) -> dict[str, Any]:
+def _written(session: Session, context: JobContext, made: _Made) -> dict[str, Any]:
     """Write a version, mark the feedback that it has learnt from and switch to it, within the job's transaction."""
     version = made.version
-    site = hold_site(session, version.site_id)
-    if site is None:
-        raise NotFoundError("site", version.site_id)
+    site = add_version(session, version, made.files)
     actor = Actor(context.created_by, LOCAL.scopes)
-    for stored in sorted(made.files.values(), key=lambda stored: stored.digest):
-        remember(session, stored)
-    last = session.scalar(select(func.max(ModelVersion.number)).where(ModelVersion.site_id == site.id)) or 0
-    version.number = last + 1
-    session.add(version)
-    session.flush()
     # What a classifier has learnt stays marked so: an anomaly model has learnt no more than that it is normal.
     free = [Feedback.used_in.is_(None)] if version.kind == ANOMALY else []
     for feedback_id in made.feedback:

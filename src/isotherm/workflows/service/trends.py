@@ -24,6 +24,7 @@ from isotherm.reports.trend_section import trend_section
 from isotherm.store.tables import Asset, Image, Inspection, ModelVersion
 from isotherm.workflows.service.access import Actor, at_sites, demand, fetch
 from isotherm.workflows.service.inspections import image_part
+from isotherm.workflows.service.score_families import first_of
 from isotherm.workflows.service.service import Service
 
 MOST_LOOKS = 200
@@ -87,8 +88,8 @@ def asset_trend(
     with service.database.read() as session:
         rise = fetch(session, actor, Asset, asset_id).rated_rise_k
         rows = _inspected(session, asset_id, until)
-        spreads = _spreads(session, {inspection.anomaly_model_id for _, inspection in rows} - {None})
-    return trend_of([_look(image, inspection, rise, spreads) for image, inspection in rows], settings)
+        scorers = _scorers(session, {inspection.anomaly_model_id for _, inspection in rows} - {None})
+    return trend_of([_look(image, inspection, rise, scorers) for image, inspection in rows], settings)
 
 
 def _inspected(session: Session, asset_id: str, until: datetime | None = None) -> list[tuple[Image, Inspection]]:
@@ -101,15 +102,25 @@ def _inspected(session: Session, asset_id: str, until: datetime | None = None) -
     return list({image.digest: (image, inspection) for image, inspection in rows}.values())
 
 
-def _spreads(session: Session, model_ids: Iterable[str | None]) -> dict[str | None, float | None]:
-    """Return the standard uncertainty of the scores of anomaly models: how much those of normal images differ.
+@dataclass(frozen=True)
+class _Scorer:
+    """An anomaly model: the version whose scores it gives, and their standard uncertainty (None: not known)."""
+
+    first: str
+    uncertainty: float | None
+
+
+def _scorers(session: Session, model_ids: Iterable[str | None]) -> dict[str | None, _Scorer]:
+    """Return anomaly models with how much the scores of normal images differ.
 
     The images that were held out while a model learnt differ in more than one that is taken again, so that is rather
     too much; of an image that shows a fault it may be too little.
     """
     versions = session.scalars(select(ModelVersion).where(ModelVersion.id.in_(list(model_ids))))
-    widths = {version.id: half_width((version.metrics.get("held_out") or {}).get("scores", ())) for version in versions}
-    return {model_id: None if width is None else width / COVERAGE for model_id, width in widths.items()}
+    widths = [(version, half_width((version.metrics.get("held_out") or {}).get("scores", ()))) for version in versions]
+    return {
+        version.id: _Scorer(first_of(version), None if width is None else width / COVERAGE) for version, width in widths
+    }
 
 
 def taken_at(image: Image) -> datetime:
@@ -121,18 +132,19 @@ def _look(
     image: Image,
     inspection: Inspection,
     rated_rise_k: float | None,
-    spreads: Mapping[str | None, float | None],
+    scorers: Mapping[str | None, _Scorer],
 ) -> Look:
     result: ImageResult = from_plain(ImageResult, inspection.result)
+    scorer = scorers.get(inspection.anomaly_model_id, _Scorer(inspection.anomaly_model_id or "", None))
     return Look(
         taken_at(image),
         result,
         image.load_percent,
         inspection.score,
-        model=inspection.anomaly_model_id or "",
+        model=scorer.first,
         key=image.id,
         rated_rise_k=rated_rise_k,
-        score_uncertainty=spreads.get(inspection.anomaly_model_id),
+        score_uncertainty=scorer.uncertainty,
     )
 
 
