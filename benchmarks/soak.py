@@ -35,6 +35,7 @@ from chaos import API, CATEGORIES, Server, picture
 from chaos_processes import command_of, descendants
 
 LOOK_S = 2.0
+READY_S = 60.0
 INSPECT_S, TRAIN_S = 20.0, 120.0
 ROLES = ("limited_child", "worker_process", "job_process")
 MOST_GROWTH = 0.05
@@ -150,6 +151,15 @@ class Load:
         self.ask("POST", f"{API}/sites/{self.site}/train", json={})
 
 
+def wait_until_ready(http: httpx2.Client) -> None:
+    """Wait for the server's workers; a server that lacks anything else never becomes ready."""
+    due = time.monotonic() + READY_S
+    while (answer := http.get("/readyz")).status_code != 200:
+        if time.monotonic() > due:
+            raise SystemExit(f"the server is not ready after {READY_S:.0f} s: {answer.text}")
+        time.sleep(0.2)
+
+
 def warm_up(load: Load) -> None:
     """Let the server learn a model and judge with it, which it loads once and keeps."""
     for _ in range(20):
@@ -239,8 +249,7 @@ def soak(folder: Path, arguments: argparse.Namespace) -> int:
             site = http.post(f"{API}/sites", json={"name": "soak"}).raise_for_status().json()["id"]
             for name in CATEGORIES:
                 http.post(f"{API}/sites/{site}/categories", json={"name": name}).raise_for_status()
-            while http.get("/readyz").status_code != 200:
-                time.sleep(0.2)
+            wait_until_ready(http)
             load = Load(server, http, site, random.Random(1))
             warm_up(load)
             run(load, arguments.seconds, arguments.rate, record)

@@ -273,6 +273,7 @@ def test_only_who_may_mend_it_is_told_what_is_amiss(folder: Service, caller_for:
     assert wrong("GET", "/readyz", 503).json() == {"status": "not ready"}
 
 
+@pytest.mark.usefixtures("roomy_disk")
 def test_a_server_is_ready_when_all_holds_and_not_when_the_database_is_gone(service: Service) -> None:
     assert readiness(service) == {"database": True, "folder": True, "disk": True, "workers": False}
     queue.beat(service.database, "worker")

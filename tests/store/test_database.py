@@ -19,7 +19,7 @@ from databases import PostgreSQL
 from isotherm.core.errors import BusyError, ConfigError, ConflictError, MissingExtraError, OutputError, StorageFullError
 from isotherm.store.database import Database
 from isotherm.store.failures import translated
-from isotherm.store.filesystem import file_system
+from isotherm.store.filesystem import file_system, has_room
 from isotherm.store.tables import Category, Image, Site
 
 
@@ -232,6 +232,16 @@ def test_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(OutputError, match=r"network file system \(nfs4\)"):
         Database.open(f"sqlite:///{tmp_path / 'isotherm.db'}")
     assert not (tmp_path / "isotherm.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("free", "size", "enough"),
+    [(50, 1000, True), (49, 1000, False), (2e9, 1e12, True), (1.9e9, 1e12, False), (0, 0, True)],
+)
+def test_a_part_of_a_small_disk_or_two_gigabytes_of_a_large_one_must_be_free(
+    free: float, size: float, *, enough: bool
+) -> None:
+    assert has_room(int(free), int(size)) is enough
 
 
 def test_the_kind_of_a_file_system(tmp_path: Path) -> None:

@@ -150,6 +150,7 @@ def test_the_data_of_a_server_is_looked_at_and_not_made(tmp_path: Path) -> None:
     assert not (tmp_path / "other.db").exists()
 
 
+@pytest.mark.usefixtures("roomy_disk")
 def test_a_database_of_an_older_isotherm_is_a_problem(tmp_path: Path) -> None:
     import sqlite3
 
@@ -170,6 +171,7 @@ def test_a_database_that_does_not_answer_is_a_problem(tmp_path: Path) -> None:
     assert "secret" not in database.says
 
 
+@pytest.mark.usefixtures("roomy_disk")
 def test_what_is_wrong_is_a_problem_and_what_is_not_installed_is_none(tmp_path: Path) -> None:
     found = diagnose(tmp_path, test=False)
     assert found.problems == []
@@ -179,6 +181,7 @@ def test_what_is_wrong_is_a_problem_and_what_is_not_installed_is_none(tmp_path: 
     assert Diagnosis(**{**vars(found), "parts": tuple(absent)}).problems == ["no-such-package is missing"]
 
 
+@pytest.mark.usefixtures("roomy_disk")
 def test_the_command_prints_json_and_says_by_its_status_whether_all_is_well(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

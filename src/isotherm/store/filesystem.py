@@ -15,7 +15,8 @@ NETWORK = frozenset(
 """File systems of other machines, as the kernel names them; the locks and the shared memory of SQLite fail there."""
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 LEAST_FREE = 0.05
-"""The part of the disk that must be free for a server to be ready."""
+LEAST_FREE_BYTES = 2 * 10**9
+"""What must be free for a server to be ready: that part of the disk, or as much where that would be more."""
 _MOUNTS = Path("/proc/self/mountinfo")
 
 
@@ -49,8 +50,8 @@ def refuse_network(folder: Path) -> None:
 
 
 def has_room(free_bytes: int, size_bytes: int) -> bool:
-    """Say whether at least `LEAST_FREE` of a disk is free."""
-    return free_bytes >= LEAST_FREE * size_bytes
+    """Say whether enough of a disk is free: a part of a small one, a fixed amount of a large one."""
+    return free_bytes >= min(LEAST_FREE * size_bytes, LEAST_FREE_BYTES)
 
 
 def failed(what: str, error: OSError) -> OutputError:

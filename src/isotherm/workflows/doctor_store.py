@@ -57,9 +57,10 @@ def _of_open(url: str) -> Finding:
 def _folder(folder: Path) -> list[Finding]:
     if not folder.exists():
         return [Finding("folder", True, f"{folder}: not there yet; isotherm serve makes it")]
-    from isotherm.store.filesystem import LEAST_FREE, has_room
+    from isotherm.store.filesystem import LEAST_FREE, LEAST_FREE_BYTES, has_room
 
     usage = shutil.disk_usage(folder)
     sound = has_room(usage.free, usage.total)
     room = f"{folder}: {usage.free / 1e9:.1f} GB free, {usage.free / max(1, usage.total):.0%}"
-    return [Finding("folder", sound, room if sound else f"{room}; the server is not ready below {LEAST_FREE:.0%}")]
+    least = f"the server is not ready below {LEAST_FREE:.0%} or {LEAST_FREE_BYTES / 1e9:.0f} GB, whichever is less"
+    return [Finding("folder", sound, room if sound else f"{room}; {least}")]
