@@ -7,7 +7,8 @@ SERVE := .venv-serve
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-PIP_INSTALL := -m pip install --quiet
+# Byte code is made when a module is first used, or on all cores at once; pip would use one, for modules that nobody uses.
+PIP_INSTALL := -m pip install --quiet --no-compile
 WORKERS ?= 3
 
 .PHONY: help demo serve test coverage check format lint types contracts docs docs-tables bench fuzz damage chaos scaleout size lock clean
@@ -96,6 +97,7 @@ $(DEV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("isotherm needs Python 3.11 or newer, this is " + sys.version) if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv --clear $(DEV)
 	$(DEV)/bin/python $(PIP_INSTALL) --editable '.[all,dev]'
+	$(DEV)/bin/python -m compileall -qq -j 0 $(DEV)/lib || true
 	touch $@
 
 # AGPL-3.0: a program of its own in an environment of its own, never imported. It declares Python 3.12 and runs on 3.11.
