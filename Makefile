@@ -27,9 +27,10 @@ test: export OMP_NUM_THREADS := 1
 test: $(DEV)/installed $(DJI)/installed  ## Install everything and run all tests
 	$(DEV)/bin/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
-# Apart from `test`: before Python 3.12 a tracer makes all tests half as slow again.
+# Apart from `test`: before Python 3.12 a tracer makes all tests half as slow again, and checking all types doubles that.
 coverage: export OMP_NUM_THREADS := 1
-coverage: $(DEV)/installed $(DJI)/installed  ## Run all tests and say which lines they miss (90 % are wanted)
+coverage: export ISOTHERM_CHECK_ALL := 1
+coverage: $(DEV)/installed $(DJI)/installed  ## Run all tests, all types checked, and say which lines they miss (90 % are wanted)
 	rm -f .coverage .coverage.*
 	$(DEV)/bin/coverage run -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 	$(DEV)/bin/coverage combine --quiet
