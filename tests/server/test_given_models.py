@@ -16,8 +16,11 @@ from isotherm.runtime.bundle import ARRAYS, MANIFEST, read_bundle, write_bundle
 from isotherm.store import idempotency
 from isotherm.store.folder import Store
 from isotherm.store.verify import verify
+from isotherm.workflows.evaluate import EvaluateSettings, ModelToJudge, evaluate
+from isotherm.workflows.judging import LabelledSource
 from isotherm.workflows.service import given_models, model_trial
 from isotherm.workflows.service.access import LOCAL
+from isotherm.workflows.service.given_numbers import METRICS
 from isotherm.workflows.service.models import get_model, training_data
 from isotherm.workflows.service.service import Service
 from isotherm.workflows.train import TrainSettings, train
@@ -159,6 +162,68 @@ def test_a_manifest_that_says_nothing_of_its_data_is_refused_before_a_site_relie
     assert "under `data`" in send(call, call.site(), parts_of(tmp_path / "odd"), 422)["detail"]
 
 
+@pytest.fixture(scope="module")
+def judged(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give what `isotherm evaluate` writes of the model."""
+    folder = tmp_path_factory.mktemp("lab")
+    for name, limits in (("normal", {}), ("faulty", {"highest": 95.0})):
+        (folder / "cabinets" / name).mkdir(parents=True)
+        for seed in range(20, 24):
+            data = hot_csv(limits.get("highest", 20.1), seed=seed + len(name))
+            (folder / "cabinets" / name / f"{seed}.csv").write_bytes(data)
+    found = evaluate(LabelledSource(folder / "cabinets"), ModelToJudge(model), settings=EvaluateSettings(resamples=100))
+    (folder / METRICS).write_text(json.dumps(found.metrics))
+    return folder / METRICS
+
+
+def test_what_a_folder_says_of_its_test_is_kept_as_its_words(call: Caller, model: Path, judged: Path) -> None:
+    site = call.site()
+    measured = json.loads(judged.read_text())["pooled"]
+    given = send(call, site, [*parts_of(model), (METRICS, judged.read_bytes())], activate="true")
+    assert (given["metrics"]["basis"], given["metrics"]["test"]) == ("held-out", None)
+    said = given["card"]["elsewhere"]["says"]["test"]
+    assert (said["anomalous"], said["normal"], said["on"]) == (4, 4, "cabinets")
+    assert said["false_alarms"] == measured["called"]["false_alarms"]
+    assert said["auroc"]["value"] == measured["image"]["auroc"]["value"]
+    (line,) = given["card"]["elsewhere"]["said"]
+    assert "4 of 4 faulty images found" in line
+    assert "on 8 labelled images of the folder cabinets" in line
+    page = call("GET", f"/models/{given['id']}", 200).text
+    assert "As the folder says, not measured by this server: 4 of 4 faulty images found" in page
+    call.upload(site, ("hot.csv", hot_csv(95.0, seed=41)))
+    report = call("GET", f"sites/{site}/report.html", 200).text
+    assert "as the folder says, not measured by this server" in report
+    lower = call.json("POST", f"models/{given['id']}/threshold", 201, json={"threshold": 1e9})
+    assert f"threshold {given['metrics']['threshold']:.4g}" in lower["card"]["elsewhere"]["said"][0]
+
+
+def test_numbers_of_another_model_or_none_are_refused(call: Caller, model: Path, judged: Path) -> None:
+    site, said = call.site(), json.loads(judged.read_text())
+    subject, called = said["subject"], said["pooled"]["called"]
+    wrong: list[tuple[object, str]] = [
+        (said | {"subject": subject | {"manifest_sha256": "0" * 64}}, "speaks of another model"),
+        (said | {"subject": {"model": "m"}}, "speaks of a model that it does not name"),
+        (said | {"subject": {"method": "padim"}}, "speaks of a model that it does not name"),
+        ([said], "holds no test of one model"),
+        (said | {"pooled": said["pooled"] | {"called": called | {"hits": -1}}}, "numbers that no test gives"),
+    ]
+    for content, told in wrong:
+        problem = send(call, site, [*parts_of(model), (METRICS, json.dumps(content).encode())], 422)
+        assert told in problem["detail"]
+        assert "isotherm evaluate DATA --model MODEL" in problem["detail"]
+    assert call.json("GET", f"models?site_id={site}")["items"] == []
+
+
+def test_labelled_images_that_chose_a_threshold_are_told_as_such(call: Caller, model: Path, tmp_path: Path) -> None:
+    manifest, arrays = read_bundle(model)
+    labelled = {"folder": "/home/a/secret/lab", "normal": 30, "anomalous": 10, "misses": 1, "false_alarms": 2}
+    write_bundle(tmp_path / "m", manifest=manifest | {"data": manifest["data"] | {"labelled": labelled}}, arrays=arrays)
+    elsewhere = send(call, call.site(), parts_of(tmp_path / "m"))["card"]["elsewhere"]
+    assert "9 of 10 faulty images found, 2 false alarms among 30 normal ones" in elsewhere["said"][0]
+    assert "by which its threshold was chosen" in elsewhere["said"][0]
+    assert "secret" not in json.dumps(elsewhere)
+
+
 def test_drift_says_that_the_training_is_not_here(call: Caller, model: Path) -> None:
     site = call.site()
     send(call, site, parts_of(model), activate="true")
@@ -167,8 +232,10 @@ def test_drift_says_that_the_training_is_not_here(call: Caller, model: Path) -> 
     assert drift["state"] == "unknown"
 
 
-def test_the_child_finds_what_this_process_finds(model: Path) -> None:
+def test_the_child_finds_what_this_process_finds(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = model_trial.tried(model, children=False)
-    there = model_trial.tried(model)
+    # As where a server was started with a relative data folder.
+    monkeypatch.chdir(model.parent)
+    there = model_trial.tried(Path(model.name))
     assert {**here, "picture_s": 0} == {**there, "picture_s": 0}
     assert 0 <= there["picture_s"] < model_trial.PICTURE_S

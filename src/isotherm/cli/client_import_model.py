@@ -20,6 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         help="category of the site whose images are normal to the model (default normal)",
     )
     parser.add_argument("--activate", action="store_true", help="let it score new images at once")
+    parser.add_argument(
+        "--metrics",
+        type=Path,
+        metavar="JSON",
+        help="metrics.json that isotherm evaluate --model MODEL has written; shown as what is said of the model",
+    )
     parser.add_argument("--note", default="", metavar="TEXT", help="a remark that is kept with the model")
     add_server(parser)
 
@@ -29,11 +35,18 @@ def run(arguments: argparse.Namespace) -> int:
     with connected_client(arguments) as client:
         site = site_of(client, arguments.site)
         version = client.import_anomaly_model(
-            site["id"], arguments.folder, normal=arguments.normal, activate=arguments.activate, note=arguments.note
+            site["id"],
+            arguments.folder,
+            normal=arguments.normal,
+            activate=arguments.activate,
+            note=arguments.note,
+            metrics=arguments.metrics,
         )
     state = "at work" if arguments.activate else "not at work yet"
     print(f"version {version['number']} of {site['name']} ({version['method']}), {state}: {version['id']}")
     print(f"threshold {version['metrics']['threshold']:.6g}")
+    for line in version["card"]["elsewhere"].get("said", ()):
+        print(f"  as the folder says, not measured by the server: {line}")
     for note in version["card"]["notes"]:
         print(f"  {note}")
     return 0

@@ -241,7 +241,14 @@ class Client:
         return str(self._json("POST", f"/sites/{site_id}/train", json=body)["id"])
 
     def import_anomaly_model(
-        self, site_id: str, folder: Path, *, normal: str = "normal", activate: bool = False, note: str = ""
+        self,
+        site_id: str,
+        folder: Path,
+        *,
+        normal: str = "normal",
+        activate: bool = False,
+        note: str = "",
+        metrics: Path | None = None,
     ) -> dict[str, Any]:
         """Give a site an anomaly model that `isotherm train` has written on another machine; returns the version.
 
@@ -253,11 +260,13 @@ class Client:
             The category of the site whose images are normal to it.
         activate
             Let it score new images at once.
+        metrics
+            The ``metrics.json`` that `isotherm evaluate --model` has written of this model; kept as what is said of it.
 
         Raises
         ------
         DataError
-            The folder is no model's, or cannot be read.
+            The folder is no model's, or it or `metrics` cannot be read.
         RefusedError
             The server cannot use it (422); says why.
         """
@@ -267,6 +276,11 @@ class Client:
             raise DataError(
                 f"{folder} is no folder of an anomaly model, which holds {' and '.join(MODEL_FILES)}: {error.strerror}"
             ) from error
+        if metrics is not None:
+            try:
+                files.append(("files", ("metrics.json", metrics.read_bytes())))
+            except OSError as error:
+                raise DataError(f"cannot read {metrics}: {error.strerror}") from error
         data = {"normal": normal, "activate": "true" if activate else "false", "note": note}
         # Of this call: what is repeated after a broken connection makes no second version, a second call does.
         path, key = f"/sites/{site_id}/models/anomaly", {"Idempotency-Key": token_hex(16)}

@@ -129,6 +129,9 @@ def evaluate(
     with_maps = any(sample.mask is not None for fold in folds for sample in fold.test)
     runs = [_run_fold(source, fold, judged_by, with_maps=with_maps, progress=progress) for fold in folds]
     heading = _heading(images, subject, settings, seed) | {"notes": notes}
+    if isinstance(judged_by, TrainedModel):
+        # So that the numbers can go with the model, and with no other.
+        heading["subject"] |= {"manifest_sha256": judged_by.manifest["manifest_sha256"]}
     how = DecisionSettings(costs or Costs(), settings.order, settings.resamples, seed)
     return summed_up(runs, heading, settings.validation_share, how)
 

@@ -24,6 +24,14 @@ from isotherm.store.pieces import in_pieces
 from isotherm.store.tables import Image, ModelVersion, Site
 from isotherm.workflows.service.access import Actor, fetch
 from isotherm.workflows.service.audit import record
+from isotherm.workflows.service.given_numbers import (
+    FIT,
+    METRICS,
+    MOST_METRICS_BYTES,
+    TEST,
+    said_lines,
+    tested_numbers,
+)
 from isotherm.workflows.service.model_trial import tried
 from isotherm.workflows.service.models import ANOMALY, TRAINING_DATA, add_version, stored_files, switch
 from isotherm.workflows.service.names import check_name, file_name
@@ -35,7 +43,7 @@ from isotherm.workflows.service.testing_detectors import LABELS
 from isotherm.workflows.service.testing_models import model_metrics
 
 FILES = (MANIFEST, ARRAYS)
-"""What a folder of an anomaly model holds, no more and no less."""
+"""What a folder of an anomaly model holds, no more and no less; `METRICS` may come with them."""
 MOST_BYTES = 256 << 20
 """Of both files together."""
 MOST_MANIFEST_BYTES = 16 << 20
@@ -65,12 +73,13 @@ def import_detector(
     """Keep an anomaly model that `isotherm train` has written elsewhere as a version of a site; needs the scope train.
 
     It is opened, and has to score a picture, in a child with limits first. It has not been tested here: what is known
-    of it are the scores of the normal images that were held out while it learnt.
+    of it are the scores of the normal images that were held out while it learnt. What the folder says of its own tests
+    is kept in its card (``elsewhere.says``).
 
     Parameters
     ----------
     files
-        The two files of the model's folder, by their own names.
+        The two files of the model's folder, by their own names, and perhaps the ``metrics.json`` of a test of it.
 
     Raises
     ------
@@ -83,8 +92,10 @@ def import_detector(
     with service.database.read() as session:
         fetch(session, actor, Site, site_id, "train")
     with _alone(), _folder(service) as folder:
-        _placed(files, folder)
+        said = _placed(files, folder)
         found = tried(folder, children=service.limits.children > 0)
+        test = None if said is None else tested_numbers(said, found["manifest_sha256"])
+        found["says"] = {name: value for name, value in ((TEST, test), (FIT, found["fitted"])) if value is not None}
         here = _here(service, site_id, found["digests"])
         learnt = [[here.get(digest, ""), digest, given.normal] for digest in found["digests"]]
         data = {"train": learnt, "test": [], "feedback": [], "groups": [], "elsewhere": True}
@@ -119,23 +130,30 @@ def _folder(service: Service) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _placed(files: Sequence[Upload], folder: Path) -> None:
-    """Write files that were sent into an empty folder; none whose name is not one of a model's."""
+def _placed(files: Sequence[Upload], folder: Path) -> bytes | None:
+    """Write files that were sent into an empty folder, none whose name is not one of a model's; return the metrics."""
     sent = [(_last_part(each.name), each) for each in files]
     names = sorted(name for name, _ in sent)
-    if names != sorted(FILES):
+    if names not in (sorted(FILES), sorted((*FILES, METRICS))):
         shown = ", ".join(repr(file_name(name)[:80]) for name in names[:5]) or "nothing"
         raise DataError(
             f"a model's folder holds {' and '.join(FILES)}, each once; {len(sent)} files were sent: {shown}. "
-            "Send both files of a folder that `isotherm train -o FOLDER` has written"
+            f"Send both files of a folder that `isotherm train -o FOLDER` has written, and perhaps the {METRICS} that "
+            "`isotherm evaluate` has written of it"
         )
     whole = sum(_size(each) for _, each in sent)
     if whole > MOST_BYTES:
         raise DataError(f"the files of the model have {whole} bytes; at most {MOST_BYTES} are taken")
+    said = None
     for name, each in sent:
-        if name == MANIFEST and _size(each) > MOST_MANIFEST_BYTES:
-            raise DataError(f"{MANIFEST} has {_size(each)} bytes; at most {MOST_MANIFEST_BYTES} are taken")
+        most = {MANIFEST: MOST_MANIFEST_BYTES, METRICS: MOST_METRICS_BYTES}.get(name, MOST_BYTES)
+        if _size(each) > most:
+            raise DataError(f"{name} has {_size(each)} bytes; at most {most} are taken")
         _write(each, folder / name)
+    if len(names) > len(FILES):
+        said = (folder / METRICS).read_bytes()
+        (folder / METRICS).unlink()
+    return said
 
 
 def _last_part(name: str) -> str:
@@ -187,12 +205,20 @@ def _version(
             "data": {"train": counts.get("images", len(found["digests"])), "test": 0, **counts, "image_digests": []},
             "seen": seen_in(session, sorted(here.values())),
             "versions": found["versions"],
-            "elsewhere": {name: found[name] for name in ("made", "kind", "size", "channels", "picture_s")}
-            | {"named": len(found["digests"]), "here": len(here)},
+            "elsewhere": _elsewhere(found, len(here)),
         },
         metrics=metrics | {"held_out": calibration, "threshold": calibration["threshold"]},
         made_by=actor.name,
     )
+
+
+def _elsewhere(found: Mapping[str, Any], here: int) -> dict[str, Any]:
+    known = {name: found[name] for name in ("made", "kind", "size", "channels", "picture_s", "says")}
+    return known | {
+        "named": len(found["digests"]),
+        "here": here,
+        "said": said_lines(found["says"], found["held_out"]["threshold"]),
+    }
 
 
 _TAKES = {

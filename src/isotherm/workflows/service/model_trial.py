@@ -39,7 +39,8 @@ def tried(folder: Path, *, children: bool = True) -> dict[str, Any]:
 
     ``method``, ``held_out`` (see `isotherm.workflows.service.testing_detectors.held_out`), ``kind``, ``size`` and
     ``channels`` of its inputs, ``data`` (how many images it has learnt from), ``digests`` (sha256 of those), ``made``
-    (when, in its own words), ``versions`` and ``picture_s`` (how long a picture took [s]).
+    (when, in its own words), ``versions``, ``picture_s`` (how long a picture took [s]), ``manifest_sha256`` and
+    ``fitted`` (see `isotherm.workflows.service.given_numbers.fitted_numbers`).
 
     Parameters
     ----------
@@ -53,6 +54,8 @@ def tried(folder: Path, *, children: bool = True) -> dict[str, Any]:
     DataError
         It is no anomaly model that this server can use; says why.
     """
+    # The child works in another folder: `serve --data DIR` may name one from where it was started.
+    folder = folder.resolve()
     try:
         if not children:
             return trial(folder)
@@ -81,7 +84,7 @@ def _without(folder: Path, error: IsothermError) -> str:
 def _pool(folder: Path) -> LimitedPool:
     from isotherm.runtime.weights import cache_folder
 
-    weights = cache_folder()
+    weights = cache_folder().resolve()
     limits = Limits(memory_bytes=MEMORY_BYTES, timeout_s=CHECK_S, tasks=1, readable=(str(folder), str(weights)))
     environment = {"ISOTHERM_CACHE": str(weights.parent)}
     return LimitedPool(
@@ -98,6 +101,7 @@ def warm_up() -> None:
     """Import what every model needs, before the limits count."""
     import isotherm.anomaly.graphs
     import isotherm.workflows.models
+    import isotherm.workflows.service.given_numbers
     import isotherm.workflows.service.testing_detectors  # noqa: F401
 
 
@@ -109,6 +113,7 @@ def trial_in_child(data: bytes, options: Mapping[str, Any]) -> Answer:  # noqa: 
 def trial(folder: Path) -> dict[str, Any]:
     """Open a model, have it score a picture, and return what it is; see `tried`."""
     from isotherm.workflows.models import load_model
+    from isotherm.workflows.service.given_numbers import fitted_numbers
     from isotherm.workflows.service.testing_detectors import held_out
 
     model = load_model(folder)
@@ -134,6 +139,8 @@ def trial(folder: Path) -> dict[str, Any]:
             for name, text in list(_mapping(said.get("versions")).items())[:10]
         },
         "picture_s": picture_s,
+        "manifest_sha256": str(said["manifest_sha256"]),
+        "fitted": fitted_numbers(said),
     }
 
 

@@ -28,6 +28,7 @@ from isotherm.reports.document.wording import Wording, wording
 from isotherm.reports.plain import from_plain
 from isotherm.store.tables import Asset, Image, Inspection, ModelVersion, Site
 from isotherm.workflows.service.access import Actor, demand, fetch
+from isotherm.workflows.service.given_numbers import AS_SAID
 from isotherm.workflows.service.inspections import fault_part
 from isotherm.workflows.service.paging import id_at
 from isotherm.workflows.service.seen import NEVER_SAW
@@ -209,6 +210,11 @@ def _card(model: ModelVersion, w: Wording) -> ReportSection:
         **model.card,
         **{f"measured {k}": v for k, v in model.metrics.items()},
     }
+    if "elsewhere" in model.card:
+        said = dict(model.card["elsewhere"])
+        lines = said.pop("said", [])
+        said.pop("says", None)
+        facts |= {"elsewhere": said, **{f"{AS_SAID} ({number})": line for number, line in enumerate(lines, start=1)}}
     texts = [
         (name.replace("_", " "), plain_text(value)) for name, value in facts.items() if value not in (None, "", {}, [])
     ]
