@@ -43,6 +43,12 @@ class ScriptedChild(Child):
     def kill(self) -> None:
         self.killed = True
 
+    def end(self) -> None:
+        pass
+
+    def how_it_ended(self) -> str:
+        return "it ended with status 0"
+
 
 def runs() -> None:
     return None
@@ -113,6 +119,26 @@ def test_a_process_whose_job_another_worker_has_is_killed_at_once(database: Data
     assert not watched(database, lease, child).wait()
     assert child.killed
     assert state_of(database, lease) == "running"
+
+
+@pytest.mark.parametrize(("stops", "attempts"), [(True, 0), (False, 1)])
+def test_a_job_that_is_stopped_together_with_its_worker_loses_no_attempt(
+    database: Database, *, stops: bool, attempts: int
+) -> None:
+    lease = claimed(database)
+    stop = threading.Event()
+
+    def both_are_told_to_end() -> bool:
+        if stops:
+            stop.set()
+        return False
+
+    child = ScriptedChild(both_are_told_to_end)
+    post = Post(database, LeaseWatch(60.0), lease_s=60.0, terminate_s=60.0, stop=stop)
+    assert not WatchedJob(post, child, lease, ENDLESS).wait()
+    with database.read() as session:
+        job = queue.get(session, lease.job_id)
+    assert (job.state, job.attempts, bool(job.error)) == ("queued", attempts, not stops)
 
 
 @contextmanager

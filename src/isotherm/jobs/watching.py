@@ -72,7 +72,10 @@ class WatchedJob:
             self._child.kill()
         else:
             self._child.end()
-        if self._end is None:
+        if self._end is None and self._post.stop.is_set():
+            # Who stops a whole group of processes tells the job's before this one has come to it: no fault of the job.
+            self._end = _End.STOPPED
+        elif self._end is None:
             self._end, self._why = _End.CRASHED, f"its process died: {self._child.how_it_ended()}"
         self._settle()
         return False
