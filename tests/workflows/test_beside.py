@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from isotherm.cli.main import main
+from isotherm.core.errors import OutputError
 from isotherm.store.objects import Entry
 from isotherm.store.objects_s3 import BucketObjects
 from isotherm.workflows import remote_inputs, visual
@@ -91,22 +92,29 @@ def test_workers_of_a_pool_get_the_sidecars_with_their_pictures(
     assert rows(tmp_path / "there", f"{bucket.url}/in") == rows(tmp_path / "local", folder)
 
 
+def requests_seen(monkeypatch: pytest.MonkeyPatch, asked: list[str]) -> None:
+    """Write down what a bucket is asked for."""
+    for name in ("entry", "entries", "files", "read", "read_into"):
+        done = getattr(BucketObjects, name)
+
+        def seen(
+            self: BucketObjects, *words: object, _name: str = name, _done: object = done, **more: object
+        ) -> object:
+            asked.append(f"{_name} {words[0]}")
+            return _done(self, *words, **more)  # type: ignore[operator]
+
+        monkeypatch.setattr(BucketObjects, name, seen)
+
+
 @MOTO
 def test_one_listing_finds_them_and_each_is_fetched_once(remote: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = list[str]()
-    for name in ("entry", "entries", "files", "read"):
-        done = getattr(BucketObjects, name)
-
-        def seen(self: BucketObjects, *words: object, _name: str = name, _done: object = done) -> object:
-            asked.append(f"{_name} {words[0]}")
-            return _done(self, *words)  # type: ignore[operator]
-
-        monkeypatch.setattr(BucketObjects, name, seen)
+    requests_seen(monkeypatch, asked)
     outcomes = list(read_inputs(list_inputs([remote]), jobs=1))
     assert [outcome.thermogram is not None for outcome in outcomes] == [True, True, False, False, True]
-    pictures = [f"read in/{name}.jpg" for name in ("a/IR_1", "a/IR_2", "b/IR_1", "b/IR_2", "plain")]
+    pictures = [f"read_into in/{name}.jpg" for name in ("a/IR_1", "a/IR_2", "b/IR_1", "b/IR_2", "plain")]
     sidecars = [f"read in/{name}.isotherm.json" for name in ("a/site", "a/IR_2.jpg", "b/IR_1.jpg", "b/IR_2.jpg")]
-    assert sorted(asked) == sorted(["entries in", *pictures, *sidecars])
+    assert sorted(asked) == sorted(["entries in", "entry in", *pictures, *sidecars])
 
 
 @MOTO
@@ -160,9 +168,30 @@ def test_a_single_object_has_its_sidecar_too(remote: Path, folder: Path) -> None
 
 
 @MOTO
+def test_a_run_of_one_object_looks_at_nothing_else(
+    remote: Path, tmp_path: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, resumed = list[str](), InspectSettings(panels=False, reports=("csv",), existing="resume")
+    with monkeypatch.context() as patch:
+        requests_seen(patch, asked)
+        inspect(remote / "a" / "IR_1.jpg", tmp_path / "out", settings=QUICK)
+    assert {words.split(" ", 1)[1] for words in asked} == {
+        *("in/a/IR_1.jpg", "in/a/IR_1.jpg.isotherm.json", "in/a/site.isotherm.json"),
+    }
+    assert not any(words.startswith("files") for words in asked)
+    bucket.put("in/a/IR_2.jpg.isotherm.json", b"{}")
+    inspect(remote / "a" / "IR_1.jpg", tmp_path / "out", settings=resumed)
+    bucket.put("in/a/site.isotherm.json", b"{}")
+    with pytest.raises(OutputError, match="begun with other input"):
+        inspect(remote / "a" / "IR_1.jpg", tmp_path / "out", settings=resumed)
+
+
+@MOTO
 def test_who_reads_without_a_listing_makes_one(remote: Path) -> None:
     found = find_images(remote)
-    assert sidecars_beside(found.pictures).versions.keys() == found.sidecars.versions.keys()
+    again = sidecars_beside(found.pictures)
+    assert again.of_all(found.pictures) == found.sidecars.of_all(found.pictures)
+    assert all(again.of(picture) == found.sidecars.of(picture) for picture in found.pictures)
     changed = [outcome for outcome in read_many(found.pictures) if outcome.thermogram and outcome.thermogram.notes]
     assert [outcome.name for outcome in changed] == ["IR_1.jpg", "IR_2.jpg"]
 
@@ -181,4 +210,5 @@ def test_a_picture_has_its_own_sidecar_and_that_of_its_folder_alone() -> None:
     known = {picture.with_name("site.isotherm.json"): "1", Path("s3:/b/in/site.isotherm.json"): "2"}
     known |= {picture.with_name("IR_1.jpg.isotherm.json"): "3", picture.with_name("IR_11.jpg.isotherm.json"): "4"}
     assert Sidecars(known).of(picture) == (("site.isotherm.json", "1"), ("IR_1.jpg.isotherm.json", "3"))
+    assert Sidecars(known).of_all([picture]) == sorted(place for place in known if known[place] in "13")
     assert Sidecars().of(picture) == ()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from isotherm.cli.main import main
-from isotherm.core.errors import FormatError, UnreachableError
+from isotherm.core.errors import ForbiddenError, FormatError, UnreachableError
 from isotherm.store.objects_s3 import BucketObjects
 from isotherm.workflows import remote_inputs
 from isotherm.workflows.reading import fingerprint
@@ -141,15 +142,37 @@ def test_a_bucket_that_fails_meanwhile_ends_the_run_and_marks_no_recording(
 ) -> None:
     places = places_of([remote])
 
-    def gone(_self: BucketObjects, name: str, *_: object) -> None:
+    def gone(_self: BucketObjects, name: str, *_: object, **_more: object) -> None:
         raise UnreachableError(f"s3://x/{name}: does not answer")
 
     monkeypatch.setattr("isotherm.cli.sequence_segment.places_of", lambda paths: places)
     monkeypatch.setattr(BucketObjects, "read_into", gone)
+    monkeypatch.setattr(BucketObjects, "check", lambda objects: gone(objects, ""))
     for flags in ([], ["--executor", "in-process"]):
         assert main(["sequence", "segment", "x", "-o", str(tmp_path / "out"), *flags]) == 1
         assert "does not answer" in capsys.readouterr().err
     assert not (tmp_path / "out" / "summary.csv").exists()
+
+
+@MOTO
+def test_a_recording_that_the_bucket_denies_is_one_failed_row(
+    remote: Path, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.put("in/plate_10.npz/inside.txt", b"an object, and a folder")
+    entry = BucketObjects.entry
+
+    def denied(objects: BucketObjects, name: str) -> Any:
+        if name == "in/plate_2.npy":
+            raise ForbiddenError(f"{objects.url}/{name}: the credentials do not allow it")
+        return entry(objects, name)
+
+    monkeypatch.setattr(BucketObjects, "entry", denied)
+    words = ["sequence", "maps", f"{bucket.url}/in", "-o", str(tmp_path), "--methods", "pct", "--frame-rate-hz", "10"]
+    assert main(words) == 3
+    rows = {row.split(",")[0]: row for row in (tmp_path / "summary.csv").read_text("utf-8").splitlines()}
+    assert rows["plate_2.npy"].startswith("plate_2.npy,,failed,,the credentials do not allow it")
+    assert "others lie below it" in rows["plate_10.npz"]
+    assert "deep ü/frames,deep ü__frames,done" in rows["deep ü/frames"]
 
 
 @MOTO

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,13 +71,13 @@ def test_only_pictures_with_faults_are_fetched(pictures: Path, bucket: Bucket, m
     bucket.put("pictures/plain.csv", csv("plain", 0))
     out = Path(f"{bucket.url}/runs/one")
     inspect(Path(f"{bucket.url}/pictures"), out)
-    fetched, read = list[str](), BucketObjects.read
+    fetched, read = list[str](), BucketObjects.read_into
 
-    def seen(objects: BucketObjects, name: str, most_bytes: int) -> bytes:
+    def seen(objects: BucketObjects, name: str, *words: Any, **more: Any) -> None:
         fetched.append(name)
-        return read(objects, name, most_bytes)
+        read(objects, name, *words, **more)
 
-    monkeypatch.setattr(BucketObjects, "read", seen)
+    monkeypatch.setattr(BucketObjects, "read_into", seen)
     report(out, "docx")
     assert sorted(name for name in fetched if name.endswith(".csv")) == [
         "pictures/a ü/joint0.csv",

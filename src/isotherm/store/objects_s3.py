@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 CONNECT_S, PROBE_S, REQUEST_S = 4, 10, 120
 """How long a connection, the first request and any other may take [s]; two tries of a connection stay below 15 s."""
 RETRIES = 2
+PIECE_BYTES = 16 << 20
+"""An object that is longer is fetched by several requests, because `REQUEST_S` holds for the whole answer of each."""
 CREDENTIALS = (
     "AWS_ACCESS_KEY_ID",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
@@ -79,11 +81,15 @@ class BucketObjects:
     def answers(self) -> bool:
         """Say whether the bucket is there and lets us in, within `PROBE_S`; one small request."""
         try:
-            with _told(self.url):
-                _probe(self._impatient)
+            self.check()
         except IsothermError:
             return False
         return True
+
+    def check(self) -> None:
+        """Raise what is wrong with the bucket as a whole, within `PROBE_S`; one small request."""
+        with _told(self.url):
+            _probe(self._impatient)
 
     def entries(self, folder: str = "") -> Iterator[Entry]:
         """Give the objects below a folder."""
@@ -100,27 +106,62 @@ class BucketObjects:
             found = obstore.list_with_delimiter(self._store, checked_name(folder) if folder else None)
             return [_entry(item) for item in found["objects"]]
 
-    def read(self, name: str, most_bytes: int) -> bytes:
-        """Return an object."""
+    def read(self, name: str, most_bytes: int, *, version: str = "") -> bytes:
+        """Return an object; raises DataError where it is not the one that a listing gave this version."""
         import obstore
 
         what = self._what(name)
         with _told(what):
             found = obstore.get(self._store, checked_name(name))
+            _check_same(what, found.meta, version)
             check_size(what, found.meta["size"], most_bytes)
             return bytes(found.bytes())
 
-    def read_into(self, name: str, stream: IO[bytes], most_bytes: int | None = None) -> None:
-        """Write an object into a file piece by piece; raises OSError where the file cannot be written."""
+    def read_into(
+        self,
+        name: str,
+        stream: IO[bytes],
+        most_bytes: int | None = None,
+        *,
+        version: str = "",
+        ready: Callable[[int], None] | None = None,
+    ) -> None:
+        """Write an object into a file, `PIECE_BYTES` at a time.
+
+        Parameters
+        ----------
+        name, stream
+            What, and where to.
+        most_bytes
+            Of a larger one nothing is written; None for no bound.
+        version
+            That of its `Entry` in a listing, where it shall be the one that was listed.
+        ready
+            Is told the size [bytes] before anything is written, and may raise.
+
+        Raises
+        ------
+        DataError
+            The object is another one than `version` says, or was replaced while it was read.
+        OSError
+            The file cannot be written.
+        """
         import obstore
 
         what = self._what(name)
         with _told(what):
             found = obstore.get(self._store, checked_name(name))
+            size, first = found.meta["size"], _entry(found.meta).version
+            _check_same(what, found.meta, version)
             if most_bytes is not None:
-                check_size(what, found.meta["size"], most_bytes)
-            for piece in found.stream():
-                stream.write(piece)
+                check_size(what, size, most_bytes)
+            if ready is not None:
+                ready(size)
+            at = stream.write(next(iter(found.stream(PIECE_BYTES)), b""))
+            while at < size:
+                piece = obstore.get(self._store, name, options={"range": (at, min(at + PIECE_BYTES, size))})
+                _check_same(what, piece.meta, first)
+                at += stream.write(piece.bytes())
 
     def begins_with(self, name: str, data: bytes) -> bool:
         """Say whether there is an object that begins so; little more of it is fetched than that takes."""
@@ -253,6 +294,18 @@ def _entry(item: ObjectMeta) -> Entry:
     return Entry(item["path"], item["size"], version, modified_s)
 
 
+def _check_same(what: str, found: ObjectMeta, version: str) -> None:
+    """Raise DataError where what is there now is not what had this version."""
+    entry = _entry(found)
+    # Where listings leave the ETag out, answers have it, and leave out the fractions of a second.
+    listed = f"{entry.size:x}-{int(entry.modified_s)}"
+    if version not in ("", entry.version) and version.partition(".")[0] != listed:
+        raise DataError(
+            f"{what} was replaced after it was listed or while it was read (now {entry.size} bytes); let nobody write "
+            "there meanwhile, and run the command anew to have it as it is now"
+        )
+
+
 def _listing(store: S3Store, folder: str | None) -> Iterator[Any]:
     import obstore
 
@@ -264,6 +317,8 @@ _ANSWERS: Mapping[str, tuple[type[IsothermError], str]] = {
     "InvalidAccessKeyId": (ForbiddenError, "AWS_ACCESS_KEY_ID is not known there"),
     "SignatureDoesNotMatch": (ForbiddenError, "AWS_SECRET_ACCESS_KEY does not belong to AWS_ACCESS_KEY_ID"),
     "ExpiredToken": (ForbiddenError, "the credentials of AWS_SESSION_TOKEN have expired"),
+    "InvalidToken": (ForbiddenError, "AWS_SESSION_TOKEN is not known there, or has expired"),
+    "InvalidTokenId": (ForbiddenError, "AWS_SESSION_TOKEN is not known there, or has expired"),
     "RequestTimeTooSkewed": (ForbiddenError, "the clock of this machine is wrong by more than is allowed there"),
 }
 """Code of an error -> what to make of it (Amazon S3 API Reference, "Error responses")."""
@@ -296,7 +351,8 @@ def _meaning(what: str, error: BaseError, *, writing: bool) -> IsothermError:
         case exceptions.PermissionDeniedError() | exceptions.UnauthenticatedError():
             found = ForbiddenError(f"{what}: {_DENIED[writing]}")
         case exceptions.InvalidPathError():
-            found = DataError(f"{what}: {_first_line(error)}; rename it")
+            why = str(error).partition("\n\nDebug")[0]
+            found = DataError(f"{what}: {' '.join(why.split())}; rename it, or name a prefix without it")
         case _ if _UNREACHED.search(str(error)):
             found = _unreachable(what, error)
         case _:

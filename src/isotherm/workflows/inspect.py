@@ -233,7 +233,7 @@ class InspectRun:
     def _read_from(self) -> Iterator[Path]:
         """Yield what decides what is read: the pictures, and what lies beside them."""
         yield from self.paths
-        yield from sorted(self.sidecars.versions)
+        yield from self.sidecars.of_all(self.paths)
 
     def names(self) -> list[str]:
         """Return what the pictures of each input are called."""

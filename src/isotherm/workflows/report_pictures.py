@@ -68,8 +68,11 @@ class PictureSource:
             if not path.resolve().is_relative_to(self.root.resolve()):
                 return Input(path, image, "its name leads out of the folder of the pictures")
             return Input(path, image, beside=self.folders.sidecars(path))
-        except (ValueError, UsageError):
-            # It has a zero byte, or is none that a bucket may have.
+        except UsageError as error:
+            # The name is none that a bucket may have, or the bucket has gone.
+            return Input(path, image, one_line(error))
+        except ValueError:
+            # It has a zero byte.
             return Input(path, image, "its name is none that a file can have")
 
     def cache(self, plane_px: int | None) -> DrawnCache | None:

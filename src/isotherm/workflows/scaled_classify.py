@@ -91,7 +91,8 @@ def _read_from(inputs: Iterable[Input]) -> Iterator[tuple[str, Path]]:
     """Yield the names and places of what decides what is read: pictures and their sidecars."""
     for item in inputs:
         yield item.name, item.path
-        yield from ((f"{item.name} {name}", item.path.with_name(name)) for name, _ in item.beside)
+        sidecars = (name for name, _ in item.beside if name != item.path.name)
+        yield from ((f"{item.name} {name}", item.path.with_name(name)) for name in sidecars)
 
 
 def _described(folder: Path, settings: PredictSettings) -> dict[str, Any]:
