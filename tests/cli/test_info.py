@@ -15,6 +15,7 @@ from isotherm.cli.main import main
 from isotherm.core.capture import Pose, VisualPhoto
 from isotherm.core.shapes import Marked, Polygon, Spot
 from isotherm.formats import read_bytes
+from isotherm.runtime.bundle import write_bundle
 from isotherm.workflows.info import describe
 from isotherm.workflows.reading import Outcome
 from thermal_files import FlirFile, encoded, exif_block
@@ -203,3 +204,39 @@ def test_every_camera_file_and_every_b300_picture(data: Path, capsys: pytest.Cap
     assert len(rows) == 30
     assert {row["camera"]["model"] for row in rows} == {"FLIR B300"}
     assert all(15 < row["temperatures"]["mean_c"] < 60 for row in rows)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"data": None},
+        {"inputs": {"kind": "temperature"}},
+        {"calibration": {"threshold": None}},
+        {"labels": 7},
+        {"metrics": {"held_out": {"accuracy": "much"}}},
+    ],
+)
+def test_a_manifest_that_no_isotherm_wrote_is_an_error(
+    said: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_bundle(tmp_path / "model", manifest={"method": "padim", **said}, arrays={"a": np.zeros(2, np.float32)})
+    assert main(["info", str(tmp_path / "model")]) == 1
+    assert "manifest.json is not as isotherm writes it" in capsys.readouterr().err
+    assert main(["info", str(tmp_path / "model"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["method"] == "padim"
+
+
+def test_a_number_that_json_cannot_hold_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_bundle(tmp_path / "model", manifest={"metrics": float("nan")}, arrays={"a": np.zeros(2, np.float32)})
+    assert main(["info", str(tmp_path / "model"), "--json"]) == 1
+    assert "holds what JSON cannot" in capsys.readouterr().err
+
+
+def test_a_model_does_not_command_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    calibration = {"threshold": 1.0, "how": "by hand\x1b]0;title\x07\x1b[2J\nand more"}
+    manifest = {"kind": "flow\x9b31m", "method": "x", "calibration": calibration}
+    write_bundle(tmp_path / "model", manifest=manifest, arrays={"a": np.zeros(2, np.float32)})
+    assert main(["info", str(tmp_path / "model")]) == 0
+    told = capsys.readouterr().out
+    assert "by hand�]0;title��[2J�and more" in told
+    assert all(line.isprintable() for line in told.splitlines())

@@ -10,6 +10,7 @@ from typing import Any
 
 from isotherm.cli.flags import add_flags, from_flags
 from isotherm.cli.info_model import card_lines, is_model, manifest_of
+from isotherm.core.errors import ModelError
 from isotherm.core.scene import SceneEdit
 from isotherm.formats.reader import ReadHints
 from isotherm.runtime.bundle import NETWORK
@@ -41,7 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
             return _print_card(model.name, model.manifest, model.card, as_json=arguments.json)
     if len(arguments.paths) == 1 and is_model(arguments.paths[0]):
         manifest = manifest_of(arguments.paths[0])
-        return _print_card(str(arguments.paths[0]), manifest, card_lines(manifest), as_json=arguments.json)
+        lines = () if arguments.json else card_lines(manifest)
+        return _print_card(str(arguments.paths[0]), manifest, lines, as_json=arguments.json)
     edit, hints = from_flags(SceneEdit, arguments), from_flags(ReadHints, arguments)
     inputs = list_inputs(arguments.paths)
     rows = map(describe, read_inputs(inputs, edit=edit, hints=hints, jobs=min(2, len(inputs))))
@@ -56,10 +58,18 @@ def _may_be_model(path: Path) -> bool:
 
 def _print_card(name: str, manifest: Mapping[str, Any], lines: Iterable[str], *, as_json: bool) -> int:
     if as_json:
-        print(json.dumps(dict(manifest), indent=2, ensure_ascii=False, allow_nan=False))
+        try:
+            print(json.dumps(dict(manifest), indent=2, ensure_ascii=False, allow_nan=False))
+        except ValueError as error:
+            raise ModelError(f"its manifest holds what JSON cannot: {error}", Path(name)) from error
     else:
-        print("\n".join((name, *(f"  {line.strip()}" for line in lines))))
+        print("\n".join((_printable(name), *(f"  {_printable(line.strip())}" for line in lines))))
     return 0
+
+
+def _printable(text: str) -> str:
+    """Return text that a terminal shows and does not obey: a model may be a stranger's."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 def _print_json(rows: Iterator[dict[str, Any]]) -> int:

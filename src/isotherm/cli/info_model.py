@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from isotherm.core.errors import ModelError
 from isotherm.reports.describing import input_size
 from isotherm.runtime.bundle import ARRAYS, MANIFEST, read_parts
 
@@ -20,8 +21,21 @@ def manifest_of(path: Path) -> dict[str, Any]:
     return read_parts(path)[0]
 
 
-def card_lines(manifest: Mapping[str, Any]) -> Iterator[str]:
-    """Return the lines that tell what a model is, what it has learnt from and how it decides."""
+def card_lines(manifest: Mapping[str, Any]) -> list[str]:
+    """Return the lines that tell what a model is, what it has learnt from and how it decides.
+
+    Raises
+    ------
+    ModelError
+        The manifest does not say it in the way of models; whoever writes one can sign it.
+    """
+    try:
+        return list(_lines(manifest))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{MANIFEST} is not as isotherm writes it: {type(error).__name__} {error}") from error
+
+
+def _lines(manifest: Mapping[str, Any]) -> Iterator[str]:
     data, inputs = manifest.get("data", {}), manifest.get("inputs", {})
     kind = manifest.get("kind", "anomaly model")
     yield f"  model        {kind}, {manifest.get('method')}, trained {manifest.get('created_at')}"
