@@ -149,6 +149,24 @@ def test_a_file_that_is_no_inspection_is_refused(tmp_path: Path) -> None:
         report(tmp_path / "x.jpg", "csv")
 
 
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"\xff{}", r"no UTF-8 text \(byte 0\)"),
+        (b"[" * 200_000, "nested too deeply"),
+        (b" " * 2001, "has 2001 bytes, the most that is read is 2000; name the folder of the run instead"),
+    ],
+)
+def test_what_is_no_results_json_is_told_with_what_would_be_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, words: str
+) -> None:
+    if len(data) == 2001:
+        monkeypatch.setattr("isotherm.workflows.report.MOST_BYTES", 2000)
+    (tmp_path / "x.json").write_bytes(data)
+    with pytest.raises(DataError, match=rf"/x\.json .*{words}.* (make the inspection again|line by line)$"):
+        report(tmp_path / "x.json", "csv")
+
+
 def test_the_suffix_says_the_form() -> None:
     assert [form_of(Path(name)) for name in ("a.pdf", "b.HTM", "c.docx")] == ["pdf", "html", "docx"]
     with pytest.raises(UsageError, match=r"the suffix says the kind of report: .pdf, .html, .docx, .json, .csv"):

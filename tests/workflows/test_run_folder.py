@@ -12,8 +12,19 @@ from isotherm.core.errors import OutputError
 from isotherm.core.findings import ImageResult
 from isotherm.reports.plain import dumps
 from isotherm.testing.reports import sample_reports
-from isotherm.workflows.run_folder import JOURNAL, Existing, Journal, open_run, run_results, write_journal
+from isotherm.workflows.going_on import telling_how
+from isotherm.workflows.run_folder import (
+    JOURNAL,
+    DamagedJournalError,
+    Existing,
+    Journal,
+    journal_lines,
+    open_run,
+    run_results,
+    write_journal,
+)
 from isotherm.workflows.run_place import FolderPlace
+from isotherm.workflows.stored_results import StoredResults
 
 HEADER: dict[str, Any] = {"started_at": "now", "identity": {"scene": {"emissivity": 0.9}, "input_files": "ab"}}
 RESULTS = [result for result in sample_reports()["a model"].inspection.results if not (result.panel or result.mask)] + [
@@ -95,9 +106,15 @@ def test_changed_settings_are_named_and_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "change", "words"),
     [
-        (2, b"{]\n", "is damaged"),
-        (2, b'{"image": 1}\n', "is damaged"),
-        (0, b"[]\n", "is damaged"),
+        (
+            2,
+            b"{]\n",
+            r"line 3 \(no JSON from character 1 on\): cut the file off before it \(head -n 2\), and --resume",
+        ),
+        (2, b'{"image": 1}\n', "in line 3 "),
+        (1, b"\xff\n", r"in line 2 \(UnicodeDecodeError"),
+        (1, b"[" * 200_000 + b"\n", r"in line 2 \(RecursionError"),
+        (0, b"[]\n", r"in line 1 .* nothing goes on without it; replace the run \(--overwrite\)"),
         (0, b'{"format_version": 99}\n', "another version"),
     ],
 )
@@ -107,8 +124,15 @@ def test_a_damaged_journal_is_refused(tmp_path: Path, line: int, change: bytes, 
     lines[line] = change
     (tmp_path / JOURNAL).write_bytes(b"".join(lines))
 
-    with pytest.raises(OutputError, match=words):
+    # Going on by the same command is what cannot help.
+    with pytest.raises(OutputError, match=words) as told, telling_how("the same command goes on"):
         again(tmp_path, "resume")
+    assert "the same command" not in str(told.value) or "another version" in words
+    if line:
+        with pytest.raises(DamagedJournalError, match=f"line {line + 1}"):
+            list(StoredResults(lambda: journal_lines(FolderPlace(tmp_path)), 3, str(tmp_path / JOURNAL)))
+        (tmp_path / JOURNAL).write_bytes(b"".join(lines[:line]))
+        assert kept(tmp_path, "resume") == RESULTS[: line - 1]
     assert kept(tmp_path, "overwrite") == []
 
 

@@ -254,7 +254,7 @@ class InspectRun:
 
     def results(self) -> Sequence[ImageResult]:
         """Return what the journal of the finished run holds; many results are read again whenever they are wanted."""
-        return stored_results(partial(journal_lines, self.place), len(self.paths))
+        return stored_results(partial(journal_lines, self.place), len(self.paths), f"{self.place}/{JOURNAL}")
 
     def span(self) -> Span | None:
         """Return the span of the colours in all panels, None for each its own; reads all pictures where asked."""

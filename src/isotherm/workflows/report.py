@@ -10,7 +10,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any
 
-from isotherm.core.errors import ConfigError, DataError, OutputError, UsageError
+from isotherm.core.errors import ConfigError, DataError, OutputError, TooLargeError, UsageError
 from isotherm.core.findings import ImageResult, Inspection
 from isotherm.core.processes import cores
 from isotherm.core.progress import Progress, silent
@@ -27,7 +27,10 @@ from isotherm.workflows.report_pictures import PictureSource, drawn_again
 from isotherm.workflows.run_folder import JOURNAL, RUN, run_results
 from isotherm.workflows.run_place import RunPlace, open_place
 
-MOST_BYTES = 2_000_000_000
+MOST_BYTES = 256_000_000
+"""Of a results.json that is named: it is read as a whole, into several times that memory; a run is read by lines."""
+MOST_RUN_BYTES = 1_000_000_000
+"""Of a run.json, which names the inputs: those of some ten million."""
 MOST_ABOUT_BYTES = 5_000_000
 BRIEF_FAULTS = 1000
 """Faults that the brief template lists."""
@@ -206,6 +209,7 @@ def read_particulars(path: Path) -> Particulars:
         raise ConfigError(f"{path}: not UTF-8 text (byte {error.start})") from error
 
 
+_AGAIN = "name the folder of a run that is whole, or make the inspection again"
 _WANTED = "name the folder that isotherm inspect or hotspots has written"
 
 
@@ -231,17 +235,21 @@ def _of_place(place: RunPlace) -> Stored:
         raise DataError(f"{place} holds no inspection: {_WANTED}")
     if not place.has(RUN):
         raise DataError(f"{place}: this inspection was not finished; continue it with --resume")
-    run = _parsed(place, RUN)
+    run = _parsed(place, RUN, MOST_RUN_BYTES)
     return Stored(_inspection(run, f"{place}/{RUN}"), run_results(place), place, _source(run))
 
 
 def _of_json(place: RunPlace, name: str) -> Stored:
-    found, path = _parsed(place, name), f"{place}/{name}"
+    try:
+        found, path = _parsed(place, name, MOST_BYTES), f"{place}/{name}"
+    except TooLargeError as error:
+        wanted = "name the folder of the run instead, whose journal is read line by line"
+        raise DataError(f"{error.reason}; {wanted}") from error
     try:
         results = tuple(_result(row) for row in found["results"])
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
+    except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
         raise DataError(f"{path} is no results.json of an inspection: {type(error).__name__} {error}") from error
-    beside = _parsed(place, RUN) if place.has(RUN) else {}
+    beside = _parsed(place, RUN, MOST_RUN_BYTES) if place.has(RUN) else {}
     return Stored(_inspection(found, path), results, place, _source(beside))
 
 
@@ -249,16 +257,20 @@ def _result(row: Mapping[str, Any]) -> ImageResult:
     return from_plain(ImageResult, {**row, "scene": params_from_described(row["scene"])})
 
 
-def _parsed(place: RunPlace, name: str) -> dict[str, Any]:
+def _parsed(place: RunPlace, name: str, most_bytes: int) -> dict[str, Any]:
     path = f"{place}/{name}"
     try:
-        found = json.loads(place.read(name, MOST_BYTES).decode("utf-8"))
+        found = json.loads(place.read(name, most_bytes).decode("utf-8"))
     except OutputError as error:
         raise DataError(str(error)) from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is damaged: {error}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is damaged: no UTF-8 text (byte {error.start}); {_AGAIN}") from error
+    except RecursionError as error:
+        raise DataError(f"{path} is damaged: it is nested too deeply; {_AGAIN}") from error
+    except ValueError as error:
+        raise DataError(f"{path} is damaged: {error}; {_AGAIN}") from error
     if not isinstance(found, dict):
-        raise DataError(f"{path} is damaged: it must be an object")
+        raise DataError(f"{path} is damaged: it must be an object; {_AGAIN}")
     return found
 
 

@@ -30,6 +30,14 @@ FORMAT_VERSION = 1
 Existing = Literal["refuse", "resume", "overwrite"]
 
 
+NOT_WRITTEN = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
+"""What reading a line raises that no run has written."""
+
+
+class DamagedJournalError(OutputError):
+    """A line of a journal is not one that a run has written; who goes on reads it again, and fails again."""
+
+
 @dataclass(frozen=True)
 class Journal:
     """The results of a run so far, in input order: a header, then one JSON line for each finished input.
@@ -219,7 +227,7 @@ def _finished(place: RunPlace, path: Path, lines: Iterable[bytes], look: Callabl
     there, done, end = place.holding(("panels", "masks")), 0, 0
     for line in lines:
         # A last line without its end was being written when the run was interrupted.
-        result = _result_of(path, line) if line.endswith(b"\n") else None
+        result = _result_of(path, done + 2, line) if line.endswith(b"\n") else None
         if result is None or not all(map(there, filter(None, (result.panel, result.mask)))):
             break
         done, end = done + 1, end + len(line)
@@ -233,38 +241,62 @@ def run_results(place: RunPlace) -> Iterator[ImageResult]:
     with place.reading(JOURNAL) as stream:
         first = stream.readline()
         if not first:
-            raise OutputError(f"{path} is empty")
+            raise OutputError(f"{path} is empty; make the inspection again (--overwrite)")
         _header_of(path, first)
-        for line in stream:
-            yield _result_of(path, line)
+        for number, line in enumerate(stream, 2):
+            yield _result_of(path, number, line)
 
 
 def journal_lines(place: RunPlace) -> Iterator[str]:
     """Yield the results of a run that is over, each as JSON; raises OutputError where its journal cannot be read."""
+    path = f"{place}/{JOURNAL}"
     with place.reading(JOURNAL) as stream:
-        for line in islice(stream, 1, None):
-            yield line.decode("utf-8")
+        for number, line in islice(enumerate(stream, 1), 1, None):
+            with _undamaged(path, number):
+                text = line.decode("utf-8")
+            yield text
 
 
 def _header_of(path: Path | str, line: bytes) -> dict[str, Any]:
-    with _undamaged(path):
+    with _undamaged(path, 1):
         header: dict[str, Any] = json.loads(line)
         if header["format_version"] != FORMAT_VERSION:
             raise OutputError(f"{path} was written by another version of isotherm; overwrite it or name another folder")
         return header
 
 
-def _result_of(path: Path | str, line: bytes) -> ImageResult:
-    with _undamaged(path):
+def _result_of(path: Path | str, number: int, line: bytes) -> ImageResult:
+    with _undamaged(path, number):
         return from_plain(ImageResult, json.loads(line))
 
 
 @contextmanager
-def _undamaged(path: Path | str) -> Iterator[None]:
+def _undamaged(path: Path | str, number: int) -> Iterator[None]:
     try:
         yield
-    except (ValueError, TypeError, KeyError) as error:
-        raise OutputError(f"{path} is damaged ({error}); overwrite it or name another folder") from error
+    except NOT_WRITTEN as error:
+        raise damaged(path, number, error) from error
+
+
+def damaged(path: Path | str, number: int, error: Exception) -> DamagedJournalError:
+    """Return the error of a line of a journal; it says which, and what to do."""
+    what = f"{path} is damaged in line {number} ({_why(error)})"
+    if number == 1:
+        return DamagedJournalError(
+            f"{what}: it says what the run is about, and nothing goes on without it; replace the run (--overwrite) or "
+            "name another folder"
+        )
+    return DamagedJournalError(
+        f"{what}: cut the file off before it (head -n {number - 1}), and --resume does those pictures again, or "
+        "replace the run (--overwrite)"
+    )
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        # Its own words name a line, too: that of the one line.
+        return f"no JSON from character {error.pos} on"
+    return f"{type(error).__name__}: {error}"
 
 
 def _check_same(place: RunPlace, stored: Mapping[str, Any], header: Mapping[str, Any]) -> None:

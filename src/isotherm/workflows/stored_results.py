@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import islice, starmap
 from typing import overload
 
 from isotherm.core.findings import ImageResult
 from isotherm.reports.content import LISTED
 from isotherm.reports.plain import from_plain
+from isotherm.workflows.run_folder import NOT_WRITTEN, damaged
 
 
 class StoredResults(Sequence[ImageResult]):
@@ -24,16 +25,18 @@ class StoredResults(Sequence[ImageResult]):
         Returns the results as JSON, one a line, from the first one on.
     count
         How many there are.
+    journal
+        The journal that they are in from its second line on, for errors; empty for none.
     """
 
-    def __init__(self, lines: Callable[[], Iterable[str]], count: int) -> None:
-        self._lines, self._count = lines, count
+    def __init__(self, lines: Callable[[], Iterable[str]], count: int, journal: str = "") -> None:
+        self._lines, self._count, self._journal = lines, count, journal
 
     def __len__(self) -> int:
         return self._count
 
     def __iter__(self) -> Iterator[ImageResult]:
-        return map(_result, self._lines())
+        return starmap(self._result, enumerate(self._lines()))
 
     @overload
     def __getitem__(self, index: int) -> ImageResult: ...
@@ -41,17 +44,22 @@ class StoredResults(Sequence[ImageResult]):
     def __getitem__(self, index: slice) -> tuple[ImageResult, ...]: ...
     def __getitem__(self, index: int | slice) -> ImageResult | tuple[ImageResult, ...]:
         if isinstance(index, int):
-            return _result(next(islice(self._lines(), range(self._count)[index], None)))
+            place = range(self._count)[index]
+            return self._result(place, next(islice(self._lines(), place, None)))
         wanted = range(self._count)[index]
         found = {place: line for place, line in enumerate(self._lines()) if place in wanted}
-        return tuple(_result(found[place]) for place in wanted)
+        return tuple(self._result(place, found[place]) for place in wanted)
+
+    def _result(self, place: int, line: str) -> ImageResult:
+        try:
+            return from_plain(ImageResult, json.loads(line))
+        except NOT_WRITTEN as error:
+            if not self._journal:
+                raise
+            raise damaged(self._journal, place + 2, error) from error
 
 
-def stored_results(lines: Callable[[], Iterable[str]], count: int) -> Sequence[ImageResult]:
-    """Return the results of a run: in memory, unless they are more than a report lists."""
-    found = StoredResults(lines, count)
+def stored_results(lines: Callable[[], Iterable[str]], count: int, journal: str = "") -> Sequence[ImageResult]:
+    """Return the results of a run: in memory, unless they are more than a report lists; see `StoredResults`."""
+    found = StoredResults(lines, count, journal)
     return found if count > LISTED else tuple(found)
-
-
-def _result(line: str) -> ImageResult:
-    return from_plain(ImageResult, json.loads(line))
