@@ -7,8 +7,11 @@ SERVE := .venv-serve
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-# Byte code is made when a module is first used, or on all cores at once; pip would use one, for modules that nobody uses.
+# Byte code is made on all cores at once; pip would use one.
 PIP_INSTALL := -m pip install --quiet --no-compile
+COMPILE := -m compileall -qq -j 0
+# Some images of containers set it; then each of the many processes that tests start would compile isotherm anew.
+unexport PYTHONDONTWRITEBYTECODE
 WORKERS ?= 3
 
 .PHONY: help demo serve test coverage check format lint types contracts docs docs-tables bench fuzz damage chaos scaleout size lock clean
@@ -87,18 +90,20 @@ $(BASE)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("isotherm needs Python 3.11 or newer, this is " + sys.version) if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv --clear $(BASE)
 	$(BASE)/bin/python $(PIP_INSTALL) --editable .
+	$(BASE)/bin/python $(COMPILE) $(BASE)/lib src || true
 	touch $@
 
 $(SERVE)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear $(SERVE)
 	$(SERVE)/bin/python $(PIP_INSTALL) --editable '.[serve]'
+	$(SERVE)/bin/python $(COMPILE) $(SERVE)/lib src || true
 	touch $@
 
 $(DEV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("isotherm needs Python 3.11 or newer, this is " + sys.version) if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv --clear $(DEV)
 	$(DEV)/bin/python $(PIP_INSTALL) --editable '.[all,dev]'
-	$(DEV)/bin/python -m compileall -qq -j 0 $(DEV)/lib || true
+	$(DEV)/bin/python $(COMPILE) $(DEV)/lib src || true
 	touch $@
 
 # AGPL-3.0: a program of its own in an environment of its own, never imported. It declares Python 3.12 and runs on 3.11.
@@ -106,4 +111,5 @@ $(DJI)/installed: constraints.txt
 	$(PYTHON) -m venv --clear $(DJI)
 	$(DJI)/bin/python $(PIP_INSTALL) numpy pillow
 	$(DJI)/bin/python $(PIP_INSTALL) --no-deps --ignore-requires-python dji-thermal-cli==1.4.0
+	$(DJI)/bin/python $(COMPILE) $(DJI)/lib || true
 	touch $@
