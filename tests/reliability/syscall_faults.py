@@ -57,7 +57,7 @@ def fault_server(fault: str) -> Iterator[FaultServer]:
         pytest.skip("needs strace")
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.settimeout(60)
-    program = [sys.executable, str(PROGRAM), str(theirs.fileno())]
+    program = [sys.executable, "-B", str(PROGRAM), str(theirs.fileno())]
     with ours, subprocess.Popen(program, pass_fds=[theirs.fileno()]) as server:
         theirs.close()
         try:
