@@ -7,6 +7,7 @@ from inspect import iscoroutinefunction
 
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
+from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from isotherm.server.app import create_app, warm_up
@@ -14,9 +15,9 @@ from isotherm.server.pages.rendering import templates
 from isotherm.workflows.service.service import Service
 
 
-def test_all_templates_are_compiled_before_the_first_page(folder: Service) -> None:
+def test_all_templates_are_compiled_before_the_first_page() -> None:
     templates.cache_clear()
-    warm_up(create_app(folder))
+    warm_up()
     cache = templates().cache
     assert cache is not None
     assert {name for _, name in cache} >= set(templates().list_templates(extensions=["j2"]))
@@ -24,11 +25,18 @@ def test_all_templates_are_compiled_before_the_first_page(folder: Service) -> No
 
 def test_an_application_that_is_warm_answers_as_any_other(folder: Service) -> None:
     app = create_app(folder)
-    warm_up(app)
+    warm_up()
     client = TestClient(app, base_url="http://127.0.0.1")
     assert [client.get(path).status_code for path in ("/", "/healthz", "/api/v1/sites", "/nowhere")] == [
         200, 200, 200, 404,
     ]  # fmt: skip
+
+
+def test_each_route_stands_in_the_application_itself(folder: Service) -> None:
+    # A router that is included has its routes built once more, and each request looks for its own on every level.
+    routes = create_app(folder).routes
+    assert len(routes) > 100
+    assert [route for route in routes if not isinstance(route, Route)] == []
 
 
 def test_a_slash_too_many_is_another_path(folder: Service) -> None:

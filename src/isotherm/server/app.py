@@ -58,11 +58,8 @@ def create_app(service: Service, *, settings: ServerSettings | None = None) -> F
     return app
 
 
-def warm_up(app: FastAPI) -> None:
-    """Build what the first requests would wait for, on the loop that answers all of them: routes and templates."""
-    nowhere = {"type": "http", "method": "GET", "path": "/-", "root_path": "", "headers": [], "query_string": b""}
-    for route in app.routes:
-        route.matches(nowhere)
+def warm_up() -> None:
+    """Build what the first page would wait for, on the loop that answers all requests: the templates."""
     if find_spec("isotherm.server.pages") is not None:
         import_module("isotherm.server.pages.rendering").compile_templates()
 
@@ -84,6 +81,7 @@ def _mount(app: FastAPI, name: str, service: Service, parameters: tuple[Any, ...
     module = import_module(name)
     if not hasattr(module, "router"):
         return
-    app.include_router(module.router(service, *parameters))
+    # Taken over as they are: a router that is included would have all of its routes built anew.
+    app.router.routes.extend(module.router(service, *parameters).routes)
     if hasattr(module, "error_page"):
         app.state.error_page = module.error_page

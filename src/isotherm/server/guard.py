@@ -175,12 +175,7 @@ class Guard:
 
 def route_of(scope: Scope) -> str:
     """Return the template of the route that a request has found, such as ``/api/v1/sites/{site_id}``; else empty."""
-    own = str(getattr(scope.get("route"), "path", "") or "")
-    if not own or ":path}" in own:
-        return own
-    # A route of a router that was included knows its own end of the path; the prefixes have no parameters.
-    segments = scope["path"].split("/")
-    return "/".join(segments[: len(segments) - own.count("/")]) + own
+    return str(getattr(scope.get("route"), "path", "") or "")
 
 
 def _request_id(headers: Headers) -> str:

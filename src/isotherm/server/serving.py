@@ -105,7 +105,7 @@ def serve(options: ServeOptions, announce: Callable[[Listening], None]) -> None:
         stack.enter_context(_workers(options))
         with loading_for_good():
             app = create_app(service, settings=settings)
-            warm_up(app)
+            warm_up()
         _run(app, handle, options, announce)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends, Response
 
 from isotherm.server.api.answers import CHANGE, CREATE, PathId
+from isotherm.server.api.routing import api_router
 from isotherm.server.idempotency import OnceRoute, documented
 from isotherm.server.paging import PageAsked
 from isotherm.server.schemas import AssetChange, AssetIn, AssetOut, PageOut
@@ -19,7 +20,7 @@ _ABOUT = {"name", "kind", "place", "rating"}
 
 def router(service: Service) -> APIRouter:
     """Return the routes of assets."""
-    routes = APIRouter(tags=["assets"], route_class=OnceRoute)
+    routes = api_router("assets", OnceRoute)
 
     @routes.get("/sites/{site_id}/assets", response_model=PageOut[AssetOut], summary="List the assets of a site")
     def list_assets(

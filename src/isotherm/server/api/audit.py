@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
+from isotherm.server.api.routing import api_router
 from isotherm.server.paging import PageAsked
 from isotherm.server.schemas import AuditOut, PageOut, Text
 from isotherm.server.security import CurrentActor
@@ -23,7 +24,7 @@ class Verified(BaseModel):
 
 def router(service: Service) -> APIRouter:
     """Return the routes of the audit trail."""
-    routes = APIRouter(tags=["audit"])
+    routes = api_router("audit")
 
     @routes.get("/audit", response_model=PageOut[AuditOut], summary="List who did what, newest first")
     def list_audit(

@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 
 from isotherm.core.errors import BusyError, ConflictError, DataError, TooLargeError, UsageError
 from isotherm.server.api.answers import STORED, body_of, problems
+from isotherm.server.api.routing import api_router
 from isotherm.server.schemas import BlobState, Digests, Missing
 from isotherm.server.security import CurrentActor
 from isotherm.server.settings import MIB
@@ -33,7 +34,7 @@ Offset = Annotated[
 
 def router(service: Service) -> APIRouter:
     """Return the routes of contents."""
-    routes = APIRouter(tags=["images"])
+    routes = api_router("images")
 
     @routes.post(
         "/blobs/missing", response_model=Missing, responses=STORED, summary="Ask which contents must still be sent"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends, Response
 
 from isotherm.server.api.answers import CHANGE, CREATE, PathId
+from isotherm.server.api.routing import api_router
 from isotherm.server.idempotency import OnceRoute, documented
 from isotherm.server.schemas import CategoryIn, CategoryOut, PageOut
 from isotherm.server.security import CurrentActor
@@ -17,7 +18,7 @@ from isotherm.workflows.service.sites import get_site
 
 def router(service: Service) -> APIRouter:
     """Return the routes of categories."""
-    routes = APIRouter(tags=["categories"], route_class=OnceRoute)
+    routes = api_router("categories", OnceRoute)
     _lists(routes, service)
     _makes(routes, service)
 

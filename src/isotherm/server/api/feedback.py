@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends
 
 from isotherm.server.api.answers import CREATE, PathId, problems
+from isotherm.server.api.routing import api_router
 from isotherm.server.idempotency import OnceRoute, documented
 from isotherm.server.paging import PageAsked
 from isotherm.server.schemas import FeedbackIn, FeedbackOut, Id, PageOut
@@ -16,7 +17,7 @@ from isotherm.workflows.service.service import Service
 
 def router(service: Service) -> APIRouter:
     """Return the routes of feedback."""
-    routes = APIRouter(tags=["feedback"], route_class=OnceRoute)
+    routes = api_router("feedback", OnceRoute)
 
     @routes.get("/feedback", response_model=PageOut[FeedbackOut], summary="List feedback, newest first")
     def list_feedback(

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from isotherm.core.errors import BusyError, ConfigError, IsothermError, StorageFullError, TooLargeError
 from isotherm.core.messages import clean
 from isotherm.server.api.answers import CHANGE, CREATE, STORED, PathId, body_of
+from isotherm.server.api.routing import api_router
 from isotherm.server.idempotency import documented, once_each, performed
 from isotherm.server.paging import PageAsked
 from isotherm.server.problems import URN, RefusedFilesError, kind_of
@@ -84,7 +85,7 @@ class ImageQuery(BaseModel):
 
 def router(service: Service) -> APIRouter:
     """Return the routes of images."""
-    routes = APIRouter(tags=["images"])
+    routes = api_router("images")
     _uploads(routes, service)
 
     @routes.get("/images", response_model=PageOut[ImageOut], summary="List images of all sites that the caller sees")

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 
 from isotherm.server.api.answers import CREATE, STORED, PathId, problems
+from isotherm.server.api.routing import api_router
 from isotherm.server.idempotency import OnceRoute, documented, with_its_answer
 from isotherm.server.paging import PageAsked
 from isotherm.server.schemas import (
@@ -51,7 +52,7 @@ class FindingQuery(BaseModel):
 
 def router(service: Service) -> APIRouter:
     """Return the routes of inspections and findings."""
-    routes = APIRouter(tags=["inspections"], route_class=OnceRoute)
+    routes = api_router("inspections", OnceRoute)
     _lists(routes, service)
 
     @routes.post(

@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from isotherm.core.config import from_mapping
 from isotherm.server.api.answers import CREATE, STORED, PathId, problems
+from isotherm.server.api.routing import api_router
 from isotherm.server.events import LONGEST_WAIT_S, check_room, events, finished, job_out, streams_of, version_in
 from isotherm.server.idempotency import OnceRoute, documented
 from isotherm.server.paging import PageAsked
@@ -30,7 +31,7 @@ STARTED = {**CREATE, 202: {"description": "The job waits for a worker; `Location
 
 def router(service: Service) -> APIRouter:
     """Return the routes of jobs."""
-    routes = APIRouter(tags=["jobs"], route_class=OnceRoute)
+    routes = api_router("jobs", OnceRoute)
     _starts(routes, service)
     _looks(routes, service)
     _watches(routes, service)

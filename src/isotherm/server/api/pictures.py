@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from isotherm.reports.palette import FOR_TEMPERATURES
 from isotherm.server.api.answers import STORED, PathId, Responses, content, problems
+from isotherm.server.api.routing import api_router
 from isotherm.server.security import FILE_POLICY, CurrentActor
 from isotherm.server.uploads import in_lane
 from isotherm.server.versions import unchanged
@@ -30,7 +31,7 @@ NOT_MODIFIED: Responses = {304: {"description": "The client has it already (`If-
 
 def router(service: Service) -> APIRouter:
     """Return the routes of pictures."""
-    routes = APIRouter(tags=["images"])
+    routes = api_router("images")
 
     @routes.get(
         "/images/{image_id}/thumbnail",

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from isotherm.reports.document.html_layout import policy
 from isotherm.reports.document.particulars import Particulars
 from isotherm.server.api.answers import STORED, PathId, Responses, problems
+from isotherm.server.api.routing import api_router
 from isotherm.server.schemas import Moment
 from isotherm.server.security import REPORT_POLICY, CurrentActor
 from isotherm.server.uploads import in_lane
@@ -66,7 +67,7 @@ class SiteReportQuery(ReportQuery):
 
 def router(service: Service) -> APIRouter:
     """Return the routes of reports."""
-    routes = APIRouter(tags=["reports"])
+    routes = api_router("reports")
 
     @routes.get(
         "/inspections/{inspection_id}/report.{form}",

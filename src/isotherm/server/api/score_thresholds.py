@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 
 from isotherm.server.api.answers import CREATE, STORED, PathId
+from isotherm.server.api.routing import api_router
 from isotherm.server.idempotency import OnceRoute, documented
 from isotherm.server.model_schemas import ModelWhole, ScoreThresholdOut, ThresholdIn
 from isotherm.server.security import CurrentActor
@@ -21,7 +22,7 @@ Threshold = Annotated[
 
 def router(service: Service) -> APIRouter:
     """Return the routes of thresholds of scores."""
-    routes = APIRouter(tags=["models"], route_class=OnceRoute)
+    routes = api_router("models", OnceRoute)
 
     @routes.get(
         "/sites/{site_id}/score-threshold",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends, Response
 
 from isotherm.server.api.answers import CHANGE, CREATE, PathId
+from isotherm.server.api.routing import api_router
 from isotherm.server.idempotency import OnceRoute, documented
 from isotherm.server.paging import PageAsked
 from isotherm.server.schemas import PageOut, SiteChange, SiteIn, SiteOut
@@ -17,7 +18,7 @@ from isotherm.workflows.service.service import Service
 
 def router(service: Service) -> APIRouter:
     """Return the routes of sites."""
-    routes = APIRouter(tags=["sites"], route_class=OnceRoute)
+    routes = api_router("sites", OnceRoute)
 
     @routes.get("/sites", response_model=PageOut[SiteOut], summary="List sites, newest first")
     def list_sites(actor: CurrentActor, page: PageAsked) -> object:

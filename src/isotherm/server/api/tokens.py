@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from isotherm.server.api.answers import PathId, problems
+from isotherm.server.api.routing import api_router
 from isotherm.server.schemas import NewToken, PageOut, TokenIn, TokenOut
 from isotherm.server.security import CurrentActor
 from isotherm.store.tables import Token
@@ -14,7 +15,7 @@ from isotherm.workflows.service.service import Service
 
 def router(service: Service) -> APIRouter:
     """Return the routes of tokens."""
-    routes = APIRouter(tags=["tokens"])
+    routes = api_router("tokens")
 
     @routes.get("/tokens", response_model=PageOut[TokenOut], summary="List tokens, without their secrets")
     def list_tokens(actor: CurrentActor) -> object:

@@ -12,6 +12,7 @@ from isotherm.measurement.reference import parse_box
 from isotherm.measurement.trend import TrendSettings
 from isotherm.reports.trend_plot import trend_svg
 from isotherm.server.api.answers import CHANGE, STORED, PathId, content, problems
+from isotherm.server.api.routing import api_router
 from isotherm.server.paging import PageAsked
 from isotherm.server.schemas import ImageOut, PageOut
 from isotherm.server.security import FILE_POLICY, CurrentActor
@@ -47,7 +48,7 @@ Window = Annotated[
 
 def router(service: Service) -> APIRouter:
     """Return the routes of assets over time."""
-    routes = APIRouter(tags=["assets"])
+    routes = api_router("assets")
     _images(routes, service)
     _trends(routes, service)
     _drift(routes, service)

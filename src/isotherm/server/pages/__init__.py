@@ -27,10 +27,11 @@ __all__ = ["error_page", "router"]
 
 def router(service: Service) -> APIRouter:  # noqa: ARG001 (the form of all routers; pages take it from the application)
     """Return the routes of all pages."""
-    found = APIRouter(include_in_schema=False)
+    found = APIRouter()
     for module in (
         assets, home, gallery, image, sites, reports, register, models, training, threshold, score_threshold, jobs,
         account,
     ):  # fmt: skip
-        found.include_router(module.router)
+        # Taken over as they are: a router that is included would have all of its routes built anew.
+        found.routes.extend(module.router.routes)
     return found

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote, unquote, urlencode
 
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, StrictUndefined
 
 from isotherm import __version__
 from isotherm.server.pages import assets
+from isotherm.server.pages.template_files import TemplateFiles
 from isotherm.server.security import CurrentActor
 from isotherm.workflows.service.access import Actor
 from isotherm.workflows.service.service import Service
@@ -63,8 +65,13 @@ async def _visit(request: Request, service: Served, actor: CurrentActor) -> Visi
 Visited = Annotated[Visit, Depends(_visit)]
 
 
-def draw(request: Request, name: str, *, status: int = 200, actor: Actor | None = None, **context: Any) -> HTMLResponse:
-    """Return a page made of a template; ``said`` is the message that the form before has left, shown once."""
+def draw(
+    request: Request, name: str, *, status: int = 200, actor: Actor | None = None, here: str = "", **context: Any
+) -> HTMLResponse:
+    """Return a page made of a template; ``said`` is the message that the form before has left, shown once.
+
+    ``here`` is where the page is found, where the request has another path.
+    """
     theme = request.cookies.get(THEME_COOKIE, "")
     said = unquote(request.cookies.get(SAID_COOKIE, ""))[:LONGEST_MESSAGE]
     text = (
@@ -74,7 +81,7 @@ def draw(request: Request, name: str, *, status: int = 200, actor: Actor | None 
             actor=actor,
             said=said,
             theme=theme if theme in THEMES else "auto",
-            here=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+            here=here or request.url.path + (f"?{request.url.query}" if request.url.query else ""),
             path=request.url.path,
             local=getattr(request.app.state.settings, "local", True),
             **context,
@@ -112,7 +119,7 @@ def error_page(request: Request, status: int, title: str, detail: str) -> HTMLRe
 def templates() -> Environment:
     """Return the templates; names and messages of strangers are escaped when they are drawn."""
     environment = Environment(
-        loader=PackageLoader("isotherm.server"),
+        loader=TemplateFiles(Path(__file__).parents[1] / "templates", made_by=Path(__file__)),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
