@@ -313,6 +313,16 @@ class Client:
         except OSError as error:
             raise OutputError(f"cannot write the model {folder}: {error.strerror}") from error
 
+    def remove_model_files(self, model_id: str) -> dict[str, Any]:
+        """Delete the files of a model version that is not at work, for good; its row and numbers stay.
+
+        Raises
+        ------
+        RefusedError
+            It is at work (409), or there is none (404).
+        """
+        return dict(self._json("DELETE", f"/models/{model_id}/files", repeat=True))
+
     def job(self, job_id: str, *, wait_s: float = 0) -> dict[str, Any]:
         """Return a job's state, at once, or when it has ended or a time is over."""
         params = {"wait": wait_s} if wait_s else {}

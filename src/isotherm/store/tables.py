@@ -239,8 +239,9 @@ class Image(_Edited, Table):
 class ModelVersion(_Made, Table):
     """A trained model of a site; its files are blobs. ``number`` counts the versions of a site from 1.
 
-    ``method`` is a classifier's or an anomaly method's name, ``kind`` says which. ``state`` is ``ready`` or ``refused``
-    (damaged; ``reason`` says how). ``files`` maps file names of the model's folder to digests.
+    ``method`` is a classifier's or an anomaly method's name, ``kind`` says which. ``state`` is ``ready``, ``refused``
+    (damaged) or ``removed`` (its files were deleted); ``reason`` says how. ``files`` maps file names of the model's
+    folder to digests.
     """
 
     __tablename__ = "model_version"

@@ -11,7 +11,6 @@ from fastapi.responses import StreamingResponse
 
 from isotherm.core.errors import ConfigError, DataError
 from isotherm.server.api.answers import CREATE, STORED, PathId, body_of, content, problems
-from isotherm.server.api.routing import api_router
 from isotherm.server.idempotency import documented, performed, with_its_answer
 from isotherm.server.model_schemas import ModelWhole
 from isotherm.server.security import CurrentActor
@@ -31,8 +30,9 @@ _BODY = body_of(
                     "type": "array",
                     "items": {"type": "string", "format": "binary"},
                     "minItems": 2,
-                    "maxItems": 2,
-                    "description": "manifest.json and arrays.safetensors, as `isotherm train` has written them.",
+                    "maxItems": 3,
+                    "description": "manifest.json and arrays.safetensors, as `isotherm train` has written them, and "
+                    "perhaps the metrics.json that `isotherm evaluate --model` has written of this model.",
                 },
                 "normal": {"type": "string", "maxLength": 128, "description": "The category that is normal to it."},
                 "activate": {"type": "string", "enum": ["", "true", "false"]},
@@ -46,7 +46,7 @@ _BODY = body_of(
 
 def router(service: Service) -> APIRouter:
     """Return the routes of models that come and go as folders."""
-    routes = api_router("models")
+    routes = APIRouter(tags=["models"])
 
     @routes.post(
         "/sites/{site_id}/models/anomaly",

@@ -7,7 +7,6 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from isotherm.server.api.answers import CHANGE, PathId, problems
-from isotherm.server.api.routing import api_router
 from isotherm.server.model_schemas import ActivationOut, ComparisonOut, ModelOut, ModelWhole, ThresholdOut
 from isotherm.server.paging import PageAsked
 from isotherm.server.schemas import Id, PageOut
@@ -16,6 +15,7 @@ from isotherm.server.versions import ExpectedModel, tag_model
 from isotherm.store.tables import ModelVersion
 from isotherm.workflows.service import models
 from isotherm.workflows.service.comparing import ModelComparison, compare_models
+from isotherm.workflows.service.model_removal import remove_files
 from isotherm.workflows.service.service import Service
 from isotherm.workflows.service.sites import get_site
 from isotherm.workflows.service.thresholds import ThresholdPreview, preview_threshold
@@ -26,7 +26,7 @@ Share = Annotated[float, Query(ge=0, le=1, description="A probability.")]
 
 def router(service: Service) -> APIRouter:
     """Return the routes of models."""
-    routes = api_router("models")
+    routes = APIRouter(tags=["models"])
     _looks(routes, service)
     _weighs(routes, service)
 
@@ -40,6 +40,15 @@ def router(service: Service) -> APIRouter:
         known = models.get_model(service, actor, model_id)
         version = models.activate(service, actor, known.id, **expected.keyword())
         return tag_model(response, version.id, version)
+
+    @routes.delete(
+        "/models/{model_id}/files",
+        response_model=ModelOut,
+        responses=problems(409, 507),
+        summary="Delete the files of a version that is not at work; its row and numbers stay",
+    )
+    def remove_model_files(model_id: PathId, actor: CurrentActor) -> ModelVersion:
+        return remove_files(service, actor, model_id)
 
     @routes.post(
         "/sites/{site_id}/models/rollback",

@@ -18,6 +18,7 @@ from isotherm.workflows.service.batches import request_inspection
 from isotherm.workflows.service.browsing import tiles_of
 from isotherm.workflows.service.comparing import compare_models
 from isotherm.workflows.service.given_models import MOST_BYTES, import_detector
+from isotherm.workflows.service.model_removal import remove_files
 from isotherm.workflows.service.models import (
     ModelKind,
     activate,
@@ -151,6 +152,13 @@ def put_to_work(visit: Visited, model_id: str, expected: Text = "") -> Response:
     """Let a version judge, unless another has been put to work since the form was made."""
     version = activate(visit.service, visit.actor, model_id, expected=expected or None)
     return back_to(f"/sites/{version.site_id}/models", f"Version {version.number} is at work.")
+
+
+@router.post("/models/{model_id}/remove")
+def remove(visit: Visited, model_id: str) -> Response:
+    """Delete the files of a version that is not at work."""
+    version = remove_files(visit.service, visit.actor, model_id)
+    return back_to(f"/sites/{version.site_id}/models", f"The files of version {version.number} were deleted.")
 
 
 @router.post("/sites/{site_id}/inspect")

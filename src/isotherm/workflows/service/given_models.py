@@ -33,7 +33,7 @@ from isotherm.workflows.service.given_numbers import (
     tested_numbers,
 )
 from isotherm.workflows.service.model_trial import tried
-from isotherm.workflows.service.models import ANOMALY, TRAINING_DATA, add_version, stored_files, switch
+from isotherm.workflows.service.models import ANOMALY, REMOVED, TRAINING_DATA, add_version, stored_files, switch
 from isotherm.workflows.service.names import check_name, file_name
 from isotherm.workflows.service.seen import NEVER_SAW, seen_in
 from isotherm.workflows.service.service import Service
@@ -251,7 +251,7 @@ def export_detector(service: Service, actor: Actor, model_id: str) -> IO[bytes]:
     Raises
     ------
     ConflictError
-        It is a classifier, whose files have other uses.
+        It is a classifier, whose files have other uses, or its files were deleted.
     ModelError
         A file is missing or damaged.
     """
@@ -259,6 +259,8 @@ def export_detector(service: Service, actor: Actor, model_id: str) -> IO[bytes]:
         version = fetch(session, actor, ModelVersion, model_id)
     if version.kind != ANOMALY:
         raise ConflictError("only anomaly models are handed out as folders; this is a classifier")
+    if version.state == REMOVED:
+        raise ConflictError(f"version {version.number} cannot be handed out any more: {version.reason}")
     stream = tempfile.TemporaryFile(dir=service.folder / "scratch", prefix="export-")  # noqa: SIM115 (the caller's)
     try:
         with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:

@@ -39,6 +39,8 @@ ModelKind = Literal["classifier", "anomaly"]
 CLASSIFIER: ModelKind = "classifier"
 ANOMALY: ModelKind = "anomaly"
 _POINTERS: Mapping[str, str] = {CLASSIFIER: "active_model", ANOMALY: "active_anomaly_model"}
+REMOVED = "removed"
+"""The state of a version whose files were deleted, for good; `isotherm.workflows.service.model_removal`."""
 TRAINING_DATA = "training-data.json"
 """Of the files of a version, the one that says what it has learnt from; the model itself does not need it."""
 MOST_BYTES = 4 << 30
@@ -160,9 +162,12 @@ def activate(service: Service, actor: Actor, model_id: str, *, expected: str | o
         It is damaged; it is refused from now on.
     ChangedError
         Another than `expected` is active.
+    ConflictError
+        Its files were deleted.
     """
     with service.database.read() as session:
         version = fetch(session, actor, ModelVersion, model_id, "train")
+    _check_there(version)
     mended = version.state != "ready"
     _checked(service, version)
     with service.database.write() as session:
@@ -170,11 +175,17 @@ def activate(service: Service, actor: Actor, model_id: str, *, expected: str | o
         if expected is not _ANY and active_id(site, version.kind) != expected:
             raise ChangedError("another model has been made active since this was read; read it again")
         version = fetch(session, actor, ModelVersion, model_id, "train", lock=True)
+        _check_there(version)
         if version.state != "ready" and not mended:
             raise ModelError(f"version {version.number} is refused: {version.reason}")
         version.state, version.reason = "ready", ""
         switch(session, actor, site, version.id, version.kind)
     return version
+
+
+def _check_there(version: ModelVersion) -> None:
+    if version.state == REMOVED:
+        raise ConflictError(f"version {version.number} cannot judge any more: {version.reason}")
 
 
 def roll_back(service: Service, actor: Actor, site_id: str, *, kind: ModelKind = CLASSIFIER) -> ModelVersion:
@@ -281,6 +292,7 @@ def load_detector(service: Service, version: ModelVersion) -> TrainedModel:
 def _whole(service: Service, version: ModelVersion, kind: ModelKind) -> Any:
     if version.kind != kind:
         raise ConflictError(f"version {version.number} is a model of the kind {version.kind}, not {kind}")
+    _check_there(version)
     if version.state != "ready":
         refuse(service, version, version.reason)
         raise ModelError(f"version {version.number} is refused: {version.reason}")
