@@ -11,6 +11,7 @@ from fastapi.responses import StreamingResponse
 
 from isotherm.core.errors import ConfigError, DataError
 from isotherm.server.api.answers import CREATE, STORED, PathId, body_of, content, problems
+from isotherm.server.api.routing import api_router
 from isotherm.server.idempotency import documented, performed, with_its_answer
 from isotherm.server.model_schemas import ModelWhole
 from isotherm.server.security import CurrentActor
@@ -46,7 +47,7 @@ _BODY = body_of(
 
 def router(service: Service) -> APIRouter:
     """Return the routes of models that come and go as folders."""
-    routes = APIRouter(tags=["models"])
+    routes = api_router("models")
 
     @routes.post(
         "/sites/{site_id}/models/anomaly",

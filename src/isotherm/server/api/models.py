@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from isotherm.server.api.answers import CHANGE, PathId, problems
+from isotherm.server.api.routing import api_router
 from isotherm.server.model_schemas import ActivationOut, ComparisonOut, ModelOut, ModelWhole, ThresholdOut
 from isotherm.server.paging import PageAsked
 from isotherm.server.schemas import Id, PageOut
@@ -26,7 +27,7 @@ Share = Annotated[float, Query(ge=0, le=1, description="A probability.")]
 
 def router(service: Service) -> APIRouter:
     """Return the routes of models."""
-    routes = APIRouter(tags=["models"])
+    routes = api_router("models")
     _looks(routes, service)
     _weighs(routes, service)
 
