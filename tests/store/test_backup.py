@@ -168,6 +168,39 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
+def test_a_backup_that_an_older_verify_has_opened_is_restored(store: Store, tmp_path: Path) -> None:
+    expected, backup = rows_of(store.database), tmp_path / "backup"
+    back_up(store, backup)
+    before = (backup / "isotherm.db").read_bytes()
+    touched = Database.open(f"sqlite:///{backup / 'isotherm.db'}")
+    verify(Store(touched, Blobs(backup / "blobs")))
+    assert (backup / "isotherm.db-wal").exists()
+    # As it is while the log lies beside it, and when that has gone.
+    for folder in ("with", "without"):
+        assert (backup / "isotherm.db").read_bytes() != before
+        url = f"sqlite:///{tmp_path / folder / 'isotherm.db'}"
+        assert_same(restore(backup, tmp_path / folder, url), tmp_path / folder, url, expected)
+        touched.close()
+    assert (tmp_path / "without" / "isotherm.db").is_file()
+
+
+def test_a_backup_that_was_written_to_is_refused_and_can_be_looked_at(store: Store, tmp_path: Path) -> None:
+    backup = tmp_path / "backup"
+    back_up(store, backup)
+    touched = Database.open(f"sqlite:///{backup / 'isotherm.db'}")
+    with touched.write() as session:
+        audit.append(session, "ann", "site.changed", "x", {})
+    touched.close()
+    wanted = (
+        r"isotherm.db is not the database that was backed up .* take another copy .* remove manifest.json from the copy"
+    )
+    with pytest.raises(DataError, match=wanted):
+        restore(backup, tmp_path / "new", f"sqlite:///{tmp_path / 'new' / 'isotherm.db'}")
+    (backup / "manifest.json").unlink()
+    with opened(backup, f"sqlite:///{backup / 'isotherm.db'}") as found:
+        assert verify(found).flaws == ()
+
+
 @pytest.mark.parametrize("name", DAMAGES)
 def test_a_damaged_backup_is_refused(
     sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, name: str

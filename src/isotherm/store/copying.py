@@ -11,6 +11,7 @@ from sqlalchemy import func, insert, select, text
 from sqlalchemy.orm import Session
 
 from isotherm.core.errors import DataError
+from isotherm.core.files import sha256_of
 from isotherm.core.progress import Progress
 from isotherm.store.database import Database
 from isotherm.store.failures import translated
@@ -18,6 +19,7 @@ from isotherm.store.filesystem import flush_folder
 from isotherm.store.migrate import upgrade
 from isotherm.store.tables import Table
 
+_HEADER_BYTES = 100
 _PAGES_AT_ONCE = 2048
 _ROWS_AT_ONCE = 1000
 
@@ -45,6 +47,24 @@ def settle(path: Path) -> None:
     with path.open("rb") as stream:
         os.fsync(stream.fileno())
     flush_folder(path.parent)
+
+
+def take_back_opening(path: Path, sha256: str) -> bool:
+    """Make a file of SQLite again what it was before it was opened; say whether it has this sha256 then.
+
+    Who opens a file and only reads it changes the header alone: the versions of the format (2 means that there is a log
+    beside it) and the counter of changes, which stands there twice (https://www.sqlite.org/fileformat2.html, 1.3).
+    """
+    with path.open("r+b") as stream:
+        header = bytearray(stream.read(_HEADER_BYTES))
+        counter = int.from_bytes(header[24:28], "big")
+        if len(header) < _HEADER_BYTES or header[18:20] != b"\2\2" or header[24:28] != header[92:96] or counter == 0:
+            return False
+        before = (counter - 1).to_bytes(4, "big")
+        header[18:20], header[24:28], header[92:96] = b"\1\1", before, before
+        stream.seek(0)
+        stream.write(header)
+    return sha256_of(path) == sha256
 
 
 def _pages(database: Database, target: Path, progress: Progress) -> None:

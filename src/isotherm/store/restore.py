@@ -21,9 +21,9 @@ from isotherm.store.backup import (
     read_manifest,
 )
 from isotherm.store.blobs import Blobs
-from isotherm.store.copying import copy_rows, settle
+from isotherm.store.copying import copy_rows, settle, take_back_opening
 from isotherm.store.filesystem import failed, flush_folder
-from isotherm.store.folder import BLOBS, DATABASE, Store, blobs_of, opened_database, sqlite_file
+from isotherm.store.folder import BLOBS, DATABASE, MANIFEST, Store, blobs_of, opened_database, sqlite_file
 from isotherm.store.migrate import upgrade, version_of
 
 
@@ -115,8 +115,14 @@ def _take_database(source: Path, working: Path, manifest: Manifest) -> Contents:
     if not source.is_file():
         raise DataError(f"the backup is damaged: {source} is missing")
     shutil.copyfile(source, working)
-    if sha256_of(working) != manifest.database_sha256:
-        raise DataError(f"the backup is damaged: {source} is not the database that was backed up")
+    wanted = manifest.database_sha256
+    # Earlier versions of `isotherm verify` opened the file itself; its sha256 proves what was backed up then, too.
+    if sha256_of(working) != wanted and not take_back_opening(working, wanted):
+        raise DataError(
+            f"the backup is damaged: {source} is not the database that was backed up (sha256 {wanted[:12]}...): it was "
+            "damaged, or something has written into it; take another copy of this backup, or see what is in this one: "
+            f"copy the folder, remove {MANIFEST} from the copy, and run isotherm verify --data COPY"
+        )
     with opened_database(f"sqlite:///{working}") as database:
         upgrade(database)
         contents = contents_of(database)
