@@ -91,7 +91,7 @@ def test_jobs_run_in_a_warm_process_that_gives_way_and_fresh_ones_in_their_own(
     pids = [job.result["pid"] for job in jobs]
     assert pids[0] == pids[1] != os.getpid()
     assert len(set(pids)) == 3
-    assert {job.result["nice"] for job in jobs} == {10 + os.nice(0)}
+    assert {job.result["nice"] for job in jobs} == {min(19, 10 + os.nice(0))}
     assert int(jobs[0].result["threads"]) >= 1
     assert jobs[0].result["cores"] == max(1, cores() - 1)
     assert not any(is_running(pid) for pid in pids)

@@ -123,6 +123,20 @@ def test_what_cannot_be_set_is_refused_with_its_reason(call: Caller, site: str, 
     assert call.json("GET", f"sites/{site}")["active_anomaly_model"] == first.id != beside.id
 
 
+@pytest.mark.parametrize("key", ["", "first"])
+def test_a_damaged_model_is_refused_though_the_request_fails(
+    call: Caller, site: str, folder: Service, key: str
+) -> None:
+    model = call.json("GET", f"sites/{site}/models/active?kind=anomaly")
+    folder.blobs.path(get_model(folder, LOCAL, model["id"]).files["arrays.safetensors"]).write_bytes(b"damaged")
+    folder.loaded.drop(model["id"])
+    headers = {"Idempotency-Key": key} if key else {}
+    call.problem("POST", f"models/{model['id']}/threshold", 409, json={"threshold": 5.0}, headers=headers)
+    assert get_model(folder, LOCAL, model["id"]).state == "refused"
+    assert call.json("GET", f"sites/{site}/models/active?kind=anomaly") is None
+    assert [line["subject"] for line in call.json("GET", "audit?action=model.refused")["items"]] == [model["id"]]
+
+
 def test_the_page_tries_and_keeps_a_threshold(call: Caller, site: str) -> None:
     page = call("GET", f"/sites/{site}/score-threshold", 200).text
     assert "has learnt from 6 images of “normal”" in page

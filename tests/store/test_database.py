@@ -337,3 +337,25 @@ def test_threads_read_while_others_write(database: Database) -> None:
         thread.join()
     assert failures == []
     assert len(names(database)) == 60
+
+
+def test_what_is_written_apart_stays_though_the_rest_is_taken_back(database: Database) -> None:
+    def fails() -> None:
+        with database.together():
+            with database.apart():
+                add(database, "found out")
+            add(database, "north")
+            raise ConfigError("no")
+
+    with pytest.raises(ConfigError):
+        fails()
+    assert names(database) == ["found out"]
+    with database.together():
+        with database.apart():
+            pass
+        add(database, "south")
+        with pytest.raises(RuntimeError, match="apart after a write"), database.apart():
+            pass
+    with database.apart():
+        add(database, "west")
+    assert names(database) == ["found out", "south", "west"]

@@ -124,6 +124,21 @@ class Database:
             self._joint.stack = self._joint.session = None
 
     @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Keep what this thread writes in the block by itself, whatever becomes of the block of `together` around it.
+
+        For what is found out and is true though the request fails. It must come before the first `write` of that
+        block: two transactions of a thread would wait for each other.
+        """
+        if self._joint.session is not None:
+            raise RuntimeError("apart after a write together")
+        stack, self._joint.stack = self._joint.stack, None
+        try:
+            yield
+        finally:
+            self._joint.stack = stack
+
+    @contextmanager
     def _transaction(self) -> Iterator[Session]:
         with translated(), self._turn(), Session(self._writing, expire_on_commit=False) as session, session.begin():
             yield session

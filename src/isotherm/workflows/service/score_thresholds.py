@@ -261,7 +261,9 @@ def set_threshold(
         raise ConflictError("this is a classifier; its threshold is the setting min_confidence of the site")
     if checked(threshold) == before.metrics["threshold"]:
         raise ConfigError(f"{threshold:g} is the threshold of version {before.number} already")
-    load_detector(service, before)
+    with service.database.apart():
+        # One that is damaged is refused, though the request fails.
+        load_detector(service, before)
     folder = Path(tempfile.mkdtemp(dir=service.folder / "scratch", prefix="model-"))
     try:
         how = f"set by {actor.name} in place of {before.metrics['threshold']:.6g}"
