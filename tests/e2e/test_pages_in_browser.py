@@ -394,3 +394,22 @@ def test_gallery_keys_help_and_colours(here: Watched, taught: str) -> None:
     page.wait_for_timeout(200)
     page.reload()
     assert page.locator("html").get_attribute("data-theme") == "dark"
+
+
+def test_a_refused_form_keeps_what_was_typed(here: Watched) -> None:
+    site = make_site(here, "Forms")
+    page = here.open(f"/sites/{site}/assets")
+    page.get_by_label("Name", exact=True).fill("pump / 2")
+    page.get_by_label("Place").fill("hall 3")
+    page.get_by_label("Tag").fill("P-2")
+    page.get_by_role("button", name="Make it").click()
+    expect(page.get_by_role("alert")).to_contain_text("must not hold any of")
+    expect(page.get_by_label("Place")).to_have_value("hall 3")
+    accessible(page)
+    page.get_by_label("Name", exact=True).fill("pump 2")
+    page.get_by_role("button", name="Make it").click()
+    page.wait_for_url("**/assets/*")
+    expect(page.get_by_role("heading", name="pump 2")).to_be_visible()
+    # The browser itself tells of the status, and of nothing else.
+    assert [re.search(r"status of (\d+)", each)[1] for each in here.complaints] == ["422"]
+    here.complaints.clear()

@@ -17,6 +17,7 @@ from isotherm.server.app import create_app
 from isotherm.server.pages import home
 from isotherm.server.pages.assets import release
 from isotherm.server.settings import ServerSettings
+from isotherm.workflows.service import reporting
 from isotherm.workflows.service.access import LOCAL
 from isotherm.workflows.service.browsing import history
 from isotherm.workflows.service.categories import list_categories
@@ -344,3 +345,116 @@ def test_of_many_findings_the_first_ten_are_open_and_the_others_one_click_away(
         page = text_of(client.get(f"/images/{image.id}"))
     open_ones, rest = page.split("<summary>2 more findings</summary>")
     assert (open_ones.count("data-peak="), rest.count("data-peak=")) == (10, 2)
+
+
+def fields_of(page: str, action: str) -> dict[str, str]:
+    """Return what stands in the fields of a form: values of inputs, texts of areas, chosen options."""
+    (form,) = re.findall(rf'<form[^>]* action="{re.escape(action)}".*?</form>', page, re.S)
+    found = {}
+    for tag in re.findall(r"<input[^>]*>", form):
+        about = dict(re.findall(r'([a-z-]+)="([^"]*)"', tag))
+        if about.get("type") != "checkbox" or " checked" in tag:
+            found[about["name"]] = about.get("value", "")
+    found |= dict(re.findall(r'<textarea[^>]* name="([^"]*)"[^>]*>(.*?)</textarea>', form, re.S))
+    for name, options in re.findall(r'<select[^>]* name="([^"]*)".*?>(.*?)</select>', form, re.S):
+        chosen = re.search(r'<option(?: value="([^"]*)")? selected>([^<]*)', options)
+        found[name] = (chosen[1] or chosen[2]) if chosen else ""
+    return {name: html.unescape(value) for name, value in found.items()}
+
+
+def refused(client: TestClient, action: str, page: str, status: int, told: str, **changes: Any) -> str:
+    """Send a form with changes; check that it comes back as it was sent, with the reason, and return the page."""
+    sent = fields_of(client.get(page).text, action) | changes
+    answer = client.post(action, data=sent, follow_redirects=False)
+    assert answer.status_code == status, answer.text[:500]
+    (reason,) = re.findall(r'<p class="notice bad" role="alert"[^>]*>(.*?)</p>', text_of(answer))
+    assert told in reason
+    assert "Settings:" not in reason
+    again = fields_of(answer.text, action)
+    assert {name: again[name] for name in changes if isinstance(changes[name], str)} == {
+        name: value for name, value in changes.items() if isinstance(value, str)
+    }
+    return answer.text
+
+
+def test_a_refused_form_of_settings_comes_back_as_it_was_typed(client: TestClient, site: str) -> None:
+    path = f"/sites/{site}/settings"
+    typed = {"name": "Plate 'new' works", "note": "east </textarea> wing", "severity": "none"}
+    page = refused(client, path, path, 422, "min_confidence", **typed, min_confidence="7", open_set="true")
+    assert re.search(r'name="min_confidence" value="7"[^>]*aria-invalid="true"', page)
+    assert page.count("aria-invalid") == 1
+    # What was never kept is not shown anywhere else.
+    assert "new" not in client.get(f"/sites/{site}").text.split("<main")[1].split("</h1>")[0]
+    stale = fields_of(client.get(path).text, path)
+    assert client.post(path, data={**stale, "note": "theirs"}, follow_redirects=False).status_code == 303
+    answer = client.post(path, data={**stale, "note": "mine"}, follow_redirects=False)
+    assert answer.status_code == 412
+    assert "somebody else has changed this" in answer.text
+    kept = fields_of(answer.text, path)
+    assert kept["note"] == "mine"
+    assert client.post(path, data=kept, follow_redirects=False).status_code == 303
+    assert fields_of(client.get(path).text, path)["note"] == "mine"
+
+
+def test_a_refused_form_of_an_asset_comes_back_as_it_was_typed(client: TestClient, site: str) -> None:
+    page = f"/sites/{site}/assets"
+    typed = {"kind": "motor", "place": "hall 3", "rating": "400 V", "tag": "M-17"}
+    refused(client, page, page, 422, "the name of the asset", name="", **typed)
+    refused(client, page, page, 422, "latitude_deg", name="pump", latitude_deg="123", **typed)
+    made = client.post(page, data={"name": "pump", **typed}, follow_redirects=False)
+    assert made.status_code == 303
+    refused(client, page, page, 409, "pump", name="pump", kind="fan")
+    asset = made.headers["location"]
+    shown = refused(client, asset, asset, 422, "rated_current_a", name="pump 2", rated_current_a="-5", place="hall 4")
+    assert "open><summary>Name, rating" in shown
+
+
+def test_a_refused_training_comes_back_beside_its_own_form(client: TestClient, site: str) -> None:
+    page = f"/sites/{site}/train"
+    before = fields_of(client.get(page).text, f"{page}-anomaly")
+    shown = refused(client, page, page, 422, "image_size", image_size="70000", note="second try")
+    assert fields_of(shown, f"{page}-anomaly") == before
+    shown = refused(client, f"{page}-anomaly", page, 422, "image_size", image_size="70", note="winter")
+    assert shown.count('role="alert"') == 1
+    assert f'name="next" value="{page}"' in shown
+
+
+def test_refused_sites_tokens_and_models_come_back_as_they_were_typed(client: TestClient, site: str) -> None:
+    refused(client, "/sites", "/sites", 409, "Plate works", name="Plate works", note="again")
+    refused(client, "/sites", "/sites", 422, "the name of the site", name="", note="nameless")
+    scopes = {"scopes": ["read", "train"], "sites": [site]}
+    shown = refused(client, "/tokens", "/tokens", 422, "1 to 3660 days, not '9999'", name="lab", days="9999", **scopes)
+    assert [f'value="{scope}" checked' in shown for scope in ("read", "predict", "train")] == [True, False, True]
+    assert f'<option value="{site}" selected>' in shown
+    path = f"/sites/{site}/models/anomaly"
+    files = {"files": ("manifest.json", b"{}")}
+    answer = client.post(path, data={"normal": "fine", "note": "by the lab"}, files=files)
+    assert answer.status_code == 422
+    assert "each once; 1 files were sent" in text_of(answer)
+    again = fields_of(answer.text, path)
+    assert (again["normal"], again["note"]) == ("fine", "by the lab")
+
+
+def test_a_refused_report_comes_back_with_what_was_typed_for_its_cover(
+    client: TestClient, site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = {"lang": "de", "template": "brief", "client": "Works <1>", "remarks": "night shift"}
+    path = f"/sites/{site}/report"
+    assert client.get(f"{path}.html", params=typed).headers["content-type"].startswith("text/html")
+    for changes, told in (({"camera": "x" * 501}, "camera: "), ({}, "a report holds at most 1 images")):
+        monkeypatch.setattr(reporting, "MOST_IMAGES", 2000 if changes else 1)
+        answer = client.get(f"{path}.html", params=typed | changes)
+        assert answer.status_code == 422
+        (reason,) = re.findall(r'<p class="notice bad" role="alert"[^>]*>(.*?)</p>', text_of(answer))
+        assert told in reason
+        again = fields_of(answer.text, f"{path}.pdf")
+        assert {name: again[name] for name in typed} == typed
+    assert client.get(f"{path}.xml").status_code == 422
+
+
+def test_what_no_other_value_helps_stays_an_error_page(client: TestClient, site: str) -> None:
+    answer = client.post("/sites/none/settings", data={"name": "x", "version": "1"})
+    assert answer.status_code == 404
+    assert "<textarea" not in answer.text
+    answer = client.post(f"/sites/{site}/settings", data={"name": "x"}, headers={"accept": "application/json"})
+    assert answer.headers["content-type"] == "application/problem+json"

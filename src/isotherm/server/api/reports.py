@@ -79,7 +79,7 @@ def router(service: Service) -> APIRouter:
         inspection_id: PathId, form: Form, request: Request, actor: CurrentActor, query: Annotated[ReportQuery, Query()]
     ) -> Response:
         wanted = query.wanted(form)
-        return _answer(await in_lane(request, reporting.inspection_report, service, actor, inspection_id, wanted))
+        return answer_of(await in_lane(request, reporting.inspection_report, service, actor, inspection_id, wanted))
 
     @routes.get(
         "/sites/{site_id}/report.{form}",
@@ -91,12 +91,13 @@ def router(service: Service) -> APIRouter:
         site_id: PathId, form: Form, request: Request, actor: CurrentActor, query: Annotated[SiteReportQuery, Query()]
     ) -> Response:
         wanted = query.wanted(form, Period(query.since, query.until))
-        return _answer(await in_lane(request, reporting.site_report, service, actor, site_id, wanted))
+        return answer_of(await in_lane(request, reporting.site_report, service, actor, site_id, wanted))
 
     return routes
 
 
-def _answer(written: Written) -> Response:
+def answer_of(written: Written) -> Response:
+    """Return a report as an answer that a browser saves, or shows in a sandbox."""
     answer = Response(written.data, media_type=written.media_type)
     page = written.media_type.startswith("text/html")
     answer.headers["content-disposition"] = f'{"inline" if page else "attachment"}; filename="{written.filename}"'

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from isotherm.core.errors import ConfigError
+from isotherm.core.errors import ConfigError, IsothermError
+from isotherm.server.pages.forms import UNTYPED, Typed, again, texts_of
 from isotherm.server.pages.rendering import Visit, Visited, back_to, draw, own_path
 from isotherm.server.problems import NotLoggedInError
 from isotherm.server.security import log_in, log_out
@@ -21,7 +23,6 @@ from isotherm.workflows.service.tokens import is_good, issue_token, list_tokens,
 LINES = 100
 router = APIRouter(include_in_schema=False)
 Text = Annotated[str, Form()]
-Several = Annotated[list[str], Form()]
 
 
 @router.get("/login")
@@ -55,9 +56,11 @@ def tokens(visit: Visited) -> Response:
     return _tokens(visit)
 
 
-def _tokens(visit: Visit, *, made: str = "") -> Response:
+def _tokens(visit: Visit, *, made: str = "", typed: Typed = UNTYPED) -> Response:
     return visit.show(
         "tokens",
+        status=typed.status,
+        typed=typed,
         tokens=[(token, is_good(token)) for token in list_tokens(visit.service, visit.actor)],
         sites=list_sites(visit.service, visit.actor, limit=200).items,
         scopes=SCOPES,
@@ -66,14 +69,22 @@ def _tokens(visit: Visit, *, made: str = "") -> Response:
 
 
 @router.post("/tokens")
-def make_token(visit: Visited, name: Text, days: Text = "", scopes: Several = [], sites: Several = []) -> Response:  # noqa: B006 (the framework copies it)
+async def make_token(request: Request, visit: Visited) -> Response:
     """Make a token and show it, this once."""
-    if days and not (days.isascii() and days.isdecimal() and 0 < int(days[:6]) <= 3660):
-        raise ConfigError("a token is good for 1 to 3660 days")
-    until = now() + timedelta(days=int(days)) if days else None
-    _, text = issue_token(
-        visit.service, visit.actor, name.strip(), scopes=scopes, sites=sites or None, expires_at=until
-    )
+    form = await texts_of(request, several=("scopes", "sites"))
+    return await run_in_threadpool(_make_token, visit, form)
+
+
+def _make_token(visit: Visit, form: Mapping[str, Any]) -> Response:
+    try:
+        days, name = form.get("days", ""), form.get("name", "").strip()
+        if days and not (days.isascii() and days.isdecimal() and 0 < int(days[:6]) <= 3660):
+            raise ConfigError(f"a token is good for 1 to 3660 days, not {days[:40]!r}")
+        until = now() + timedelta(days=int(days)) if days else None
+        sites = form["sites"] or None
+        _, text = issue_token(visit.service, visit.actor, name, scopes=form["scopes"], sites=sites, expires_at=until)
+    except IsothermError as error:
+        return _tokens(visit, typed=again(visit.request, error, form))
     return _tokens(visit, made=text)
 
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request, Response
+from starlette.concurrency import run_in_threadpool
 
-from isotherm.core.errors import NotFoundError
+from isotherm.core.errors import IsothermError, NotFoundError
 from isotherm.server.api.given_models import given_in, uploads_of
-from isotherm.server.pages.rendering import Visited, back_to
+from isotherm.server.pages.forms import UNTYPED, Typed, again
+from isotherm.server.pages.rendering import Visit, Visited, back_to
 from isotherm.server.uploads import in_lane, received
 from isotherm.store.tables import ModelVersion
 from isotherm.workflows.service.access import demand
@@ -94,10 +96,17 @@ class Judgement:
 @router.get("/sites/{site_id}/models")
 def models(visit: Visited, site_id: str) -> Response:
     """Show the versions of a site, newest first."""
+    return _models(visit, site_id)
+
+
+def _models(visit: Visit, site_id: str, typed: Typed = UNTYPED) -> Response:
     site = get_site(visit.service, visit.actor, site_id)
     versions = list_models(visit.service, visit.actor, site.id, limit=100).items
     return visit.show(
         "models",
+        status=typed.status,
+        here=f"/sites/{site.id}/models",
+        typed=typed,
         site=site,
         judgements=[Judgement(version) for version in versions],
         numbers={version.id: version.number for version in versions},
@@ -142,8 +151,12 @@ async def give(request: Request, visit: Visited, site_id: str) -> Response:
     """Keep an anomaly model that was trained elsewhere."""
     demand(visit.actor, "train", site_id)
     async with received(request, most_file_bytes=MOST_BYTES) as form:
-        given, files = given_in(form), uploads_of(form)
-        version = await in_lane(request, import_detector, visit.service, visit.actor, site_id, files, given)
+        try:
+            given, files = given_in(form), uploads_of(form)
+            version = await in_lane(request, import_detector, visit.service, visit.actor, site_id, files, given)
+        except IsothermError as error:
+            typed = again(request, error, {name: form.text(name) for name in ("normal", "note")})
+            return await run_in_threadpool(_models, visit, site_id, typed)
     return back_to(f"/models/{version.id}", f"Kept as version {version.number}; it is not at work yet.")
 
 

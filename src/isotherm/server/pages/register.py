@@ -9,8 +9,7 @@ from fastapi import APIRouter, Form, Request, Response
 from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
 
-from isotherm.core.config import settings_of
-from isotherm.core.errors import ConfigError, NotFoundError
+from isotherm.core.errors import ConfigError, IsothermError, NotFoundError
 from isotherm.core.shapes import Box
 from isotherm.evaluation.drift import LEAST_COUNT
 from isotherm.measurement.asset_trend import AssetTrend
@@ -18,7 +17,7 @@ from isotherm.measurement.reference import parse_box
 from isotherm.reports import trend_section
 from isotherm.reports.document.wording import wording
 from isotherm.reports.trend_plot import trend_svg
-from isotherm.server.pages.forms import read_settings, version_in
+from isotherm.server.pages.forms import UNTYPED, Typed, again, read_settings, texts_of, version_in
 from isotherm.server.pages.rendering import Visit, Visited, back_to, many
 from isotherm.server.uploads import in_lane
 from isotherm.store.tables import Asset
@@ -47,35 +46,38 @@ Version = Annotated[int, Form()]
 @router.get("/sites/{site_id}/assets")
 def register(visit: Visited, site_id: str) -> Response:
     """Show the assets of a site, the images that fit none or several, and the form for another asset."""
+    return _register(visit, site_id)
+
+
+def _register(visit: Visit, site_id: str, typed: Typed = UNTYPED) -> Response:
     site = get_site(visit.service, visit.actor, site_id)
     page = assets.list_assets(visit.service, visit.actor, site.id, limit=MOST_LISTED)
     unclear = asset_images.noted_images(visit.service, visit.actor, site.id, limit=MOST_UNCLEAR)
     return visit.show(
         "assets",
+        status=typed.status,
         site=site,
         rows=asset_images.summaries(visit.service, visit.actor, page.items),
         more=page.next is not None,
         unclear=tiles_of(visit.service, visit.actor, [image.id for image in unclear.items]),
-        fields=_fields(assets.AssetDetails()),
+        fields=typed.settings(assets.AssetDetails, assets.AssetDetails()),
+        typed=typed,
     )
-
-
-def _fields(details: assets.AssetDetails) -> list[tuple[Any, Any]]:
-    return [(item, getattr(details, item.name)) for item in settings_of(assets.AssetDetails)]
 
 
 @router.post("/sites/{site_id}/assets")
 async def create(request: Request, visit: Visited, site_id: str) -> Response:
     """Make an asset."""
-    form = await _form(request)
-    made: Asset = await run_in_threadpool(
-        assets.create_asset, visit.service, visit.actor, site_id, form.get("name", "").strip(), **_about(form)
-    )
+    return await run_in_threadpool(_create, visit, site_id, await texts_of(request))
+
+
+def _create(visit: Visit, site_id: str, form: Mapping[str, str]) -> Response:
+    try:
+        name = form.get("name", "").strip()
+        made = assets.create_asset(visit.service, visit.actor, site_id, name, **_about(form))
+    except IsothermError as error:
+        return _register(visit, site_id, again(visit.request, error, form))
     return back_to(f"/assets/{made.id}", f"{made.name} was made.")
-
-
-async def _form(request: Request) -> dict[str, str]:
-    return {name: str(value) for name, value in (await request.form(max_files=0, max_fields=40)).items()}
 
 
 def _about(form: Mapping[str, str]) -> dict[str, Any]:
@@ -95,10 +97,15 @@ async def match(request: Request, visit: Visited, site_id: str) -> Response:
 @router.get("/assets/{asset_id}")
 def over_time(visit: Visited, asset_id: str) -> Response:
     """Show an asset over time."""
+    return _over_time(visit, asset_id)
+
+
+def _over_time(visit: Visit, asset_id: str, typed: Typed = UNTYPED) -> Response:
     asset = assets.get_asset(visit.service, visit.actor, asset_id)
     trend = trends.asset_trend(visit.service, visit.actor, asset.id)
     return visit.show(
         "asset",
+        status=typed.status,
         asset=asset,
         site=get_site(visit.service, visit.actor, asset.site_id),
         trend=trend,
@@ -107,7 +114,8 @@ def over_time(visit: Visited, asset_id: str) -> Response:
             tile.image.id: tile for tile in tiles_of(visit.service, visit.actor, (row.look.key for row in trend.rows))
         },
         names=NAMES,
-        fields=_fields(assets.details_of(asset)),
+        fields=typed.settings(assets.AssetDetails, assets.details_of(asset)),
+        typed=typed,
         may_write=visit.actor.may("write"),
     )
 
@@ -121,16 +129,15 @@ def _plots(trend: AssetTrend) -> list[Markup]:
 @router.post("/assets/{asset_id}")
 async def change(request: Request, visit: Visited, asset_id: str) -> Response:
     """Keep what is known of an asset, unless somebody else has changed it meanwhile."""
-    form = await _form(request)
-    kept: Asset = await run_in_threadpool(
-        assets.update_asset,
-        visit.service,
-        visit.actor,
-        asset_id,
-        name=form.get("name", "").strip(),
-        version=version_in(form),
-        **_about(form),
-    )
+    return await run_in_threadpool(_change, visit, asset_id, await texts_of(request))
+
+
+def _change(visit: Visit, asset_id: str, form: Mapping[str, str]) -> Response:
+    try:
+        name, version = form.get("name", "").strip(), version_in(form)
+        kept = assets.update_asset(visit.service, visit.actor, asset_id, name=name, version=version, **_about(form))
+    except IsothermError as error:
+        return _over_time(visit, asset_id, again(visit.request, error, form))
     return back_to(f"/assets/{kept.id}", "Kept.")
 
 

@@ -9,12 +9,11 @@ from fastapi import APIRouter, Form, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from isotherm.classification import CLASSIFIERS
-from isotherm.core.config import settings_of
-from isotherm.core.errors import ConfigError
+from isotherm.core.errors import ConfigError, IsothermError
 from isotherm.hotspots import HOTSPOT_METHODS
 from isotherm.measurement.severity import SEVERITY_TABLES
 from isotherm.runtime.backbones import BACKBONES
-from isotherm.server.pages.forms import read_settings, version_in
+from isotherm.server.pages.forms import UNTYPED, Typed, again, read_settings, texts_of, version_in
 from isotherm.server.pages.home import Outcome, outcomes_of
 from isotherm.server.pages.rendering import Visit, Visited, back_to
 from isotherm.server.uploads import Form as Received
@@ -36,13 +35,21 @@ Version = Annotated[int, Form()]
 @router.get("/sites")
 def sites(visit: Visited) -> Response:
     """Show all sites and the form for another."""
-    return visit.show("sites", sites=use.list_sites(visit.service, visit.actor, limit=200).items)
+    return _sites(visit)
+
+
+def _sites(visit: Visit, typed: Typed = UNTYPED) -> Response:
+    found = use.list_sites(visit.service, visit.actor, limit=200).items
+    return visit.show("sites", status=typed.status, sites=found, typed=typed)
 
 
 @router.post("/sites")
-def create(visit: Visited, name: Text, note: Text = "") -> Response:
+def create(visit: Visited, name: Text = "", note: Text = "") -> Response:
     """Make a site."""
-    site = use.create_site(visit.service, visit.actor, name.strip(), note=note)
+    try:
+        site = use.create_site(visit.service, visit.actor, name.strip(), note=note)
+    except IsothermError as error:
+        return _sites(visit, again(visit.request, error, {"name": name, "note": note}))
     return back_to(f"/sites/{site.id}/data", f"{site.name} was made. Give it images to learn from.")
 
 
@@ -137,12 +144,18 @@ def _home_of(site_id: str | None) -> str:
 @router.get("/sites/{site_id}/settings")
 def settings(visit: Visited, site_id: str) -> Response:
     """Show the form of a site's settings."""
+    return _settings(visit, site_id)
+
+
+def _settings(visit: Visit, site_id: str, typed: Typed = UNTYPED) -> Response:
     site = use.get_site(visit.service, visit.actor, site_id)
     return visit.show(
         "site_settings",
+        status=typed.status,
         site=site,
-        fields=[(item, getattr(use.settings_of(site), item.name)) for item in settings_of(use.SiteSettings)],
+        fields=typed.settings(use.SiteSettings, use.settings_of(site)),
         known=_known(),
+        typed=typed,
     )
 
 
@@ -159,17 +172,18 @@ def _known() -> dict[str, list[str]]:
 @router.post("/sites/{site_id}/settings")
 async def keep_settings(request: Request, visit: Visited, site_id: str) -> Response:
     """Keep the settings of a site, unless somebody else has changed them meanwhile."""
-    form = {name: str(value) for name, value in (await request.form(max_files=0, max_fields=60)).items()}
-    site = await run_in_threadpool(_keep, visit, site_id, form)
+    return await run_in_threadpool(_keep, visit, site_id, await texts_of(request))
+
+
+def _keep(visit: Visit, site_id: str, form: Mapping[str, str]) -> Response:
+    try:
+        site = use.update_site(
+            visit.service, visit.actor, site_id, name=form.get("name"), note=form.get("note"),
+            settings=read_settings(use.SiteSettings, form), version=version_in(form),
+        )  # fmt: skip
+    except IsothermError as error:
+        return _settings(visit, site_id, again(visit.request, error, form))
     return back_to(f"/sites/{site.id}/settings", "Kept.")
-
-
-def _keep(visit: Visit, site_id: str, form: Mapping[str, str]) -> Site:
-    values = read_settings(use.SiteSettings, form)
-    return use.update_site(
-        visit.service, visit.actor, site_id, name=form.get("name"), note=form.get("note"), settings=values,
-        version=version_in(form),
-    )  # fmt: skip
 
 
 @router.post("/sites/{site_id}/delete")
