@@ -8,10 +8,11 @@ from scipy.spatial.distance import mahalanobis
 from sklearn.covariance import OAS
 
 from isotherm.anomaly import padim
-from isotherm.anomaly.graphs import GraphDetector, smoothing
+from isotherm.anomaly.graphs import GraphDetector
 from isotherm.anomaly.method import Inputs
 from isotherm.anomaly.padim import METHOD, PadimConfig, shrink, whiten
 from isotherm.anomaly.patches import choose_taps, compile_patches
+from isotherm.anomaly.smoothing import smoothing
 from isotherm.core.errors import ModelError
 from isotherm.core.progress import silent
 from isotherm.testing import anomaly as made_up

@@ -8,10 +8,11 @@ from scipy.spatial.distance import cdist
 
 from isotherm.anomaly import memory, patchcore
 from isotherm.anomaly.coreset import greedy_coreset
-from isotherm.anomaly.graphs import GraphDetector, smoothing
+from isotherm.anomaly.graphs import GraphDetector
 from isotherm.anomaly.method import Inputs
 from isotherm.anomaly.patchcore import METHOD, PatchCoreConfig
 from isotherm.anomaly.patches import choose_taps, compile_patches
+from isotherm.anomaly.smoothing import smoothing
 from isotherm.core.errors import ConfigError, ModelError
 from isotherm.core.progress import silent
 from isotherm.testing import anomaly as made_up

@@ -31,10 +31,10 @@ from isotherm.anomaly.graphs import (
     keep_out,
     largest,
     resized_maps,
-    smoothing,
 )
 from isotherm.anomaly.method import AnomalyMethod, Arrays, Detector, Exportable, Images, Inputs
 from isotherm.anomaly.patches import scene_cells
+from isotherm.anomaly.smoothing import smoothing
 from isotherm.anomaly.stored import stored, stored_size
 from isotherm.core.config import setting, validate
 from isotherm.core.errors import ConfigError, ModelError

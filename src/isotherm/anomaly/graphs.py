@@ -16,6 +16,7 @@ from jaxtyping import Float32, Int
 from openvino import opset13 as ops
 
 from isotherm.anomaly.method import AnomalyMaps, Arrays, Inputs
+from isotherm.anomaly.smoothing import smoothing
 from isotherm.anomaly.thumbnails import Thumbnails
 from isotherm.runtime.compiled import Precision
 from isotherm.runtime.engines import Engine, engine
@@ -147,17 +148,3 @@ def blurred(maps: ov.Node, size: tuple[int, int], grid: tuple[int, int], sigma_p
         return maps
     down, across = (constant(smoothing(cells, side / cells, sigma_px)) for side, cells in zip(size, grid, strict=True))
     return ops.matmul(ops.matmul(down, maps, False, False), across, False, True)
-
-
-def smoothing(cells: int, step_px: float, sigma_px: float) -> Float32[np.ndarray, "h h"]:
-    """Return the matrix K that blurs a side of a map with a Gaussian of `sigma_px` input pixels: K @ map @ K'.T.
-
-    Weights beyond the border are dropped and the rest scaled to sum to one. Blurring the small map instead of the large
-    one gives the same picture for a hundredth of the work.
-    """
-    if sigma_px <= 0:
-        return np.eye(cells, dtype=np.float32)
-    places = np.arange(cells, dtype=np.float64) * step_px
-    kernel = np.exp(-0.5 * ((places[:, None] - places[None]) / sigma_px) ** 2)
-    scaled: np.ndarray = kernel / kernel.sum(axis=1, keepdims=True)
-    return scaled.astype(np.float32)

@@ -20,8 +20,8 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
-from isotherm.anomaly.graphs import smoothing
 from isotherm.anomaly.method import Inputs
+from isotherm.anomaly.smoothing import smoothing
 from isotherm.core.regions import label
 
 TAILS = ((100, 99.9), (100, 99), (100, 95), (99.9, 95), (99.9, 99), (99, 95), (99, 90), (95, 50), (100, 50))
