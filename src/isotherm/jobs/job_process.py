@@ -17,6 +17,7 @@ from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any, cast
 
+from isotherm.core.memory import loading_for_good
 from isotherm.jobs.context import Workplace
 from isotherm.jobs.logs import bound_contextvars, log_to_stream
 from isotherm.jobs.queue import Lease
@@ -28,8 +29,10 @@ NICE = 10
 
 def open_workplace(reference: str, arguments: tuple[str, ...]) -> AbstractContextManager[Workplace]:
     """Return what ``package.module:attribute`` gives for arguments: a context manager of a `Workplace`."""
-    module, _, attribute = reference.partition(":")
-    return cast("AbstractContextManager[Workplace]", getattr(import_module(module), attribute)(*arguments))
+    name, _, attribute = reference.partition(":")
+    with loading_for_good():
+        module = import_module(name)
+    return cast("AbstractContextManager[Workplace]", getattr(module, attribute)(*arguments))
 
 
 def serve(connection: Connection) -> None:

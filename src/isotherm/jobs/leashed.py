@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
+from isotherm.core.memory import loading_for_good
 from isotherm.jobs.limited_walls import die_with
 
 
@@ -18,4 +19,6 @@ def command(parent: int, name: str, *arguments: str) -> list[str]:
 
 if __name__ == "__main__":
     die_with(int(sys.argv[1]))
-    sys.exit(import_module(f"isotherm.jobs.{sys.argv[2]}").main(sys.argv[3:]))
+    with loading_for_good():
+        program = import_module(f"isotherm.jobs.{sys.argv[2]}")
+    sys.exit(program.main(sys.argv[3:]))
