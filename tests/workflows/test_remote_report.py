@@ -95,6 +95,19 @@ def test_the_panel_is_fetched_where_the_picture_has_gone(pictures: Path, bucket:
     assert "Panel of joint1.csv" in page
 
 
+def test_the_panels_are_shown_where_the_bucket_of_the_pictures_has_gone(
+    pictures: Path, bucket: Bucket, tmp_path: Path
+) -> None:
+    inspect(Path(f"{bucket.url}/pictures"), tmp_path / "out")
+    for name in bucket.names():
+        bucket.server.client().delete_object(Bucket=bucket.name, Key=name)
+    bucket.server.client().delete_bucket(Bucket=bucket.name)
+    remote_inputs._opened.cache_clear()
+    page = report(tmp_path / "out", "html").data.decode()
+    assert page.count("there is no such bucket; make it, or mend the address") == 2
+    assert "Panel of joint1.csv" in page
+
+
 def test_what_is_no_finished_run_is_said(pictures: Path, bucket: Bucket) -> None:
     with pytest.raises(DataError, match=f"^{bucket.url}/nothing holds no inspection"):
         read_inspection(Path(f"{bucket.url}/nothing"))

@@ -193,6 +193,23 @@ def test_an_ordinary_run_that_dies_goes_on_where_it_was(
     assert list(state.iterdir()) == []
 
 
+def test_a_damaged_journal_in_a_bucket_is_mended_there(
+    shots: Path, tmp_path: Path, moto_bucket: Bucket, state: Path
+) -> None:
+    out = Path(f"{moto_bucket.url}/one")
+    inspect(shots, out, settings=PLAIN)
+    lines = below(moto_bucket, "one/")[JOURNAL].splitlines(keepends=True)
+    moto_bucket.put(f"one/{JOURNAL}", b"".join([*lines[:2], b"{]\n", *lines[3:]]))
+    for _ in range(2):
+        with pytest.raises(OutputError, match=rf"^{moto_bucket.url}/one/{JOURNAL} is damaged in line 3 .*head -n 2"):
+            inspect(shots, out, settings=AGAIN)
+    moto_bucket.put(f"one/{JOURNAL}", b"".join(lines[:2]))
+    inspect(shots, out, settings=AGAIN)
+    inspect(shots, tmp_path / "folder", settings=PLAIN)
+    assert timeless(below(moto_bucket, "one/")) == timeless(in_folder(tmp_path / "folder"))
+    assert list(state.iterdir()) == []
+
+
 def test_on_another_machine_it_begins_with_the_first_picture(
     shots: Path, tmp_path: Path, half_done: Path, moto_bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -199,17 +199,16 @@ def _begun(place: RunPlace, header: Mapping[str, Any]) -> Journal:
 
 
 def _continued(place: RunPlace, header: Mapping[str, Any], look: Callable[[int], None]) -> Journal:
-    place.fetch(JOURNAL)
-    path = place.local(JOURNAL)
+    shown, path = place.fetch(JOURNAL), place.local(JOURNAL)
     try:
         with path.open("rb") as stream:
             first = stream.readline()
             if not first.endswith(b"\n"):
                 place.remove([JOURNAL], {})
                 return _begun(place, header)
-            stored = _header_of(path, first)
+            stored = _header_of(shown, first)
             _check_same(place, stored, header)
-            done, end = _finished(place, path, stream, look)
+            done, end = _finished(place, shown, stream, look)
     except OSError as error:
         raise OutputError(f"cannot read {path}: {error.strerror}") from error
     place.remove_unfinished(PICTURES)
@@ -222,12 +221,12 @@ def _continued(place: RunPlace, header: Mapping[str, Any], look: Callable[[int],
     return Journal(path, stored, done, appending)
 
 
-def _finished(place: RunPlace, path: Path, lines: Iterable[bytes], look: Callable[[int], None]) -> tuple[int, int]:
+def _finished(place: RunPlace, shown: str, lines: Iterable[bytes], look: Callable[[int], None]) -> tuple[int, int]:
     """Return how many lines hold results whose pictures are there, up to the first that does not, and their bytes."""
     there, done, end = place.holding(("panels", "masks")), 0, 0
     for line in lines:
         # A last line without its end was being written when the run was interrupted.
-        result = _result_of(path, done + 2, line) if line.endswith(b"\n") else None
+        result = _result_of(shown, done + 2, line) if line.endswith(b"\n") else None
         if result is None or not all(map(there, filter(None, (result.panel, result.mask)))):
             break
         done, end = done + 1, end + len(line)

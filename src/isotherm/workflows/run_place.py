@@ -66,8 +66,11 @@ class RunPlace(Protocol):
         """Bring the file of `local` to the place."""
         ...
 
-    def fetch(self, name: str) -> None:
-        """Bring back to `local` what the place holds, unless it is the beginning of what lies there."""
+    def fetch(self, name: str) -> str:
+        """Bring to `local` what the place holds, unless that is what `claim` has left of what lies there.
+
+        Returns where it lies, as people write it.
+        """
         ...
 
     def prepare(self, folders: Iterable[str] = ()) -> None:
@@ -161,8 +164,9 @@ class FolderPlace:
     def deliver(self, name: str) -> None:
         """Do nothing: it is there."""
 
-    def fetch(self, name: str) -> None:
+    def fetch(self, name: str) -> str:
         """Do nothing: it is there."""
+        return str(self.path / name)
 
     def prepare(self, folders: Iterable[str] = ()) -> None:
         """Make the folder and folders in it."""
@@ -299,14 +303,16 @@ class BucketPlace:
         self.objects.write_file(name, path)
         path.unlink()
 
-    def fetch(self, name: str) -> None:
-        """Copy the object to `local`, unless a file that begins with the same line lies there already."""
+    def fetch(self, name: str) -> str:
+        """Copy the object to `local`, unless it is no more than the first line of the file that lies there already."""
         path = self.local(name)
         first = _first_line(path) if path.is_file() else b""
-        if first.endswith(b"\n") and self.objects.begins_with(name, first):
-            return
+        entry = self.objects.entry(name) if first.endswith(b"\n") else None
+        if entry is not None and entry.size == len(first) and self.objects.begins_with(name, first):
+            return str(path)
         with self.reading(name) as there, whole_file(path) as here:
             shutil.copyfileobj(there, here)
+        return f"{self}/{name}"
 
     def prepare(self, folders: Iterable[str] = ()) -> None:
         """Do nothing: a bucket has no folders."""
