@@ -10,7 +10,9 @@ from pathlib import Path
 
 from isotherm.cli.classify_evaluate import add_rejection, rejection_of
 from isotherm.cli.flags import add_device, add_flags, add_overwrite, add_parquet, from_flags
+from isotherm.cli.info_model import is_model
 from isotherm.cli.progress import bar
+from isotherm.cli.terminal import harmless
 from isotherm.core.errors import OutputError, UsageError
 from isotherm.core.progress import Progress, counted
 from isotherm.core.scene import SceneEdit
@@ -28,8 +30,14 @@ from isotherm.workflows.scaled_classify import ledger_of, predict_in_chunks
 
 def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:  # noqa: ARG001
     """Add the command's arguments."""
-    parser.add_argument("model", type=Path, metavar="MODEL_DIR", help="a model of `isotherm classify train`")
-    parser.add_argument("paths", type=path_of, nargs="+", metavar="PATH", help="images, folders, s3://bucket/prefix")
+    parser.add_argument("--model", type=Path, metavar="MODEL_DIR", help="a model of `isotherm classify train`")
+    parser.add_argument(
+        "paths",
+        type=path_of,
+        nargs="+",
+        metavar="PATH",
+        help="images, folders, s3://bucket/prefix; without --model the first one is the model's folder",
+    )
     parser.add_argument(
         "-o",
         "--output",
@@ -49,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print a line for each image; status 3 where some, 1 where all could not be judged."""
+    _take_model(arguments)
     settings = PredictSettings(
         rejection_of(arguments),
         edit=from_flags(SceneEdit, arguments),
@@ -70,6 +79,33 @@ def run(arguments: argparse.Namespace) -> int:
     return exit_status(seen.failures, seen.images)
 
 
+def _take_model(arguments: argparse.Namespace) -> None:
+    """Let ``model`` be the model's folder and ``paths`` the images, whichever way they were given.
+
+    Raises
+    ------
+    UsageError
+        There are two models, or no images, or no model.
+    """
+    first, *others = arguments.paths
+    if arguments.model is not None:
+        if not is_remote(first) and is_model(first):
+            raise UsageError(
+                f"two models are named, --model {arguments.model} and {address_of(first)}; name one, then the images"
+            )
+        return
+    if not others:
+        raise UsageError(
+            "a model and images are needed: isotherm classify predict --model MODEL_DIR PATH ..., or the model's "
+            f"folder before the images; there is {address_of(first)} alone"
+        )
+    if is_remote(first) or first.is_file():
+        raise UsageError(
+            f"{address_of(first)} is no model's folder, and no other is named; name the model with --model MODEL_DIR"
+        )
+    arguments.model, arguments.paths = Path(first), others
+
+
 @dataclass
 class _Seen:
     """What has gone by; answers are printed where they are not written."""
@@ -82,7 +118,7 @@ class _Seen:
         self.images += 1
         self.failures += bool(found[1].error)
         if self.shown:
-            print(_line(*found))
+            print(harmless(_line(*found)))
         return found
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from isotherm.cli.flags import add_flags, add_parquet, add_results, chosen, from_flags
 from isotherm.cli.progress import bar
+from isotherm.cli.terminal import harmless
 from isotherm.core.findings import ImageResult, Inspection
 from isotherm.core.memory import keep_freed_memory
 from isotherm.core.progress import Progress
@@ -159,7 +160,7 @@ def _existing(arguments: argparse.Namespace) -> Existing:
 def _tell(inspection: Inspection, seen: _Seen, out: Path, settings: InspectSettings) -> None:
     totals, worst = seen.gathering.totals, seen.gathering.ranked[:WORST]
     for result in seen.gathering.failed:
-        print(f"isotherm: {_line(result.image)}: {_line(result.error)}", file=sys.stderr)
+        print(f"isotherm: {harmless(result.image)}: {harmless(result.error)}", file=sys.stderr)
     if totals.failed > TOLD:
         print(f"isotherm: {totals.failed - TOLD} more files failed; {out}/results.csv has all reasons", file=sys.stderr)
     print(f"{totals.read} of {totals.images} pictures inspected")
@@ -173,9 +174,9 @@ def _tell(inspection: Inspection, seen: _Seen, out: Path, settings: InspectSetti
     if worst:
         print("worst first")
     for result in worst:
-        print(f"  {_line(result.image)}  {facts(result)}")
+        print(f"  {harmless(result.image)}  {facts(result)}")
         for caution in cautions(result):
-            print(f"    {_line(caution)}")
+            print(f"    {harmless(caution)}")
     names = [REPORT_WRITERS.get(name).filename for name in dict.fromkeys((*settings.reports, "csv"))]
     places = [address_of(out / name) for name in names] + ([settings.tables] if settings.tables else [])
     print(f"written   {', '.join(places)}")
@@ -184,11 +185,6 @@ def _tell(inspection: Inspection, seen: _Seen, out: Path, settings: InspectSetti
 def _tell_sidecars(seen: _Seen) -> None:
     """Say which pictures were changed by a file beside them: their temperatures are not what the camera's file says."""
     for image, note in seen.sidecars:
-        print(f"note: {_line(image)}: {_line(note)}")
+        print(f"note: {harmless(image)}: {harmless(note)}")
     if seen.more_sidecars:
         print(f"note: {seen.more_sidecars} more sidecars; results.json has them all")
-
-
-def _line(text: str) -> str:
-    """Return text as one line that a terminal shows and does not obey."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

@@ -11,6 +11,7 @@ from typing import Any
 from isotherm.cli.flags import add_flags, add_parquet, chosen, from_flags
 from isotherm.cli.progress import bar
 from isotherm.cli.recording_flags import add_recordings
+from isotherm.cli.terminal import harmless
 from isotherm.sequences import MAP_METHODS
 from isotherm.workflows.reading import exit_status
 from isotherm.workflows.recordings_output import SUMMARY, RecordingsOutput
@@ -79,7 +80,7 @@ def _tell(rows: Sequence[MapsRow], folder: Path) -> int:
     for row in used:
         said = f"{row.maps} maps" + (f" ({row.reason})" if row.reason else "")
         failed = row.status == "failed"
-        print(f"{row.recording}: {row.reason if failed else said}", file=sys.stderr if failed else sys.stdout)
+        print(harmless(f"{row.recording}: {row.reason if failed else said}"), file=sys.stderr if failed else sys.stdout)
     if len(used) < len(rows):
         print(f"  note: {len(rows) - len(used)} files are no recordings")
     print(f"written   {address_of(folder / SUMMARY)}")
