@@ -180,6 +180,9 @@ def test_shared_categories(data: Path, tmp_path: Path, capsys: Tell) -> None:
         (["evaluate", "{data}", "{data}", "-o", "{out}"], 1, "manifest.json is missing"),
         (["predict", "{model}", "{data}/test/bar/0.png", "--min-confidence", "2"], 2, "probability, 0..1, not 2"),
         (["predict", "{model}", "{data}/nowhere"], 1, "no such file or folder"),
+        (["predict", "--model", "{model}", "{data}/nowhere"], 1, "no such file or folder"),
+        (["predict", "--model", "{model}", "{model}", "{data}/test"], 2, "two models are named"),
+        (["predict", "{data}/test/bar/0.png", "{data}/test/bar/1.png"], 2, "name the model with --model"),
     ],
 )
 def test_bad_input_is_one_line(
@@ -190,6 +193,19 @@ def test_bad_input_is_one_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("isotherm: ")
     assert said in line
+
+
+def test_the_model_is_named_before_the_images_or_by_a_flag(model: Path, data: Path, capsys: Tell) -> None:
+    picture, said = str(data / "test" / "bar" / "0.png"), []
+    for words in ([str(model), picture], ["--model", str(model), picture], [picture, f"--model={model}"]):
+        assert main(["classify", "predict", *words]) == 0
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1] == said[2] != ""
+    for words in ([str(model)], ["--model", str(model)], []):
+        with pytest.raises(SystemExit) as left:
+            main(["classify", "predict", *words])
+        assert left.value.code == 2
+        assert "required: " in capsys.readouterr().err
 
 
 def test_a_classifier_is_used_without_torch_and_scikit_learn(model: Path, data: Path) -> None:

@@ -196,3 +196,16 @@ def test_drawing_imports_no_matplotlib() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (0, 39), (29, 0), (29, 39)])
+def test_the_cross_on_a_peak_in_a_corner_is_seen_whole(corner: tuple[int, int]) -> None:
+    values = np.full((30, 40), 20.0, np.float32)
+    values[corner] = 90.0
+    thermogram = Thermogram(values, None, assumed_scene(), "test")
+    (finding,) = measure_mask(thermogram, values > 50, kind="hotspot", origin="otsu")
+    # At its own size, where a pixel of the picture is smaller than the cross.
+    canvas = Image.new("RGB", (40, 30), (90, 90, 90))
+    drawing.draw_labels(ImageDraw.Draw(canvas), [("", finding)], Fit(40, 30, 1.0))
+    white = (np.asarray(canvas) == 255).all(axis=-1)
+    assert white.any(axis=0).sum() == white.any(axis=1).sum() == 7

@@ -588,3 +588,30 @@ def test_a_real_picture_in_a_real_page(browser: Browser, data: Path, tmp_path: P
     assert (tmp_path / "page.html").stat().st_size - plane < 400_000
     assert opened.complaints == []
     opened.page.close()
+
+
+@pytest.mark.parametrize(
+    ("hot", "cold"), [((0, 0), (63, 47)), ((63, 47), (0, 0)), ((63, 0), (0, 47)), ((30, 0), (30, 47))]
+)
+def test_marks_at_the_edge_of_the_picture_are_seen_whole(
+    browser: Browser, tmp_path: Path, hot: tuple[int, int], cold: tuple[int, int]
+) -> None:
+    celsius = np.full((HEIGHT, WIDTH), 20.0, np.float32)
+    celsius[hot[1], hot[0]], celsius[cold[1], cold[0]] = 80.0, 5.0
+    path = tmp_path / "edge.html"
+    path.write_bytes(render_page("edge.csv", Thermogram(celsius, None, assumed_scene(), "csv"), Looks()))
+    opened = Opened(browser, path)
+    opened.drawn()
+    # The text stands beside the triangle, 9 px from its middle.
+    count = """(e, [x, y, ink]) => {
+        const canvas = e.shadowRoot.querySelector(".marks"), scale = canvas.width / e.session.plane.width;
+        const middle = Math.max(8, Math.min((x + 0.5) * scale, canvas.width - 8)), top = (y + 0.5) * scale;
+        const { data } = canvas.getContext("2d").getImageData(middle - 7, top - 14, 14, 28);
+        let found = 0;
+        const near = (at) => ink.every((part, place) => Math.abs(data[at + place] - part) < 40);
+        for (let at = 0; at < data.length; at += 4) found += near(at);
+        return found;
+    }"""
+    for place, ink in ((hot, [255, 107, 107]), (cold, [107, 196, 255])):
+        assert opened.js(count, [*place, ink]) > 35, (place, ink)
+    opened.page.close()

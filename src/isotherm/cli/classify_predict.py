@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from isotherm.cli.classify_evaluate import add_rejection, rejection_of
-from isotherm.cli.flags import add_device, add_flags, add_overwrite, add_parquet, from_flags
+from isotherm.cli.flags import add_device, add_flags, add_overwrite, add_parquet, chosen, from_flags
 from isotherm.cli.info_model import is_model
 from isotherm.cli.progress import bar
 from isotherm.cli.terminal import harmless
@@ -28,16 +28,12 @@ from isotherm.workflows.scaled import ScaleSettings
 from isotherm.workflows.scaled_classify import ledger_of, predict_in_chunks
 
 
-def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:  # noqa: ARG001
+def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     """Add the command's arguments."""
     parser.add_argument("--model", type=Path, metavar="MODEL_DIR", help="a model of `isotherm classify train`")
-    parser.add_argument(
-        "paths",
-        type=path_of,
-        nargs="+",
-        metavar="PATH",
-        help="images, folders, s3://bucket/prefix; without --model the first one is the model's folder",
-    )
+    if not chosen(list(argv), "--model", ""):
+        parser.add_argument("first", type=Path, metavar="MODEL_DIR", help="the model, where --model names none")
+    parser.add_argument("paths", type=path_of, nargs="+", metavar="PATH", help="images, folders, s3://bucket/prefix")
     parser.add_argument(
         "-o",
         "--output",
@@ -80,30 +76,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _take_model(arguments: argparse.Namespace) -> None:
-    """Let ``model`` be the model's folder and ``paths`` the images, whichever way they were given.
-
-    Raises
-    ------
-    UsageError
-        There are two models, or no images, or no model.
-    """
-    first, *others = arguments.paths
-    if arguments.model is not None:
-        if not is_remote(first) and is_model(first):
-            raise UsageError(
-                f"two models are named, --model {arguments.model} and {address_of(first)}; name one, then the images"
-            )
-        return
-    if not others:
+    """Let ``model`` be the model's folder, however it was named; raises UsageError where there are two or none."""
+    if arguments.model is None:
+        arguments.model = arguments.first
+        if arguments.model.is_file():
+            raise UsageError(f"{arguments.model} is no model's folder; name the model with --model MODEL_DIR")
+    elif not is_remote(arguments.paths[0]) and is_model(arguments.paths[0]):
         raise UsageError(
-            "a model and images are needed: isotherm classify predict --model MODEL_DIR PATH ..., or the model's "
-            f"folder before the images; there is {address_of(first)} alone"
+            f"two models are named, --model {arguments.model} and {arguments.paths[0]}; name one, then the images"
         )
-    if is_remote(first) or first.is_file():
-        raise UsageError(
-            f"{address_of(first)} is no model's folder, and no other is named; name the model with --model MODEL_DIR"
-        )
-    arguments.model, arguments.paths = Path(first), others
 
 
 @dataclass

@@ -209,7 +209,7 @@ def draw_labels(draw: ImageDraw.ImageDraw, labelled: Sequence[tuple[str, Finding
     taken: list[_Box] = []
     places = []
     for label, finding in labelled:
-        peak = _shown(finding.region.peak, fit)
+        peak = _inside(_shown(finding.region.peak, fit), fit, 4)
         place, anchor, box = _free_place(draw, label, peak, fit, taken)
         taken.append(box)
         places.append((label, peak, place, anchor))
@@ -242,6 +242,12 @@ def _free_place(
             found.append((place, anchor, box))
     free = (each for each in found if _within(each[2], fit) and not any(_meet(each[2], other) for other in taken))
     return next(free, found[0])
+
+
+def _inside(point: tuple[float, float], fit: Fit, margin: int) -> tuple[float, float]:
+    """Return a place so far inside the picture that a mark which reaches `margin` px around it is seen whole."""
+    (x, y), (right, bottom) = point, (fit.width - 1 - margin, fit.height - 1 - margin)
+    return max(margin, min(x, right)), max(margin, min(y, bottom))
 
 
 def _within(box: _Box, fit: Fit) -> bool:

@@ -3,6 +3,12 @@
 import { shown } from "./plane.js";
 import { bounds } from "./shapes.js";
 
+/** Return a place so far inside the canvas that a mark which reaches `margin` pixels around it is seen whole. */
+function inside(context, x, y, margin) {
+  const { clientWidth: width, clientHeight: height } = context.canvas;
+  return [Math.max(margin, Math.min(x, width - margin)), Math.max(margin, Math.min(y, height - margin))];
+}
+
 /** Add the outline of a shape to the path of a canvas; `scale` is shown over thermal pixels. */
 function trace(context, shape, scale) {
   const at = (place) => (place + 0.5) * scale;
@@ -10,11 +16,13 @@ function trace(context, shape, scale) {
     context.ellipse(at(shape.x), at(shape.y), shape.radius_x * scale, shape.radius_y * scale, 0, 0, 2 * Math.PI);
   } else if (shape.shape === "line" || shape.shape === "polygon") {
     const corners = shape.shape === "line" ? [[shape.x0, shape.y0], [shape.x1, shape.y1]] : shape.corners;
-    corners.forEach(([x, y]) => context.lineTo(at(x), at(y)));
+    corners.forEach(([x, y]) => context.lineTo(...inside(context, at(x), at(y), 1)));
     if (shape.shape === "polygon" && !shape.open) context.closePath();
   } else {
     const [left, top, right, bottom] = bounds(shape);
-    context.rect(left * scale, top * scale, (right - left + 1) * scale, (bottom - top + 1) * scale);
+    const [x0, y0] = inside(context, left * scale, top * scale, 1);
+    const [x1, y1] = inside(context, (right + 1) * scale, (bottom + 1) * scale, 1);
+    context.rect(x0, y0, x1 - x0, y1 - y0);
   }
 }
 
@@ -43,7 +51,7 @@ export function drawFinding(context, { contour, label, chosen }, { scale, taken 
   const ink = chosen ? CHOSEN : FINDING;
   for (const [width, colour] of [[chosen ? 6 : 4, "#000"], [chosen ? 3.5 : 2, ink]]) {
     context.beginPath();
-    contour.forEach(([x, y]) => context.lineTo((x + 0.5) * scale, (y + 0.5) * scale));
+    contour.forEach(([x, y]) => context.lineTo(...inside(context, (x + 0.5) * scale, (y + 0.5) * scale, 1)));
     context.closePath();
     context.lineWidth = width;
     context.lineJoin = "round";
@@ -65,10 +73,14 @@ function freePlace(context, left, base, width, taken) {
   return found;
 }
 
+function widthOf(context, text) {
+  context.font = "600 13px system-ui, sans-serif";
+  return context.measureText(text).width;
+}
+
 /** Write text that shows on any ground, kept inside the canvas; `taken` are the places of texts, and gets this one's. */
 export function drawText(context, text, x, y, { ink = "#fff", taken = [] } = {}) {
-  context.font = "600 13px system-ui, sans-serif";
-  const width = context.measureText(text).width;
+  const width = widthOf(context, text);
   const left = Math.max(2, Math.min(x, context.canvas.clientWidth - width - 3));
   const [, base] = freePlace(context, left, y, width, taken);
   context.lineWidth = 3.5;
@@ -93,21 +105,28 @@ export function drawCross(context, x, y, size = 1) {
   }
 }
 
-/** Mark the hottest pixel by a red triangle above it, the coldest by a blue one below it. */
+const TALL = 10, HALF = 6, EDGE = 2;
+
+/** Mark the hottest pixel by a red triangle above it, the coldest by a blue one below it; on the other side at an edge. */
 export function drawExtremes(context, whole, scale, unit, taken = []) {
   if (!whole) return;
-  for (const [[x, y], value, ink, side] of [[whole.maxAt, whole.max, "#ff6b6b", -1], [whole.minAt, whole.min, "#6bc4ff", 1]]) {
+  for (const [[x, y], value, ink, usual] of [[whole.maxAt, whole.max, "#ff6b6b", -1], [whole.minAt, whole.min, "#6bc4ff", 1]]) {
     const left = (x + 0.5) * scale, top = (y + 0.5) * scale;
+    const end = top + (TALL + EDGE) * usual;
+    const side = end < 0 || end > context.canvas.clientHeight ? -usual : usual;
+    const [middle] = inside(context, left, top, HALF + EDGE);
     context.beginPath();
     context.moveTo(left, top);
-    context.lineTo(left - 6, top + 10 * side);
-    context.lineTo(left + 6, top + 10 * side);
+    context.lineTo(middle - HALF, top + TALL * side);
+    context.lineTo(middle + HALF, top + TALL * side);
     context.closePath();
     context.lineWidth = 3;
     context.strokeStyle = "#000";
     context.stroke();
     context.fillStyle = ink;
     context.fill();
-    drawText(context, shown(value, unit, Math.min(1, unit.digits)), left + 9, top + (side < 0 ? -3 : 13), { ink, taken });
+    const text = shown(value, unit, Math.min(1, unit.digits)), width = widthOf(context, text);
+    const beside = middle + 9 + width > context.canvas.clientWidth - 3 ? middle - 9 - width : middle + 9;
+    drawText(context, text, beside, top + (side < 0 ? -3 : 13), { ink, taken });
   }
 }
