@@ -67,6 +67,13 @@ def test_the_heatmap_is_a_picture_that_is_kept_until_the_next_inspection(call: C
     assert np.asarray(Picture.open(io.BytesIO(answer.content))).shape == (24, 24, 4)
     tag = {"if-none-match": answer.headers["etag"]}
     assert call("GET", f"images/{hot['id']}/heatmap", 304, headers=tag).content == b""
+    assert answer.headers["cache-control"] == "private, no-cache"
+    kept = call("GET", f"images/{hot['id']}/heatmap?of={hot['latest_inspection']}", 200)
+    assert kept.headers["cache-control"] == "private, max-age=86400"
+    call("POST", f"images/{hot['id']}/inspections", 201, json={})
+    other = call("GET", f"images/{hot['id']}/heatmap?of={hot['latest_inspection']}", 200, headers=tag)
+    assert other.headers["etag"] != answer.headers["etag"]
+    assert other.headers["cache-control"] == "private, no-cache"
     (train, *_) = call.json("GET", f"images?site_id={site}&split=train")["items"]
     problem = call.problem("GET", f"images/{train['id']}/heatmap", 404)
     assert "score of this image" in problem["detail"]

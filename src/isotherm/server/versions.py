@@ -53,10 +53,17 @@ ExpectedVersion = Annotated[int | None, Depends(_version_asked)]
 """The version in ``If-Match`` as a parameter of a route."""
 
 
-def unchanged(request: Request, response: Response, etag: str) -> bool:
-    """Say in the answer's header what never-changing content this is, and return whether the client has it."""
+def unchanged(request: Request, response: Response, etag: str, *, for_ever: bool = True) -> bool:
+    """Say in the answer's header which content this is, and return whether the client has it.
+
+    Parameters
+    ----------
+    for_ever
+        The address never shows another content, so that it may be kept for a day; else each use asks whether it has
+        changed.
+    """
     response.headers["etag"] = f'"{etag}"'
-    response.headers["cache-control"] = "private, max-age=86400"
+    response.headers["cache-control"] = "private, max-age=86400" if for_ever else "private, no-cache"
     return f'"{etag}"' in request.headers.get("if-none-match", "")
 
 

@@ -24,7 +24,10 @@ from isotherm.workflows.service.thumbnails import PICTURE_TYPE, THUMBNAIL_TYPE
 PALETTES = {"enum": list(FOR_TEMPERATURES)}
 Of = Annotated[
     str,
-    Query(max_length=64, description="Changes nothing; a picture that is kept under one inspection's id is not stale."),
+    Query(
+        max_length=64,
+        description="The latest inspection: its picture may be kept for a day; without it a client asks each time.",
+    ),
 ]
 NOT_MODIFIED: Responses = {304: {"description": "The client has it already (`If-None-Match`)."}}
 
@@ -76,10 +79,12 @@ def router(service: Service) -> APIRouter:
         request: Request,
         response: Response,
         actor: CurrentActor,
-        of: Of = "",  # noqa: ARG001 (for caches alone)
+        of: Of = "",
     ) -> Response:
         image = await run_in_threadpool(images.get_image, service, actor, image_id)
-        if image.latest_inspection and unchanged(request, response, image.latest_inspection):
+        latest = image.latest_inspection
+        # Another inspection, by another model perhaps, draws another one at the same address.
+        if latest and unchanged(request, response, latest, for_ever=of == latest):
             return _with(response, Response(status_code=304))
         data = await in_lane(request, heatmap, service, actor, image_id)
         return _with(response, Response(data, media_type="image/png"))
