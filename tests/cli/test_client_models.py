@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -70,6 +71,32 @@ def test_a_model_goes_to_a_site_and_comes_back(
         assert (tmp_path / "copy" / name).read_bytes() == (model / name).read_bytes()
     assert run("export-model", "plant 7", tmp_path / "copy") == 1
     assert "exists already" in capsys.readouterr().err
+
+
+def test_a_model_that_cannot_be_written_whole_leaves_nothing(
+    run: Callable[..., int],
+    folder: Service,
+    model: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    create_site(folder, LOCAL, "plant 7")
+    assert run("import-model", "plant 7", model, "--activate") == 0
+    own = Path.write_bytes
+
+    def full(path: Path, data: bytes) -> int:
+        if path.name == ARRAYS:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return own(path, data)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "write_bytes", full)
+        assert run("export-model", "plant 7", tmp_path / "new" / "copy") == 1
+    assert "No space left on device" in capsys.readouterr().err
+    assert list((tmp_path / "new").iterdir()) == []
+    assert run("export-model", "plant 7", tmp_path / "new" / "copy") == 0
+    assert (tmp_path / "new" / "copy" / ARRAYS).read_bytes() == (model / ARRAYS).read_bytes()
 
 
 def test_what_is_wrong_is_told(

@@ -87,6 +87,16 @@ def test_a_model_goes_out_as_the_folder_that_it_came_as(call: Caller, model: Pat
     assert again["metrics"] == given["metrics"]
 
 
+def test_a_damaged_file_is_not_handed_out(call: Caller, folder: Service, model: Path) -> None:
+    given = send(call, call.site(), parts_of(model))
+    stored = folder.blobs.path(get_model(folder, LOCAL, given["id"]).files[ARRAYS])
+    stored.chmod(0o644)
+    stored.write_bytes(stored.read_bytes()[:-1] + b"?")
+    answer = call("GET", f"models/{given['id']}/folder.zip", 409)
+    assert "arrays.safetensors of version 1 is damaged" in answer.text
+    assert not list((folder.folder / "scratch").glob("export-*"))
+
+
 def test_what_is_no_model_is_refused_with_what_would_be_right(call: Caller, folder: Service, model: Path) -> None:
     site = call.site()
     manifest, arrays = parts_of(model)

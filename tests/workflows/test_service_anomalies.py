@@ -150,7 +150,11 @@ def test_both_kinds_are_at_work_beside_each_other(service: Service, simple_model
         "anomaly",
         "classifier",
     ]
-    assert [each.number for each in list_models(service, LOCAL, site.id, kind="anomaly").items] == [4, 3]
+    listed = list_models(service, LOCAL, site.id, kind="anomaly").items
+    assert [each.number for each in listed] == [4, 3]
+    # A list of versions does not grow with the images that each has held out.
+    whole = get_model(service, LOCAL, listed[0].id).metrics["held_out"]
+    assert listed[0].metrics["held_out"] == {name: said for name, said in whole.items() if name != "scores"} != whole
     # Whoever asks for categories gets none from a model of the other kind.
     with pytest.raises(ConflictError, match="kind anomaly, not classifier"):
         predict(service, LOCAL, site.id, [Upload("x.csv", hot_csv())], model_id=first["model_id"])

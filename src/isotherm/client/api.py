@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,8 @@ ASKED_AT_ONCE = 500
 """How many sha256 sums are in one question which contents are missing."""
 LONG_POLL_S = 2
 """How long a question about a job may wait for its end; so often its progress is shown [s]."""
+MODEL_TRIAL_S = 300.0
+"""How long a server may take to try a model that it is given [s]."""
 UNFINISHED = ("queued", "running")
 MODEL_FILES = ("manifest.json", "arrays.safetensors")
 """What the folder of an anomaly model holds."""
@@ -284,7 +287,7 @@ class Client:
         data = {"normal": normal, "activate": "true" if activate else "false", "note": note}
         # Of this call: what is repeated after a broken connection makes no second version, a second call does.
         path, key = f"/sites/{site_id}/models/anomaly", {"Idempotency-Key": token_hex(16)}
-        return dict(self._json("POST", path, files=files, data=data, headers=key, repeat=True))
+        return dict(self._json("POST", path, files=files, data=data, headers=key, repeat=True, timeout=MODEL_TRIAL_S))
 
     def export_anomaly_model(self, model_id: str, folder: Path) -> None:
         """Write an anomaly model of a server as a folder that `isotherm inspect` reads; it must not exist yet.
@@ -303,13 +306,19 @@ class Client:
         content = self._file(f"/models/{model_id}/folder.zip", None)
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                files = {name: archive.read(name) for name in MODEL_FILES}
+                # As large as they are, not as large as they say they become.
+                files = {name: _stored(archive, name) for name in MODEL_FILES}
         except (zipfile.BadZipFile, KeyError) as error:
             raise DataError(f"what the server has sent is no folder of an anomaly model: {error}") from error
         try:
-            folder.mkdir(parents=True)
-            for name, data in files.items():
-                (folder / name).write_bytes(data)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            # Under its own name when it is whole: half a folder would be in the way of the next call.
+            with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as unfinished:
+                whole = Path(unfinished) / folder.name
+                whole.mkdir()
+                for name, data in files.items():
+                    (whole / name).write_bytes(data)
+                whole.rename(folder)
         except OSError as error:
             raise OutputError(f"cannot write the model {folder}: {error.strerror}") from error
 
@@ -442,6 +451,13 @@ class Client:
 
     def _json(self, method: str, path: str, *, repeat: bool | None = None, **parts: Unpack[Parts]) -> Any:
         return json_of(self.transport.send(method, API + path, repeat=repeat, **parts))
+
+
+def _stored(archive: zipfile.ZipFile, name: str) -> bytes:
+    """Return a file of an archive that does not compress; raises BadZipFile or KeyError."""
+    if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
+        raise zipfile.BadZipFile(f"{name} is compressed")
+    return archive.read(name)
 
 
 def _hashed(path: Path) -> _Hashed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -51,6 +52,7 @@ MOST_MANIFEST_BYTES = 16 << 20
 _CHECKS = threading.BoundedSemaphore(2)
 """Each check has a child with much memory."""
 _DATE = (1980, 1, 1, 0, 0, 0)
+_PIECE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -265,7 +267,7 @@ def export_detector(service: Service, actor: Actor, model_id: str) -> IO[bytes]:
     try:
         with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
             for name in sorted(set(version.files) - {TRAINING_DATA}):
-                archive.writestr(zipfile.ZipInfo(name, _DATE), _content(service, version, name))
+                _copy(service, version, name, archive)
     except BaseException:
         stream.close()
         raise
@@ -273,8 +275,18 @@ def export_detector(service: Service, actor: Actor, model_id: str) -> IO[bytes]:
     return stream
 
 
-def _content(service: Service, version: ModelVersion, name: str) -> bytes:
+def _copy(service: Service, version: ModelVersion, name: str, archive: zipfile.ZipFile) -> None:
+    """Add a file of a version to an archive, in pieces, as it may be large; raises ModelError."""
+    digest, found = version.files[name], hashlib.sha256()
     try:
-        return service.blobs.read(version.files[name])
-    except (NotFoundError, DataError) as error:
+        with (
+            service.blobs.open(digest) as source,
+            archive.open(zipfile.ZipInfo(name, _DATE), "w", force_zip64=True) as target,
+        ):
+            while piece := source.read(_PIECE):
+                found.update(piece)
+                target.write(piece)
+    except NotFoundError as error:
         raise ModelError(f"file {name} of version {version.number}: {error}") from error
+    if found.hexdigest() != digest:
+        raise ModelError(f"file {name} of version {version.number} is damaged; restore it from a backup")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import String, func, literal, select, type_coerce, update
+from sqlalchemy import ARRAY, ColumnElement, String, func, literal, select, type_coerce, update
 from sqlalchemy.orm import Session, defer
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -118,9 +118,11 @@ def list_models(
 
 
 def _short_metrics(session: Session, dialect: str, model_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return the metrics of versions without the answer to each test image, which the database leaves out."""
+    """Return the metrics of versions without what is told of each image, which the database leaves out."""
     whole = ModelVersion.metrics
-    short = func.json_remove(whole, "$.images") if dialect == "sqlite" else whole.op("-")(literal("images", String))
+    short: ColumnElement[Any] = func.json_remove(whole, "$.images", "$.held_out.scores")
+    if dialect != "sqlite":
+        short = whole.op("-")(literal("images", String)).op("#-")(literal(["held_out", "scores"], ARRAY(String)))
     query = select(ModelVersion.id, type_coerce(short, Json).label("short")).where(ModelVersion.id.in_(model_ids))
     return {row.id: row.short for row in session.execute(query)}
 
