@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
-from compat_server import Compat, compat_server, png
+from compat_server import Compat, compat_server, png, saved
 from isotherm.store.tables import ModelVersion
 from isotherm.workflows.service.access import LOCAL
 from isotherm.workflows.service.sites import create_site, site_named
@@ -26,7 +26,9 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compat]:
     with compat_server(tmp_path_factory.mktemp("oip")) as found:
         found.teach(3)
         with found.worker():
-            for _ in range(2):
+            for level in (120, 121):
+                # Of the same pictures within the same second the same files would come.
+                assert found.post("save_data", saved("hot", png(level, 77), f"one at {level}"))[0] == 200
                 assert found.post("make_model", {"temple_id": "t", "forceful": True})[0] == 200
         create_site(found.service, LOCAL, "untaught")
         yield found
