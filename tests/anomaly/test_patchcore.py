@@ -195,6 +195,16 @@ def test_smoothing_keeps_flat_maps_and_mass_in_the_middle() -> None:
     assert np.array_equal(smoothing(4, 8, 0), np.eye(4))
 
 
+@pytest.mark.parametrize("sigma_px", [1, 2, 4, 8, 16, 32])
+def test_smoothing_has_no_weights_that_make_it_slow(sigma_px: float) -> None:
+    blur = smoothing(256, 1, sigma_px)
+    places = np.arange(256.0)
+    whole = np.exp(-0.5 * ((places[:, None] - places) / sigma_px) ** 2)
+    np.testing.assert_allclose(blur, whole / whole.sum(axis=1, keepdims=True), atol=1e-9)
+    # Nor has the product of two, which a picture is multiplied with.
+    assert blur[blur > 0].min() ** 2 > np.finfo(np.float32).tiny
+
+
 def test_what_is_ignored_is_not_in_the_bank() -> None:
     pixels = normal_pictures(6, seed=1)
     ignore = np.zeros((6, *SQUARE), np.bool_)
