@@ -1,6 +1,6 @@
 """Kills `isotherm serve`, its workers and their job processes under load; afterwards nothing acknowledged is missing.
 
-python benchmarks/chaos.py [--kills 60] [--data DIR] [--database postgresql://...] [--seed 0] [--drain 300]
+python benchmarks/chaos.py [--kills 60] [--data DIR] [--database postgresql://...] [--seed 0] [--drain 300] [--rest 0]
 
 Clients upload pictures, sort them, correct verdicts, start inspections and trainings, and write down what the server
 acknowledged. Meanwhile this program kills (SIGKILL) and starts the server anew. In the end the jobs are waited for and
@@ -116,9 +116,9 @@ class Journal:
 class Client(threading.Thread):
     """One client: does random things again and again, and writes down what is acknowledged."""
 
-    def __init__(self, server: Server, sites: list[str], journal: Journal, seed: int) -> None:
+    def __init__(self, server: Server, sites: list[str], journal: Journal, seed: int, rest_s: float) -> None:
         super().__init__(daemon=True)
-        self._server, self._sites, self._journal = server, sites, journal
+        self._server, self._sites, self._journal, self._rest_s = server, sites, journal, rest_s
         self._rng = random.Random(seed)
         self._http = httpx2.Client(timeout=ANSWER_S)
         self._mine: list[tuple[str, str, str]] = []
@@ -130,6 +130,7 @@ class Client(threading.Thread):
             while not self.stop.is_set():
                 self._one_deed()
                 self.deeds += 1
+                self.stop.wait(self._rest_s)
         except Exception as error:  # noqa: BLE001 (a fault of this program or the server: either way it must be seen)
             self._journal.faults.append(f"a client failed: {error!r}")
         finally:
@@ -241,14 +242,14 @@ class Client(threading.Thread):
 class Driver:
     """Starts server and clients, kills, and compares."""
 
-    def __init__(self, folder: Path, database: str, seed: int) -> None:
+    def __init__(self, folder: Path, database: str, seed: int, rest_s: float) -> None:
         self.rng = random.Random(seed)
         self.server = Server(folder, database)
         self.journal = Journal()
         self.killed: Counter[str] = Counter()
         self.url = database or f"sqlite:///{folder / 'isotherm.db'}"
         self.sites = [self._site(number) for number in range(SITES)]
-        self.clients = [Client(self.server, self.sites, self.journal, seed * 100 + n) for n in range(CLIENTS)]
+        self.clients = [Client(self.server, self.sites, self.journal, seed * 100 + n, rest_s) for n in range(CLIENTS)]
 
     def _site(self, number: int) -> str:
         with httpx2.Client(base_url=self.server.url + API, timeout=ANSWER_S) as http:
@@ -392,12 +393,13 @@ def main() -> int:
     parser.add_argument(
         "--drain", type=float, default=DRAIN_S, help="least time for the jobs that are left at the end [s]"
     )
+    parser.add_argument("--rest", type=float, default=0.0, help="how long a client rests after each deed [s]")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = (arguments.data or Path(temporary)) / "data"
         folder.mkdir(parents=True)
         began = time.monotonic()
-        driver = Driver(folder, arguments.database, arguments.seed)
+        driver = Driver(folder, arguments.database, arguments.seed, arguments.rest)
         try:
             driver.run(arguments.kills, arguments.drain)
             driver.verify(folder)
