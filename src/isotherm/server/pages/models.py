@@ -17,7 +17,7 @@ from isotherm.server.uploads import in_lane, received
 from isotherm.store.tables import ModelVersion
 from isotherm.workflows.service.access import demand
 from isotherm.workflows.service.batches import request_inspection
-from isotherm.workflows.service.browsing import tiles_of
+from isotherm.workflows.service.browsing import with_tiles
 from isotherm.workflows.service.comparing import compare_models
 from isotherm.workflows.service.given_models import MOST_BYTES, import_detector
 from isotherm.workflows.service.model_removal import remove_files
@@ -123,8 +123,6 @@ def compare(visit: Visited, site_id: str, a: str, b: str) -> Response:
     found = compare_models(visit.service, visit.actor, a, b)
     if found.first.site_id != site.id:
         raise NotFoundError("model version of this site", a[:40])
-    shown = tiles_of(visit.service, visit.actor, [item.image_id for item in found.differences[:MOST_DIFFERENT]])
-    tiles = {tile.image.id: tile for tile in shown}
     return visit.show(
         "compare",
         site=site,
@@ -132,7 +130,7 @@ def compare(visit: Visited, site_id: str, a: str, b: str) -> Response:
         pair=[Judgement(found.first), Judgement(found.second)],
         at_work={active_id(site, kind) for kind in KINDS},
         metrics=METRICS,
-        different=[(item, tiles[item.image_id]) for item in found.differences if item.image_id in tiles],
+        different=with_tiles(visit.service, visit.actor, found.differences[:MOST_DIFFERENT]),
     )
 
 

@@ -12,7 +12,7 @@ from isotherm.core.errors import ConfigError, NotFoundError
 from isotherm.core.proportions import clopper_pearson
 from isotherm.server.pages.rendering import Visited, back_to
 from isotherm.server.pages.threshold import BINS, LEFT, RIGHT, SHOWN, WIDTH, Bar
-from isotherm.workflows.service.browsing import tiles_of
+from isotherm.workflows.service.browsing import with_tiles
 from isotherm.workflows.service.score_thresholds import (
     NORMAL,
     STRANGE,
@@ -114,8 +114,6 @@ def score_threshold(visit: Visited, site_id: str, at: str = "") -> Response:
     except NotFoundError:
         return visit.show("score_threshold", site=site, found=None)
     axis = axis_of(found.held_out, [each.score for each in found.scores], found.now, found.then)
-    shown = tiles_of(visit.service, visit.actor, [each.image_id for each in found.flips[:SHOWN]])
-    tiles = {tile.image.id: tile for tile in shown}
     return visit.show(
         "score_threshold",
         site=site,
@@ -126,7 +124,7 @@ def score_threshold(visit: Visited, site_id: str, at: str = "") -> Response:
         truths={truth: sum(each.truth == truth for each in found.fresh) for truth in ORDER},
         learnt=len(found.scores) - len(found.fresh),
         stale=sum(each.stale for each in found.scores),
-        flips=[(item, tiles[item.image_id]) for item in found.flips if item.image_id in tiles],
+        flips=with_tiles(visit.service, visit.actor, found.flips[:SHOWN]),
         count=len(found.flips),
         plot={"width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT, "top": TOP, "panel": PANEL, "gap": GAP},
         data={

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Form, Response
 
 from isotherm.core.errors import ConfigError
 from isotherm.server.pages.rendering import Visited, back_to
-from isotherm.workflows.service.browsing import tiles_of
+from isotherm.workflows.service.browsing import with_tiles
 from isotherm.workflows.service.sites import get_site, settings_of, update_site
 from isotherm.workflows.service.thresholds import Confidence, confidences
 
@@ -95,8 +95,6 @@ def threshold(visit: Visited, site_id: str, at: str = "") -> Response:
     now = settings_of(site).min_confidence
     tried = share(at) if at else now
     changed = flips(items, now, tried)
-    shown = tiles_of(visit.service, visit.actor, [item.image_id for item in changed[:SHOWN]])
-    tiles = {tile.image.id: tile for tile in shown}
     return visit.show(
         "threshold",
         site=site,
@@ -107,7 +105,7 @@ def threshold(visit: Visited, site_id: str, at: str = "") -> Response:
         bars=bars(items),
         before=outcome(items, now),
         after=outcome(items, tried),
-        flips=[(item, tiles[item.image_id]) for item in changed if item.image_id in tiles],
+        flips=with_tiles(visit.service, visit.actor, changed[:SHOWN]),
         count=len(changed),
         plot={"width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT, "top": TOP, "bottom": BOTTOM},
         rows=[[item.image_id, item.name, item.nearest, item.confidence, item.truth] for item in items],

@@ -15,7 +15,7 @@ from isotherm.server.pages.rendering import Visit, Visited, back_to
 from isotherm.workflows.service.anomaly_training import AnomalySettings, methods, request_anomaly_training
 from isotherm.workflows.service.browsing import category_counts, unlearnt, workers
 from isotherm.workflows.service.jobs import get_job, job_log, list_jobs
-from isotherm.workflows.service.models import ANOMALY, CLASSIFIER
+from isotherm.workflows.service.models import ANOMALY, CLASSIFIER, ModelKind
 from isotherm.workflows.service.sites import get_site
 from isotherm.workflows.service.sites import settings_of as site_settings
 from isotherm.workflows.service.training import TRAIN, TrainSettings, request_training
@@ -57,28 +57,24 @@ def _train_page(visit: Visit, site_id: str, job: str = "", typed: Typed = UNTYPE
 @router.post("/sites/{site_id}/train")
 async def train(request: Request, visit: Visited, site_id: str) -> Response:
     """Ask for a new classifier."""
-    return await run_in_threadpool(_request, visit, site_id, await texts_of(request))
+    return await run_in_threadpool(_ask, visit, site_id, await texts_of(request), CLASSIFIER)
 
 
 @router.post("/sites/{site_id}/train-anomaly")
 async def train_anomaly(request: Request, visit: Visited, site_id: str) -> Response:
     """Ask for a new anomaly model."""
-    return await run_in_threadpool(_request_anomaly, visit, site_id, await texts_of(request))
+    return await run_in_threadpool(_ask, visit, site_id, await texts_of(request), ANOMALY)
 
 
-def _request_anomaly(visit: Visit, site_id: str, form: Mapping[str, str]) -> Response:
+def _ask(visit: Visit, site_id: str, form: Mapping[str, str], kind: ModelKind) -> Response:
+    """Ask for a model of a kind, or show the form again with why there will be none."""
     try:
-        settings = AnomalySettings(**read_settings(AnomalySettings, form))
-        job = request_anomaly_training(visit.service, visit.actor, site_id, settings)
+        if kind == ANOMALY:
+            wanted = AnomalySettings(**read_settings(AnomalySettings, form))
+            job = request_anomaly_training(visit.service, visit.actor, site_id, wanted)
+        else:
+            settings = TrainSettings(**read_settings(TrainSettings, form))
+            job = request_training(visit.service, visit.actor, site_id, settings)
     except IsothermError as error:
-        return _train_page(visit, site_id, typed=again(visit.request, error, form, ANOMALY))
-    return back_to(f"/sites/{job.site_id}/train?job={job.id}")
-
-
-def _request(visit: Visit, site_id: str, form: Mapping[str, str]) -> Response:
-    try:
-        settings = TrainSettings(**read_settings(TrainSettings, form))
-        job = request_training(visit.service, visit.actor, site_id, settings)
-    except IsothermError as error:
-        return _train_page(visit, site_id, typed=again(visit.request, error, form, CLASSIFIER))
+        return _train_page(visit, site_id, typed=again(visit.request, error, form, kind))
     return back_to(f"/sites/{job.site_id}/train?job={job.id}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -23,6 +23,14 @@ from isotherm.workflows.service.paging import Page
 
 if TYPE_CHECKING:
     from isotherm.workflows.service.service import Service
+
+
+class _OfImage(Protocol):
+    @property
+    def image_id(self) -> str: ...
+
+
+OfImage = TypeVar("OfImage", bound=_OfImage)
 
 
 @dataclass(frozen=True)
@@ -125,6 +133,12 @@ def tiles_of(service: Service, actor: Actor, image_ids: Iterable[str]) -> list[T
         query = select(Image).where(Image.id.in_(wanted), at_sites(actor, Image.site_id))
         found = {image.id: image for image in session.scalars(query)}
         return tiles(session, [found[image_id] for image_id in wanted if image_id in found])
+
+
+def with_tiles(service: Service, actor: Actor, items: Sequence[OfImage]) -> list[tuple[OfImage, Tile]]:
+    """Return what is told of images, each with its image; what somebody may not see is left out."""
+    found = {tile.image.id: tile for tile in tiles_of(service, actor, (item.image_id for item in items))}
+    return [(item, found[item.image_id]) for item in items if item.image_id in found]
 
 
 def said_of(session: Session, inspection_ids: Iterable[str | None]) -> dict[str, Said]:
