@@ -12,7 +12,9 @@ ENV PIP_CONSTRAINT=/src/constraints.txt \
     PIP_BUILD_CONSTRAINT=/src/constraints.txt \
     PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/isotherm \
-    && /opt/isotherm/bin/pip install --no-cache-dir ".[${EXTRAS}]"
+    && /opt/isotherm/bin/pip install --no-cache-dir ".[${EXTRAS}]" \
+    # Who runs the server may not write here: what its pages compile to would be made at each start.
+    && /opt/isotherm/bin/python -c "from isotherm.server.pages.rendering import compile_templates as c; c()"
 
 FROM python:${PYTHON}-slim-bookworm
 RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /data isotherm \

@@ -33,6 +33,15 @@ def test_the_next_process_does_not_compile_again(folder: Path) -> None:
     assert [drawn(folder), drawn(folder)] == [("&lt;b&gt;: 20 °C", 1), ("&lt;b&gt;: 20 °C", 0)]
 
 
+def test_what_was_compiled_holds_where_an_image_keeps_whole_seconds(folder: Path) -> None:
+    for name in ("page.html.j2", "settings.py"):
+        os.utime(folder / name, (0, 1_000_000_000.75))
+    assert drawn(folder)[1] == 1
+    for name in ("page.html.j2", "settings.py"):
+        os.utime(folder / name, (0, 1_000_000_000))
+    assert drawn(folder)[1] == 0
+
+
 @pytest.mark.parametrize("name", ["page.html.j2", "settings.py"])
 def test_what_is_newer_is_compiled_again(folder: Path, name: str) -> None:
     drawn(folder)

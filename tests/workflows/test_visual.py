@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,15 @@ def test_photos_are_paired_by_the_makers_names(
 ) -> None:
     named(tmp_path, thermal, *beside)
     assert [path.name for path in partners(tmp_path / thermal)] == found
+
+
+def test_a_folder_called_as_a_photo_hides_none(tmp_path: Path) -> None:
+    named(tmp_path, "DC_0002.jpg")
+    # Some of them are listed after the photo, in whatever order that is.
+    for letters in product("Dd", "Cc", ["_0002."], "Jj", "Pp", "Gg"):
+        if "".join(letters) != "DC_0002.jpg":
+            (tmp_path / "".join(letters)).mkdir()
+    assert partners(tmp_path / "IR_0001.jpg") == [tmp_path / "DC_0002.jpg"]
 
 
 def test_a_folder_that_has_settled_is_listed_once_until_it_changes(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -87,7 +88,9 @@ def _kept(folder: Path, changed_ns: int) -> Pictures:  # noqa: ARG001 (another t
 
 
 def _listed(folder: Path) -> Pictures:
-    return Pictures.among(folder.iterdir())
+    # A folder of the same name, but for small letters, would hide a photo.
+    with os.scandir(folder) as entries:
+        return Pictures.among(Path(entry.path) for entry in entries if entry.is_file())
 
 
 def _partner_stems(stem: str) -> Iterator[str]:

@@ -53,4 +53,5 @@ class _Compiler(SourceFileLoader):
     def path_stats(self, path: str | bytes) -> dict[str, float]:
         """Return what compiled code holds for: not the template alone, but what compiles it as well."""
         own, *others = [Path(each).stat() for each in (str(path), self._made_by, jinja2.__file__)]
-        return {"mtime": own.st_mtime + sum(other.st_mtime for other in others), "size": own.st_size}
+        # In whole seconds each: images of containers keep no more.
+        return {"mtime": sum(int(each.st_mtime) for each in (own, *others)), "size": own.st_size}
