@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from isotherm.store.database import Database
     from isotherm.workflows.service.service import Service
     from s3_servers import Bucket, S3Server
+
+# What modules and the list of tests are made of stays: not looked for garbage while it grows, nor afterwards.
+gc.disable()
 
 # Programs that tests start are not measured: that made each start a quarter dearer and gave 1 % of lines.
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -79,6 +83,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("real_data"):
             item.add_marker(skip)
+
+
+def pytest_collection_finish() -> None:
+    """Begin to look for garbage, in what comes from now on."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

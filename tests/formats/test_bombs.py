@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from array_files import hdf5, mat5, npz
 
+from hostile_files import zeros
 from isotherm.core.errors import FormatError, TooLargeError
 from isotherm.formats import FORMATS, ReadHints, read_bytes
 from isotherm.formats.ifd import LONG, SHORT, Entry, encode, numbers_entry
@@ -25,8 +26,8 @@ from isotherm.testing.fuzz import peak_bytes, reset_peak
 from thermal_files import FlirFile, encoded, exif_block, segment
 
 MIB = 1 << 20
-ZEROS = zlib.compress(bytes(64 * MIB), 9)
-"""64 MiB in 64 kB."""
+ZEROS = zeros(64)
+"""64 MiB in 66 kB."""
 
 
 @pytest.fixture(autouse=True, scope="module")
