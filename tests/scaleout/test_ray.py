@@ -171,9 +171,10 @@ def test_a_cluster_whose_process_for_a_client_ends_is_asked_again(monkeypatch: p
     for refusals, why, joins in ((4, ended, True), (5, ended, False), (1, other, False)):
         ray = BusyRay(refusals, why)
         monkeypatch.setattr(ray_tasks, "_ray", lambda ray=ray: ray)
-        said = re.escape(one_line(why))
+        said, told = re.escape(one_line(why)), list[tuple[int, int, str]]()
         with nullcontext() if joins else pytest.raises(UnreachableError, match=f"no Ray lets .*: {said}"):
-            ray_tasks.RayTasks("ray://head:10001")
+            open_executor("ray://head:10001", progress=lambda *step, told=told: told.append(step))
+        assert told == [(number, 5, "asking Ray to let us in") for number in range(2, 6) if why is ended]
         # Whoever is refused has left before it asks again, and in the end.
         assert ray.left == (refusals if why is ended else 1)
 

@@ -8,6 +8,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 from isotherm.core.errors import UsageError
 from isotherm.core.processes import cores
+from isotherm.core.progress import Progress, silent
 from isotherm.scaleout.work import Finished, Work, call
 
 AHEAD = 3
@@ -73,7 +74,7 @@ def kind_of(name: str) -> Kind:
     raise UsageError(f"--executor is {KINDS}, not {name!r}")
 
 
-def open_executor(name: str, workers: int | None = None) -> Executor:
+def open_executor(name: str, workers: int | None = None, progress: Progress = silent) -> Executor:
     """Start an executor.
 
     Parameters
@@ -82,6 +83,8 @@ def open_executor(name: str, workers: int | None = None) -> Executor:
         ``in-process``, ``pool``, ``ray-local`` or ``ray://HOST:PORT``.
     workers
         Processes of a pool or of a local Ray; None for one a core. A cluster has as many as it has CPUs.
+    progress
+        Told when a cluster must be asked again, which takes half a minute each time.
 
     Raises
     ------
@@ -101,4 +104,4 @@ def open_executor(name: str, workers: int | None = None) -> Executor:
         return Pool(workers or cores())
     from isotherm.scaleout.ray_tasks import RayTasks
 
-    return RayTasks(name, workers)
+    return RayTasks(name, workers, progress)

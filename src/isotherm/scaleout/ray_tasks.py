@@ -30,6 +30,7 @@ from isotherm.core.errors import (
 )
 from isotherm.core.memory import keep_freed_memory
 from isotherm.core.processes import cores
+from isotherm.core.progress import Progress, silent
 from isotherm.scaleout import ray_leash
 from isotherm.scaleout.work import Finished, Work, WorkerError, answer, rows_of, told
 
@@ -65,6 +66,8 @@ class RayTasks:
         or ``ray://HOST:PORT`` for a cluster's client server (port 10001 by default).
     workers
         CPUs of a local Ray.
+    progress
+        Told each time that a cluster is asked again.
 
     Raises
     ------
@@ -74,8 +77,9 @@ class RayTasks:
         No Ray answers there.
     """
 
-    def __init__(self, address: str, workers: int | None = None) -> None:
+    def __init__(self, address: str, workers: int | None = None, progress: Progress = silent) -> None:
         self._ray = _ray()
+        self._progress = progress
         self._local: _Leash | None = None
         self._under_way: dict[Any, Work] = {}
         if address == "ray-local":
@@ -113,6 +117,7 @@ class RayTasks:
                 if asked == ASKED:
                     raise
                 self._ray.shutdown()
+                self._progress(asked + 1, ASKED, "asking Ray to let us in")
 
     @property
     def workers(self) -> int:

@@ -176,7 +176,7 @@ def work_through(
         held = ledger.hold(run.plan(len(task.items), identity, about))
         try:
             with renewing(held), telling_how("the same command goes on"):
-                executor = open_executor(settings.executor_name, settings.workers)
+                executor = open_executor(settings.executor_name, settings.workers, progress)
                 try:
                     drive(held, executor, task, progress)
                 finally:
