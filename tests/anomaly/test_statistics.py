@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from isotherm.anomaly import statistics as learning
 from isotherm.anomaly.method import Inputs
-from isotherm.anomaly.picture_statistics import NAMES, compressed, describe, opening, otsu
+from isotherm.anomaly.picture_statistics import NAMES, Described, compressed, describe, opening, otsu
 from isotherm.anomaly.statistics import METHOD, StatisticsConfig
 from isotherm.core.errors import ModelError
 from isotherm.core.progress import silent
@@ -138,3 +139,30 @@ def test_damaged_arrays_are_refused() -> None:
     detector = METHOD.fit(BatchImages(normal_pictures(4, seed=1)), StatisticsConfig(), 0, silent)
     with pytest.raises(ModelError, match="shape"):
         METHOD.load({**detector.arrays(), "mean": detector.normal.mean[1:]}, StatisticsConfig())
+
+
+def test_pictures_that_were_described_are_recognised(monkeypatch: pytest.MonkeyPatch) -> None:
+    described: list[Inputs] = []
+
+    def noted(one: Inputs) -> list[Described]:
+        described.append(one)
+        return describe(one)
+
+    monkeypatch.setattr(learning, "describe", noted)
+    monkeypatch.setattr(learning, "REMEMBERED", 5)
+    remembered = learning._Remembered()
+
+    def asked(given: Inputs) -> int:
+        """Return how many were described, and check that all rows are those of these pictures."""
+        described.clear()
+        rows = list(remembered.rows(given))
+        np.testing.assert_array_equal(rows, [each.statistics for each in describe(given)])
+        return len(described)
+
+    rng = np.random.default_rng(1)
+    pictures = Inputs(np.repeat(rng.random((4, 1, *SIZE), dtype=np.float32), 3, axis=1))
+    masked = Inputs(pictures.pixels, np.arange(SIZE[1]) < np.full((4, *SIZE), 8))
+    turned = Inputs(np.ascontiguousarray(pictures.pixels.reshape(4, 3, SIZE[1], SIZE[0])))
+    assert [asked(pictures), asked(pictures), asked(pictures[1:3])] == [4, 0, 0]
+    assert [asked(masked[:1]), asked(turned[:1])] == [1, 1], "another mask, and another shape, are other pictures"
+    assert [asked(pictures[1:4]), asked(pictures[:1])] == [0, 1], "the one not asked for the longest was forgotten"
