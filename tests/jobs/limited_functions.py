@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,12 @@ def _tried(attempt: Callable[[Mapping[str, Any]], object], options: Mapping[str,
     return ""
 
 
+def _import(data: bytes, options: Mapping[str, Any]) -> Answer:
+    """Import modules, and then read files; each entry is "" where it could."""
+    imported = {name: _tried(lambda _, name=name: import_module(name), {}) for name in options["modules"]}
+    return Answer(imported | {path: _tried(_read, {"secret": path}) for path in options["files"]})
+
+
 def _write(options: Mapping[str, Any]) -> None:
     Path(options["folder"], "written").write_text("x")
 
@@ -150,6 +157,7 @@ DEEDS = {
     "foreign": _foreign,
     "gibberish": _gibberish,
     "hoard": _hoard,
+    "import": _import,
     "look": _look,
     "not_json": _not_json,
     "raise": _raise,

@@ -222,6 +222,35 @@ def test_a_child_with_a_folder_of_its_own_writes_there_and_nowhere_else(tmp_path
         assert found["write"] == "PermissionError"
 
 
+def test_packages_that_are_links_are_found_and_nothing_beside_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages, store, other = (tmp_path / name for name in ("packages", "store", "other"))
+    for name in ("whole_link", "linked_files"):
+        (store / name / "part").mkdir(parents=True)
+        for module in ("__init__.py", "later.py", "part/__init__.py"):
+            (store / name / module).write_text("")
+    (packages / "linked_files").mkdir(parents=True)
+    (packages / "whole_link").symlink_to(store / "whole_link")
+    for module in ("__init__.py", "later.py"):
+        (packages / "linked_files" / module).symlink_to(store / "linked_files" / module)
+    other.mkdir()
+    secrets = [tmp_path / "secret", store / "secret", other / "secret"]
+    for secret in secrets:
+        secret.write_text("hunter2")
+    # What is no module may lead anywhere.
+    (packages / "linked_files" / "key.json").symlink_to(other / "secret")
+    monkeypatch.syspath_prepend(packages)
+    modules = ["whole_link.later", "whole_link.part", "linked_files.later"]
+    with a_pool() as pool:
+        options = {"modules": modules, "files": [str(secret) for secret in secrets]}
+        found = pool.call(b"", {"do": "import", **options}).values
+        ((_, confined),) = pool.children()
+    assert [found[name] for name in modules] == ["", "", ""]
+    if any(part.startswith(LANDLOCK) for part in confined):
+        assert [found[str(secret)] for secret in secrets] == ["PermissionError"] * 3
+
+
 def test_more_calls_than_may_wait_are_refused_and_those_that_wait_are_served() -> None:
     with a_pool(waiting=2) as pool:
         assert pool.wait_ready()

@@ -9,11 +9,13 @@ from __future__ import annotations
 import ctypes
 import math
 import os
+import re
 import signal
 import struct
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_SET_DUMPABLE = 1, 38, 4
@@ -29,6 +31,7 @@ _TCP, _TCP_SINCE = 0b11, 4
 _SCOPES, _SCOPES_SINCE = 0b11, 6
 # OpenVINO waits for ever where it cannot read which processors there are.
 _SYSTEM = ("/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/dev/zero", "/dev/urandom", "/sys/devices/system/cpu")
+_MODULE = re.compile(r"\.py$|\.so(\.|$)")
 
 
 def die_with(parent: int) -> None:
@@ -131,8 +134,29 @@ def raise_walls(readable: Sequence[str], folder: Path | None) -> list[str]:
 
 def _places(others: Sequence[str]) -> list[Path]:
     """Return where Python, its packages and others are that are there."""
-    places = [sys.prefix, sys.base_prefix, *filter(os.path.isabs, sys.path), *others]
+    folders = list(filter(os.path.isabs, sys.path))
+    links = chain.from_iterable(map(_linked_packages, folders))
+    places = [sys.prefix, sys.base_prefix, *folders, *links, *others]
     return [place for place in map(Path, dict.fromkeys(places)) if place != Path("/") and place.exists()]
+
+
+def _linked_packages(folder: str) -> Iterator[str]:
+    """Give where packages of a folder really are that are links, or whose files are (Nix, Bazel, links of uv).
+
+    Landlock asks for the rights of the place that a link leads to.
+    """
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_symlink():
+                yield os.path.realpath(entry.path)
+            elif entry.is_dir() and (link := _linked_module(entry.path)):
+                yield str(Path(link).resolve().parent)
+
+
+def _linked_module(package: str) -> str | None:
+    with suppress(OSError), os.scandir(package) as entries:
+        return next((each.path for each in entries if each.is_symlink() and _MODULE.search(each.name)), None)
+    return None
 
 
 def _allow(libc: ctypes.CDLL, ruleset: int, place: Path, rights: int) -> None:
