@@ -235,7 +235,9 @@ def test_packages_that_are_links_are_found_and_nothing_beside_them(
     for module in ("__init__.py", "later.py"):
         (packages / "linked_files" / module).symlink_to(store / "linked_files" / module)
     other.mkdir()
-    secrets = [tmp_path / "secret", store / "secret", other / "secret"]
+    (tmp_path / "pictures").mkdir()
+    (packages / "pictures").symlink_to(tmp_path / "pictures")
+    secrets = [folder / "secret" for folder in (tmp_path, store, other, tmp_path / "pictures")]
     for secret in secrets:
         secret.write_text("hunter2")
     # What is no module may lead anywhere.
@@ -248,7 +250,7 @@ def test_packages_that_are_links_are_found_and_nothing_beside_them(
         ((_, confined),) = pool.children()
     assert [found[name] for name in modules] == ["", "", ""]
     if any(part.startswith(LANDLOCK) for part in confined):
-        assert [found[str(secret)] for secret in secrets] == ["PermissionError"] * 3
+        assert [found[str(secret)] for secret in secrets] == ["PermissionError"] * 4
 
 
 def test_more_calls_than_may_wait_are_refused_and_those_that_wait_are_served() -> None:

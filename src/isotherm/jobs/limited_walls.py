@@ -143,20 +143,24 @@ def _places(others: Sequence[str]) -> list[Path]:
 def _linked_packages(folder: str) -> Iterator[str]:
     """Give where packages of a folder really are that are links, or whose files are (Nix, Bazel, links of uv).
 
-    Landlock asks for the rights of the place that a link leads to.
+    Landlock asks for the rights of the place that a link leads to. Links to what is no part of a program are let be.
     """
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            if entry.is_symlink():
+            modules = _modules(entry)
+            if entry.is_symlink() and (modules or entry.name.endswith(".dist-info")):
                 yield os.path.realpath(entry.path)
-            elif entry.is_dir() and (link := _linked_module(entry.path)):
-                yield str(Path(link).resolve().parent)
+            elif linked := next((module for module in modules if module.is_symlink()), None):
+                yield str(Path(linked.path).resolve().parent)
 
 
-def _linked_module(package: str) -> str | None:
-    with suppress(OSError), os.scandir(package) as entries:
-        return next((each.path for each in entries if each.is_symlink() and _MODULE.search(each.name)), None)
-    return None
+def _modules(entry: os.DirEntry[str]) -> list[os.DirEntry[str]]:
+    """Return a module itself, or those right in a folder."""
+    if _MODULE.search(entry.name):
+        return [entry]
+    with suppress(OSError), os.scandir(entry.path) as entries:
+        return [each for each in entries if _MODULE.search(each.name)]
+    return []
 
 
 def _allow(libc: ctypes.CDLL, ruleset: int, place: Path, rights: int) -> None:
